@@ -1,0 +1,62 @@
+"""What every test shares: the options of this suite, and hypothesis's profiles."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+INTEROP = Path(__file__).parent / "interop"
+
+# The same examples in every run, and no deadlines: a slow machine is no failure.
+# HYPOTHESIS_PROFILE=explore looks for new ones, and remembers those that failed.
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, print_blob=True, suppress_health_check=_SLOW
+)
+settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=_SLOW)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("uamqp")
+    group.addoption(
+        "--interop",
+        action="store_true",
+        help="also run tests/interop (the tests against other AMQP 1.0 brokers and clients); "
+        "naming a path in tests/interop does the same",
+    )
+    group.addoption(
+        "--require-brokers",
+        action="store_true",
+        help="a broker or client that is not there fails the tests that need it instead of skipping them "
+        "(the default where CI=true is set)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        config.option.require_brokers = True
+
+
+def interop_wanted(config: pytest.Config) -> bool:
+    """Whether this run was asked for tests/interop: by --interop, or by a path in it."""
+    if config.getoption("--interop"):
+        return True
+    where = config.invocation_params.dir
+    named = (Path(where, str(argument).split("::")[0]).resolve() for argument in config.args)
+    return any(path == INTEROP or INTEROP in path.parents for path in named)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path == INTEROP and not interop_wanted(config):
+        return True
+    return None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if interop_wanted(config):
+        return None
+    return "tests/interop is left out: `make interop` runs it"
