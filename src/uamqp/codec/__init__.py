@@ -1,0 +1,133 @@
+"""AMQP 1.0 codec: bytes to and from values, performatives, message sections, outcomes. Imports only its own modules.
+
+Public. docs/design.md, section Codec, has the two mappings between AMQP types and Python.
+"""
+
+from __future__ import annotations
+
+from . import decode as _decode
+from .composites import (
+    COMPOSITES_BY_CODE,
+    COMPOSITES_BY_NAME,
+    Composite,
+    Field,
+    composite_class,
+    decode_composite,
+)
+from .decode import Decoder, decode_value
+from .definitions import (
+    ROLE_RECEIVER,
+    ROLE_SENDER,
+    AmqpCondition,
+    ConnectionCondition,
+    Error,
+    LinkCondition,
+    ReceiverSettleMode,
+    SenderSettleMode,
+    SessionCondition,
+    TransactionCondition,
+)
+from .encode import append_bare, append_value, encode_value
+from .errors import CodecError, DecodeError, EncodeError
+from .outcomes import (
+    ACCEPTED,
+    ACCEPTED_BYTES,
+    RELEASED,
+    RELEASED_BYTES,
+    Accepted,
+    Modified,
+    Received,
+    Rejected,
+    Released,
+)
+from .performatives import (
+    PERFORMATIVES,
+    Attach,
+    Begin,
+    Close,
+    DeliveryState,
+    Detach,
+    Disposition,
+    End,
+    Flow,
+    Open,
+    Transfer,
+)
+from .sasl import (
+    SASL_FRAMES,
+    SaslChallenge,
+    SaslCode,
+    SaslInit,
+    SaslMechanisms,
+    SaslOutcome,
+    SaslResponse,
+)
+from .sections import (
+    APPLICATION_PROPERTIES,
+    DATA,
+    DELIVERY_ANNOTATIONS,
+    FOOTER,
+    HEADER,
+    MESSAGE_ANNOTATIONS,
+    PROPERTIES,
+    SECTION_NAMES,
+    SEQUENCE,
+    VALUE,
+    Header,
+    Properties,
+    append_section_header,
+    binary_bounds,
+    scan_sections,
+)
+from .terminus import (
+    DeleteOnClose,
+    DeleteOnNoLinks,
+    DeleteOnNoLinksOrMessages,
+    DeleteOnNoMessages,
+    Outcome,
+    Source,
+    StdDistMode,
+    Target,
+    TerminusDurability,
+    TerminusExpiryPolicy,
+)
+from .transactions import Coordinator, Declare, Declared, Discharge, TransactionalState, TxnCapability
+from .values import (
+    Array,
+    Byte,
+    Char,
+    Decimal32,
+    Decimal64,
+    Decimal128,
+    Described,
+    Float,
+    Long,
+    Short,
+    Symbol,
+    Timestamp,
+    UByte,
+    UInt,
+    ULong,
+    UShort,
+)
+
+# Whether the compiled modules are in use, or the plain Python ones.
+COMPILED: bool = not str(_decode.__file__).endswith(".py")
+
+__all__ = [
+    "ACCEPTED", "ACCEPTED_BYTES", "APPLICATION_PROPERTIES", "COMPILED", "COMPOSITES_BY_CODE",
+    "COMPOSITES_BY_NAME", "DATA", "DELIVERY_ANNOTATIONS", "FOOTER", "HEADER", "MESSAGE_ANNOTATIONS",
+    "PERFORMATIVES", "PROPERTIES", "RELEASED", "RELEASED_BYTES", "ROLE_RECEIVER", "ROLE_SENDER",
+    "SASL_FRAMES", "SECTION_NAMES", "SEQUENCE", "VALUE", "Accepted", "AmqpCondition", "Array", "Attach",
+    "Begin", "Byte", "Char", "Close", "CodecError", "Composite", "ConnectionCondition", "Coordinator",
+    "Decimal32", "Decimal64", "Decimal128", "Declare", "Declared", "DecodeError", "Decoder",
+    "DeleteOnClose", "DeleteOnNoLinks", "DeleteOnNoLinksOrMessages", "DeleteOnNoMessages", "DeliveryState",
+    "Described", "Detach", "Discharge", "Disposition", "EncodeError", "End", "Error", "Field", "Float",
+    "Flow", "Header", "LinkCondition", "Long", "Modified", "Open", "Outcome", "Properties", "Received",
+    "ReceiverSettleMode", "Rejected", "Released", "SaslChallenge", "SaslCode", "SaslInit", "SaslMechanisms",
+    "SaslOutcome", "SaslResponse", "SenderSettleMode", "SessionCondition", "Short", "Source", "StdDistMode",
+    "Symbol", "Target", "TerminusDurability", "TerminusExpiryPolicy", "Timestamp", "TransactionCondition",
+    "TransactionalState", "Transfer", "TxnCapability", "UByte", "UInt", "ULong", "UShort", "append_bare",
+    "append_section_header", "append_value", "binary_bounds", "composite_class", "decode_composite",
+    "decode_value", "encode_value", "scan_sections",
+]  # fmt: skip

@@ -1,0 +1,455 @@
+"""Bytes to AMQP values: the cursor `Decoder`, and `decode_value`. Imports the codec's errors, limits and values.
+
+Whatever the bytes are, a call returns a value or raises DecodeError.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from typing import Any
+
+from .errors import DecodeError
+from .limits import MAX_DEPTH, MAX_ELEMENTS, MAX_KEY_COLLISIONS
+from .values import (
+    Array,
+    Byte,
+    Char,
+    Decimal32,
+    Decimal64,
+    Decimal128,
+    Described,
+    Float,
+    Long,
+    Short,
+    Symbol,
+    Timestamp,
+    UByte,
+    UInt,
+    ULong,
+    UShort,
+)
+
+_unpack_u16 = struct.Struct(">H").unpack_from
+_unpack_i16 = struct.Struct(">h").unpack_from
+_unpack_u32 = struct.Struct(">I").unpack_from
+_unpack_i32 = struct.Struct(">i").unpack_from
+_unpack_u64 = struct.Struct(">Q").unpack_from
+_unpack_i64 = struct.Struct(">q").unpack_from
+_unpack_f32 = struct.Struct(">f").unpack_from
+_unpack_f64 = struct.Struct(">d").unpack_from
+
+# What follows a constructor: so many bytes, or one of these.
+_DESCRIBED = -1
+_SIZE8 = -2
+_SIZE32 = -3
+_UNKNOWN = -4
+
+# Element type (as in Array.element) and width of every constructor, section 1.6 of the specification.
+_CONSTRUCTORS = {
+    0x40: ("null", 0), 0x41: ("boolean", 0), 0x42: ("boolean", 0), 0x56: ("boolean", 1),
+    0x50: ("ubyte", 1), 0x60: ("ushort", 2),
+    0x43: ("uint", 0), 0x52: ("uint", 1), 0x70: ("uint", 4),
+    0x44: ("ulong", 0), 0x53: ("ulong", 1), 0x80: ("ulong", 8),
+    0x51: ("byte", 1), 0x61: ("short", 2),
+    0x54: ("int", 1), 0x71: ("int", 4), 0x55: ("long", 1), 0x81: ("long", 8),
+    0x72: ("float", 4), 0x82: ("double", 8),
+    0x74: ("decimal32", 4), 0x84: ("decimal64", 8), 0x94: ("decimal128", 16),
+    0x73: ("char", 4), 0x83: ("timestamp", 8), 0x98: ("uuid", 16),
+    0xA0: ("binary", _SIZE8), 0xB0: ("binary", _SIZE32),
+    0xA1: ("string", _SIZE8), 0xB1: ("string", _SIZE32),
+    0xA3: ("symbol", _SIZE8), 0xB3: ("symbol", _SIZE32),
+    0x45: ("list", 0), 0xC0: ("list", _SIZE8), 0xD0: ("list", _SIZE32),
+    0xC1: ("map", _SIZE8), 0xD1: ("map", _SIZE32),
+    0xE0: ("array", _SIZE8), 0xF0: ("array", _SIZE32),
+}  # fmt: skip
+
+_WIDTHS = [_CONSTRUCTORS.get(code, ("", _UNKNOWN))[1] for code in range(256)]
+_WIDTHS[0x00] = _DESCRIBED
+_NAMES = [_CONSTRUCTORS.get(code, ("", 0))[0] for code in range(256)]
+
+
+class Decoder:
+    """A cursor over encoded values in `data` from `pos` up to `end`.
+
+    `bare` chooses the bare mapping (see docs/design.md) instead of the typed one. After a DecodeError the
+    cursor's position is undefined. `spare` is the number of zero-width array elements that it will still build.
+    """
+
+    __slots__ = ("bare", "data", "depth", "end", "pos", "spare")
+
+    def __init__(self, data: bytes, pos: int = 0, end: int | None = None, bare: bool = False) -> None:
+        size = len(data)
+        if end is None:
+            end = size
+        if not 0 <= pos <= end <= size:
+            raise DecodeError(f"bounds {pos} to {end} aren't within the {size} bytes given")
+        self.data = data
+        self.pos = pos
+        self.end = end
+        self.bare = bare
+        self.depth = 0
+        self.spare = MAX_ELEMENTS
+
+    def value(self) -> Any:
+        """The next value; `pos` is then after it."""
+        pos = self.pos
+        if pos >= self.end:
+            raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
+        code = self.data[pos]
+        self.pos = pos + 1
+        return self._coded(code)
+
+    def skip(self) -> None:
+        """Moves over the next value without building it. What lies inside a sized value isn't looked at."""
+        data = self.data
+        end = self.end
+        pos = self.pos
+        pending = 1
+        while pending:
+            if pos >= end:
+                raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
+            code = data[pos]
+            width = _WIDTHS[code]
+            pos += 1
+            if width >= 0:
+                pos += width
+            elif width == _DESCRIBED:
+                pending += 2
+            elif width == _SIZE8:
+                if pos >= end:
+                    raise self._truncated(code, pos)
+                pos += 1 + data[pos]
+            elif width == _SIZE32:
+                if pos + 4 > end:
+                    raise self._truncated(code, pos)
+                pos += 4 + _unpack_u32(data, pos)[0]
+            else:
+                raise DecodeError(f"unknown constructor 0x{code:02x} at offset {pos - 1}")
+            if pos > end:
+                raise self._truncated(code, pos)
+            pending -= 1
+        self.pos = pos
+
+    def _truncated(self, code: int, pos: int) -> DecodeError:
+        return DecodeError(
+            f"{_NAMES[code] or 'value'} (0x{code:02x}) reaches offset {pos}, but the data ends at {self.end}"
+        )
+
+    def _coded(self, code: int) -> Any:
+        """The value whose constructor `code` lies just before `pos` (or before the elements of an array)."""
+        kind = code >> 4
+        if kind == 0xA or kind == 0xB:
+            return self._variable(code)
+        if kind == 0x5:
+            return self._fixed1(code)
+        if kind == 0x4:
+            return self._fixed0(code)
+        if kind == 0x7:
+            return self._fixed4(code)
+        if kind == 0x8:
+            return self._fixed8(code)
+        if code == 0xC1 or code == 0xD1:
+            return self._map(code)
+        if code == 0xC0 or code == 0xD0:
+            return self._list(code)
+        if code == 0x00:
+            return self._described()
+        if code == 0xE0 or code == 0xF0:
+            return self._array(code)
+        return self._fixed_rare(code)
+
+    def _unknown(self, code: int) -> DecodeError:
+        return DecodeError(f"unknown constructor 0x{code:02x} before offset {self.pos}")
+
+    def _fixed0(self, code: int) -> Any:
+        if code == 0x40:
+            return None
+        if code == 0x41:
+            return True
+        if code == 0x42:
+            return False
+        if code == 0x43:
+            return 0 if self.bare else int.__new__(UInt, 0)
+        if code == 0x44:
+            return 0 if self.bare else int.__new__(ULong, 0)
+        if code == 0x45:
+            return []
+        raise self._unknown(code)
+
+    def _fixed1(self, code: int) -> Any:
+        pos = self.pos
+        if pos >= self.end:
+            raise self._truncated(code, pos + 1)
+        number = self.data[pos]
+        self.pos = pos + 1
+        if code == 0x54:
+            return number - 256 if number > 127 else number
+        if code == 0x56:
+            if number > 1:
+                raise DecodeError(f"boolean at offset {pos} is 0x{number:02x}; it takes 00 or 01")
+            return number == 1
+        if code == 0x55 or code == 0x51:
+            if number > 127:
+                number -= 256
+            if self.bare:
+                return number
+            return int.__new__(Long if code == 0x55 else Byte, number)
+        if code == 0x52:
+            return number if self.bare else int.__new__(UInt, number)
+        if code == 0x53:
+            return number if self.bare else int.__new__(ULong, number)
+        if code == 0x50:
+            return number if self.bare else int.__new__(UByte, number)
+        raise self._unknown(code)
+
+    def _fixed4(self, code: int) -> Any:
+        pos = self.pos
+        stop = pos + 4
+        if stop > self.end:
+            raise self._truncated(code, stop)
+        self.pos = stop
+        if code == 0x71:
+            return _unpack_i32(self.data, pos)[0]
+        if code == 0x70:
+            number = _unpack_u32(self.data, pos)[0]
+            return number if self.bare else int.__new__(UInt, number)
+        if code == 0x72:
+            real = _unpack_f32(self.data, pos)[0]
+            return real if self.bare else float.__new__(Float, real)
+        if code == 0x73:
+            number = _unpack_u32(self.data, pos)[0]
+            if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
+                raise DecodeError(f"char at offset {pos} is 0x{number:x}, which is no Unicode character")
+            return chr(number) if self.bare else str.__new__(Char, chr(number))
+        if code == 0x74:
+            decimal = Decimal32(self.data[pos:stop])
+            return decimal.value if self.bare else decimal
+        raise self._unknown(code)
+
+    def _fixed8(self, code: int) -> Any:
+        pos = self.pos
+        stop = pos + 8
+        if stop > self.end:
+            raise self._truncated(code, stop)
+        self.pos = stop
+        if code == 0x82:
+            return _unpack_f64(self.data, pos)[0]
+        if code == 0x84:
+            decimal = Decimal64(self.data[pos:stop])
+            return decimal.value if self.bare else decimal
+        if code == 0x80:
+            number = _unpack_u64(self.data, pos)[0]
+            return number if self.bare else int.__new__(ULong, number)
+        if code == 0x81 or code == 0x83:
+            number = _unpack_i64(self.data, pos)[0]
+            if self.bare:
+                return number
+            return int.__new__(Long if code == 0x81 else Timestamp, number)
+        raise self._unknown(code)
+
+    def _fixed_rare(self, code: int) -> Any:
+        pos = self.pos
+        stop = pos + _WIDTHS[code]
+        if stop > self.end:
+            raise self._truncated(code, stop)
+        if code == 0x98:
+            self.pos = stop
+            return uuid.UUID(bytes=self.data[pos:stop])
+        if code == 0x60:
+            self.pos = stop
+            number = _unpack_u16(self.data, pos)[0]
+            return number if self.bare else int.__new__(UShort, number)
+        if code == 0x61:
+            self.pos = stop
+            number = _unpack_i16(self.data, pos)[0]
+            return number if self.bare else int.__new__(Short, number)
+        if code == 0x94:
+            self.pos = stop
+            decimal = Decimal128(self.data[pos:stop])
+            return decimal.value if self.bare else decimal
+        raise self._unknown(code)
+
+    def _variable(self, code: int) -> Any:
+        pos = self.pos
+        if code < 0xB0:
+            if pos >= self.end:
+                raise self._truncated(code, pos + 1)
+            size = self.data[pos]
+            pos += 1
+        else:
+            if pos + 4 > self.end:
+                raise self._truncated(code, pos + 4)
+            size = _unpack_u32(self.data, pos)[0]
+            pos += 4
+        stop = pos + size
+        if stop > self.end:
+            raise self._truncated(code, stop)
+        self.pos = stop
+        content = self.data[pos:stop]
+        form = code & 0x0F
+        if form == 0x0 or (self.bare and (form == 0x1 or form == 0x3)):
+            return content
+        if form != 0x1 and form != 0x3:
+            raise self._unknown(code)
+        try:
+            return content.decode() if form == 0x1 else Symbol(content, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"{_NAMES[code]} at offset {pos} isn't UTF-8: {error.reason}") from None
+
+    def _enter(self, code: int) -> tuple[int, int]:
+        """Reads size and count of a compound or array; returns its end and count, with `pos` after the count."""
+        pos = self.pos
+        if code < 0xD0 or code == 0xE0:
+            width = 1
+            if pos + 2 > self.end:
+                raise self._truncated(code, pos + 2)
+            size = self.data[pos]
+            count = self.data[pos + 1]
+        else:
+            width = 4
+            if pos + 8 > self.end:
+                raise self._truncated(code, pos + 8)
+            size = _unpack_u32(self.data, pos)[0]
+            count = _unpack_u32(self.data, pos + 4)[0]
+        stop = pos + width + size
+        if stop > self.end:
+            raise self._truncated(code, stop)
+        if size < width:
+            raise DecodeError(
+                f"{_NAMES[code]} at offset {pos} is too small ({size} bytes) to hold its own count"
+            )
+        if self.depth >= MAX_DEPTH:
+            raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {pos}")
+        self.pos = pos + 2 * width
+        return stop, count
+
+    def _leave(self, code: int, stop: int) -> None:
+        if self.pos != stop:
+            raise DecodeError(
+                f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}"
+            )
+
+    def _list(self, code: int) -> list[Any]:
+        stop, count = self._enter(code)
+        if count > stop - self.pos:
+            raise DecodeError(f"list of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
+        end = self.end
+        self.end = stop
+        self.depth += 1
+        items: list[Any] = []
+        for _ in range(count):
+            items.append(self.value())  # noqa: PERF401 (a comprehension is a function call before Python 3.12)
+        self._leave(code, stop)
+        self.depth -= 1
+        self.end = end
+        return items
+
+    def _map(self, code: int) -> dict[Any, Any]:
+        stop, count = self._enter(code)
+        if count & 1:
+            raise DecodeError(f"map at offset {self.pos} has an odd number of elements ({count})")
+        if count > stop - self.pos:
+            raise DecodeError(f"map of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
+        end = self.end
+        self.end = stop
+        self.depth += 1
+        items: dict[Any, Any] = {}
+        collisions: dict[int, int] | None = None
+        for _ in range(count >> 1):
+            key = self.value()
+            kind = type(key)
+            if kind is not bytes and kind is not Symbol and kind is not str and not isinstance(key, int):
+                if collisions is None:
+                    collisions = {}
+                key = self._key(key, items, collisions)
+            items[key] = self.value()
+        self._leave(code, stop)
+        self.depth -= 1
+        self.end = end
+        return items
+
+    def _key(self, key: Any, items: dict[Any, Any], collisions: dict[int, int]) -> Any:
+        """A key as something hashable (lists as tuples), refused where too many keys of the map share its hash."""
+        if isinstance(key, list):
+            key = _frozen(key)
+        try:
+            hashed = hash(key)
+        except TypeError:
+            raise DecodeError(
+                f"map key before offset {self.pos} is, or contains, a value that Python can't use as a key"
+            ) from None
+        seen = collisions.get(hashed, 0)
+        if seen < MAX_KEY_COLLISIONS:
+            collisions[hashed] = seen + 1
+        elif key not in items:
+            raise DecodeError(
+                f"map before offset {self.pos} has more than {MAX_KEY_COLLISIONS} colliding keys"
+            )
+        return key
+
+    def _array(self, code: int) -> list[Any]:
+        stop, count = self._enter(code)
+        end = self.end
+        self.end = stop
+        if self.pos == stop and not count:
+            # uamqp 1.6 and others built on the same C library leave out the element constructor of an empty array.
+            self.end = end
+            return [] if self.bare else Array((), "null")
+        self.depth += 1
+        descriptors: list[Any] = []
+        element = self._constructor(stop)
+        while element == 0x00:
+            if self.depth + len(descriptors) >= MAX_DEPTH:
+                raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {self.pos}")
+            descriptors.append(self.value())
+            element = self._constructor(stop)
+        width = _WIDTHS[element]
+        if width == _UNKNOWN:
+            raise self._unknown(element)
+        if width == 0:
+            self.spare -= count
+            if self.spare < 0:
+                raise DecodeError(
+                    f"more than {MAX_ELEMENTS} array elements without width at offset {self.pos}"
+                )
+        elif count > stop - self.pos:
+            raise DecodeError(f"array of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
+        items: list[Any] = [] if self.bare else Array((), _NAMES[element], descriptors)
+        for _ in range(count):
+            items.append(self._coded(element))  # noqa: PERF401 (as in _list)
+        self._leave(code, stop)
+        self.depth -= 1
+        self.end = end
+        return items
+
+    def _constructor(self, stop: int) -> int:
+        pos = self.pos
+        if pos >= stop:
+            raise DecodeError(f"array without an element constructor at offset {pos}")
+        self.pos = pos + 1
+        return self.data[pos]
+
+    def _described(self) -> Any:
+        if self.depth >= MAX_DEPTH:
+            raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {self.pos}")
+        self.depth += 1
+        descriptor = self.value()
+        value = self.value()
+        self.depth -= 1
+        return value if self.bare else Described(descriptor, value)
+
+
+def _frozen(value: list[Any]) -> tuple[Any, ...]:
+    return tuple([_frozen(item) if isinstance(item, list) else item for item in value])
+
+
+def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:
+    """The one value that `data` encodes. Raises DecodeError for anything else, bytes after the value included."""
+    decoder = Decoder(data if type(data) is bytes else bytes(data), 0, None, bare)
+    value = decoder.value()
+    if decoder.pos != decoder.end:
+        raise DecodeError(
+            f"{decoder.end - decoder.pos} bytes left over after the value, from offset {decoder.pos}"
+        )
+    return value

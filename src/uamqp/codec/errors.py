@@ -1,0 +1,15 @@
+"""The codec's exceptions. Imports nothing."""
+
+from __future__ import annotations
+
+
+class CodecError(ValueError):
+    """Something isn't valid AMQP 1.0 data, or can't be made into it."""
+
+
+class EncodeError(CodecError):
+    """A value has no AMQP encoding: unsupported type, out of range, nested too deep, or a mandatory field unset."""
+
+
+class DecodeError(CodecError):
+    """Bytes that are no valid AMQP 1.0 encoding, or a composite that breaks its definition."""
