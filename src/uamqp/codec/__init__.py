@@ -1,6 +1,7 @@
-"""AMQP 1.0 codec: bytes to and from values, performatives, message sections, outcomes. Imports only its own modules.
+"""AMQP 1.0 codec: bytes to and from values, performatives, message sections and outcomes.
 
-Public. docs/design.md, section Codec, has the two mappings between AMQP types and Python.
+Public; imports only its own modules. docs/design.md, section Codec, has the two mappings between AMQP types
+and Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Composite types (section 1.4 of the AMQP 1.0 specification): fields, their checks, the registry of descriptors.
+"""Composite types (section 1.4 of the AMQP 1.0 specification): fields, checks, the registry of descriptors.
 
 Imports the codec's errors, limits, values, decode and encode. The composites are in definitions, terminus,
 outcomes, transactions, performatives, sasl and sections; importing those fills the registry.
@@ -71,8 +71,8 @@ class Field:
     """A field of a composite as the specification defines it.
 
     `type` and `default` are the specification's, `default` as the Python value it means; `requires` is what a
-    value of type "*" must provide ("source", "delivery-state", ...). Derived: `attribute` (the Python name), `base`
-    (the primitive type, or "error" or "*") and `highest` (of unsigned integers).
+    value of type "*" must provide ("source", "delivery-state", ...). Derived: `attribute` (the Python name),
+    `base` (the primitive type, or "error" or "*") and `highest` (of unsigned integers).
     """
 
     __slots__ = (
@@ -118,8 +118,8 @@ class Field:
 class Composite:
     """Base of all composite types. Subclasses are dataclasses with slots whose fields stand in wire order.
 
-    `DESCRIPTOR` and `NAME` are the numeric and symbolic descriptors, `FIELDS` the definition of each field, `PROVIDES`
-    the archetypes that the specification lets it stand for.
+    `DESCRIPTOR` and `NAME` are the numeric and symbolic descriptors, `FIELDS` the definition of each field,
+    `PROVIDES` the archetypes that the specification lets it stand for.
     """
 
     __slots__ = ()
@@ -130,9 +130,10 @@ class Composite:
     PROVIDES: ClassVar[tuple[str, ...]] = ()
 
     def append_to(self, out: bytearray) -> None:
-        """Appends the encoding. Fields that are None or the specification's default are null, or left out at the end.
+        """Appends the encoding. Fields that are None or the default are null, or left out at the end.
 
-        Raises EncodeError, and leaves `out` as it was, for a mandatory field that is None and for a wrong type.
+        Raises EncodeError, and leaves `out` as it was, for a mandatory field that is None and for a wrong
+        type.
         """
         start = len(out)
         try:
@@ -180,7 +181,7 @@ class Composite:
     def from_fields(  # noqa: PYI019 (Self needs Python 3.11)
         cls: type[_CompositeT], values: list[Any]
     ) -> _CompositeT:
-        """The composite out of its decoded fields (typed mapping); DecodeError where they break its definition."""
+        """The composite out of its decoded fields (typed mapping). Raises DecodeError for invalid ones."""
         fields = cls.FIELDS
         given = len(values)
         if given > len(fields):
@@ -243,7 +244,7 @@ def decode_composite(data: bytes, pos: int = 0, end: int | None = None) -> tuple
 
 
 def resolve(value: Any) -> Any:
-    """A Described with a descriptor that the specification defines, as the composite; anything else as it is."""
+    """A Described with a known descriptor as the composite; anything else as it is."""
     if type(value) is not Described:
         return value
     cls = composite_class(value.descriptor)

@@ -1,4 +1,4 @@
-"""Bytes to AMQP values: the cursor `Decoder`, and `decode_value`. Imports the codec's errors, limits and values.
+"""Bytes to AMQP values: `Decoder`, a cursor, and `decode_value`. Imports the codec's errors, limits, values.
 
 Whatever the bytes are, a call returns a value or raises DecodeError.
 """
@@ -73,7 +73,8 @@ class Decoder:
     """A cursor over encoded values in `data` from `pos` up to `end`.
 
     `bare` chooses the bare mapping (see docs/design.md) instead of the typed one. After a DecodeError the
-    cursor's position is undefined. `spare` is the number of zero-width array elements that it will still build.
+    cursor's position is undefined. `spare` is the number of zero-width array elements that it will still
+    build.
     """
 
     __slots__ = ("bare", "data", "depth", "end", "pos", "spare")
@@ -298,7 +299,7 @@ class Decoder:
             raise DecodeError(f"{_NAMES[code]} at offset {pos} isn't UTF-8: {error.reason}") from None
 
     def _enter(self, code: int) -> tuple[int, int]:
-        """Reads size and count of a compound or array; returns its end and count, with `pos` after the count."""
+        """Reads size and count of a compound or array; returns its end and its count."""
         pos = self.pos
         if code < 0xD0 or code == 0xE0:
             width = 1
@@ -316,9 +317,7 @@ class Decoder:
         if stop > self.end:
             raise self._truncated(code, stop)
         if size < width:
-            raise DecodeError(
-                f"{_NAMES[code]} at offset {pos} is too small ({size} bytes) to hold its own count"
-            )
+            raise DecodeError(f"{_NAMES[code]} at offset {pos} is too small ({size} bytes) to hold its own count")
         if self.depth >= MAX_DEPTH:
             raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {pos}")
         self.pos = pos + 2 * width
@@ -326,9 +325,7 @@ class Decoder:
 
     def _leave(self, code: int, stop: int) -> None:
         if self.pos != stop:
-            raise DecodeError(
-                f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}"
-            )
+            raise DecodeError(f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}")
 
     def _list(self, code: int) -> list[Any]:
         stop, count = self._enter(code)
@@ -339,7 +336,7 @@ class Decoder:
         self.depth += 1
         items: list[Any] = []
         for _ in range(count):
-            items.append(self.value())  # noqa: PERF401 (a comprehension is a function call before Python 3.12)
+            items.append(self.value())  # noqa: PERF401 (a comprehension is a call before Python 3.12)
         self._leave(code, stop)
         self.depth -= 1
         self.end = end
@@ -370,7 +367,7 @@ class Decoder:
         return items
 
     def _key(self, key: Any, items: dict[Any, Any], collisions: dict[int, int]) -> Any:
-        """A key as something hashable (lists as tuples), refused where too many keys of the map share its hash."""
+        """A key made hashable (lists as tuples); refused where too many of the map's keys share its hash."""
         if isinstance(key, list):
             key = _frozen(key)
         try:
@@ -383,9 +380,7 @@ class Decoder:
         if seen < MAX_KEY_COLLISIONS:
             collisions[hashed] = seen + 1
         elif key not in items:
-            raise DecodeError(
-                f"map before offset {self.pos} has more than {MAX_KEY_COLLISIONS} colliding keys"
-            )
+            raise DecodeError(f"map before offset {self.pos} has more than {MAX_KEY_COLLISIONS} colliding keys")
         return key
 
     def _array(self, code: int) -> list[Any]:
@@ -393,7 +388,7 @@ class Decoder:
         end = self.end
         self.end = stop
         if self.pos == stop and not count:
-            # uamqp 1.6 and others built on the same C library leave out the element constructor of an empty array.
+            # uamqp 1.6, and others on the same C library, leave out the constructor of an empty array.
             self.end = end
             return [] if self.bare else Array((), "null")
         self.depth += 1
@@ -410,9 +405,7 @@ class Decoder:
         if width == 0:
             self.spare -= count
             if self.spare < 0:
-                raise DecodeError(
-                    f"more than {MAX_ELEMENTS} array elements without width at offset {self.pos}"
-                )
+                raise DecodeError(f"more than {MAX_ELEMENTS} array elements without width at offset {self.pos}")
         elif count > stop - self.pos:
             raise DecodeError(f"array of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
         items: list[Any] = [] if self.bare else Array((), _NAMES[element], descriptors)
@@ -445,11 +438,9 @@ def _frozen(value: list[Any]) -> tuple[Any, ...]:
 
 
 def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:
-    """The one value that `data` encodes. Raises DecodeError for anything else, bytes after the value included."""
+    """The one value that `data` encodes; DecodeError for anything else, bytes after the value included."""
     decoder = Decoder(data if type(data) is bytes else bytes(data), 0, None, bare)
     value = decoder.value()
     if decoder.pos != decoder.end:
-        raise DecodeError(
-            f"{decoder.end - decoder.pos} bytes left over after the value, from offset {decoder.pos}"
-        )
+        raise DecodeError(f"{decoder.end - decoder.pos} bytes left over after the value, from offset {decoder.pos}")
     return value

@@ -1,6 +1,6 @@
-"""Shared definitions: roles, settle modes, error conditions, the error composite. Imports codec composites, values.
+"""Shared definitions: roles, settle modes, error conditions, the error composite.
 
-Sections 2.8 and 4.5.8 of the AMQP 1.0 specification.
+Imports the codec's composites and values. Sections 2.8 and 4.5.8 of the AMQP 1.0 specification.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """AMQP values to bytes, in the smallest encodings. Imports the codec's errors, limits, values and decode.
 
 Functions take the buffer to append to. `append_value` is the typed mapping, `append_bare` the bare one
-(docs/design.md); the others encode a value of one AMQP type, for composites. All raise EncodeError, and then leave
-the buffer as it was.
+(docs/design.md); the others encode a value of one AMQP type, for composites. All raise EncodeError, and then
+leave the buffer as it was.
 """
 
 from __future__ import annotations
@@ -349,7 +349,7 @@ def _append_map(out: bytearray, items: dict[Any, Any], bare: bool, depth: int) -
 
 
 def close_compound(out: bytearray, start: int, count: int) -> None:
-    """Fills in size and count of the compound or array that was begun at `start` as its one-byte form plus two bytes.
+    """Fills in size and count of a compound or array, begun at `start` as its small code and two bytes.
 
     What has grown too big for one-byte size and count is made the four-byte form.
     """
@@ -366,9 +366,12 @@ def close_compound(out: bytearray, start: int, count: int) -> None:
 
 # Arrays: all elements share one constructor, which is the wide one of their type.
 _ARRAY_CODES = {
-    "null": 0x40, "boolean": 0x56, "ubyte": 0x50, "ushort": 0x60, "uint": 0x70, "ulong": 0x80, "byte": 0x51,
-    "short": 0x61, "int": 0x71, "long": 0x81, "float": 0x72, "double": 0x82, "decimal32": 0x74, "decimal64": 0x84,
-    "decimal128": 0x94, "char": 0x73, "timestamp": 0x83, "uuid": 0x98, "binary": 0xB0, "string": 0xB1, "symbol": 0xB3,
+    "null": 0x40, "boolean": 0x56,
+    "ubyte": 0x50, "ushort": 0x60, "uint": 0x70, "ulong": 0x80,
+    "byte": 0x51, "short": 0x61, "int": 0x71, "long": 0x81,
+    "float": 0x72, "double": 0x82, "decimal32": 0x74, "decimal64": 0x84, "decimal128": 0x94,
+    "char": 0x73, "timestamp": 0x83, "uuid": 0x98,
+    "binary": 0xB0, "string": 0xB1, "symbol": 0xB3,
     "list": 0xD0, "map": 0xD1, "array": 0xF0,
 }  # fmt: skip
 
@@ -449,7 +452,7 @@ def _append_array(out: bytearray, array: Array, bare: bool, depth: int) -> None:
 
 
 def _array_parts(array: Array, bare: bool) -> tuple[list[Any], str, list[Any]]:
-    """Descriptors, element type and elements of an array, found from the elements where the array doesn't say."""
+    """Descriptors, element type, elements; found from the elements where the array doesn't say."""
     items = list(array)
     for index, item in enumerate(items):
         hook = getattr(type(item), "__amqp_encode__", None)
@@ -475,7 +478,7 @@ def _array_parts(array: Array, bare: bool) -> tuple[list[Any], str, list[Any]]:
 
 
 def _append_element(out: bytearray, value: Any, element: str, bare: bool, depth: int) -> None:
-    """A value as the element of an array: as after its wide constructor, which stands before the first one."""
+    """A value as after its wide constructor, which an array has once, before the first element."""
     integer = _ARRAY_INTEGERS.get(element)
     if integer is not None:
         if not isinstance(value, int) or isinstance(value, bool):

@@ -8,7 +8,7 @@ class CodecError(ValueError):
 
 
 class EncodeError(CodecError):
-    """A value has no AMQP encoding: unsupported type, out of range, nested too deep, or a mandatory field unset."""
+    """A value has no AMQP encoding: wrong type, out of range, nested too deep, a mandatory field unset."""
 
 
 class DecodeError(CodecError):

@@ -15,9 +15,7 @@ from .terminus import Source, Target
 from .transactions import Coordinator, Declared, TransactionalState
 from .values import Described, Symbol
 
-DeliveryState = (
-    Accepted | Rejected | Released | Modified | Received | Declared | TransactionalState | Described
-)
+DeliveryState = Accepted | Rejected | Released | Modified | Received | Declared | TransactionalState | Described
 
 
 @register

@@ -28,9 +28,7 @@ class SaslMechanisms(Composite):
     DESCRIPTOR: ClassVar[int] = 0x40
     NAME: ClassVar[str] = "amqp:sasl-mechanisms:list"
     PROVIDES: ClassVar[tuple[str, ...]] = ("sasl-frame",)
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("sasl-server-mechanisms", "symbol", mandatory=True, multiple=True),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("sasl-server-mechanisms", "symbol", mandatory=True, multiple=True),)
 
     sasl_server_mechanisms: tuple[Symbol, ...]
 
@@ -55,9 +53,7 @@ class SaslInit(Composite):
 
     def __repr__(self) -> str:
         secret = None if self.initial_response is None else f"<{len(self.initial_response)} bytes>"
-        return (
-            f"SaslInit(mechanism={self.mechanism!r}, initial_response={secret}, hostname={self.hostname!r})"
-        )
+        return f"SaslInit(mechanism={self.mechanism!r}, initial_response={secret}, hostname={self.hostname!r})"
 
 
 @register

@@ -119,10 +119,10 @@ class Properties(Composite):
 def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
     """The sections of an encoded message, in order: (code, start, end).
 
-    `start` and `end` bound the section's value, its constructor included and the descriptor not. Values aren't
-    looked into, so the time taken depends on the number of sections alone. Sections may come in any order. Raises
-    DecodeError for what isn't a section, a value of the wrong type, a second section of a kind that may come once,
-    and bodies that mix.
+    `start` and `end` bound the section's value, its constructor included and the descriptor not. Values
+    aren't looked into, so the time taken depends on the number of sections alone. Sections may come in any
+    order. Raises DecodeError for what isn't a section, a value of the wrong type, a second section of a kind
+    that may come once, and bodies that mix.
     """
     sections: list[tuple[int, int, int]] = []
     seen = 0
@@ -135,9 +135,7 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
             raise DecodeError(f"section at offset {pos} has no value")
         allowed = _ALLOWED.get(code)
         if allowed is not None and payload[start] not in allowed:
-            raise DecodeError(
-                f"{SECTION_NAMES[code]} at offset {pos} has a value of the wrong type (0x{payload[start]:02x})"
-            )
+            raise DecodeError(f"{SECTION_NAMES[code]} at offset {pos} has the wrong type (0x{payload[start]:02x})")
         decoder.pos = start
         decoder.skip()
         seen = _seen(seen, code, pos)
@@ -163,13 +161,11 @@ def _section_code(decoder: Decoder, payload: bytes, pos: int, size: int) -> tupl
 
 
 def _seen(seen: int, code: int, pos: int) -> int:
-    """Checks that a section of this code may come after those in the bit set `seen`; returns the set with it."""
+    """Checks that a section may come after those in the bit set `seen`; returns the set with it."""
     bit = 1 << (code - HEADER)
     if bit & 0xE0:
         if seen & 0xE0 & ~bit or (code == VALUE and seen & bit):
-            raise DecodeError(
-                f"{SECTION_NAMES[code]} at offset {pos} can't follow the body sections before it"
-            )
+            raise DecodeError(f"{SECTION_NAMES[code]} at offset {pos} can't follow the body sections before it")
     elif seen & bit:
         raise DecodeError(f"{SECTION_NAMES[code]} at offset {pos} comes a second time")
     return seen | bit

@@ -31,9 +31,7 @@ class Coordinator(Composite):
     DESCRIPTOR: ClassVar[int] = 0x30
     NAME: ClassVar[str] = "amqp:coordinator:list"
     PROVIDES: ClassVar[tuple[str, ...]] = ("target",)
-    FIELDS: ClassVar[tuple[Field, ...]] = (
-        Field("capabilities", "symbol", multiple=True, requires="txn-capability"),
-    )
+    FIELDS: ClassVar[tuple[Field, ...]] = (Field("capabilities", "symbol", multiple=True, requires="txn-capability"),)
 
     capabilities: tuple[Symbol, ...] = ()
 

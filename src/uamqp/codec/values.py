@@ -1,8 +1,8 @@
 """Python values that know their AMQP type (the typed mapping). Imports the codec's errors only.
 
-Plain Python types stand for null, boolean, int, double, uuid, binary, string, list and map (section 1.6 of the
-AMQP 1.0 specification); the classes here stand for the rest. They behave as the Python type they extend and
-compare equal to it.
+Plain Python types stand for null, boolean, int, double, uuid, binary, string, list and map (section 1.6 of
+the AMQP 1.0 specification); the classes here stand for the rest. They behave as the Python type they extend
+and compare equal to it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Char(str):
 
     __slots__ = ()
 
-    def __new__(cls, value: str) -> Char:  # noqa: D102, PYI034 (described by the class; Self needs Python 3.11)
+    def __new__(cls, value: str) -> Char:  # noqa: D102, PYI034 (Self needs Python 3.11)
         if len(value) != 1:
             raise EncodeError(f"char takes a str of length 1, got {value!r}")
         if "\ud800" <= value <= "\udfff":
@@ -57,9 +57,7 @@ class _Integer(int):
     def __new__(cls: type[_IntT], value: SupportsInt | str = 0) -> _IntT:  # noqa: PYI019 (Self needs Python 3.11)
         number = int.__new__(cls, value)
         if not cls.MIN <= number <= cls.MAX:
-            raise EncodeError(
-                f"{cls.__name__.lower()} takes {cls.MIN} to {cls.MAX}, got {int.__repr__(number)}"
-            )
+            raise EncodeError(f"{cls.__name__.lower()} takes {cls.MIN} to {cls.MAX}, got {int.__repr__(number)}")
         return number
 
     def __repr__(self) -> str:
@@ -137,12 +135,12 @@ class Timestamp(_Integer):
         return cls((value - _EPOCH) // _MILLISECOND)
 
     def to_datetime(self) -> datetime.datetime:
-        """The datetime, in UTC. Raises OverflowError where datetime doesn't reach (before year 1, after 9999)."""
+        """The datetime, in UTC. Raises OverflowError before year 1 and after year 9999."""
         return _EPOCH + self * _MILLISECOND
 
 
 class Float(float):
-    """float (section 1.6.11): a number rounded to IEEE 754 binary32; EncodeError for one that is too large."""
+    """float (section 1.6.11): rounded to IEEE 754 binary32; EncodeError for what is too large."""
 
     __slots__ = ()
 
@@ -179,7 +177,7 @@ class _Decimal:
 
     @property
     def value(self) -> decimal.Decimal:
-        """The number. A non-canonical coefficient (more digits than the format has) is zero, as IEEE 754 says."""
+        """The number. A coefficient of more digits than the format has is zero, as IEEE 754 says."""
         bits = int.from_bytes(self.raw, "big")
         width = self.SIZE * 8
         sign = "-" if bits >> (width - 1) else ""
@@ -211,7 +209,7 @@ class _Decimal:
     def from_decimal(  # noqa: PYI019 (Self needs Python 3.11)
         cls: type[_DecimalT], value: decimal.Decimal | int | str
     ) -> _DecimalT:
-        """The encoding of a number, exactly; EncodeError where it has too many digits or too large an exponent."""
+        """The encoding of a number, exactly; EncodeError where its digits or exponent don't fit."""
         number = value if isinstance(value, decimal.Decimal) else decimal.Decimal(value)
         sign, digits, exponent = number.as_tuple()
         width = cls.SIZE * 8
@@ -266,7 +264,7 @@ class _Decimal:
 
 
 class Decimal32(_Decimal):
-    """decimal32 (section 1.6.13): 7 digits. Equal when the raw bytes are; compare `.value` for numeric equality."""
+    """decimal32 (section 1.6.13): 7 digits. Equal by raw bytes; `.value` is the number."""
 
     __slots__ = ()
     SIZE = 4
@@ -276,7 +274,7 @@ class Decimal32(_Decimal):
 
 
 class Decimal64(_Decimal):
-    """decimal64 (section 1.6.14): 16 digits. Equal when the raw bytes are; compare `.value` for numeric equality."""
+    """decimal64 (section 1.6.14): 16 digits. Equal by raw bytes; `.value` is the number."""
 
     __slots__ = ()
     SIZE = 8
@@ -286,7 +284,7 @@ class Decimal64(_Decimal):
 
 
 class Decimal128(_Decimal):
-    """decimal128 (section 1.6.15): 34 digits. Equal when the raw bytes are; compare `.value` for numeric equality."""
+    """decimal128 (section 1.6.15): 34 digits. Equal by raw bytes; `.value` is the number."""
 
     __slots__ = ()
     SIZE = 16
@@ -298,9 +296,10 @@ class Decimal128(_Decimal):
 class Array(list[Any]):
     """array (section 1.6.24): elements of one AMQP type.
 
-    `element` is the elements' type by name ("uint", "symbol", "map", ...); None lets the encoder find it from the
-    elements, and an empty array without it goes out as an array of null. `descriptors` are the descriptors that all
-    elements share, outermost first, usually none or one; the elements are then the values without them.
+    `element` is the elements' type by name ("uint", "symbol", "map", ...); None lets the encoder find it from
+    the elements, and an empty array without it goes out as an array of null. `descriptors` are the
+    descriptors that all elements share, outermost first, usually none or one; the elements are then the
+    values without them.
     """
 
     __slots__ = ("descriptors", "element")
@@ -308,9 +307,7 @@ class Array(list[Any]):
     element: str | None
     descriptors: tuple[Any, ...]
 
-    def __init__(
-        self, items: Iterable[Any] = (), element: str | None = None, descriptors: Iterable[Any] = ()
-    ) -> None:
+    def __init__(self, items: Iterable[Any] = (), element: str | None = None, descriptors: Iterable[Any] = ()) -> None:
         super().__init__(items)
         if element is not None and element not in ELEMENT_TYPES:
             raise EncodeError(f"array has no element type {element!r}; it takes {', '.join(ELEMENT_TYPES)}")
@@ -325,11 +322,7 @@ class Array(list[Any]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Array):
             return False
-        return (
-            self.element == other.element
-            and self.descriptors == other.descriptors
-            and list.__eq__(self, other)
-        )
+        return self.element == other.element and self.descriptors == other.descriptors and list.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -349,7 +342,7 @@ ELEMENT_TYPES = (
 
 
 class Described:
-    """A described value (section 1.2): a `descriptor`, in practice a ULong or Symbol, and the `value` it describes."""
+    """A described value (section 1.2): `descriptor`, mostly a ULong or Symbol, and `value`."""
 
     __slots__ = ("descriptor", "value")
 
