@@ -31,7 +31,7 @@ class ReceiverSettleMode(IntEnum):
     SECOND = 1
 
 
-class AmqpCondition:
+class AmqpError:
     """Conditions of any endpoint (section 2.8.15)."""
 
     INTERNAL_ERROR = Symbol("amqp:internal-error")
@@ -49,7 +49,7 @@ class AmqpCondition:
     FRAME_SIZE_TOO_SMALL = Symbol("amqp:frame-size-too-small")
 
 
-class ConnectionCondition:
+class ConnectionError:  # noqa: A001 (the name that the specification gives it)
     """Conditions of a connection (section 2.8.16)."""
 
     CONNECTION_FORCED = Symbol("amqp:connection:forced")
@@ -57,7 +57,7 @@ class ConnectionCondition:
     REDIRECT = Symbol("amqp:connection:redirect")
 
 
-class SessionCondition:
+class SessionError:
     """Conditions of a session (section 2.8.17)."""
 
     WINDOW_VIOLATION = Symbol("amqp:session:window-violation")
@@ -66,7 +66,7 @@ class SessionCondition:
     UNATTACHED_HANDLE = Symbol("amqp:session:unattached-handle")
 
 
-class LinkCondition:
+class LinkError:
     """Conditions of a link (section 2.8.18)."""
 
     DETACH_FORCED = Symbol("amqp:link:detach-forced")
@@ -76,7 +76,7 @@ class LinkCondition:
     STOLEN = Symbol("amqp:link:stolen")
 
 
-class TransactionCondition:
+class TransactionError:
     """Conditions of a transaction (section 4.5.8)."""
 
     UNKNOWN_ID = Symbol("amqp:transaction:unknown-id")
