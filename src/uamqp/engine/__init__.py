@@ -1,0 +1,42 @@
+"""AMQP 1.0 without I/O: SASL, connection, session, links, flow control and timers, for clients and servers alike.
+
+Public, for people who need AMQP without our transports. Imports only `uamqp.codec`; the time is an argument.
+Start with `Engine`.
+"""
+
+from __future__ import annotations
+
+from . import conditions, events, sasl
+from .config import EngineConfig, Role
+from .delivery import IncomingDelivery, OutgoingDelivery
+from .engine import Engine, Trace
+from .errors import Cause, CauseKind, LocalProtocolError, MessageTooLarge
+from .limits import Limits
+from .link import Link
+from .receiver import Receiver
+from .sender import Sender
+from .session import Session
+from .states import ConnectionState, EndpointState
+
+__all__ = [
+    "Cause",
+    "CauseKind",
+    "ConnectionState",
+    "EndpointState",
+    "Engine",
+    "EngineConfig",
+    "IncomingDelivery",
+    "Limits",
+    "Link",
+    "LocalProtocolError",
+    "MessageTooLarge",
+    "OutgoingDelivery",
+    "Receiver",
+    "Role",
+    "Sender",
+    "Session",
+    "Trace",
+    "conditions",
+    "events",
+    "sasl",
+]

@@ -1,0 +1,89 @@
+"""What an engine is told at its start."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..codec import Symbol
+from .errors import LocalProtocolError
+from .limits import MIN_MAX_FRAME_SIZE, Limits
+from .sasl import Mechanism
+
+MAX_UINT = 0xFFFFFFFF
+
+
+class Role(enum.Enum):
+    """Which side of the connection an engine plays."""
+
+    CLIENT = "client"
+    """Speaks first: header, SASL, open."""
+    SERVER = "server"
+    """Answers."""
+
+
+@dataclass(slots=True)
+class EngineConfig:
+    """Settings of one connection.
+
+    Fields:
+        container_id: our name on the wire (open.container-id).
+        role: client or server.
+        hostname: the virtual host asked for (open.hostname); None leaves it out.
+        max_frame_size: largest frame in bytes that we accept; at least 512. Frames above `limits.frame_size` are
+            never accepted, so that bound is what goes out if it is less.
+        channel_max: highest channel number that we accept, 0 to 65535.
+        idle_timeout: seconds of silence after which the connection is given up; announced to the peer in whole
+            milliseconds. None: never.
+        heartbeat_ratio: an empty frame goes out after this fraction of the peer's own idle-time-out without any other
+            frame; above 0, below 1.
+        properties: connection properties (open.properties).
+        offered_capabilities, desired_capabilities: extensions (open).
+        mechanisms: client: the SASL mechanisms to use, best first; empty: no SASL layer.
+        server_mechanisms: server: the names of the mechanisms to offer; empty: no SASL layer.
+        sasl_required: server: refuse a client that starts without a SASL layer.
+        handshake_timeout: seconds from the start to the peer's open.
+        link_timeout: seconds that a begin, attach, detach or end of ours may stay unanswered.
+        close_timeout: seconds that our close may stay unanswered.
+        limits: bounds on what the peer can size.
+
+    Raises:
+        LocalProtocolError: a value is out of its range.
+    """
+
+    container_id: str
+    role: Role = Role.CLIENT
+    hostname: str | None = None
+    max_frame_size: int = 65536
+    channel_max: int = 65535
+    idle_timeout: float | None = None
+    heartbeat_ratio: float = 0.5
+    properties: Mapping[Symbol, Any] | None = None
+    offered_capabilities: Sequence[Symbol] = ()
+    desired_capabilities: Sequence[Symbol] = ()
+    mechanisms: Sequence[Mechanism] = ()
+    server_mechanisms: Sequence[str] = ()
+    sasl_required: bool = True
+    handshake_timeout: float = 30.0
+    link_timeout: float = 30.0
+    close_timeout: float = 5.0
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not self.container_id:
+            raise LocalProtocolError("container_id must not be empty")
+        _check("max_frame_size", self.max_frame_size, MIN_MAX_FRAME_SIZE, MAX_UINT)
+        _check("channel_max", self.channel_max, 0, 65535)
+        if self.idle_timeout is not None:
+            _check("idle_timeout", self.idle_timeout, 0.001, MAX_UINT / 1000)
+        if not 0 < self.heartbeat_ratio < 1:
+            raise LocalProtocolError(f"heartbeat_ratio must be above 0 and below 1, not {self.heartbeat_ratio!r}")
+        for name in ("handshake_timeout", "link_timeout", "close_timeout"):
+            _check(name, getattr(self, name), 0, float("inf"))
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise LocalProtocolError(f"{name} must be from {least} to {most}, not {value!r}")

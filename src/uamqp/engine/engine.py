@@ -1,0 +1,806 @@
+"""The engine: one AMQP connection without I/O (sections 2.3, 2.4).
+
+Bytes and the time go in, bytes and events come out. `Engine` reads frames, keeps the timers, and hands each
+performative to the connection, a session or the SASL layer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..codec import (
+    Attach,
+    Begin,
+    Close,
+    Composite,
+    DecodeError,
+    DeliveryState,
+    Detach,
+    Disposition,
+    End,
+    Error,
+    Flow,
+    Open,
+    SaslInit,
+    SaslResponse,
+    Symbol,
+    Transfer,
+    decode_composite,
+)
+from . import conditions
+from .config import EngineConfig, Role
+from .delivery import OutgoingDelivery
+from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError
+from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
+from .frames import EMPTY_FRAME, FRAME_AMQP, FRAME_SASL, TransferReader, append_frame, read_disposition
+from .handshake import (
+    AMQP_HEADER,
+    HEADER_SIZE,
+    SASL_HEADER,
+    SaslClient,
+    SaslServer,
+    describe_header,
+)
+from .limits import MIN_MAX_FRAME_SIZE
+from .link import Link
+from .session import DEFAULT_WINDOW, MAX_HANDLE, OUTGOING_WINDOW, Session
+from .states import ConnectionState, EndpointState, connection_state
+
+Trace = Callable[[str, int, Composite | None, int], None]
+"""Called for each frame: "->" or "<-", channel, performative (None: an empty frame), size of the payload."""
+
+# What the next bytes of the peer are.
+_SASL_HEADER_DUE, _SASL_FRAMES, _AMQP_HEADER_DUE, _AMQP_FRAMES = range(4)
+
+_SECRET = b"***"
+
+
+class Engine:
+    """One connection, client or server.
+
+    Drive it so: give it what arrives (`receive_data`) and the time (`tick`, at `next_deadline` at the latest); after
+    each of these, and after any command, write what `data_to_send` returns, then handle `events`, and again until both
+    are empty. Not thread-safe: whoever shares an engine between threads needs a lock of his own.
+
+    Args:
+        config: see `EngineConfig`.
+        now: the time, in seconds of any clock that never goes back; the same clock for every call.
+        trace: called for each frame, see `Trace`; None costs nothing. May be set later, as attribute `trace`.
+
+    Attributes:
+        context: free for the engine's user.
+        local_state, remote_state: whether each side has sent open and close.
+        remote_open: the peer's open, None until it arrives.
+        remote_max_frame_size: largest frame that the peer accepts; the specification's least until its open arrives.
+        is_closed: the connection is over; `ConnectionClosed` is, or was, the last event.
+        cause: why it is over; None while it isn't, and after a close of ours that was answered.
+    """
+
+    __slots__ = (
+        "_cause",
+        "_close_deadline",
+        "_dirty",
+        "_events",
+        "_free_channels",
+        "_handshake_deadline",
+        "_header_received",
+        "_header_sent",
+        "_held_bytes",
+        "_idle_timeout",
+        "_last_input",
+        "_last_output",
+        "_max_frame_size",
+        "_need",
+        "_next_channel",
+        "_parts",
+        "_parts_size",
+        "_remote_channels",
+        "_remote_idle",
+        "_sasl",
+        "_sessions",
+        "_stage",
+        "_started",
+        "_transfer",
+        "_waiting",
+        "cause",
+        "config",
+        "context",
+        "is_closed",
+        "local_state",
+        "now",
+        "output",
+        "remote_max_frame_size",
+        "remote_open",
+        "remote_state",
+        "trace",
+    )
+
+    def __init__(self, config: EngineConfig, now: float, *, trace: Trace | None = None) -> None:
+        self.config = config
+        self.trace = trace
+        self.now = now
+        self.context: Any = None
+        self.local_state = EndpointState.IDLE
+        self.remote_state = EndpointState.IDLE
+        self.remote_open: Open | None = None
+        self.remote_max_frame_size = MIN_MAX_FRAME_SIZE
+        self.is_closed = False
+        self.cause: Cause | None = None
+        self.output = bytearray()
+        self._cause: Cause | None = None  # of a close of ours that isn't answered yet
+        self._events: list[Event] = []
+        self._parts: list[bytes] = []  # a frame's beginning, until the rest arrives
+        self._parts_size = 0
+        self._need = HEADER_SIZE
+        self._max_frame_size = min(config.max_frame_size, config.limits.frame_size)
+        self._header_sent = self._header_received = False
+        self._sasl: SaslClient | SaslServer | None = None
+        self._started = config.role is Role.SERVER
+        self._sessions: dict[int, Session] = {}
+        self._remote_channels: dict[int, Session] = {}
+        self._free_channels: list[int] = []
+        self._next_channel = 0
+        self._transfer = TransferReader()
+        self._held_bytes = 0
+        self._dirty: list[Session] = []
+        self._last_input = self._last_output = now
+        self._idle_timeout = config.idle_timeout
+        self._remote_idle: float | None = None
+        self._handshake_deadline: float | None = now + config.handshake_timeout
+        self._close_deadline: float | None = None
+        # Endpoints that wait for an answer. The time-out is one for all, so the oldest comes first.
+        self._waiting: dict[Session | Link, float] = {}
+        if config.role is Role.CLIENT:
+            self._stage = _SASL_HEADER_DUE if config.mechanisms else _AMQP_HEADER_DUE
+        else:
+            self._stage = _SASL_HEADER_DUE if config.server_mechanisms else _AMQP_HEADER_DUE
+
+    # -- the contract with the transport
+
+    def receive_data(self, chunk: bytes, now: float) -> None:
+        """Take what arrived from the peer; b"" says that nothing more will. Call `data_to_send` and `events` next.
+
+        Never raises for what the peer sent.
+        """
+        self.set_now(now)
+        if self.is_closed:
+            return
+        if not chunk:
+            self._on_end_of_stream()
+            return
+        self._last_input = now
+        if self._parts:
+            self._parts.append(chunk)
+            self._parts_size += len(chunk)
+            if self._parts_size < self._need:
+                return
+            chunk = b"".join(self._parts)
+            self._parts = []
+        try:
+            pos = self._consume(chunk)
+        except DecodeError as error:
+            self.fail(CauseKind.PROTOCOL, conditions.DECODE_ERROR, str(error))
+            return
+        except PeerError as error:
+            self.fail(CauseKind.PROTOCOL, error.condition, str(error))
+            return
+        if pos < len(chunk) and not self.is_closed:
+            rest = chunk[pos:] if pos else chunk
+            self._parts = [rest]
+            self._parts_size = len(rest)
+
+    def events(self) -> list[Event]:
+        """Return what has happened since the last call, in order, and forget it."""
+        events = self._events
+        self._events = []
+        return events
+
+    def data_to_send(self) -> list[bytes | bytearray]:
+        """Return what is to be written to the peer, and forget it. Call again until it is empty; then call `events`.
+
+        Only as much is encoded at a time as `Limits.output_bytes` says, so call it when the last has been written.
+        """
+        if self._dirty:
+            sessions, self._dirty = self._dirty, []
+            for session in sessions:
+                session.dirty = False
+                if session.local_state is not EndpointState.ACTIVE or self.is_closed:
+                    continue
+                if not session.flush(self.config.limits.output_bytes):
+                    session.dirty = True
+                    self._dirty.append(session)
+        output = self.output
+        if not output:
+            return []
+        self.output = bytearray()
+        self._last_output = self.now
+        return [output]
+
+    def next_deadline(self) -> float | None:
+        """Return when `tick` has to be called at the latest; None: not before something else happens."""
+        if self.is_closed:
+            return None
+        deadlines = []
+        if self._handshake_deadline is not None:
+            deadlines.append(self._handshake_deadline)
+        if self._close_deadline is not None:
+            deadlines.append(self._close_deadline)
+        if self._idle_timeout is not None:
+            deadlines.append(self._last_input + self._idle_timeout)
+        if self._remote_idle is not None and self.local_state is EndpointState.ACTIVE:
+            deadlines.append(self._last_output + self._remote_idle)
+        if self._waiting:
+            deadlines.append(next(iter(self._waiting.values())))
+        return min(deadlines) if deadlines else None
+
+    def tick(self, now: float) -> None:
+        """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
+        self.set_now(now)
+        if self.is_closed or self._connection_expired(now):
+            return
+        while self._waiting:
+            endpoint, deadline = next(iter(self._waiting.items()))
+            if now < deadline:
+                break
+            del self._waiting[endpoint]
+            endpoint.on_unanswered()
+        if (
+            self._remote_idle is not None
+            and self.local_state is EndpointState.ACTIVE
+            and now >= self._last_output + self._remote_idle
+            and not self.output
+        ):
+            self.output += EMPTY_FRAME
+            self._last_output = now
+            if self.trace is not None:
+                self.trace("->", 0, None, 0)
+
+    def _connection_expired(self, now: float) -> bool:
+        """End the connection if one of its own time-outs has passed; tell whether it did."""
+        config = self.config
+        if self._close_deadline is not None:
+            if now < self._close_deadline:
+                return False
+            text = f"the peer didn't answer our close within {config.close_timeout:g} seconds"
+            self._terminate(self._cause or Cause(CauseKind.TIMEOUT, None, text))
+        elif self._handshake_deadline is not None and now >= self._handshake_deadline:
+            text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {self._waiting_for()}"
+            self.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
+        elif self._idle_timeout is not None and now >= self._last_input + self._idle_timeout:
+            text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds (idle time-out)"
+            self.fail(CauseKind.TIMEOUT, conditions.RESOURCE_LIMIT_EXCEEDED, text)
+        else:
+            return False
+        return True
+
+    # -- commands
+
+    def open(self, now: float) -> None:
+        """Client: start the connection. Server: answer the client's open (after `ConnectionOpening`).
+
+        Raises:
+            LocalProtocolError: it was opened already, or (server) the client's open hasn't arrived.
+        """
+        self._check_usable()
+        self.set_now(now)
+        if self.config.role is Role.CLIENT:
+            if self._started:
+                raise LocalProtocolError("the connection was opened already")
+            self._started = True
+            if self._stage == _SASL_HEADER_DUE:
+                self.output += SASL_HEADER
+            else:
+                self._send_header()
+                self._send_open()
+        elif self.remote_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.IDLE:
+            raise LocalProtocolError("there is no open of the client to answer")
+        else:
+            self._send_open()
+            self._on_both_open()
+
+    def close(self, now: float, error: Error | None = None) -> None:
+        """Close the connection; `ConnectionClosed` follows when the peer has answered, or after `close_timeout`.
+
+        Does nothing when it is closing or closed. Where no AMQP connection stands yet, it is over at once.
+        """
+        self.set_now(now)
+        if self.is_closed or self.local_state is EndpointState.CLOSED:
+            return
+        if not self._header_sent or (
+            self.local_state is EndpointState.IDLE and self.remote_state is EndpointState.IDLE
+        ):
+            self._terminate(None if error is None else Cause(CauseKind.LOCAL, error, str(error.description)))
+            return
+        if error is not None:
+            self._cause = Cause(CauseKind.LOCAL, error, error.description or str(error.condition))
+        self._send_close(error)
+        self._handshake_deadline = None
+        self._close_deadline = now + self.config.close_timeout
+
+    def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
+        """Give the connection up without a word to the peer, for instance because the transport failed."""
+        self.set_now(now)
+        if not self.is_closed:
+            self._terminate(self._cause or Cause(kind, None, message))
+
+    def begin(
+        self,
+        now: float,
+        *,
+        incoming_window: int = DEFAULT_WINDOW,
+        outgoing_window: int = OUTGOING_WINDOW,
+        handle_max: int = MAX_HANDLE,
+        initial_id: int = 0,
+        properties: Mapping[Symbol, Any] | None = None,
+    ) -> Session:
+        """Begin a session; `SessionOpened` or `SessionEnded` follows.
+
+        Args:
+            incoming_window: transfer frames that the peer may send before a flow of ours; it is renewed at half.
+            outgoing_window: announced to the peer; nothing depends on it.
+            handle_max: highest link handle that the peer may use.
+            initial_id: where transfer-ids and delivery-ids start.
+            properties: session properties.
+
+        Raises:
+            LocalProtocolError: the connection isn't open on both sides, or has no channel left.
+        """
+        self._check_usable()
+        if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
+            raise LocalProtocolError("the connection is not open")
+        session = Session(self)
+        session.begin(
+            now,
+            incoming_window=incoming_window,
+            outgoing_window=outgoing_window,
+            handle_max=handle_max,
+            initial_id=initial_id,
+            properties=properties,
+        )
+        return session
+
+    def sasl_outcome(self, now: float, code: int, additional_data: bytes | None = None) -> None:
+        """Server: answer the client's SASL. 0 lets it in; 1 (auth), 2 (sys), 3 (sys-perm), 4 (sys-temp) refuse.
+
+        Raises:
+            LocalProtocolError: nothing was asked.
+        """
+        self.set_now(now)
+        self._require_sasl_server().outcome(code, additional_data)
+
+    def sasl_challenge(self, now: float, challenge: bytes) -> None:
+        """Server: send a challenge; a `SaslResponse` event follows.
+
+        Raises:
+            LocalProtocolError: nothing was asked, or there were too many challenges.
+        """
+        self.set_now(now)
+        self._require_sasl_server().challenge(challenge)
+
+    @property
+    def state(self) -> ConnectionState:
+        """The specification's name for the connection's state (section 2.4.6)."""
+        return connection_state(
+            self._header_sent,
+            self._header_received,
+            self.local_state,
+            self.remote_state,
+            failed=self._cause is not None,
+            ended=self.is_closed,
+        )
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions that either side has begun and not both have ended."""
+        return tuple({*self._sessions.values(), *self._remote_channels.values()})
+
+    # -- for sessions and links
+
+    def set_now(self, now: float) -> None:
+        """Note the time."""
+        self.now = now
+
+    def emit(self, event: Event) -> None:
+        """Report an event."""
+        self._events.append(event)
+
+    def send(self, channel: int, performative: Composite) -> None:
+        """Append one frame to the output.
+
+        Raises:
+            LocalProtocolError: the frame would be larger than the peer's max-frame-size.
+        """
+        start = len(self.output)
+        append_frame(self.output, channel, performative)
+        size = len(self.output) - start
+        if self.remote_open is not None and size > self.remote_max_frame_size:
+            del self.output[start:]
+            raise LocalProtocolError(
+                f"{performative.NAME} would need a frame of {size} bytes, the peer takes {self.remote_max_frame_size}"
+            )
+        if self.trace is not None:
+            self.trace("->", channel, performative, 0)
+
+    def send_sasl(self, frame: Composite) -> None:
+        """Append one SASL frame to the output."""
+        append_frame(self.output, 0, frame, frame_type=FRAME_SASL)
+        if self.trace is not None:
+            self.trace("->", 0, _masked(frame), 0)
+
+    def session_is_dirty(self, session: Session) -> None:
+        """The session has something to encode with the next `data_to_send`."""
+        self._dirty.append(session)
+
+    def expect_answer(self, endpoint: Session | Link) -> None:
+        """Start the link time-out for a begin, attach, detach or end of ours."""
+        self._waiting.pop(endpoint, None)
+        self._waiting[endpoint] = self.now + self.config.link_timeout
+
+    def answered(self, endpoint: Session | Link) -> None:
+        """The answer came, or no longer matters."""
+        self._waiting.pop(endpoint, None)
+
+    def hold_bytes(self, link: Link, count: int) -> None:
+        """Count bytes of unfinished deliveries; raises LinkError past the limit."""
+        self._held_bytes += count
+        if count > 0 and self._held_bytes > self.config.limits.buffered_bytes:
+            text = f"over {self.config.limits.buffered_bytes} bytes of unfinished deliveries"
+            raise LinkError(link, conditions.RESOURCE_LIMIT_EXCEEDED, text)
+
+    def take_channel(self, session: Session) -> int:
+        """Return a free channel number for a session that begins."""
+        if len(self._sessions) >= self.config.limits.sessions:
+            raise LocalProtocolError(f"a connection may have {self.config.limits.sessions} sessions at most")
+        most = self.remote_open.channel_max if self.remote_open is not None else 65535
+        channel = self._free_channels[0] if self._free_channels else self._next_channel
+        if channel > most:
+            raise LocalProtocolError(f"the peer allows only {most + 1} sessions on a connection")
+        if self._free_channels:
+            heapq.heappop(self._free_channels)
+        else:
+            self._next_channel += 1
+        self._sessions[channel] = session
+        return channel
+
+    def forget_session(self, session: Session) -> None:
+        """Both sides have ended the session: its channels are free again."""
+        self.answered(session)
+        if self._sessions.get(session.channel) is session:
+            del self._sessions[session.channel]
+            heapq.heappush(self._free_channels, session.channel)
+        if session.remote_channel is not None and self._remote_channels.get(session.remote_channel) is session:
+            del self._remote_channels[session.remote_channel]
+
+    def trace_transfer_out(self, channel: int, delivery: OutgoingDelivery, more: bool) -> None:
+        """Trace a transfer that the data path has encoded."""
+        if self.trace is not None:
+            transfer = Transfer(delivery.link.handle, delivery.delivery_id, delivery.tag, more=more)
+            self.trace("->", channel, transfer, len(delivery.payload))
+
+    def trace_disposition_out(
+        self, channel: int, receiver: bool, first: int, last: int, settled: bool, state: DeliveryState | None
+    ) -> None:
+        """Trace a disposition that the data path has encoded."""
+        if self.trace is not None:
+            self.trace("->", channel, Disposition(receiver, first, last, settled, state), 0)
+
+    # -- input
+
+    def _consume(self, data: bytes) -> int:
+        """Read whole headers and frames from `data`; return where the rest begins."""
+        pos = 0
+        size = len(data)
+        while not self.is_closed:
+            if self._stage == _AMQP_FRAMES or self._stage == _SASL_FRAMES:
+                if size - pos < 4:
+                    self._need = 4
+                    break
+                frame_size = int.from_bytes(data[pos : pos + 4], "big")
+                self._check_frame_size(frame_size)
+                if size - pos < frame_size:
+                    self._need = frame_size
+                    break
+                self._on_frame(data, pos, pos + frame_size)
+                pos += frame_size
+            else:
+                if size - pos < HEADER_SIZE:
+                    self._need = HEADER_SIZE
+                    if data[pos:] != AMQP_HEADER[: size - pos] and data[pos : pos + 4] != b"AMQP"[: size - pos]:
+                        raise self._wrong_header(data[pos:])
+                    break
+                self._on_header(data[pos : pos + HEADER_SIZE])
+                pos += HEADER_SIZE
+        return pos
+
+    def _check_frame_size(self, size: int) -> None:
+        if size < 8:
+            raise PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is smaller than a frame header")
+        limit = self._max_frame_size if self._stage == _AMQP_FRAMES else self.config.limits.sasl_frame_size
+        if size > limit:
+            raise PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is over the limit of {limit} bytes")
+
+    def _on_header(self, header: bytes) -> None:
+        if self._stage == _SASL_HEADER_DUE and header == SASL_HEADER:
+            self._stage = _SASL_FRAMES
+            if self.config.role is Role.CLIENT:
+                self._sasl = SaslClient(self)
+            else:
+                self.output += SASL_HEADER
+                self._sasl = SaslServer(self)
+                self._sasl.offer()
+        elif header == AMQP_HEADER and (self._stage == _AMQP_HEADER_DUE or self._may_skip_sasl()):
+            self._stage = _AMQP_FRAMES
+            self._header_received = True
+            if self.config.role is Role.SERVER:
+                self._send_header()
+        else:
+            raise self._wrong_header(header)
+
+    def _may_skip_sasl(self) -> bool:
+        return self.config.role is Role.SERVER and not self.config.sasl_required
+
+    def _wrong_header(self, header: bytes) -> PeerError:
+        wanted = SASL_HEADER if self._stage == _SASL_HEADER_DUE else AMQP_HEADER
+        if self.config.role is Role.SERVER:  # section 2.2: answer with what we would speak, then close
+            self.output += wanted
+        return PeerError(
+            conditions.NOT_IMPLEMENTED,
+            f"expected {describe_header(wanted)}, the peer sent {describe_header(header)}",
+        )
+
+    def _on_frame(self, data: bytes, pos: int, end: int) -> None:
+        start = pos + data[pos + 4] * 4
+        if start < pos + 8 or start > end:
+            raise PeerError(conditions.FRAMING_ERROR, f"data offset {data[pos + 4]} is outside of the frame")
+        frame_type = data[pos + 5]
+        if self._stage == _SASL_FRAMES:
+            if frame_type != FRAME_SASL:
+                raise PeerError(conditions.FRAMING_ERROR, f"frame type {frame_type} in the SASL exchange")
+            self._on_sasl_frame(data, start, end)
+            return
+        if frame_type != FRAME_AMQP:
+            raise PeerError(conditions.FRAMING_ERROR, f"frame type {frame_type} is unknown")
+        channel = (data[pos + 6] << 8) | data[pos + 7]
+        if start == end:
+            if self.trace is not None:
+                self.trace("<-", channel, None, 0)
+            return
+        code = data[start + 2] if end - start > 4 and data[start] == 0 and data[start + 1] == 0x53 else -1
+        if code == 0x14:
+            self._on_transfer(channel, data, start, end)
+        elif code == 0x15:
+            self._on_performative(channel, read_disposition(data, start, end), 0)
+        else:
+            performative, body = decode_composite(data, start, end)
+            if isinstance(performative, Transfer):
+                self._on_transfer(channel, data, start, end)
+            else:
+                self._on_performative(channel, performative, end - body)
+
+    def _on_transfer(self, channel: int, data: bytes, pos: int, end: int) -> None:
+        transfer = self._transfer
+        payload = transfer.read(data, pos, end)
+        if self.trace is not None:
+            self.trace("<-", channel, decode_composite(data, pos, end)[0], end - payload)
+        session = self._session(channel, "transfer")
+        if session is None:
+            return
+        try:
+            session.on_transfer(transfer, data, payload, end)
+        except SessionError as error:
+            session.fail(error)
+
+    def _on_performative(self, channel: int, performative: Composite, payload_size: int) -> None:
+        if self.trace is not None:
+            self.trace("<-", channel, performative, payload_size)
+        if isinstance(performative, Open):
+            self._on_open(performative)
+        elif isinstance(performative, Close):
+            self._on_close(performative)
+        elif isinstance(performative, Begin):
+            self._on_begin(channel, performative)
+        else:
+            handler = _SESSION_HANDLERS.get(type(performative))
+            if handler is None:
+                raise PeerError(conditions.NOT_ALLOWED, f"{performative.NAME} doesn't belong on a connection")
+            session = self._session(channel, performative.NAME)
+            if session is None:
+                return
+            try:
+                handler(session, performative)
+            except SessionError as error:
+                session.fail(error)
+
+    def _session(self, channel: int, what: str) -> Session | None:
+        """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
+        session = self._remote_channels.get(channel)
+        if session is None:
+            self._check_open(what)
+            if self.local_state is EndpointState.CLOSED:
+                return None
+            raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")
+        if session.local_state is EndpointState.CLOSED and what != End.NAME:
+            return None
+        if session.local_state is EndpointState.IDLE and what not in (Attach.NAME, End.NAME, Flow.NAME):
+            raise PeerError(conditions.NOT_ALLOWED, f"{what} before the begin of channel {channel} was answered")
+        return session
+
+    def _check_open(self, what: str) -> None:
+        if self.remote_state is not EndpointState.ACTIVE:
+            raise PeerError(conditions.NOT_ALLOWED, f"{what} before open")
+
+    def _on_open(self, performative: Open) -> None:
+        if self.remote_state is not EndpointState.IDLE:
+            raise PeerError(conditions.NOT_ALLOWED, "a second open")
+        if performative.max_frame_size < MIN_MAX_FRAME_SIZE:
+            raise PeerError(
+                conditions.INVALID_FIELD,
+                f"open.max-frame-size must be at least {MIN_MAX_FRAME_SIZE}, not {performative.max_frame_size}",
+            )
+        self.remote_state = EndpointState.ACTIVE
+        self.remote_open = performative
+        self.remote_max_frame_size = performative.max_frame_size
+        self._handshake_deadline = None
+        if performative.idle_time_out:
+            self._remote_idle = performative.idle_time_out / 1000 * self.config.heartbeat_ratio
+        if self.local_state is EndpointState.IDLE:
+            self.emit(ConnectionOpening(performative))
+        elif self.local_state is EndpointState.ACTIVE:
+            self._on_both_open()
+
+    def _on_both_open(self) -> None:
+        if self.remote_open is not None:
+            self.emit(ConnectionOpened(self.remote_open))
+
+    def _on_begin(self, channel: int, begin: Begin) -> None:
+        self._check_open("begin")
+        if self.local_state is EndpointState.CLOSED:
+            return
+        if channel > self.config.channel_max:
+            raise PeerError(conditions.NOT_ALLOWED, f"channel {channel} is over channel-max {self.config.channel_max}")
+        if channel in self._remote_channels:
+            raise PeerError(conditions.NOT_ALLOWED, f"begin on channel {channel}, where a session has begun already")
+        if begin.remote_channel is None:
+            if len(self._remote_channels) >= self.config.limits.sessions:
+                text = f"more than {self.config.limits.sessions} sessions on a connection"
+                raise PeerError(conditions.RESOURCE_LIMIT_EXCEEDED, text)
+            session = Session(self)
+        else:
+            answered = self._sessions.get(begin.remote_channel)
+            if answered is None or answered.remote_state is not EndpointState.IDLE:
+                raise PeerError(
+                    conditions.NOT_ALLOWED, f"begin for channel {begin.remote_channel}, which asked for none"
+                )
+            session = answered
+        self._remote_channels[channel] = session
+        session.on_begin(begin, channel)
+
+    def _on_close(self, close: Close) -> None:
+        self._check_open("close")
+        self.remote_state = EndpointState.CLOSED
+        if self.local_state is EndpointState.CLOSED:
+            self._terminate(self._cause)
+            return
+        cause = Cause.from_peer(close.error, "close")
+        self._send_close(None)
+        self._terminate(cause)
+
+    def _on_sasl_frame(self, data: bytes, start: int, end: int) -> None:
+        frame, _ = decode_composite(data, start, end)
+        if self.trace is not None:
+            self.trace("<-", 0, _masked(frame), 0)
+        if self._sasl is not None:
+            self._sasl.on_frame(frame)
+
+    def on_sasl_done(self) -> None:
+        """The SASL exchange succeeded: AMQP starts over with its own header."""
+        self._sasl = None
+        self._stage = _AMQP_HEADER_DUE
+        if self.config.role is Role.CLIENT:
+            self._send_header()
+            self._send_open()
+
+    def _on_end_of_stream(self) -> None:
+        if self.local_state is EndpointState.CLOSED:
+            self._terminate(self._cause)
+            return
+        text = "the peer ended the connection without a close"
+        if self.remote_state is EndpointState.IDLE:
+            text = f"the peer ended the connection before it was open: {self._waiting_for()}"
+        self._terminate(Cause(CauseKind.TRANSPORT, None, text))
+
+    def _waiting_for(self) -> str:
+        if self._stage == _SASL_HEADER_DUE:
+            return "no SASL header came"
+        if self._stage == _SASL_FRAMES:
+            return "the SASL exchange wasn't finished"
+        if self._stage == _AMQP_HEADER_DUE:
+            return "no AMQP header came"
+        return "no open came"
+
+    # -- the ends
+
+    def fail(self, kind: CauseKind, condition: Symbol, text: str) -> None:
+        """End the connection for a fault of the peer: say why, as far as it can be said, and report it."""
+        if self.is_closed:
+            return
+        cause = self._cause or Cause.make(kind, condition, text)
+        if self._header_sent and self.local_state is not EndpointState.CLOSED and self._stage == _AMQP_FRAMES:
+            self._cause = cause
+            self._send_close(Error(condition, text))
+        self._terminate(cause)
+
+    def _terminate(self, cause: Cause | None) -> None:
+        self.is_closed = True
+        self.cause = cause
+        self._parts = []
+        self._waiting.clear()
+        for session in self.sessions:
+            session.lost(cause)
+        self._sessions.clear()
+        self._remote_channels.clear()
+        self._dirty = []
+        self.emit(ConnectionClosed(cause))
+
+    def _send_header(self) -> None:
+        self.output += AMQP_HEADER
+        self._header_sent = True
+
+    def _send_open(self) -> None:
+        config = self.config
+        idle = config.idle_timeout
+        self.local_state = EndpointState.ACTIVE
+        self.send(
+            0,
+            Open(
+                config.container_id,
+                config.hostname,
+                self._max_frame_size,
+                config.channel_max,
+                max(1, int(idle * 1000)) if idle is not None else None,
+                (),
+                (),
+                tuple(config.offered_capabilities),
+                tuple(config.desired_capabilities),
+                dict(config.properties) if config.properties else None,
+            ),
+        )
+
+    def _send_close(self, error: Error | None) -> None:
+        if self.local_state is EndpointState.IDLE:
+            self._send_open()  # section 2.4.3: there is no close without an open
+        for session in self.sessions:
+            if session.local_state is EndpointState.ACTIVE:
+                session.flush()
+        self.local_state = EndpointState.CLOSED
+        self.send(0, Close(error))
+
+    def _check_usable(self) -> None:
+        if self.is_closed or self.local_state is EndpointState.CLOSED:
+            raise LocalProtocolError("the connection is closed")
+
+    def _require_sasl_server(self) -> SaslServer:
+        if not isinstance(self._sasl, SaslServer):
+            raise LocalProtocolError("there is no SASL exchange to answer")
+        return self._sasl
+
+
+def _masked(frame: Composite) -> Composite:
+    """Return the SASL frame as it may be shown."""
+    if isinstance(frame, SaslInit) and frame.initial_response is not None:
+        return SaslInit(frame.mechanism, _SECRET, frame.hostname)
+    if isinstance(frame, SaslResponse):
+        return SaslResponse(_SECRET)
+    return frame
+
+
+_SESSION_HANDLERS: dict[type[Composite], Callable[[Session, Any], None]] = {
+    Attach: Session.on_attach,
+    Flow: Session.on_flow,
+    Disposition: Session.on_disposition,
+    Detach: Session.on_detach,
+    End: Session.on_end,
+}
+"""Which performatives belong to a session. Transfers have a way of their own; begin makes the session."""

@@ -1,0 +1,166 @@
+"""The protocol headers and the SASL layer, client and server side (sections 2.2 and 5.3).
+
+These speak to the engine through a handful of its methods and know nothing of sessions or links.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..codec import (
+    Composite,
+    SaslChallenge,
+    SaslCode,
+    SaslMechanisms,
+    SaslOutcome,
+    Symbol,
+)
+from ..codec import SaslInit as SaslInitFrame
+from ..codec import SaslResponse as SaslResponseFrame
+from . import conditions
+from .errors import CauseKind, LocalProtocolError, PeerError
+from .events import SaslInit, SaslResponse
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .sasl import Mechanism
+
+AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
+SASL_HEADER = b"AMQP\x03\x01\x00\x00"
+HEADER_SIZE = 8
+
+_PROTOCOLS = {0: "AMQP without SASL", 2: "AMQP with TLS inside", 3: "AMQP with SASL"}
+_REFUSALS: dict[int, str] = {
+    SaslCode.AUTH: "the server refused the credentials",
+    SaslCode.SYS: "the server's authentication failed",
+    SaslCode.SYS_PERM: "the server's authentication failed for good",
+    SaslCode.SYS_TEMP: "the server's authentication failed for now",
+}
+
+
+def describe_header(header: bytes) -> str:
+    """Return what the first bytes of a peer seem to be, for an error message."""
+    if header[:4] == b"AMQP" and len(header) == HEADER_SIZE:
+        protocol, major, minor, revision = header[4], header[5], header[6], header[7]
+        if (major, minor, revision) == (1, 0, 0) and protocol in _PROTOCOLS:
+            return f"the header of {_PROTOCOLS[protocol]}"
+        return f"the header of another AMQP version ({protocol}-{major}-{minor}-{revision})"
+    if header[:1] == b"\x15" or header[:2] == b"\x16\x03":
+        return "a TLS record: this port expects TLS"
+    if header[:5] == b"HTTP/":
+        return "an HTTP answer: this port doesn't speak AMQP"
+    return f"{header!r}, which is not an AMQP header"
+
+
+class SaslClient:
+    """The client's half: choose a mechanism, answer challenges, wait for the outcome."""
+
+    __slots__ = ("_chosen", "_engine", "_rounds")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._chosen: Mechanism | None = None
+        self._rounds = 0
+
+    def on_frame(self, frame: Composite) -> None:
+        """Handle one SASL frame of the server."""
+        if isinstance(frame, SaslMechanisms) and self._chosen is None:
+            self._choose(frame.sasl_server_mechanisms)
+        elif isinstance(frame, SaslChallenge) and self._chosen is not None:
+            self._answer(self._chosen, frame.challenge)
+        elif isinstance(frame, SaslOutcome) and self._chosen is not None:
+            self._finish(self._chosen, frame)
+        else:
+            raise PeerError(conditions.NOT_ALLOWED, f"{frame.NAME} is out of place in the SASL exchange")
+
+    def _choose(self, offered: tuple[Symbol, ...]) -> None:
+        engine = self._engine
+        for mechanism in engine.config.mechanisms:
+            if mechanism.name in offered:
+                self._chosen = mechanism
+                response = mechanism.initial_response()
+                engine.send_sasl(SaslInitFrame(Symbol(mechanism.name), response, engine.config.hostname))
+                return
+        wanted = ", ".join(mechanism.name for mechanism in engine.config.mechanisms)
+        engine.fail(
+            CauseKind.SASL,
+            conditions.UNAUTHORIZED_ACCESS,
+            f"no common SASL mechanism: the server offers {', '.join(offered) or 'none'}, we can do {wanted}",
+        )
+
+    def _answer(self, mechanism: Mechanism, challenge: bytes) -> None:
+        engine = self._engine
+        self._rounds += 1
+        if self._rounds > engine.config.limits.sasl_rounds:
+            raise PeerError(conditions.RESOURCE_LIMIT_EXCEEDED, f"more than {self._rounds - 1} SASL challenges")
+        try:
+            response = mechanism.step(challenge)
+        except ValueError as error:
+            engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
+            return
+        engine.send_sasl(SaslResponseFrame(response))
+
+    def _finish(self, mechanism: Mechanism, outcome: SaslOutcome) -> None:
+        if outcome.code == SaslCode.OK:
+            self._engine.on_sasl_done()
+            return
+        text = _REFUSALS.get(outcome.code, "the server refused")
+        condition = conditions.UNAUTHORIZED_ACCESS if outcome.code == SaslCode.AUTH else conditions.INTERNAL_ERROR
+        self._engine.fail(CauseKind.SASL, condition, f"SASL {mechanism.name}: {text} (outcome {int(outcome.code)})")
+
+
+class SaslServer:
+    """The server's half: offer mechanisms, hand what the client says to the engine's user."""
+
+    __slots__ = ("_engine", "_pending", "_rounds", "_started")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._started = False
+        self._pending = False  # the client waits for our answer
+        self._rounds = 0
+
+    def offer(self) -> None:
+        """Send the mechanisms."""
+        names = tuple(Symbol(name) for name in self._engine.config.server_mechanisms)
+        self._engine.send_sasl(SaslMechanisms(names))
+
+    def on_frame(self, frame: Composite) -> None:
+        """Handle one SASL frame of the client."""
+        engine = self._engine
+        if isinstance(frame, SaslInitFrame) and not self._started:
+            self._started = True
+            self._pending = True
+            if frame.mechanism not in engine.config.server_mechanisms:
+                self.outcome(int(SaslCode.AUTH))
+                return
+            engine.emit(SaslInit(str(frame.mechanism), frame.initial_response, frame.hostname))
+        elif isinstance(frame, SaslResponseFrame) and self._started and not self._pending:
+            self._pending = True
+            engine.emit(SaslResponse(frame.response))
+        else:
+            raise PeerError(conditions.NOT_ALLOWED, f"{frame.NAME} is out of place in the SASL exchange")
+
+    def challenge(self, data: bytes) -> None:
+        """Send a challenge."""
+        self._require_pending()
+        self._rounds += 1
+        if self._rounds > self._engine.config.limits.sasl_rounds:
+            raise LocalProtocolError(f"more than {self._rounds - 1} SASL challenges")
+        self._pending = False
+        self._engine.send_sasl(SaslChallenge(data))
+
+    def outcome(self, code: int, additional_data: bytes | None = None) -> None:
+        """Send the outcome; a refusal ends the connection."""
+        self._require_pending()
+        self._pending = False
+        self._engine.send_sasl(SaslOutcome(SaslCode(code), additional_data))
+        if code == SaslCode.OK:
+            self._engine.on_sasl_done()
+        else:
+            text = f"the client's authentication was refused (outcome {code})"
+            self._engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
+
+    def _require_pending(self) -> None:
+        if not self._pending:
+            raise LocalProtocolError("the client hasn't asked for SASL, or was answered already")

@@ -1,0 +1,45 @@
+"""Bounds on everything that a peer can size. Imports nothing of the engine.
+
+The codec's own bounds (nesting depth, element counts) stand in `uamqp.codec.limits`, because the codec imports nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIN_MAX_FRAME_SIZE = 512
+"""The least max-frame-size an AMQP container may announce (section 2.7.1, MIN-MAX-FRAME-SIZE)."""
+
+MAX_DELIVERY_TAG = 32
+"""Longest delivery-tag, in bytes (section 2.8.7)."""
+
+MAX_CREDIT = 2**31 - 1
+"""Largest credit that can be told from a negative one in serial number arithmetic (RFC 1982, 32 bits)."""
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """Bounds of one engine. Each may be lowered or raised by whoever makes the engine.
+
+    Fields:
+        frame_size: largest frame in bytes that is ever accepted, whatever max-frame-size was asked for.
+        message_size: largest message in bytes that a receiver assembles when its link sets no bound of its own.
+        buffered_bytes: bytes of unfinished multi-frame deliveries held at a time, over all links of the connection.
+        sessions: sessions open at a time, whoever began them.
+        links: links attached at a time in one session, whoever attached them.
+        unsettled: incoming deliveries unsettled at a time in one session; automatic credit stops short of it.
+        output_bytes: transfers are encoded only while less than this waits to be written, so that a slow peer
+            makes deliveries wait in their queue, where they can still be withdrawn.
+        sasl_rounds: challenges that a server may send before its outcome.
+        sasl_frame_size: largest SASL frame in bytes. The specification says 512; brokers are known to send more.
+    """
+
+    frame_size: int = 16 * 1024 * 1024
+    message_size: int = 256 * 1024 * 1024
+    buffered_bytes: int = 512 * 1024 * 1024
+    sessions: int = 1024
+    links: int = 16384
+    unsettled: int = 1_000_000
+    output_bytes: int = 1024 * 1024
+    sasl_rounds: int = 16
+    sasl_frame_size: int = 65536

@@ -1,0 +1,361 @@
+"""What senders and receivers have in common: attach, detach, negotiated settings (sections 2.6, 2.7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..codec import (
+    ROLE_RECEIVER,
+    ROLE_SENDER,
+    Attach,
+    Coordinator,
+    Described,
+    Detach,
+    Error,
+    Flow,
+    Source,
+    Symbol,
+    Target,
+)
+from . import conditions
+from .errors import Cause, CauseKind, LocalProtocolError
+from .events import LinkDetached, LinkOpened, LinkOpening
+from .frames import uint_bytes
+from .states import EndpointState
+
+if TYPE_CHECKING:
+    from .session import Session
+
+AnySource: TypeAlias = Source | Described | None
+AnyTarget: TypeAlias = Target | Coordinator | Described | None
+
+MODE_UNSETTLED, MODE_SETTLED, MODE_MIXED = 0, 1, 2
+MODE_FIRST, MODE_SECOND = 0, 1
+
+
+class Link:
+    """One end of a link. Made by `Session.attach_sender` and `Session.attach_receiver`, or by the peer's attach.
+
+    Attributes:
+        session: the session it is attached in.
+        name: the link's name; with its direction it identifies the link between two containers.
+        context: free for the engine's user.
+        local_state, remote_state: whether each side has attached and detached.
+        source, target: our side's termini, as in our attach.
+        snd_settle_mode: 0 unsettled, 1 settled, 2 mixed; what is in force once both sides have attached.
+        rcv_settle_mode: 0 first, 1 second; what is in force once both sides have attached.
+        remote_attach: the peer's attach, None until it arrives.
+    """
+
+    __slots__ = (
+        "_cause",
+        "_ended",
+        "_flow_due",
+        "_handle_bytes",
+        "_refused",
+        "_request",
+        "context",
+        "handle",
+        "local_state",
+        "name",
+        "rcv_settle_mode",
+        "remote_attach",
+        "remote_handle",
+        "remote_state",
+        "session",
+        "snd_settle_mode",
+        "source",
+        "target",
+    )
+
+    is_sender = False
+
+    def __init__(self, session: Session, name: str, handle: int) -> None:
+        self.session = session
+        self.name = name
+        self.handle = handle
+        self.remote_handle: int | None = None
+        self.context: Any = None
+        self.local_state = EndpointState.IDLE
+        self.remote_state = EndpointState.IDLE
+        self.source: AnySource = None
+        self.target: AnyTarget = None
+        self.snd_settle_mode = MODE_MIXED
+        self.rcv_settle_mode = MODE_FIRST
+        self.remote_attach: Attach | None = None
+        self._request: Attach | None = None
+        self._handle_bytes = uint_bytes(handle)
+        self._flow_due = False
+        self._refused = False
+        self._cause: Cause | None = None  # why we have detached, or given up
+        self._ended = False  # LinkDetached was reported
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} {self.local_state.name}/{self.remote_state.name}>"
+
+    # -- what the peer said in its attach
+
+    @property
+    def remote_source(self) -> AnySource:
+        """The source in the peer's attach; None before it, or when the peer refuses the link."""
+        attach = self.remote_attach
+        return attach.source if attach is not None else None
+
+    @property
+    def remote_target(self) -> AnyTarget:
+        """The target in the peer's attach; None before it, or when the peer refuses the link."""
+        attach = self.remote_attach
+        return attach.target if attach is not None else None
+
+    @property
+    def remote_properties(self) -> dict[Symbol, Any]:
+        """The link properties in the peer's attach."""
+        attach = self.remote_attach
+        return dict(attach.properties or {}) if attach is not None else {}
+
+    @property
+    def remote_max_message_size(self) -> int:
+        """The largest message in bytes that the peer takes; 0: no limit given."""
+        attach = self.remote_attach
+        return (attach.max_message_size or 0) if attach is not None else 0
+
+    @property
+    def is_open(self) -> bool:
+        """Both sides are attached."""
+        return self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.ACTIVE
+
+    # -- commands
+
+    def accept(
+        self,
+        now: float,
+        *,
+        source: AnySource = None,
+        target: AnyTarget = None,
+        snd_settle_mode: int | None = None,
+        rcv_settle_mode: int | None = None,
+        max_message_size: int = 0,
+        properties: Mapping[Symbol, Any] | None = None,
+        offered_capabilities: Sequence[Symbol] = (),
+        initial_delivery_count: int = 0,
+    ) -> None:
+        """Answer the peer's attach (after `LinkOpening`). What isn't given is echoed from it.
+
+        Raises:
+            LocalProtocolError: the peer hasn't attached, or it was answered already.
+        """
+        remote = self._require_request()
+        self.source = source if source is not None else remote.source
+        self.target = target if target is not None else remote.target
+        self.snd_settle_mode = remote.snd_settle_mode if snd_settle_mode is None else snd_settle_mode
+        self.rcv_settle_mode = remote.rcv_settle_mode if rcv_settle_mode is None else rcv_settle_mode
+        self._send_attach(
+            now,
+            max_message_size=max_message_size,
+            properties=properties,
+            offered_capabilities=offered_capabilities,
+            desired_capabilities=(),
+            initial_delivery_count=initial_delivery_count,
+        )
+        self._opened()
+
+    def refuse(self, now: float, error: Error) -> None:
+        """Refuse the peer's attach: answer without a terminus, then detach with `error` (section 2.6.3).
+
+        Raises:
+            LocalProtocolError: the peer hasn't attached, or it was answered already.
+        """
+        remote = self._require_request()
+        self.source, self.target = (remote.source, None) if not self.is_sender else (None, remote.target)
+        self._refused = True
+        self._send_attach(now)
+        self.detach(now, error)
+
+    def detach(self, now: float, error: Error | None = None, *, closed: bool = True) -> None:
+        """Detach. `LinkDetached` follows when the peer has answered; until then what it sends is dropped.
+
+        Args:
+            closed: close the link; False suspends it, so that its terminus outlives it.
+
+        Raises:
+            LocalProtocolError: it isn't attached.
+        """
+        if self.local_state is not EndpointState.ACTIVE:
+            raise LocalProtocolError(f"link {self.name!r} is not attached")
+        session = self.session
+        engine = session.engine
+        engine.set_now(now)
+        session.flush()
+        engine.send(session.channel, Detach(self.handle, closed, error))
+        self.local_state = EndpointState.CLOSED
+        self._lose_deliveries()
+        if self.remote_state is EndpointState.CLOSED:
+            session.forget_link(self)
+        else:
+            engine.expect_answer(self)
+
+    # -- for the session
+
+    def _require_request(self) -> Attach:
+        remote = self.remote_attach
+        if (
+            remote is None
+            or self.local_state is not EndpointState.IDLE
+            or self.remote_state is not EndpointState.ACTIVE
+        ):
+            raise LocalProtocolError(f"link {self.name!r} has no attach of the peer to answer")
+        return remote
+
+    def _send_attach(
+        self,
+        now: float,
+        *,
+        max_message_size: int = 0,
+        properties: Mapping[Symbol, Any] | None = None,
+        offered_capabilities: Sequence[Symbol] = (),
+        desired_capabilities: Sequence[Symbol] = (),
+        initial_delivery_count: int = 0,
+    ) -> None:
+        session = self.session
+        session.engine.set_now(now)
+        self._prepare(max_message_size, initial_delivery_count)
+        attach = Attach(
+            self.name,
+            self.handle,
+            ROLE_SENDER if self.is_sender else ROLE_RECEIVER,
+            self.snd_settle_mode,
+            self.rcv_settle_mode,
+            self.source,
+            self.target,
+            None,
+            False,
+            initial_delivery_count if self.is_sender else None,
+            max_message_size or None,
+            tuple(offered_capabilities),
+            tuple(desired_capabilities),
+            dict(properties) if properties else None,
+        )
+        self._request = attach
+        session.engine.send(session.channel, attach)
+        self.local_state = EndpointState.ACTIVE
+        if self.remote_state is EndpointState.IDLE:
+            session.engine.expect_answer(self)
+
+    def on_attach(self, attach: Attach) -> None:
+        """The peer's attach arrived: the answer to ours, or a link of its own."""
+        self.remote_attach = attach
+        self.remote_handle = attach.handle
+        self.remote_state = EndpointState.ACTIVE
+        if self.local_state is EndpointState.IDLE:
+            self.session.engine.emit(LinkOpening(self))
+        elif self.local_state is EndpointState.ACTIVE:
+            self._opened()
+
+    def _opened(self) -> None:
+        remote = self.remote_attach
+        if remote is None:
+            return
+        if self.is_sender:  # section 2.7.3: each side's own mode is the one in use
+            self.rcv_settle_mode = remote.rcv_settle_mode
+        else:
+            self.snd_settle_mode = remote.snd_settle_mode
+            # A sender that answers first will never settle on its own: waiting for it would be for ever.
+            if remote.rcv_settle_mode != MODE_SECOND:
+                self.rcv_settle_mode = MODE_FIRST
+        self._negotiate(remote)
+        if not self._refused:
+            self.session.engine.emit(LinkOpened(self))
+
+    def on_detach(self, detach: Detach) -> None:
+        """The peer's detach arrived: the answer to ours, or its own wish."""
+        engine = self.session.engine
+        self.remote_state = EndpointState.CLOSED
+        if self.local_state is EndpointState.ACTIVE:
+            self.session.flush()
+            self.local_state = EndpointState.CLOSED
+            engine.send(self.session.channel, Detach(self.handle, detach.closed))
+            cause: Cause | None = Cause.from_peer(detach.error, "detach")
+        elif self.local_state is EndpointState.IDLE:
+            # attach and detach of the peer, before we answered: answer both
+            self._refused = True
+            self._send_attach(engine.now)
+            self.local_state = EndpointState.CLOSED
+            engine.send(self.session.channel, Detach(self.handle, detach.closed))
+            cause = Cause.from_peer(detach.error, "detach")
+        else:
+            cause = self._cause
+        self._lose_deliveries()
+        self.session.forget_link(self)
+        self._report_end(cause, bool(detach.closed))
+
+    def _report_end(self, cause: Cause | None, closed: bool) -> None:
+        if not self._ended:
+            self._ended = True
+            self.session.engine.emit(LinkDetached(self, cause, closed))
+
+    def fail(self, cause: Cause) -> None:
+        """End the link for a fault of the peer or a time-out: detach with the error, remember the cause."""
+        if self.local_state is not EndpointState.ACTIVE:
+            return
+        engine = self.session.engine
+        if self._cause is None:
+            self._cause = cause
+        self.detach(engine.now, cause.error)
+
+    def on_unanswered(self) -> None:
+        """The peer hasn't answered our attach or detach within the link time-out."""
+        if self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.IDLE:
+            what = "attach"
+        elif self.local_state is EndpointState.CLOSED and self.remote_state is not EndpointState.CLOSED:
+            what = "detach"
+        else:
+            return
+        engine = self.session.engine
+        text = f"the peer didn't answer the {what} of link {self.name!r} within {engine.config.link_timeout:g} seconds"
+        cause = Cause.make(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
+        if what == "attach":
+            # The link stays known, so that a late answer isn't taken for a violation.
+            self.local_state = EndpointState.CLOSED
+            engine.send(self.session.channel, Detach(self.handle, True, cause.error))
+        else:
+            cause = self._cause or cause
+        self._lose_deliveries()
+        self._report_end(cause, False)
+
+    def lost(self, cause: Cause | None) -> None:
+        """The session is gone, and the link with it."""
+        known = self.local_state is not EndpointState.IDLE or self.remote_state is not EndpointState.IDLE
+        if not known:
+            return
+        self._lose_deliveries()
+        self.local_state = self.remote_state = EndpointState.CLOSED
+        self._report_end(self._cause or cause, False)
+
+    # -- for the subclasses
+
+    def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
+        """Take up what our own attach says."""
+        raise NotImplementedError
+
+    def _negotiate(self, attach: Attach) -> None:
+        """Take up what the peer's attach says."""
+        raise NotImplementedError
+
+    def _lose_deliveries(self) -> None:
+        """The link is going: nothing more will be said of its deliveries."""
+        raise NotImplementedError
+
+    def on_flow(self, flow: Flow) -> None:
+        """A flow for this link arrived."""
+        raise NotImplementedError
+
+    def append_flow(self, flow: Flow) -> None:
+        """Fill the link's part of a flow that is about to go out."""
+        raise NotImplementedError
+
+    def ask_for_flow(self) -> None:
+        """Have a flow for this link sent with the next data."""
+        if not self._flow_due:
+            self._flow_due = True
+            self.session.flow_is_due(self)

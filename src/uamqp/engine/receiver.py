@@ -1,0 +1,259 @@
+"""The receiving end of a link: credit, assembly of deliveries (sections 2.6.7, 2.6.14, 2.7.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..codec import Attach, Flow
+from . import conditions
+from .delivery import IncomingDelivery
+from .errors import LinkError, LocalProtocolError, SessionError
+from .events import ReceiverDrained
+from .frames import TransferReader
+from .limits import MAX_CREDIT
+from .link import Link
+from .serial import MASK, add, distance
+from .states import EndpointState
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+class Receiver(Link):
+    """We receive.
+
+    Attributes:
+        delivery_count: the sender's, as far as we know it (section 2.6.7).
+        credit: deliveries that we have asked for and that haven't come.
+        drain: we have asked the sender to use up or give back the credit.
+        buffered: whole deliveries handed out as events that the engine's user hasn't `taken` yet.
+        message_limit: largest message in bytes that is assembled.
+    """
+
+    __slots__ = (
+        "_granted",
+        "_low_water",
+        "_partial",
+        "_parts",
+        "_parts_size",
+        "_window",
+        "buffered",
+        "credit",
+        "delivery_count",
+        "drain",
+        "message_limit",
+    )
+
+    def __init__(self, session: Session, name: str, handle: int) -> None:
+        super().__init__(session, name, handle)
+        self.delivery_count = 0
+        self.credit = 0
+        self.drain = False
+        self.buffered = 0
+        self.message_limit = session.engine.config.limits.message_size
+        self._granted = 0  # the delivery-count up to which we have ever given credit
+        self._window = 0
+        self._low_water = -1
+        self._partial: IncomingDelivery | None = None
+        self._parts: list[bytes] = []
+        self._parts_size = 0
+
+    # -- commands
+
+    def set_credit(self, credit: int, *, drain: bool = False, echo: bool = False) -> None:
+        """Ask for `credit` deliveries from here on; replaces what is left of earlier credit.
+
+        Deliveries that are under way when credit is lowered still arrive. Automatic credit goes on from there.
+
+        Args:
+            drain: have the sender send what it has at once and give back the rest; `ReceiverDrained` tells when.
+            echo: ask the sender for a flow in answer.
+
+        Raises:
+            LocalProtocolError: the link isn't attached, or the number is out of range.
+        """
+        if not 0 <= credit <= MAX_CREDIT:
+            raise LocalProtocolError(f"credit must be from 0 to {MAX_CREDIT}, not {credit}")
+        self._grant(credit, drain)
+        if echo:
+            self.session.echo_due = True
+
+    def auto_credit(self, window: int) -> None:
+        """Keep `credit` plus `buffered` at `window`: a flow goes out whenever half of it is used. 0 ends it.
+
+        Raises:
+            LocalProtocolError: the link isn't attached, or the number is out of range.
+        """
+        if not 0 <= window <= MAX_CREDIT:
+            raise LocalProtocolError(f"the credit window must be from 0 to {MAX_CREDIT}, not {window}")
+        self._check_attached()
+        self._window = window
+        self._low_water = window >> 1 if window else -1
+        if window:
+            self._refill()
+
+    def taken(self, count: int = 1) -> None:
+        """Say that `count` deliveries have been dealt with, so that automatic credit may ask for more."""
+        self.buffered -= count
+        if self.buffered < 0:
+            self.buffered = 0
+        if self.credit <= self._low_water:
+            self._refill()
+
+    # -- for the session
+
+    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+        """One frame of a delivery; its payload stands from `pos` to `end` in `data`."""
+        if self._partial is not None:
+            self._on_continuation(transfer, data, pos, end)
+            return
+        if distance(self.delivery_count, self._granted) <= 0:
+            raise LinkError(self, conditions.TRANSFER_LIMIT_EXCEEDED, f"link {self.name!r} has no credit left")
+        delivery_id = transfer.delivery_id
+        tag = transfer.delivery_tag
+        if delivery_id is None or tag is None:
+            raise SessionError(conditions.INVALID_FIELD, "the first transfer of a delivery needs delivery-id and -tag")
+        size = end - pos
+        if size > self.message_limit:
+            raise self._too_large()
+        self.delivery_count = self.delivery_count + 1 & MASK
+        if self.credit > 0:
+            self.credit -= 1
+        message_format = transfer.message_format
+        delivery = IncomingDelivery(
+            self,
+            delivery_id,
+            tag,
+            message_format if message_format is not None else 0,
+            data[pos:end],
+            transfer.settled,
+        )
+        if transfer.state is not None:
+            delivery.remote_state = transfer.state
+        if transfer.more or transfer.aborted:
+            self._begin_partial(delivery, transfer)
+        else:
+            self._complete(delivery)
+
+    def _complete(self, delivery: IncomingDelivery) -> None:
+        session = self.session
+        if not delivery.settled:
+            session.add_incoming(delivery)
+        self.buffered += 1
+        if self.credit <= self._low_water:
+            self._refill()
+        session.engine.emit(delivery)
+
+    def _begin_partial(self, delivery: IncomingDelivery, transfer: TransferReader) -> None:
+        if transfer.aborted:
+            self._after_abort()
+            return
+        self._partial = delivery
+        self._parts = [delivery.payload]
+        self._parts_size = len(delivery.payload)
+        self.session.engine.hold_bytes(self, self._parts_size)
+
+    def _on_continuation(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+        delivery = self._partial
+        if delivery is None:
+            return
+        if transfer.delivery_id is not None and transfer.delivery_id != delivery.delivery_id:
+            raise SessionError(
+                conditions.NOT_ALLOWED,
+                f"delivery {transfer.delivery_id} starts on link {self.name!r}, {delivery.delivery_id} is unfinished",
+            )
+        if transfer.aborted:
+            self._drop_partial()
+            self._after_abort()
+            return
+        size = end - pos
+        if self._parts_size + size > self.message_limit:
+            raise self._too_large()
+        self._parts.append(data[pos:end])
+        self._parts_size += size
+        self.session.engine.hold_bytes(self, size)
+        if transfer.settled:
+            delivery.settled = True
+        if transfer.state is not None:
+            delivery.remote_state = transfer.state
+        if not transfer.more:
+            delivery.payload = b"".join(self._parts)
+            self._drop_partial()
+            self._complete(delivery)
+
+    def _after_abort(self) -> None:
+        # An aborted delivery is as if it had never been sent, but it has used up its credit (section 2.7.5).
+        if self.credit <= self._low_water:
+            self._refill()
+
+    def _too_large(self) -> LinkError:
+        text = f"a message on link {self.name!r} is over the limit of {self.message_limit} bytes"
+        return LinkError(self, conditions.MESSAGE_SIZE_EXCEEDED, text)
+
+    def _drop_partial(self) -> None:
+        self.session.engine.hold_bytes(self, -self._parts_size)
+        self._partial = None
+        self._parts = []
+        self._parts_size = 0
+
+    def on_flow(self, flow: Flow) -> None:
+        """The sender's view: its delivery-count moves ahead when it gives credit back (section 2.6.7)."""
+        if flow.delivery_count is not None:
+            ahead = distance(self.delivery_count, flow.delivery_count)
+            if ahead > 0:
+                self.delivery_count = flow.delivery_count
+                self.credit = self.credit - ahead if ahead < self.credit else 0
+        if self.drain and self.credit == 0:
+            self.drain = False
+            self.session.engine.emit(ReceiverDrained(self))
+        if flow.echo:
+            self.ask_for_flow()
+
+    def append_flow(self, flow: Flow) -> None:
+        """The credit that we give."""
+        flow.delivery_count = self.delivery_count
+        flow.link_credit = self.credit
+        flow.drain = self.drain
+
+    def _grant(self, credit: int, drain: bool) -> None:
+        self._check_attached()
+        self.credit = credit
+        self.drain = drain
+        limit = add(self.delivery_count, credit)
+        if distance(self._granted, limit) > 0:
+            self._granted = limit
+        if self.remote_state is EndpointState.ACTIVE:
+            self.ask_for_flow()
+
+    def _refill(self) -> None:
+        if self.local_state is not EndpointState.ACTIVE or self.drain:
+            return
+        credit = self._window - self.buffered
+        room = self.session.engine.config.limits.unsettled - len(self.session.incoming)
+        if credit > room:
+            credit = room
+        if credit > self.credit:
+            self._grant(credit, False)
+
+    def _check_attached(self) -> None:
+        if self.local_state is not EndpointState.ACTIVE or self.remote_state is EndpointState.CLOSED:
+            raise LocalProtocolError(f"link {self.name!r} is not attached")
+
+    def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
+        if max_message_size and max_message_size < self.message_limit:
+            self.message_limit = max_message_size
+
+    def _negotiate(self, attach: Attach) -> None:
+        credit = self.credit
+        self.delivery_count = attach.initial_delivery_count or 0
+        self._granted = add(self.delivery_count, credit)
+        if credit:
+            self.ask_for_flow()
+
+    def _lose_deliveries(self) -> None:
+        if self._partial is not None:
+            self._drop_partial()
+        self.credit = 0
+        self._window = 0
+        self._low_water = -1
+        self.session.drop_incoming(self)

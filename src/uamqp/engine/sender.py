@@ -1,0 +1,305 @@
+"""The sending end of a link: the queue, the credit, the frames of a delivery (sections 2.6.7, 2.6.12, 2.6.14)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ..codec import Attach, DeliveryState, Flow, Received, Transfer
+from .delivery import OutgoingDelivery
+from .errors import LocalProtocolError, MessageTooLarge
+from .events import CreditChanged
+from .frames import append_frame, append_transfer_frame, continuation_fields, transfer_fields
+from .limits import MAX_DELIVERY_TAG
+from .link import MODE_SETTLED, MODE_UNSETTLED, Link
+from .serial import add, distance
+from .states import EndpointState
+
+if TYPE_CHECKING:
+    from .session import Session
+
+# Frame header, descriptor, constructor, size and count of a transfer's list.
+_TRANSFER_OVERHEAD = 14
+
+PUMP_DONE, PUMP_NO_WINDOW, PUMP_OUTPUT_FULL = 0, 1, 2
+
+
+class Sender(Link):
+    """We send. Deliveries wait in a queue for credit, session window and room in the output.
+
+    Attributes:
+        drain: the receiver asks to use up its credit: send what there is, then call `drained`.
+        delivery_count: the serial number of section 2.6.7.
+    """
+
+    __slots__ = ("_link_credit", "_next_tag", "_queue", "_ready", "delivery_count", "drain")
+
+    is_sender = True
+
+    def __init__(self, session: Session, name: str, handle: int) -> None:
+        super().__init__(session, name, handle)
+        self.drain = False
+        self.delivery_count = 0
+        self._link_credit = 0
+        self._queue: deque[OutgoingDelivery] = deque()
+        self._next_tag = 1
+        self._ready = False
+
+    @property
+    def credit(self) -> int:
+        """Deliveries that can go out beyond those that are queued; 0 or more."""
+        free = self._link_credit - self.queued_whole
+        return max(0, free)
+
+    @property
+    def queued(self) -> int:
+        """Deliveries given to `send` of which not every frame is encoded yet."""
+        return len(self._queue)
+
+    @property
+    def queued_whole(self) -> int:
+        """Deliveries given to `send` of which no frame is encoded yet; these can be withdrawn."""
+        queue = self._queue
+        return len(queue) - 1 if queue and queue[0].delivery_id is not None else len(queue)
+
+    def send(
+        self,
+        payload: bytes,
+        *,
+        tag: bytes | None = None,
+        message_format: int = 0,
+        settled: bool = False,
+        state: DeliveryState | None = None,
+        context: Any = None,
+    ) -> OutgoingDelivery:
+        """Queue a message. It goes out with `Engine.data_to_send` as far as credit and windows allow.
+
+        Args:
+            payload: the encoded message.
+            tag: up to 32 bytes, unique among the link's unsettled deliveries; None: a counter.
+            message_format: 0 for the message format of the specification.
+            settled: send it settled: no outcome will come. Always so, or never, where the link's mode says it.
+            state: a delivery state to go with it (a transaction, for instance).
+            context: becomes the delivery's `context`.
+
+        Raises:
+            LocalProtocolError: the link isn't attached, or the tag is too long.
+            MessageTooLarge: the peer's max-message-size is less than the payload.
+        """
+        if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
+            raise LocalProtocolError(f"link {self.name!r} is not open")
+        most = self.remote_max_message_size
+        if most and len(payload) > most:
+            raise MessageTooLarge(
+                f"a message of {len(payload)} bytes is over the peer's max-message-size of {most} bytes"
+            )
+        if tag is None:
+            tag = self._next_tag.to_bytes(4, "big")
+            self._next_tag = self._next_tag + 1 & 0xFFFFFFFF
+        elif not 0 < len(tag) <= MAX_DELIVERY_TAG:
+            raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
+        mode = self.snd_settle_mode
+        if mode == MODE_SETTLED:
+            settled = True
+        elif mode == MODE_UNSETTLED:
+            settled = False
+        delivery = OutgoingDelivery(self, tag, message_format, payload, settled, state, context)
+        self._queue.append(delivery)
+        if not self._ready and self._link_credit > 0:
+            self._ready = True
+            self.session.sender_is_ready(self)
+        return delivery
+
+    def drained(self) -> None:
+        """Give back the credit that is left: the answer to `drain` when there is nothing more to send.
+
+        Does nothing while deliveries are queued that the credit still covers, or when no drain was asked for.
+        """
+        if not self.drain or (self._link_credit > 0 and self._queue):
+            return
+        self.delivery_count = add(self.delivery_count, self._link_credit)
+        self._link_credit = 0
+        self.drain = False
+        self.ask_for_flow()
+
+    def withdraw(self, delivery: OutgoingDelivery) -> bool:
+        """See `OutgoingDelivery.withdraw`."""
+        if delivery.delivery_id is not None or delivery.settled:
+            return False
+        self._queue.remove(delivery)
+        delivery.settled = True
+        return True
+
+    def abort(self, delivery: OutgoingDelivery) -> None:
+        """See `OutgoingDelivery.abort`."""
+        queue = self._queue
+        if not queue or queue[0] is not delivery or delivery.delivery_id is None:
+            raise LocalProtocolError("only a delivery that is partly on the wire can be aborted")
+        self.session.drop_outgoing(delivery)
+        delivery.settled = True
+        self._abort_first()
+
+    def _abort_first(self) -> None:
+        delivery = self._queue.popleft()
+        delivery.payload = b""
+        session = self.session
+        session.count_transfer()
+        session.engine.send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
+
+    # -- for the session
+
+    def pump(self, out: bytearray, limit: int) -> int:
+        """Encode queued deliveries into `out` until the queue, the credit, the window or the room is used up."""
+        session = self.session
+        queue = self._queue
+        while queue:
+            delivery = queue[0]
+            if delivery.delivery_id is None and self._link_credit <= 0:
+                break
+            if session.remote_incoming_window <= 0:
+                return PUMP_NO_WINDOW
+            if len(out) >= limit:
+                return PUMP_OUTPUT_FULL
+            if delivery.delivery_id is None:
+                self._start(delivery, out)
+            else:
+                self._continue(delivery, out)
+            if delivery.sent:
+                queue.popleft()
+        return PUMP_DONE
+
+    def _start(self, delivery: OutgoingDelivery, out: bytearray) -> None:
+        session = self.session
+        delivery_id = session.next_delivery_id
+        session.next_delivery_id = add(delivery_id, 1)
+        self.delivery_count = add(self.delivery_count, 1)
+        self._link_credit -= 1
+        delivery.delivery_id = delivery_id
+        payload = delivery.payload
+        fields = transfer_fields(
+            self._handle_bytes, delivery_id, delivery.tag, delivery.message_format, delivery._pre_settled
+        )
+        room = session.engine.remote_max_frame_size - _TRANSFER_OVERHEAD - len(fields)
+        if not delivery._pre_settled:
+            session.outgoing[delivery_id] = delivery
+        if delivery.state is not None:
+            self._start_with_state(delivery, out)
+        elif len(payload) <= room:
+            append_transfer_frame(out, session.channel, fields, 5, payload)
+            self._finish(delivery)
+        else:
+            delivery._offset = room - 1
+            append_transfer_frame(out, session.channel, fields + b"\x41", 6, payload[: room - 1])
+        session.count_transfer()
+        session.engine.trace_transfer_out(session.channel, delivery, not delivery.sent)
+
+    def _start_with_state(self, delivery: OutgoingDelivery, out: bytearray) -> None:
+        session = self.session
+        transfer = Transfer(
+            self.handle,
+            delivery.delivery_id,
+            delivery.tag,
+            delivery.message_format,
+            delivery._pre_settled,
+            True,
+            state=delivery.state,
+        )
+        room = session.engine.remote_max_frame_size - 8 - len(transfer.encode())
+        if room < 0:
+            room = 0
+        payload = delivery.payload
+        if len(payload) <= room:
+            transfer.more = False
+            append_frame(out, session.channel, transfer, payload)
+            self._finish(delivery)
+        else:
+            delivery._offset = room
+            append_frame(out, session.channel, transfer, payload[:room])
+
+    def _continue(self, delivery: OutgoingDelivery, out: bytearray) -> None:
+        session = self.session
+        start = delivery._offset
+        payload = delivery.payload
+        fields, count = continuation_fields(self._handle_bytes, False)
+        room = session.engine.remote_max_frame_size - _TRANSFER_OVERHEAD - len(fields)
+        last = len(payload) - start <= room
+        if not last:
+            fields, count = continuation_fields(self._handle_bytes, True)
+            room = session.engine.remote_max_frame_size - _TRANSFER_OVERHEAD - len(fields)
+        stop = len(payload) if last else start + room
+        append_transfer_frame(out, session.channel, fields, count, memoryview(payload)[start:stop])
+        delivery._offset = stop
+        if last:
+            self._finish(delivery)
+        session.count_transfer()
+        session.engine.trace_transfer_out(session.channel, delivery, not last)
+
+    def _finish(self, delivery: OutgoingDelivery) -> None:
+        delivery.sent = True
+        delivery.payload = b""
+        if delivery._pre_settled:
+            delivery.settled = True
+            self.session.engine.emit(delivery)
+
+    def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
+        """The receiver has said something of a delivery."""
+        if state is not None:
+            delivery.remote_state = state
+        session = self.session
+        if settled:
+            session.drop_outgoing(delivery)
+            delivery.settled = True
+            if not delivery.sent:  # it doesn't want the rest
+                self._abort_first()
+            session.engine.emit(delivery)
+        elif delivery.sent and state is not None and not isinstance(state, Received):
+            # rcv-settle-mode second: the receiver waits for us to settle its outcome
+            session.drop_outgoing(delivery)
+            delivery.settled = True
+            session.settle_sent(delivery)
+            session.engine.emit(delivery)
+
+    def on_flow(self, flow: Flow) -> None:
+        """Credit from the receiver (section 2.6.7)."""
+        if flow.link_credit is not None:
+            start = flow.delivery_count if flow.delivery_count is not None else self._initial_count
+            credit = distance(self.delivery_count, add(start, flow.link_credit))
+            self._link_credit = max(0, credit)
+        self.drain = bool(flow.drain)
+        if self._queue and self._link_credit > 0 and not self._ready:
+            self._ready = True
+            self.session.sender_is_ready(self)
+        if flow.echo:
+            self.ask_for_flow()
+        self.session.engine.emit(CreditChanged(self))
+
+    @property
+    def _initial_count(self) -> int:
+        request = self._request
+        return (request.initial_delivery_count or 0) if request is not None else 0
+
+    def append_flow(self, flow: Flow) -> None:
+        """Our view of the link's flow state."""
+        flow.delivery_count = self.delivery_count
+        flow.link_credit = self._link_credit
+        flow.available = len(self._queue)
+        flow.drain = self.drain
+
+    def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
+        self.delivery_count = initial_delivery_count
+
+    def _negotiate(self, attach: Attach) -> None:
+        pass
+
+    def _lose_deliveries(self) -> None:
+        queue, self._queue = self._queue, deque()
+        self._link_credit = 0
+        self.drain = False
+        session = self.session
+        lost = session.take_outgoing(self)
+        # A delivery that is partly out stands in both.
+        lost.extend(delivery for delivery in queue if delivery.delivery_id is None or delivery._pre_settled)
+        for delivery in lost:
+            delivery.settled = True
+            delivery.payload = b""
+            session.engine.emit(delivery)

@@ -1,0 +1,712 @@
+"""Sessions: links by handle, transfer windows, settlement (sections 2.5, 2.6.12, 2.6.13, 2.7.6)."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..codec import (
+    ROLE_RECEIVER,
+    Attach,
+    Begin,
+    DeliveryState,
+    Detach,
+    Disposition,
+    End,
+    Error,
+    Flow,
+    Symbol,
+    encode_value,
+)
+from . import conditions
+from .delivery import IncomingDelivery, OutgoingDelivery
+from .errors import Cause, CauseKind, LinkError, LocalProtocolError, SessionError
+from .events import IncomingSettled, SessionEnded, SessionOpened, SessionOpening
+from .frames import append_disposition
+from .link import MODE_FIRST, MODE_MIXED, MODE_SECOND, AnySource, AnyTarget, Link
+from .receiver import Receiver
+from .sender import PUMP_NO_WINDOW, PUMP_OUTPUT_FULL, Sender
+from .serial import MASK, add, distance
+from .states import EndpointState
+
+if TYPE_CHECKING:
+    from .engine import Engine
+    from .frames import TransferReader
+
+DEFAULT_WINDOW = 2048
+OUTGOING_WINDOW = 0x7FFFFFFF
+MAX_HANDLE = 0xFFFFFFFF
+
+
+class Session:
+    """One session of a connection. Made by `Engine.begin`, or by the peer's begin.
+
+    Attributes:
+        engine: the connection.
+        channel: our outgoing channel number; -1 until a begin of the peer is answered.
+        context: free for the engine's user.
+        local_state, remote_state: whether each side has begun and ended.
+        remote_incoming_window: transfer frames that the peer takes now.
+        next_delivery_id: the number of the next delivery that we send.
+        incoming, outgoing: unsettled deliveries by delivery-id.
+    """
+
+    __slots__ = (
+        "_cause",
+        "_due_links",
+        "_ended",
+        "_free_handles",
+        "_handles",
+        "_incoming_window",
+        "_names",
+        "_next_handle",
+        "_next_incoming_id",
+        "_next_outgoing_id",
+        "_outgoing_window",
+        "_pending_first",
+        "_pending_last",
+        "_pending_receiver",
+        "_pending_settled",
+        "_pending_state",
+        "_ready",
+        "_remote_handles",
+        "_window",
+        "_window_due",
+        "channel",
+        "context",
+        "dirty",
+        "echo_due",
+        "engine",
+        "handle_max",
+        "incoming",
+        "initial_id",
+        "local_state",
+        "next_delivery_id",
+        "outgoing",
+        "remote_channel",
+        "remote_handle_max",
+        "remote_incoming_window",
+        "remote_properties",
+        "remote_state",
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.channel = -1
+        self.remote_channel: int | None = None
+        self.context: Any = None
+        self.local_state = EndpointState.IDLE
+        self.remote_state = EndpointState.IDLE
+        self.handle_max = MAX_HANDLE
+        self.remote_handle_max = MAX_HANDLE
+        self.remote_properties: dict[Symbol, Any] = {}
+        self.initial_id = 0
+        self.next_delivery_id = 0
+        self._next_outgoing_id = 0
+        self._outgoing_window = OUTGOING_WINDOW
+        self.remote_incoming_window = 0
+        self._next_incoming_id: int | None = None
+        self._window = DEFAULT_WINDOW
+        self._incoming_window = DEFAULT_WINDOW
+        self._window_due = False
+        self.echo_due = False
+        self.incoming: dict[int, IncomingDelivery] = {}
+        self.outgoing: dict[int, OutgoingDelivery] = {}
+        self._handles: dict[int, Link] = {}
+        self._remote_handles: dict[int, Link] = {}
+        self._names: dict[tuple[str, bool], Link] = {}
+        self._free_handles: list[int] = []
+        self._next_handle = 0
+        self._cause: Cause | None = None  # why we have ended it, or given up
+        self._ended = False  # SessionEnded was reported
+        self._ready: deque[Sender] = deque()
+        self._due_links: list[Link] = []
+        self.dirty = False
+        # The disposition that is being collected: a range of deliveries with one state.
+        self._pending_first = -1
+        self._pending_last = -1
+        self._pending_receiver = ROLE_RECEIVER
+        self._pending_settled = False
+        self._pending_state: DeliveryState | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.channel} {self.local_state.name}/{self.remote_state.name}>"
+
+    @property
+    def links(self) -> Iterable[Link]:
+        """The links that are attached on either side."""
+        return tuple(self._handles.values())
+
+    @property
+    def incoming_window(self) -> int:
+        """Transfer frames that the peer may send now."""
+        return self._incoming_window
+
+    @property
+    def outgoing_window(self) -> int:
+        """What we announce as our outgoing-window."""
+        return self._outgoing_window
+
+    # -- commands
+
+    def begin(
+        self,
+        now: float,
+        *,
+        incoming_window: int = DEFAULT_WINDOW,
+        outgoing_window: int = OUTGOING_WINDOW,
+        handle_max: int = MAX_HANDLE,
+        initial_id: int = 0,
+        properties: Mapping[Symbol, Any] | None = None,
+    ) -> None:
+        """Send the begin. Called by `Engine.begin` and `accept`."""
+        for name, value in (("incoming_window", incoming_window), ("outgoing_window", outgoing_window)):
+            if not 1 <= value <= MASK:
+                raise LocalProtocolError(f"{name} must be from 1 to {MASK}, not {value!r}")
+        if not 0 <= handle_max <= MAX_HANDLE:
+            raise LocalProtocolError(f"handle_max must be from 0 to {MAX_HANDLE}, not {handle_max!r}")
+        engine = self.engine
+        engine.set_now(now)
+        self.channel = engine.take_channel(self)
+        self._window = self._incoming_window = incoming_window
+        self._outgoing_window = outgoing_window
+        self.handle_max = handle_max
+        self.initial_id = self.next_delivery_id = self._next_outgoing_id = initial_id & MASK
+        self.local_state = EndpointState.ACTIVE
+        engine.send(
+            self.channel,
+            Begin(
+                self.remote_channel,
+                self._next_outgoing_id,
+                incoming_window,
+                outgoing_window,
+                handle_max,
+                (),
+                (),
+                dict(properties) if properties else None,
+            ),
+        )
+        if self.remote_state is EndpointState.IDLE:
+            engine.expect_answer(self)
+        else:
+            engine.emit(SessionOpened(self))
+
+    def accept(
+        self,
+        now: float,
+        *,
+        incoming_window: int = DEFAULT_WINDOW,
+        handle_max: int = MAX_HANDLE,
+        initial_id: int = 0,
+    ) -> None:
+        """Answer the peer's begin (after `SessionOpening`).
+
+        Raises:
+            LocalProtocolError: the peer hasn't begun it, or it was answered already.
+        """
+        if self.remote_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.IDLE:
+            raise LocalProtocolError("there is no begin of the peer to answer")
+        self.begin(now, incoming_window=incoming_window, handle_max=handle_max, initial_id=initial_id)
+
+    def refuse(self, now: float, error: Error) -> None:
+        """Answer the peer's begin and end the session at once.
+
+        Raises:
+            LocalProtocolError: the peer hasn't begun it, or it was answered already.
+        """
+        self.accept(now)
+        self.end(now, error)
+
+    def end(self, now: float, error: Error | None = None) -> None:
+        """End the session with all its links. `SessionEnded` follows when the peer has answered.
+
+        Raises:
+            LocalProtocolError: it hasn't begun, or has ended.
+        """
+        if self.local_state is not EndpointState.ACTIVE:
+            raise LocalProtocolError("the session is not open")
+        self.engine.set_now(now)
+        self.flush()
+        self.engine.send(self.channel, End(error))
+        self.local_state = EndpointState.CLOSED
+        self._lose_links(self._cause)
+        if self.remote_state is EndpointState.CLOSED:
+            self.engine.forget_session(self)
+        else:
+            self.engine.expect_answer(self)
+
+    def attach_sender(
+        self,
+        now: float,
+        name: str,
+        *,
+        source: AnySource,
+        target: AnyTarget,
+        snd_settle_mode: int = MODE_MIXED,
+        rcv_settle_mode: int = MODE_FIRST,
+        max_message_size: int = 0,
+        initial_delivery_count: int = 0,
+        properties: Mapping[Symbol, Any] | None = None,
+        offered_capabilities: Sequence[Symbol] = (),
+        desired_capabilities: Sequence[Symbol] = (),
+    ) -> Sender:
+        """Attach a link over which we send; `LinkOpened` or `LinkDetached` follows.
+
+        Args:
+            name: unique among our links of this direction in the session.
+            source: our end. target: where messages go; None: each message's `to` says (anonymous relay).
+            snd_settle_mode: 0 unsettled, 1 settled, 2 mixed. rcv_settle_mode: 0 first, 1 second.
+            max_message_size: announced, in bytes; 0 leaves it out.
+            initial_delivery_count: where the link's delivery-count starts.
+            properties, offered_capabilities, desired_capabilities: link properties and extensions.
+
+        Raises:
+            LocalProtocolError: the session isn't open, the name is taken, a mode is unknown, or the peer's
+                handle-max doesn't allow another link.
+        """
+        link = self._new_link(name, True, snd_settle_mode, rcv_settle_mode)
+        link.source, link.target = source, target
+        link._send_attach(
+            now,
+            max_message_size=max_message_size,
+            properties=properties,
+            offered_capabilities=offered_capabilities,
+            desired_capabilities=desired_capabilities,
+            initial_delivery_count=initial_delivery_count,
+        )
+        return link  # type: ignore[return-value]  # _new_link was told the direction
+
+    def attach_receiver(
+        self,
+        now: float,
+        name: str,
+        *,
+        source: AnySource,
+        target: AnyTarget,
+        snd_settle_mode: int = MODE_MIXED,
+        rcv_settle_mode: int = MODE_FIRST,
+        max_message_size: int = 0,
+        properties: Mapping[Symbol, Any] | None = None,
+        offered_capabilities: Sequence[Symbol] = (),
+        desired_capabilities: Sequence[Symbol] = (),
+    ) -> Receiver:
+        """Attach a link over which we receive; no credit is given yet. Otherwise as `attach_sender`.
+
+        Args:
+            max_message_size: announced and held, in bytes; 0: only the engine's own limit holds.
+        """
+        link = self._new_link(name, False, snd_settle_mode, rcv_settle_mode)
+        link.source, link.target = source, target
+        link._send_attach(
+            now,
+            max_message_size=max_message_size,
+            properties=properties,
+            offered_capabilities=offered_capabilities,
+            desired_capabilities=desired_capabilities,
+        )
+        return link  # type: ignore[return-value]
+
+    def _new_link(self, name: str, is_sender: bool, snd_settle_mode: int, rcv_settle_mode: int) -> Link:
+        if self.local_state is not EndpointState.ACTIVE or self.remote_state is EndpointState.CLOSED:
+            raise LocalProtocolError("the session is not open")
+        if (name, is_sender) in self._names:
+            raise LocalProtocolError(f"a link named {name!r} in this direction is attached already")
+        if not 0 <= snd_settle_mode <= MODE_MIXED:
+            raise LocalProtocolError(f"snd_settle_mode must be 0, 1 or 2, not {snd_settle_mode!r}")
+        if not 0 <= rcv_settle_mode <= MODE_SECOND:
+            raise LocalProtocolError(f"rcv_settle_mode must be 0 or 1, not {rcv_settle_mode!r}")
+        link = self._make_link(name, is_sender)
+        link.snd_settle_mode = snd_settle_mode
+        link.rcv_settle_mode = rcv_settle_mode
+        return link
+
+    def _make_link(self, name: str, is_sender: bool) -> Link:
+        handle = self._free_handles[0] if self._free_handles else self._next_handle
+        if handle > self.remote_handle_max:
+            raise LocalProtocolError(f"the peer allows only {self.remote_handle_max + 1} links in a session")
+        if len(self._handles) >= self.engine.config.limits.links:
+            raise LocalProtocolError(f"a session may have {self.engine.config.limits.links} links at most")
+        if self._free_handles:
+            heapq.heappop(self._free_handles)
+        else:
+            self._next_handle += 1
+        link: Link = Sender(self, name, handle) if is_sender else Receiver(self, name, handle)
+        self._handles[handle] = link
+        self._names[(name, is_sender)] = link
+        return link
+
+    def forget_link(self, link: Link) -> None:
+        """Both sides have detached: its handles are free again."""
+        if self._handles.pop(link.handle, None) is not None:
+            heapq.heappush(self._free_handles, link.handle)
+        if link.remote_handle is not None:
+            self._remote_handles.pop(link.remote_handle, None)
+        if self._names.get((link.name, link.is_sender)) is link:
+            del self._names[(link.name, link.is_sender)]
+        self.engine.answered(link)
+
+    # -- settlement
+
+    def add_incoming(self, delivery: IncomingDelivery) -> None:
+        """Note an unsettled delivery that has arrived whole."""
+        delivery_id = delivery.delivery_id
+        if delivery_id in self.incoming:
+            raise SessionError(conditions.NOT_ALLOWED, f"delivery-id {delivery_id} is in use by an unsettled delivery")
+        self.incoming[delivery_id] = delivery
+
+    def settle_incoming(self, delivery: IncomingDelivery, outcome: DeliveryState | None) -> None:
+        """See `IncomingDelivery.settle`."""
+        delivery_id = delivery.delivery_id
+        if delivery.settled or delivery.state is not None or self.incoming.get(delivery_id) is not delivery:
+            raise LocalProtocolError(f"delivery {delivery_id} can't be settled: it is settled, or its link is gone")
+        settled = outcome is None or delivery.link.rcv_settle_mode == MODE_FIRST
+        delivery.state = outcome
+        if settled:
+            del self.incoming[delivery_id]
+            delivery.settled = True
+        self._dispose(ROLE_RECEIVER, delivery_id, settled, outcome)
+
+    def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
+        """See `OutgoingDelivery.settle`."""
+        delivery_id = delivery.delivery_id
+        if delivery.settled or delivery_id is None or not delivery.sent:
+            raise LocalProtocolError("the delivery can't be settled: it is settled, or hasn't gone out")
+        self.outgoing.pop(delivery_id, None)
+        delivery.settled = True
+        delivery.state = state
+        self._dispose(not ROLE_RECEIVER, delivery_id, True, state)
+
+    def settle_sent(self, delivery: OutgoingDelivery) -> None:
+        """Confirm the receiver's outcome (rcv-settle-mode second)."""
+        if delivery.delivery_id is not None:
+            self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, None)
+
+    def _dispose(self, receiver: bool, delivery_id: int, settled: bool, state: DeliveryState | None) -> None:
+        if (
+            self._pending_first >= 0
+            and delivery_id == self._pending_last + 1
+            and state is self._pending_state
+            and settled == self._pending_settled
+            and receiver == self._pending_receiver
+        ):
+            self._pending_last = delivery_id
+            return
+        if self._pending_first >= 0:
+            self._flush_disposition()
+        self._pending_first = self._pending_last = delivery_id
+        self._pending_receiver = receiver
+        self._pending_settled = settled
+        self._pending_state = state
+        self._mark()
+
+    def _flush_disposition(self) -> None:
+        first = self._pending_first
+        if first < 0:
+            return
+        self._pending_first = -1
+        state = self._pending_state
+        self._pending_state = None
+        engine = self.engine
+        append_disposition(
+            engine.output,
+            self.channel,
+            self._pending_receiver,
+            first,
+            self._pending_last,
+            self._pending_settled,
+            encode_value(state) if state is not None else b"",
+        )
+        engine.trace_disposition_out(
+            self.channel, self._pending_receiver, first, self._pending_last, self._pending_settled, state
+        )
+
+    def drop_incoming(self, link: Receiver) -> None:
+        """Forget the unsettled deliveries of a link that is going."""
+        incoming = self.incoming
+        for delivery_id in [key for key, delivery in incoming.items() if delivery.link is link]:
+            del incoming[delivery_id]
+
+    def drop_outgoing(self, delivery: OutgoingDelivery) -> None:
+        """Forget one sent delivery."""
+        if delivery.delivery_id is not None:
+            self.outgoing.pop(delivery.delivery_id, None)
+
+    def take_outgoing(self, link: Sender) -> list[OutgoingDelivery]:
+        """Remove and return the unsettled deliveries of a link that is going."""
+        outgoing = self.outgoing
+        lost = [delivery for delivery in outgoing.values() if delivery.link is link]
+        for delivery in lost:
+            del outgoing[delivery.delivery_id or 0]
+        return lost
+
+    # -- output
+
+    def _mark(self) -> None:
+        if not self.dirty:
+            self.dirty = True
+            self.engine.session_is_dirty(self)
+
+    def sender_is_ready(self, sender: Sender) -> None:
+        """A sender has both a queue and credit."""
+        self._ready.append(sender)
+        self._mark()
+
+    def flow_is_due(self, link: Link) -> None:
+        """A flow for the link goes out with the next data."""
+        self._due_links.append(link)
+        self._mark()
+
+    def count_transfer(self) -> None:
+        """One transfer frame has gone out."""
+        self._next_outgoing_id = self._next_outgoing_id + 1 & MASK
+        self.remote_incoming_window -= 1
+
+    def flush(self, limit: int = MASK) -> bool:
+        """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
+        self._flush_disposition()
+        if self._due_links:
+            links, self._due_links = self._due_links, []
+            for link in links:
+                link._flow_due = False
+                if link.local_state is EndpointState.ACTIVE:
+                    self._send_flow(link)
+        if self._window_due:
+            self._send_flow(None)
+        ready = self._ready
+        out = self.engine.output
+        while ready:
+            sender = ready[0]
+            result = sender.pump(out, limit)
+            if result == PUMP_NO_WINDOW:
+                return True
+            if result == PUMP_OUTPUT_FULL:
+                ready.rotate(-1)  # the next link has its turn first
+                return False
+            ready.popleft()
+            sender._ready = False
+        return True
+
+    def _send_flow(self, link: Link | None) -> None:
+        self._window_due = False
+        self._incoming_window = self._window
+        flow = Flow(
+            self._next_incoming_id,
+            self._incoming_window,
+            self._next_outgoing_id,
+            self._outgoing_window,
+        )
+        if link is not None:
+            flow.handle = link.handle
+            link.append_flow(flow)
+        if self.echo_due:
+            flow.echo = True
+            self.echo_due = False
+        self.engine.send(self.channel, flow)
+
+    # -- input
+
+    def on_begin(self, begin: Begin, channel: int) -> None:
+        """The peer's begin: the answer to ours, or a session of its own."""
+        self.remote_channel = channel
+        self.remote_state = EndpointState.ACTIVE
+        self._next_incoming_id = begin.next_outgoing_id
+        self.remote_incoming_window = begin.incoming_window
+        self.remote_handle_max = begin.handle_max
+        self.remote_properties = dict(begin.properties or {})
+        if self.local_state is EndpointState.IDLE:
+            self.engine.emit(SessionOpening(self))
+        elif self.local_state is EndpointState.ACTIVE:
+            self.engine.answered(self)
+            self.engine.emit(SessionOpened(self))
+
+    def on_attach(self, attach: Attach) -> None:
+        """The peer's attach: the answer to ours, or a link of its own."""
+        if attach.handle in self._remote_handles:
+            raise SessionError(conditions.HANDLE_IN_USE, f"handle {attach.handle} is in use")
+        if attach.handle > self.handle_max:
+            raise SessionError(conditions.NOT_ALLOWED, f"handle {attach.handle} is over handle-max {self.handle_max}")
+        is_sender = attach.role == ROLE_RECEIVER
+        if not is_sender and attach.initial_delivery_count is None and attach.source is not None:
+            raise SessionError(conditions.INVALID_FIELD, "attach.initial-delivery-count is mandatory for a sender")
+        link = self._names.get((attach.name, is_sender))
+        if link is not None and link.remote_state is EndpointState.ACTIVE:
+            self._steal(link)
+            link = None
+        if link is None:
+            if len(self._handles) >= self.engine.config.limits.links:
+                text = f"more than {self.engine.config.limits.links} links in a session"
+                raise SessionError(conditions.RESOURCE_LIMIT_EXCEEDED, text)
+            link = self._make_link(attach.name, is_sender)
+        self._remote_handles[attach.handle] = link
+        self.engine.answered(link)
+        link.on_attach(attach)
+
+    def _steal(self, link: Link) -> None:
+        """The peer attaches a link anew: the old one is stolen (section 2.6.1)."""
+        if link.local_state is EndpointState.ACTIVE:
+            text = f"link {link.name!r} was attached anew"
+            link.fail(Cause.make(CauseKind.PROTOCOL, conditions.STOLEN, text))
+        del self._names[(link.name, link.is_sender)]
+
+    def _remote_link(self, handle: int) -> Link:
+        link = self._remote_handles.get(handle)
+        if link is None:
+            raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {handle} is not attached")
+        return link
+
+    def on_detach(self, detach: Detach) -> None:
+        """The peer's detach."""
+        self._remote_link(detach.handle).on_detach(detach)
+
+    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+        """One transfer frame; its payload stands from `pos` to `end` in `data`."""
+        if self._incoming_window <= 0:
+            raise SessionError(conditions.WINDOW_VIOLATION, "a transfer came while the incoming-window was 0")
+        self._incoming_window -= 1
+        next_incoming_id = self._next_incoming_id
+        if next_incoming_id is not None:
+            self._next_incoming_id = next_incoming_id + 1 & MASK
+        if self._incoming_window <= self._window >> 1 and not self._window_due:
+            self._window_due = True
+            self._mark()
+        link = self._remote_handles.get(transfer.handle)
+        if link is None:
+            raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
+        if link.local_state is not EndpointState.ACTIVE:
+            return  # we have detached: the peer keeps what it sends now
+        if link.is_sender or not isinstance(link, Receiver):
+            raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {link.name!r}, whose sender we are")
+        try:
+            link.on_transfer(transfer, data, pos, end)
+        except LinkError as error:
+            error.link.fail(Cause.make(CauseKind.PROTOCOL, error.condition, error.description))
+
+    def on_disposition(self, disposition: Disposition) -> None:
+        """Settlement of a range of deliveries by the peer (section 2.7.6)."""
+        first = disposition.first
+        last = disposition.last if disposition.last is not None else first
+        count = distance(first, last) + 1
+        if count < 1:
+            raise SessionError(conditions.INVALID_FIELD, f"disposition.last {last} is before first {first}")
+        if disposition.role == ROLE_RECEIVER:
+            self._on_outcomes(first, count, bool(disposition.settled), disposition.state)
+        elif disposition.settled or disposition.state is not None:
+            self._on_sender_settled(first, count, bool(disposition.settled), disposition.state)
+
+    def _on_outcomes(self, first: int, count: int, settled: bool, state: object | None) -> None:
+        outgoing = self.outgoing
+        if count == 1:
+            delivery = outgoing.get(first)
+            if delivery is not None:
+                delivery.link.on_disposition(delivery, settled, state)
+            return
+        for delivery in self._in_range(outgoing, first, count):
+            delivery.link.on_disposition(delivery, settled, state)
+
+    @staticmethod
+    def _in_range(deliveries: dict[int, Any], first: int, count: int) -> list[Any]:
+        """Return those that exist, in order. The peer chooses the range, so the work is bounded by what exists."""
+        if count > len(deliveries):
+            found = [key for key in deliveries if (key - first & MASK) < count]
+            found.sort(key=lambda key: key - first & MASK)
+            return [deliveries[key] for key in found]
+        return [deliveries[key] for key in (first + index & MASK for index in range(count)) if key in deliveries]
+
+    def _on_sender_settled(self, first: int, count: int, settled: bool, state: object | None) -> None:
+        for delivery in self._in_range(self.incoming, first, count):
+            if state is not None:
+                delivery.remote_state = state
+            if settled:
+                del self.incoming[delivery.delivery_id]
+                delivery.settled = True
+                self.engine.emit(IncomingSettled(delivery))
+
+    def on_flow(self, flow: Flow) -> None:
+        """Windows of the session, and credit of a link (section 2.5.6)."""
+        start = flow.next_incoming_id if flow.next_incoming_id is not None else self.initial_id
+        window = distance(self._next_outgoing_id, add(start, flow.incoming_window))
+        self.remote_incoming_window = max(0, window)
+        if self._ready and window > 0:
+            self._mark()
+        if flow.handle is not None:
+            link = self._remote_link(flow.handle)
+            if link.local_state is EndpointState.ACTIVE:
+                link.on_flow(flow)
+        elif flow.echo:
+            self._window_due = True
+            self._mark()
+
+    def on_end(self, end: End) -> None:
+        """The peer's end: the answer to ours, or its own wish."""
+        engine = self.engine
+        self.remote_state = EndpointState.CLOSED
+        if self.local_state is EndpointState.CLOSED:
+            cause = self._cause
+        else:
+            cause = Cause.from_peer(end.error, "end")
+            if self.local_state is EndpointState.IDLE:
+                self.begin(engine.now)
+            self.flush()
+            self.local_state = EndpointState.CLOSED
+            engine.send(self.channel, End())
+        self._lose_links(cause)
+        engine.forget_session(self)
+        self._report_end(cause)
+
+    def _report_end(self, cause: Cause | None) -> None:
+        if not self._ended:
+            self._ended = True
+            self.engine.emit(SessionEnded(self, cause))
+
+    def fail(self, error: SessionError) -> None:
+        """End the session for a fault of the peer."""
+        if self.local_state is EndpointState.IDLE:
+            self.begin(self.engine.now)
+        if self._cause is None:
+            self._cause = Cause.make(CauseKind.PROTOCOL, error.condition, error.description)
+        self.end(self.engine.now, Error(error.condition, error.description))
+
+    def on_unanswered(self) -> None:
+        """The peer hasn't answered our begin or end within the link time-out."""
+        engine = self.engine
+        if self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.IDLE:
+            what = "begin"
+        elif self.local_state is EndpointState.CLOSED and self.remote_state is not EndpointState.CLOSED:
+            what = "end"
+        else:
+            return
+        text = f"the peer didn't answer the {what} of a session within {engine.config.link_timeout:g} seconds"
+        cause = Cause.make(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
+        if what == "begin":
+            # The session stays known, so that a late answer isn't taken for a violation.
+            self.local_state = EndpointState.CLOSED
+            engine.send(self.channel, End(cause.error))
+        else:
+            cause = self._cause or cause
+        self._lose_links(cause)
+        self._report_end(cause)
+
+    def lost(self, cause: Cause | None) -> None:
+        """The connection is gone, and the session with it."""
+        self._lose_links(cause)
+        self._report_end(self._cause or cause)
+        self.local_state = self.remote_state = EndpointState.CLOSED
+
+    def _lose_links(self, cause: Cause | None) -> None:
+        links = tuple(self._handles.values())
+        self._handles.clear()
+        self._remote_handles.clear()
+        self._names.clear()
+        self._ready.clear()
+        self._due_links.clear()
+        self._pending_first = -1
+        self.incoming.clear()
+        lost, self.outgoing = self.outgoing, {}
+        for delivery in lost.values():
+            delivery.settled = True
+            self.engine.emit(delivery)
+        for link in links:
+            self.engine.answered(link)
+            link.lost(cause)

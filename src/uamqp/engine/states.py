@@ -1,0 +1,84 @@
+"""Endpoint states, and the specification's names for them.
+
+An endpoint (connection, session, link) keeps one state for each side. The names of sections 2.4.6 (connection) and
+2.5.5 (session) follow from the pair by the tables below; nothing else in the engine knows those names.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class EndpointState(enum.IntEnum):
+    """One side's state of a connection, session or link."""
+
+    IDLE = 0
+    """open, begin or attach hasn't been sent."""
+    ACTIVE = 1
+    """open, begin or attach was sent."""
+    CLOSED = 2
+    """close, end or detach was sent."""
+
+
+class ConnectionState(enum.Enum):
+    """The connection states of section 2.4.6."""
+
+    START = "START"
+    HDR_RCVD = "HDR_RCVD"
+    HDR_SENT = "HDR_SENT"
+    HDR_EXCH = "HDR_EXCH"
+    OPEN_PIPE = "OPEN_PIPE"
+    OC_PIPE = "OC_PIPE"
+    OPEN_RCVD = "OPEN_RCVD"
+    OPEN_SENT = "OPEN_SENT"
+    CLOSE_PIPE = "CLOSE_PIPE"
+    OPENED = "OPENED"
+    CLOSE_RCVD = "CLOSE_RCVD"
+    CLOSE_SENT = "CLOSE_SENT"
+    DISCARDING = "DISCARDING"
+    END = "END"
+
+
+_I, _A, _C = EndpointState.IDLE, EndpointState.ACTIVE, EndpointState.CLOSED
+
+CONNECTION_STATES: dict[tuple[bool, EndpointState, EndpointState], ConnectionState] = {
+    # the peer's header arrived, our state, the peer's state
+    (False, _I, _I): ConnectionState.HDR_SENT,
+    (False, _A, _I): ConnectionState.OPEN_PIPE,
+    (False, _C, _I): ConnectionState.OC_PIPE,
+    (True, _I, _I): ConnectionState.HDR_EXCH,
+    (True, _A, _I): ConnectionState.OPEN_SENT,
+    (True, _C, _I): ConnectionState.CLOSE_PIPE,
+    (True, _I, _A): ConnectionState.OPEN_RCVD,
+    (True, _A, _A): ConnectionState.OPENED,
+    (True, _C, _A): ConnectionState.CLOSE_SENT,
+    (True, _I, _C): ConnectionState.CLOSE_RCVD,
+    (True, _A, _C): ConnectionState.CLOSE_RCVD,
+    (True, _C, _C): ConnectionState.END,
+}
+"""Once our own header is out. Closed for a fault of the peer, it is DISCARDING instead of CLOSE_SENT."""
+
+
+def connection_state(
+    header_sent: bool,
+    header_received: bool,
+    local: EndpointState,
+    remote: EndpointState,
+    *,
+    failed: bool = False,
+    ended: bool = False,
+) -> ConnectionState:
+    """Return the specification's name for a connection's state (section 2.4.6).
+
+    Args:
+        header_sent, header_received: whether each side's AMQP header was seen.
+        local, remote: each side's endpoint state.
+        failed: our close carried an error.
+        ended: nothing more will be sent or read.
+    """
+    if ended:
+        return ConnectionState.END
+    if not header_sent:
+        return ConnectionState.HDR_RCVD if header_received else ConnectionState.START
+    state = CONNECTION_STATES[(header_received, local, remote)]
+    return ConnectionState.DISCARDING if failed and state is ConnectionState.CLOSE_SENT else state
