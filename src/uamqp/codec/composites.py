@@ -236,7 +236,7 @@ def decode_composite(data: bytes, pos: int = 0, end: int | None = None) -> tuple
     else:
         raise DecodeError(f"expected a composite at offset {pos}")
     if cls is None:
-        raise DecodeError(f"no composite has the descriptor {descriptor!r} (offset {pos})")
+        raise DecodeError(f"no composite has the descriptor {descriptor!r:.80} (offset {pos})")
     values = decoder.value()
     if type(values) is not list:
         raise DecodeError(f"{_short(cls)} at offset {pos}: expected a list, got {amqp_type_name(values)}")
@@ -278,16 +278,9 @@ def _short(composite: Composite | type[Composite]) -> str:
 def _is_default(field: Field, value: Any) -> bool:
     if field.multiple:
         return isinstance(value, (tuple, list, set, frozenset)) and not value
-    return field.default is not None and (
-        value is field.default
-        or (
-            not isinstance(value, bool)
-            and isinstance(value, (int, str))
-            and isinstance(field.default, int) is isinstance(value, int)
-            and not isinstance(field.default, bool)
-            and value == field.default
-        )
-    )
+    default = field.default
+    # Without the second half, 0 would pass as the default of a boolean.
+    return default is not None and bool(value == default) and isinstance(value, bool) is isinstance(default, bool)
 
 
 def _wrong(field: Field, value: Any) -> str:
@@ -392,7 +385,7 @@ def _checked_any(field: Field, value: Any) -> Any:
             if requires not in resolved.PROVIDES:
                 raise DecodeError(f"expected {requires}, got {_short(resolved)}")
         elif requires == "error":
-            raise DecodeError(f"expected error, got a value with descriptor {value.descriptor!r}")
+            raise DecodeError(f"expected error, got a value with descriptor {value.descriptor!r:.80}")
         return resolved
     return value
 

@@ -95,10 +95,30 @@ class Decoder:
     def value(self) -> Any:
         """The next value; `pos` is then after it."""
         pos = self.pos
-        if pos >= self.end:
+        end = self.end
+        if pos >= end:
             raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
-        code = self.data[pos]
-        self.pos = pos + 1
+        data = self.data
+        code = data[pos]
+        pos += 1
+        # The usual codes first, without a further call; what isn't right about them is found out by _coded.
+        if code == 0xA1 or code == 0xA3:
+            if pos < end:
+                stop = pos + 1 + data[pos]
+                if stop <= end:
+                    self.pos = stop
+                    content = data[pos + 1 : stop]
+                    return content if self.bare else self._text(content, code)
+        elif code == 0x40 or code == 0x41 or code == 0x42:
+            self.pos = pos
+            return None if code == 0x40 else code == 0x41
+        elif 0x52 <= code <= 0x54 and pos < end:
+            number = data[pos]
+            self.pos = pos + 1
+            if code == 0x54:
+                return number - 256 if number > 127 else number
+            return number if self.bare else int.__new__(UInt if code == 0x52 else ULong, number)
+        self.pos = pos
         return self._coded(code)
 
     def skip(self) -> None:
@@ -293,10 +313,16 @@ class Decoder:
             return content
         if form != 0x1 and form != 0x3:
             raise self._unknown(code)
+        return self._text(content, code)
+
+    def _text(self, content: bytes, code: int) -> str:
+        """The content of a string or symbol that ends at `pos`."""
         try:
-            return content.decode() if form == 0x1 else Symbol(content, "utf-8")
+            return content.decode() if code & 0x0F == 0x1 else Symbol(content, "utf-8")
         except UnicodeDecodeError as error:
-            raise DecodeError(f"{_NAMES[code]} at offset {pos} isn't UTF-8: {error.reason}") from None
+            raise DecodeError(
+                f"{_NAMES[code]} isn't UTF-8 at offset {self.pos - len(content) + error.start}: {error.reason}"
+            ) from None
 
     def _enter(self, code: int) -> tuple[int, int]:
         """Reads size and count of a compound or array; returns its end and its count."""

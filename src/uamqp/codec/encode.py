@@ -523,28 +523,31 @@ def _wrong_element(element: str, value: Any) -> EncodeError:
     return EncodeError(f"array of {element} can't hold a {type(value).__qualname__}")
 
 
-def append_value(out: bytearray, value: Any) -> None:
-    """Appends a value in the typed mapping: what it encodes as is its Python type alone."""
+def _append_safely(out: bytearray, value: Any, bare: bool) -> None:
     start = len(out)
     try:
-        _append(out, value, False, 0)
+        _append(out, value, bare, 0)
+    except RecursionError:
+        # Only by way of objects that encode themselves: the rest has MAX_DEPTH.
+        del out[start:]
+        raise EncodeError("values are nested too deep, or contain themselves") from None
     except BaseException:
         del out[start:]
         raise
+
+
+def append_value(out: bytearray, value: Any) -> None:
+    """Appends a value in the typed mapping: what it encodes as is its Python type alone."""
+    _append_safely(out, value, False)
 
 
 def append_bare(out: bytearray, value: Any) -> None:
     """Appends a value in the bare mapping: as typed, except that bytes are a string and a set is a list."""
-    start = len(out)
-    try:
-        _append(out, value, True, 0)
-    except BaseException:
-        del out[start:]
-        raise
+    _append_safely(out, value, True)
 
 
 def encode_value(value: Any, bare: bool = False) -> bytes:
     """The encoding of one value, in the typed or the bare mapping."""
     out = bytearray()
-    _append(out, value, bare, 0)
+    _append_safely(out, value, bare)
     return bytes(out)

@@ -5,6 +5,7 @@ Imports the codec's composites, decode, errors and values.
 
 from __future__ import annotations
 
+import struct
 import uuid
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -41,8 +42,8 @@ _LIST = (0x45, 0xC0, 0xD0)
 _MAP = (0xC1, 0xD1)
 _BINARY = (0xA0, 0xB0)
 
-# Constructors that a section's value may have; none listed means any.
-_ALLOWED: dict[int, tuple[int, ...]] = {
+# Constructors that a section's value may have. VALUE isn't here: it may have any.
+_CONSTRUCTORS: dict[int, tuple[int, ...]] = {
     HEADER: _LIST,
     DELIVERY_ANNOTATIONS: _MAP,
     MESSAGE_ANNOTATIONS: _MAP,
@@ -52,6 +53,35 @@ _ALLOWED: dict[int, tuple[int, ...]] = {
     SEQUENCE: _LIST,
     FOOTER: _MAP,
 }
+
+# Sets of sections are ints with a bit for each: bit 0 for HEADER, bit 1 for DELIVERY_ANNOTATIONS, and so on.
+_BODY = 1 << DATA - HEADER | 1 << SEQUENCE - HEADER | 1 << VALUE - HEADER
+
+
+def _bit(code: int) -> int:
+    return 1 << (code - HEADER)
+
+
+def _excluded(code: int) -> int:
+    """The sections that a section can't come after: itself if it comes once, and bodies of the other kinds."""
+    if code in (DATA, SEQUENCE):
+        return _BODY & ~_bit(code)
+    return _BODY if code == VALUE else _bit(code)
+
+
+def _usual_starts() -> dict[bytes, tuple[int, int, int, bool]]:
+    """How sections usually start, four bytes: 00 53, code, constructor. (Code, bit, excluded, size is 32 bits wide.)"""
+    starts = {}
+    for code in SECTION_NAMES:
+        for constructor in _CONSTRUCTORS.get(code, (0xA0, 0xA1, 0xB0, 0xB1, 0xC0, 0xC1, 0xD0, 0xD1)):
+            if constructor != 0x45:
+                wide = constructor in (0xB0, 0xB1, 0xD0, 0xD1)
+                starts[bytes((0x00, 0x53, code, constructor))] = (code, _bit(code), _excluded(code), wide)
+    return starts
+
+
+_USUAL = _usual_starts()
+_unpack_u32 = struct.Struct(">I").unpack_from
 
 
 @register
@@ -128,27 +158,32 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
     seen = 0
     pos = 0
     size = len(payload)
-    decoder = Decoder(payload)
     while pos < size:
-        code, start = _section_code(decoder, payload, pos, size)
-        if start >= size:
-            raise DecodeError(f"section at offset {pos} has no value")
-        allowed = _ALLOWED.get(code)
-        if allowed is not None and payload[start] not in allowed:
-            raise DecodeError(f"{SECTION_NAMES[code]} at offset {pos} has the wrong type (0x{payload[start]:02x})")
-        decoder.pos = start
-        decoder.skip()
-        seen = _seen(seen, code, pos)
-        sections.append((code, start, decoder.pos))
-        pos = decoder.pos
+        start = pos + 3
+        usual = _USUAL.get(payload[pos : pos + 4])
+        if usual is not None and not seen & usual[2]:
+            code, bit, _, wide = usual
+            if wide:
+                stop = start + 5 + _unpack_u32(payload, start + 1)[0] if start + 5 <= size else size + 1
+            else:
+                stop = start + 2 + payload[start + 1] if start + 2 <= size else size + 1
+            if stop <= size:
+                sections.append((code, start, stop))
+                seen |= bit
+                pos = stop
+                continue
+        code, start, stop = _scan_section(payload, pos, seen)
+        sections.append((code, start, stop))
+        seen |= _bit(code)
+        pos = stop
     return sections
 
 
-def _section_code(decoder: Decoder, payload: bytes, pos: int, size: int) -> tuple[int, int]:
-    """Code of the section at `pos`, and where its value starts."""
+def _scan_section(payload: bytes, pos: int, seen: int) -> tuple[int, int, int]:
+    """Any section at `pos`, checked in full, after those in the set `seen`: what scan_sections has no short way for."""
     if payload[pos] != 0x00:
         raise DecodeError(f"expected a section at offset {pos}, got constructor 0x{payload[pos]:02x}")
-    decoder.pos = pos + 1
+    decoder = Decoder(payload, pos + 1)
     descriptor: Any = decoder.value()
     code: int | None = None
     if type(descriptor) is ULong:
@@ -156,19 +191,18 @@ def _section_code(decoder: Decoder, payload: bytes, pos: int, size: int) -> tupl
     elif type(descriptor) is Symbol:
         code = _CODES_BY_NAME.get(descriptor)
     if code is None:
-        raise DecodeError(f"no section has the descriptor {descriptor!r} (offset {pos})")
-    return code, decoder.pos
-
-
-def _seen(seen: int, code: int, pos: int) -> int:
-    """Checks that a section may come after those in the bit set `seen`; returns the set with it."""
-    bit = 1 << (code - HEADER)
-    if bit & 0xE0:
-        if seen & 0xE0 & ~bit or (code == VALUE and seen & bit):
-            raise DecodeError(f"{SECTION_NAMES[code]} at offset {pos} can't follow the body sections before it")
-    elif seen & bit:
-        raise DecodeError(f"{SECTION_NAMES[code]} at offset {pos} comes a second time")
-    return seen | bit
+        raise DecodeError(f"no section has the descriptor {descriptor!r:.80} (offset {pos})")
+    name = SECTION_NAMES[code]
+    if seen & _excluded(code):
+        again = "a second time" if seen & _bit(code) else "after a body of another kind"
+        raise DecodeError(f"{name} at offset {pos} comes {again}")
+    start = decoder.pos
+    if start >= len(payload):
+        raise DecodeError(f"{name} at offset {pos} has no value")
+    if code != VALUE and payload[start] not in _CONSTRUCTORS[code]:
+        raise DecodeError(f"{name} at offset {pos} has a value of the wrong type (0x{payload[start]:02x})")
+    decoder.skip()
+    return code, start, decoder.pos
 
 
 def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
