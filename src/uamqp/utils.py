@@ -1,0 +1,199 @@
+"""Helpers of the 1.6 API: AMQP values from Python values, shared access tokens, connection strings.
+
+May import `c_uamqp` and the standard library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import calendar
+import datetime
+import decimal
+import logging
+import uuid
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from . import c_uamqp, codec
+
+logger = logging.getLogger(__name__)
+
+
+def parse_connection_string(connect_str: str) -> dict[str, str]:
+    """The parts of a connection string ``Name=value;Name=value``.
+
+    A semicolon at the end is no part. Raises `ValueError` for a part without an equals sign.
+    """
+    parts = {}
+    for number, part in enumerate(connect_str.split(";"), 1):
+        if not part.strip():
+            continue
+        name, equals, value = part.partition("=")
+        if not equals:
+            # Not the part itself: it may hold a key.
+            raise ValueError(f"Part {number} of the connection string has no '='; it must be 'Name=value'.")
+        parts[name] = value
+    if not parts:
+        raise ValueError("The connection string is empty; it must be 'Name=value;Name=value'.")
+    return parts
+
+
+def create_sas_token(
+    key_name: bytes,
+    shared_access_key: bytes,
+    scope: bytes,
+    expiry: datetime.timedelta = datetime.timedelta(hours=1),
+) -> bytes:
+    """A shared access signature: ``SharedAccessSignature sr=..&sig=..&se=..&skn=..``.
+
+    `scope` and `key_name` are used as given (quote them before). `expiry` is how long the token is valid from now.
+    Raises `ValueError` if that is no time at all.
+    """
+    expires = datetime.datetime.now(datetime.timezone.utc) + expiry
+    key = base64.b64encode(shared_access_key)
+    return c_uamqp.create_sas_token(key, scope, key_name, int(expires.timestamp()))
+
+
+def get_running_loop() -> asyncio.AbstractEventLoop:
+    """The running event loop; without one the thread's current loop, and a warning in the log."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        logger.warning("No running event loop")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop
+
+
+def _convert_py_number(value: int) -> c_uamqp.AMQPValue:
+    """An int as AMQP int if it fits 32 bits, else as long; raises `ValueError` beyond 64 bits."""
+    if -(2**31) <= value < 2**31:
+        return c_uamqp.int_value(value)
+    if -(2**63) <= value < 2**63:
+        return c_uamqp.long_value(value)
+    raise ValueError(
+        f"{int(value)} is beyond AMQP's 64-bit long; wrap it in types.AMQPuLong if it is below 2**64,"
+        " or send it as float, decimal.Decimal or text."
+    )
+
+
+def _timestamp(value: datetime.datetime) -> c_uamqp.AMQPValue:
+    seconds = calendar.timegm(value.utctimetuple())
+    return c_uamqp.timestamp_value(seconds * 1000 + value.microsecond // 1000)
+
+
+# What has its AMQP type already.
+_TYPED = (
+    codec.Symbol,
+    codec.Char,
+    codec.UByte,
+    codec.UShort,
+    codec.UInt,
+    codec.ULong,
+    codec.Byte,
+    codec.Short,
+    codec.Long,
+    codec.Timestamp,
+    codec.Float,
+    codec.Decimal32,
+    codec.Decimal64,
+    codec.Decimal128,
+    codec.Array,
+    codec.Described,
+)
+
+
+def _scalar(value: Any, encoding: str) -> c_uamqp.AMQPValue | None:
+    if isinstance(value, bool):
+        return c_uamqp.bool_value(value)
+    if isinstance(value, _TYPED):
+        return c_uamqp.value_of(value)
+    if isinstance(value, str):
+        return c_uamqp.string_value(value.encode(encoding))
+    if isinstance(value, bytes):
+        return c_uamqp.string_value(value)
+    if isinstance(value, uuid.UUID):
+        return c_uamqp.uuid_value(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return c_uamqp.binary_value(bytes(value))
+    if isinstance(value, int):
+        return _convert_py_number(value)
+    if isinstance(value, float):
+        return c_uamqp.double_value(value)
+    if isinstance(value, datetime.datetime):
+        return _timestamp(value)
+    if isinstance(value, decimal.Decimal):
+        return c_uamqp.value_of(codec.Decimal128.from_decimal(value))
+    return None
+
+
+def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
+    """The AMQP value that a Python value goes out as.
+
+    ``None``, ``bool``, ``int`` (int if it fits 32 bits, else long), ``float`` (double), ``decimal.Decimal``
+    (decimal128), ``uuid.UUID``, ``datetime.datetime`` (timestamp; naive ones are taken as UTC), ``str`` and
+    ``bytes`` (string), ``bytearray`` and ``memoryview`` (binary), ``list``, ``tuple`` and ``set`` (list), ``dict``
+    (map), the classes of `types` (or anything else with a ``c_data``), the codec's, and AMQP values. Raises
+    `TypeError` for any other type, and `ValueError` for an int beyond 64 bits.
+    """
+    if value is None:
+        return c_uamqp.null_value()
+    if hasattr(value, "c_data"):
+        return value.c_data
+    if isinstance(value, c_uamqp.AMQPValue):
+        return value
+    scalar = _scalar(value, encoding)
+    if scalar is not None:
+        return scalar
+    if isinstance(value, dict):
+        wrapped = c_uamqp.dict_value()
+        for key, item in value.items():
+            wrapped[data_factory(key, encoding)] = data_factory(item, encoding)
+        return wrapped
+    if isinstance(value, (list, set, frozenset, tuple)):
+        return c_uamqp.ListValue([data_factory(item, encoding) for item in value])
+    raise TypeError(f"A value of type {type(value).__name__} has no AMQP type; see the classes in uamqp.types.")
+
+
+def fields(values: Mapping[Any, Any], encoding: str = "UTF-8") -> dict[Any, Any]:
+    """A map of the kind that link properties, error info and annotations are: what the codec's composites take.
+
+    Keys (text or bytes, wrapped in `types` or not) become symbols, as the specification wants them, ints ulong; what
+    the values go out as is `data_factory`'s. Raises `TypeError` for other keys.
+    """
+    return {_field_name(key, encoding): data_factory(value, encoding) for key, value in values.items()}
+
+
+def _field_name(key: Any, encoding: str) -> Any:
+    if not isinstance(key, (str, bytes, int)):
+        key = data_factory(key, encoding).value
+    if isinstance(key, bytes):
+        return codec.Symbol(key, encoding)
+    if isinstance(key, str):
+        return codec.Symbol(key)
+    if isinstance(key, int) and not isinstance(key, bool):
+        return codec.ULong(key)
+    raise TypeError(f"The keys of a map like this are text, not {type(key).__name__}.")
+
+
+def symbols(values: Any, encoding: str = "UTF-8") -> tuple[codec.Symbol, ...]:
+    """Capabilities as the codec takes them, from whatever they may be given as.
+
+    That is None, one name, or a list or tuple of names or a `types.AMQPArray`, wrapped by `data_factory` or not;
+    names are text, bytes or `types.AMQPSymbol`. Raises `TypeError` for anything else.
+    """
+    if values is None:
+        return ()
+    plain = data_factory(values, encoding).value
+    if isinstance(plain, bytes):
+        plain = [plain]
+    if not isinstance(plain, list) or not all(isinstance(name, bytes) for name in plain):
+        raise TypeError("Capabilities are a list of names: str, bytes or types.AMQPSymbol.")
+    return tuple([codec.Symbol(name, encoding) for name in plain])
