@@ -1,0 +1,319 @@
+"""Addresses: where a client connects to, and the node that a link's source or target names.
+
+May import `codec`, `compat`, `constants` and `utils`.
+
+An address is a URL (scheme amqp, amqps, sb, ws, wss, http or https) or the name of a node. What goes into a
+link's source or target on the wire (`Address.address`) is
+
+* `node`, exactly, wherever it is given;
+* of an ``amqp://`` URL all that comes after the slash behind the host, as it is written: ``amqp://host/q1`` is
+  ``q1``, ``amqp://host//queues/q%201`` is ``/queues/q%201``, ``amqp://host/topic://news`` is ``topic://news``;
+* of any other URL the URL without credentials, port and query, ``amqps://host/q1``: Azure's services want it so,
+  and uamqp 1.6 sent it so. For other brokers over TLS give the node: ``Source("amqps://host", node="q1")``;
+* anything that is no URL as it is: ``q1``, ``/queues/q1``, ``queue://q1``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, TypeVar
+
+from . import codec, compat, constants, utils
+
+_AddressT = TypeVar("_AddressT", bound="Address")
+
+#: Schemes of URLs that name a host. "queue://q1" is a node's name.
+_URL_SCHEMES = frozenset(("amqp", "amqps", "sb", "ws", "wss", "http", "https"))
+
+_DEFAULT_EXPIRY_POLICY = b"session-end"
+
+
+class Address:
+    """An AMQP address, and what a terminus (section 3.5) has besides it.
+
+    `address` is a URL or a node's name, as text or UTF-8 bytes; `encoding` is that of bytes, and of text that is
+    set on it later. `node` is the node's name as it goes on the wire, if it isn't to be taken from `address`.
+    Raises `ValueError` for an empty address and a URL with an invalid port, `TypeError` for other types.
+    """
+
+    def __init__(self, address: str | bytes, encoding: str = "UTF-8", *, node: str | bytes | None = None) -> None:
+        text = _text(address, encoding, type(self).__name__)
+        if not text and node is None:
+            raise ValueError(f"Invalid {type(self).__name__} address: it is empty.")
+        self._encoding = encoding
+        self._text = text
+        self.parsed_address: Any = _parse(text)
+        self._is_url = text.partition("://")[0].lower() in _URL_SCHEMES
+        if self._is_url and not text.isprintable():
+            raise ValueError(f"Invalid {type(self).__name__} address: it has control characters.")
+        self._port = self._checked_port()
+        if node is not None:
+            self._node: str | None = _text(node, encoding, "node") or None
+        elif self._is_url:
+            self._node = self._node_of_url()
+        else:
+            self._node = text
+        self._durable: int | None = None
+        self._expiry_policy: bytes | None = None
+        self._timeout: int | None = None
+        self._dynamic: bool | None = None
+
+    @classmethod
+    def from_c_obj(  # noqa: PYI019 (Self needs Python 3.11)
+        cls: type[_AddressT], c_value: Any, encoding: str = "UTF-8"
+    ) -> _AddressT:
+        """The address of a received terminus (a `codec.Source` or `codec.Target`), taken as it is.
+
+        ``str()`` of it is the address as the peer gave it; empty if it gave none.
+        """
+        name = c_value.address
+        if isinstance(name, codec.Described):
+            name = name.value
+        text = "" if name is None else str(name)
+        address = cls(text or "/", encoding, node=text)
+        address._text = text
+        address._load(c_value)
+        return address
+
+    def _load(self, terminus: Any) -> None:
+        """Takes over the other fields of a received terminus."""
+        self._durable = terminus.durable or None
+        self._expiry_policy = str(terminus.expiry_policy).encode("utf-8")
+        self._timeout = terminus.timeout or None
+        self._dynamic = True if terminus.dynamic else None
+
+    def _checked_port(self) -> int | None:
+        if not self._is_url:
+            return None
+        try:
+            port: int | None = self.parsed_address.port
+        except ValueError:
+            # Not the URL itself: where it is malformed, what looks like a port may be part of a password.
+            raise ValueError(
+                f"Invalid {type(self).__name__} address: the port isn't a number from 0 to 65535. "
+                "Characters like '/', '#', '?' and '@' in a user name or password must be percent-encoded."
+            ) from None
+        return port
+
+    def _node_of_url(self) -> str | None:
+        url = self.parsed_address
+        rest = self._text.partition("://")[2]
+        authority = re.split("[/?#]", rest, maxsplit=1)[0]
+        if url.scheme == b"amqp":
+            return rest[len(authority) :].removeprefix("/") or None
+        host = authority.rpartition("@")[2]
+        host = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+        return f"{url.scheme.decode('utf-8')}://{host.lower()}{url.path.decode('utf-8')}"
+
+    @property
+    def address(self) -> str | None:
+        """The name of the node as it goes on the wire; None if there is none, and for a dynamic node."""
+        return None if self._dynamic else self._node
+
+    @property
+    def hostname(self) -> str | None:
+        """The host of a URL in lower case, an IPv6 address without its brackets; None if there is none."""
+        return self._part(self.parsed_address.hostname)
+
+    @property
+    def port(self) -> int | None:
+        """The port of a URL, None if it has none."""
+        return self._port
+
+    @property
+    def scheme(self) -> str | None:
+        """The scheme of a URL, None for a node's name."""
+        return self._part(self.parsed_address.scheme)
+
+    @property
+    def username(self) -> str | None:
+        """The user name in a URL as it is written there, percent-encoded; None if there is none."""
+        return self._part(self.parsed_address.username)
+
+    @property
+    def password(self) -> str | None:
+        """The password in a URL as it is written there, percent-encoded; None if there is none."""
+        return self._part(self.parsed_address.password)
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password of a URL, decoded; None if it has no user name.
+
+        A plus sign stands for a space in an amqps:// or sb:// URL, as in 1.6, and for itself in an amqp:// URL.
+        """
+        name, password = self.username, self.password
+        if name is None:
+            return None
+        if self.scheme == "amqp":
+            name, password = name.replace("+", "%2B"), (password or "").replace("+", "%2B")
+        return compat.unquote_plus(name), compat.unquote_plus(password or "")
+
+    def _part(self, part: bytes | None) -> str | None:
+        return part.decode("utf-8") if part is not None and self._is_url else None
+
+    @property
+    def durable(self) -> int | None:
+        """What of the terminus is kept: 0 nothing, 1 its configuration, 2 the unsettled state as well."""
+        return self._durable or None
+
+    @durable.setter
+    def durable(self, value: int | None) -> None:
+        self._durable = _integer(value, 2, "durable")
+
+    @property
+    def expiry_policy(self) -> bytes:
+        """When the terminus starts to expire: link-detach, session-end (the default), connection-close or never."""
+        return self._expiry_policy or _DEFAULT_EXPIRY_POLICY
+
+    @expiry_policy.setter
+    def expiry_policy(self, value: str | bytes | None) -> None:
+        self._expiry_policy = None if value is None else _text(value, "ascii", "expiry_policy").encode("utf-8")
+
+    @property
+    def timeout(self) -> int | None:
+        """How long an expiring terminus is kept, in seconds."""
+        return self._timeout or None
+
+    @timeout.setter
+    def timeout(self, value: int | None) -> None:
+        self._timeout = _integer(value, 2**32 - 1, "timeout")
+
+    @property
+    def dynamic(self) -> bool | None:
+        """Is the peer to make a node, and to name it? Then no address is sent."""
+        return self._dynamic or None
+
+    @dynamic.setter
+    def dynamic(self, value: bool | None) -> None:
+        self._dynamic = None if value is None else bool(value)
+
+    @property
+    def distribution_mode(self) -> str | None:
+        """How messages are handed to several receivers: "move" or "copy" (a source's alone); None if unset."""
+        return None
+
+    @distribution_mode.setter
+    def distribution_mode(self, value: str | bytes | None) -> None:
+        raise AttributeError(f"A {type(self).__name__.lower()} has no distribution mode.")
+
+    def _common_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"address": self.address}
+        if self._durable:
+            fields["durable"] = self._durable
+        if self._expiry_policy:
+            fields["expiry_policy"] = codec.Symbol(self._expiry_policy, "utf-8")
+        if self._timeout:
+            fields["timeout"] = self._timeout
+        if self._dynamic:
+            fields["dynamic"] = True
+        return fields
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        text = self._text
+        if self.password is not None:
+            credentials = self.parsed_address.netloc.decode("utf-8").rpartition("@")[0]
+            text = text.replace(credentials, credentials.partition(":")[0] + ":***", 1)
+        return f"{type(self).__name__}({text!r})"
+
+
+class Source(Address):
+    """Where a link's messages come from (section 3.5.3): an address, and filters on what is there.
+
+    Arguments are `Address`'s.
+    """
+
+    filter_key: ClassVar[bytes] = constants.STRING_FILTER
+
+    def __init__(self, address: str | bytes, encoding: str = "UTF-8", *, node: str | bytes | None = None) -> None:
+        super().__init__(address, encoding, node=node)
+        self._distribution_mode: str | None = None
+        # By name: the filter as the codec takes it, and as get_filter reads it.
+        self._filters: dict[str, tuple[Any, Any]] = {}
+
+    def _load(self, terminus: Any) -> None:
+        super()._load(terminus)
+        mode = getattr(terminus, "distribution_mode", None)
+        self._distribution_mode = None if mode is None else str(mode)
+        for name, value in (getattr(terminus, "filter", None) or {}).items():
+            plain = codec.decode_value(codec.encode_value(value), bare=True)
+            self._filters[str(name)] = value, plain
+
+    @property
+    def distribution_mode(self) -> str | None:
+        """How messages are handed to several receivers: "move" or "copy"; None if unset."""
+        return self._distribution_mode
+
+    @distribution_mode.setter
+    def distribution_mode(self, value: str | bytes | None) -> None:
+        self._distribution_mode = None if value is None else _text(value, self._encoding, "distribution_mode")
+
+    def get_filter(self, name: bytes = constants.STRING_FILTER) -> Any:
+        """The value of a filter, text as bytes; None if there is none of this name."""
+        return self._filters.get(_text(name, "utf-8", "name"), (None, None))[1]
+
+    def set_filter(
+        self,
+        value: Any,
+        name: bytes = constants.STRING_FILTER,
+        descriptor: bytes | None = constants.STRING_FILTER,
+    ) -> None:
+        """Sets a filter; one of the same name is replaced, others stay.
+
+        `value` is text, or anything `utils.data_factory` takes. It goes out described by `descriptor`, as it is
+        if that is None, and None goes out as null. `name` and `descriptor` are bytes.
+        """
+        for part in (name, descriptor):
+            if not isinstance(part, (bytes, type(None))):
+                raise TypeError(f"Name and descriptor of a filter are bytes, not {type(part).__name__}.")
+        wrapped = utils.data_factory(value, self._encoding)
+        encoded: Any = wrapped
+        if descriptor is not None and value is not None:
+            encoded = codec.Described(codec.Symbol(descriptor, "utf-8"), wrapped)
+        self._filters[name.decode("utf-8")] = encoded, wrapped.value
+
+    def terminus(self) -> codec.Source:
+        """The source as an attach takes it."""
+        fields = self._common_fields()
+        if self._distribution_mode is not None:
+            fields["distribution_mode"] = codec.Symbol(self._distribution_mode)
+        if self._filters:
+            fields["filter"] = {codec.Symbol(name): value for name, (value, _) in self._filters.items()}
+        return codec.Source(**fields)
+
+
+class Target(Address):
+    """Where a link's messages go to (section 3.5.4). Arguments are `Address`'s; there is no distribution mode."""
+
+    def terminus(self) -> codec.Target:
+        """The target as an attach takes it."""
+        return codec.Target(**self._common_fields())
+
+
+def _text(value: Any, encoding: str, name: str) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode(encoding)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
+    return value
+
+
+def _parse(text: str) -> Any:
+    """The parts of a URL as bytes, which is how 1.6 had them."""
+    try:
+        return compat.urlparse(text).encode("utf-8")
+    except ValueError:
+        # For a malformed host, "amqps://[::1/q"; the text may hold a password.
+        raise ValueError("Invalid address: its host can't be read; an IPv6 address stands in brackets.") from None
+
+
+def _integer(value: Any, most: int, name: str) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is an integer, not {type(value).__name__}.")
+    if not 0 <= value <= most:
+        raise ValueError(f"{name} is 0 to {most}, not {int(value)}.")
+    return int(value)
