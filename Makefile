@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := $(wildcard src tests examples benchmarks fuzz)
 
-.PHONY: help setup demo test lint types unit interop brokers stop-brokers fuzz bench clean
+.PHONY: help setup setup-interop demo test lint types unit interop brokers stop-brokers fuzz bench clean
 
 help:
 	@echo "make demo           send and receive messages on the embedded broker"
@@ -23,6 +23,8 @@ help:
 	@echo "make clean          remove what was built and installed here"
 
 setup: $(VENV)/.dev
+
+setup-interop: $(VENV)/.interop
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \

@@ -13,9 +13,7 @@ INTEROP = Path(__file__).parent / "interop"
 # The same examples in every run, and no deadlines: a slow machine is no failure.
 # HYPOTHESIS_PROFILE=explore looks for new ones, and remembers those that failed.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile(
-    "steady", derandomize=True, deadline=None, print_blob=True, suppress_health_check=_SLOW
-)
+settings.register_profile("steady", derandomize=True, deadline=None, print_blob=True, suppress_health_check=_SLOW)
 settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 

@@ -114,15 +114,15 @@ class Subscriber {
         if (!this.browses) this.unsettled.set(delivery.id, entry);
     }
 
-    outcome(delivery, state) {
+    outcome(delivery, name) {
         const entry = this.unsettled.get(delivery.id);
         if (!entry) return;
         this.unsettled.delete(delivery.id);
-        if (state === 'released') {
+        if (name === 'released') {
             this.from().putBack(entry);
-        } else if (state === 'modified') {
-            if (delivery.remote_state && delivery.remote_state.delivery_failed) entry.count++;
-            if (!(delivery.remote_state && delivery.remote_state.undeliverable_here)) this.from().putBack(entry);
+        } else if (name === 'modified') {
+            if (delivery.remote_state.delivery_failed) entry.count++;
+            if (!delivery.remote_state.undeliverable_here) this.from().putBack(entry);
         }
         setImmediate(() => this.from().pump());
     }
@@ -187,10 +187,10 @@ container.on('sender_draining', context => {
     if (context.sender.subscriber) context.sender.subscriber.draining = true;
     pumpLater(context.sender);
 });
-for (const state of ['accepted', 'released', 'rejected', 'modified']) {
-    container.on(state, context => {
+for (const name of ['accepted', 'released', 'rejected', 'modified']) {
+    container.on(name, context => {
         const subscriber = context.sender && context.sender.subscriber;
-        if (subscriber) subscriber.outcome(context.delivery, state);
+        if (subscriber) subscriber.outcome(context.delivery, name);
     });
 }
 
@@ -210,7 +210,7 @@ const [port, tlsPort, certificates] = process.argv.slice(2);
 const options = {
     host: process.env.HOST || '127.0.0.1',
     receiver_options: { autoaccept: false, credit_window: 1000 },
-    sender_options: { autosettle: true },
+    sender_options: { autosettle: true, treat_modified_as_released: false },
     idle_time_out: 30000,
 };
 container.listen({ port: Number(port), ...options });

@@ -1,0 +1,156 @@
+"""The brokers of tests/interop: where each listens, and in what they differ (brokers/README.md has the whole table)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent / "brokers"
+STATE = Path(os.environ.get("AMQP_BROKERS_DIR") or Path(tempfile.gettempdir(), "amqp-brokers"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealBroker:
+    """One broker. A flag is what most brokers do unless a broker says otherwise."""
+
+    name: str
+    port: int
+    tls_port: int
+    addresses: str  # of a queue, with {} for its name
+    makers: str = ""  # the address whose attach makes the queue, where it is another one
+    topics: str | None = None  # of a topic, with {} for its name
+
+    host: str = "localhost"
+    user: str = "amqp"
+    password: str = "secret"
+
+    refuses_modified: bool = False  # ends the session with amqp:invalid-field
+    refuses_second: bool = False  # ends the session with amqp:not-implemented
+    counts_failures: bool = True  # modified(delivery-failed) raises delivery-count
+    answers_drain: bool = True
+    refuses_unknown: bool = False  # a queue that does not exist: session ended, amqp:not-found
+    browses: bool = False  # distribution-mode copy
+    selects: bool = False  # the filter  key = 'value'
+    selects_sql: bool = False  # ... and the rest of the selector language
+    dynamic: bool = False  # makes a node for a dynamic source
+    relays: bool = False  # takes messages on a null target, and looks at `to`
+    takes_no_body: bool = True  # a message without a body section
+    keeps_no_body: bool = True  # ... comes back without one
+    takes_list_value: bool = True  # a list of two or more items as amqp-value
+    external: bool = False  # SASL EXTERNAL over TLS, with a client certificate
+    no_sasl: bool = False  # an AMQP header without SASL before it
+    largest_message: int = 16 * 1024 * 1024 - 1024
+    durable_queue: str | None = None  # the address of a queue whose durable messages outlive the broker's process
+
+    def address(self, name: str) -> str:
+        """The address of a queue."""
+        return self.addresses.format(name)
+
+    def maker(self, name: str) -> str:
+        """An address whose attach makes the queue."""
+        return (self.makers or self.addresses).format(name)
+
+    def topic(self, name: str) -> str:
+        if self.topics is None:
+            raise LookupError(f"{self.name} has no addresses for topics")
+        return self.topics.format(name)
+
+    def url(self, name: str, tls: bool = False) -> str:
+        """A URL with the credentials in it and the address as its path."""
+        scheme, port = ("amqps", self.tls_port) if tls else ("amqp", self.port)
+        path = self.address(name)
+        path = path if path.startswith("/") else f"/{path}"
+        return f"{scheme}://{self.user}:{self.password}@{self.host}:{port}{path}"
+
+    def answers(self, tls: bool = False) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.tls_port if tls else self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def ours(self) -> bool:
+        """Whether the project's scripts started it, and may stop it."""
+        return (STATE / f"{self.name}.pid").exists()
+
+    def start(self) -> None:
+        """Starts it again; durable queues hold what they held."""
+        script("start.sh", "--keep", self.name)
+
+    def stop(self) -> None:
+        script("stop.sh", self.name)
+
+    def kill(self) -> None:
+        """Ends it as a crash would."""
+        script("stop.sh", "--kill", self.name)
+
+
+def script(name: str, *arguments: str) -> None:
+    done = subprocess.run([SCRIPTS / name, *arguments], capture_output=True, text=True, timeout=180, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+
+
+BROKERS = (
+    RealBroker(
+        name="rabbitmq3",
+        port=5672,
+        tls_port=5671,
+        addresses="/queue/{}",
+        topics="/topic/{}",
+        durable_queue="/amq/queue/test",
+        refuses_modified=True,
+        refuses_second=True,
+        counts_failures=False,
+        answers_drain=False,
+        keeps_no_body=False,
+        takes_list_value=False,
+        external=True,
+        no_sasl=True,
+    ),
+    RealBroker(
+        name="rabbitmq4",
+        port=5673,
+        tls_port=5670,
+        addresses="/queues/{}",
+        makers="/queue/{}",
+        durable_queue="/queues/test",
+        refuses_second=True,
+        counts_failures=False,
+        refuses_unknown=True,
+        relays=True,
+        takes_no_body=False,
+        external=True,
+    ),
+    RealBroker(
+        name="activemq",
+        port=5674,
+        tls_port=5675,
+        addresses="queue://{}",
+        topics="topic://{}",
+        durable_queue="queue://test",
+        browses=True,
+        selects=True,
+        selects_sql=True,
+        dynamic=True,
+        relays=True,
+    ),
+    RealBroker(
+        name="rhea",
+        port=5686,
+        tls_port=5687,
+        addresses="{}",
+        topics="topic://{}",
+        browses=True,
+        selects=True,
+        dynamic=True,
+        relays=True,
+        external=True,
+        no_sasl=True,
+    ),
+)
