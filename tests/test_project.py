@@ -1,0 +1,72 @@
+"""Holds what the project says of itself: packaging, versions, documents."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import uamqp
+
+ROOT = Path(__file__).parent.parent
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def test_the_version_is_in_one_place() -> None:
+    assert metadata.version("uamqp") == uamqp.__version__
+    assert f'version = "{uamqp.__version__}"' not in text("pyproject.toml")
+
+
+def test_the_version_satisfies_what_requires_uamqp_1() -> None:
+    numbers = tuple(int(part) for part in uamqp.__version__.split(".")[:3])
+    assert (1, 6, 3) <= numbers < (2, 0, 0)
+
+
+def test_the_changelog_has_the_version() -> None:
+    assert f"## [{uamqp.__version__}]" in text("CHANGELOG.md")
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(uamqp.__file__).parent / "py.typed").is_file()
+
+
+def test_the_requirements_are_few() -> None:
+    required = [line for line in metadata.requires("uamqp") or [] if "extra ==" not in line]
+    assert [re.split(r"[<>=~! ]", line)[0] for line in required] == ["certifi"]
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "tests/interop/brokers/README.md"]
+)
+def test_links_between_documents_lead_somewhere(document: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", text(document)):
+        assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_the_make_targets_in_documents_exist(document: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text(document), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_python_blocks_of_the_readme_are_python() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec")
+
+
+def test_importing_says_nothing() -> None:
+    """No warning, no output, and no name of a test tool in what is imported."""
+    code = "import sys, uamqp; sys.exit(bool({'pytest', 'hypothesis', 'uamqp.testing'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
