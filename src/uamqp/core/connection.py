@@ -1,0 +1,178 @@
+"""A connection that somebody wants: the open sequence, and who hears of which event."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from ..codec import Error
+from ..engine import (
+    Cause,
+    EndpointState,
+    Engine,
+    EngineConfig,
+    IncomingDelivery,
+    LocalProtocolError,
+    OutgoingDelivery,
+    Trace,
+    conditions,
+)
+from ..engine.events import (
+    ConnectionClosed,
+    ConnectionOpened,
+    CreditChanged,
+    Event,
+    LinkDetached,
+    LinkOpened,
+    LinkOpening,
+    SessionEnded,
+    SessionOpened,
+    SessionOpening,
+)
+from .link import LinkCore
+from .session import SessionCore
+
+
+class ConnectionOwner(Protocol):
+    """Who hears of a connection. Called while events are handled; what it raises comes out there."""
+
+    def on_connection_opened(self) -> None:
+        """Both sides have opened it."""
+
+    def on_connection_closed(self, cause: Cause | None) -> None:
+        """It is over; nothing more will come. `cause` is None when that was asked for."""
+
+    def on_attach(self, link: LinkCore) -> None:
+        """The peer has answered the attach of a link; it may be a refusal."""
+
+
+class ConnectionCore:
+    """One connection, from the wish to the end.
+
+    Attributes:
+        engine: the engine, None before `start`.
+        owner: who hears of it.
+        cause: why it ended; None while it hasn't, or when that was asked for.
+    """
+
+    __slots__ = ("_backlog", "_sessions", "cause", "engine", "owner")
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self.owner = owner
+        self.engine: Engine | None = None
+        self.cause: Cause | None = None
+        self._sessions: list[SessionCore] = []
+        self._backlog: deque[Event] = deque()  # events that a raising handler has left behind
+
+    @property
+    def is_open(self) -> bool:
+        """Both sides have opened it, and none has closed it."""
+        engine = self.engine
+        return (
+            engine is not None
+            and engine.local_state is EndpointState.ACTIVE
+            and engine.remote_state is EndpointState.ACTIVE
+        )
+
+    def require_engine(self) -> Engine:
+        """Return the engine.
+
+        Raises:
+            LocalProtocolError: the connection wasn't started.
+        """
+        if self.engine is None:
+            raise LocalProtocolError("the connection wasn't started")
+        return self.engine
+
+    def start(self, config: EngineConfig, now: float, trace: Trace | None = None) -> Engine:
+        """Make the engine and have it open the connection.
+
+        Raises:
+            LocalProtocolError: it was started already.
+        """
+        if self.engine is not None:
+            raise LocalProtocolError("the connection was started already")
+        self.engine = Engine(config, now, trace=trace)
+        self.engine.context = self
+        self.engine.open(now)
+        return self.engine
+
+    def close(self, now: float) -> None:
+        """Close the connection; `on_connection_closed` tells when it is done."""
+        if self.engine is not None:
+            self.engine.close(now)
+
+    def add_session(self, session: SessionCore, now: float) -> None:
+        """Begin the session as soon as the connection is open."""
+        self._sessions.append(session)
+        if self.is_open:
+            session.begin(now)
+
+    def remove_session(self, session: SessionCore) -> None:
+        """The session is going, or gone."""
+        if session in self._sessions:
+            self._sessions.remove(session)
+
+    def handle_events(self, now: float) -> bool:
+        """Hand the engine's events to whom they concern; tell whether there were any.
+
+        When a handler raises, the events after it are kept for the next call.
+        """
+        engine = self.engine
+        if engine is None:
+            return False
+        backlog = self._backlog
+        backlog.extend(engine.events())
+        handled = False
+        while backlog:
+            handled = True
+            while backlog:
+                event = backlog.popleft()
+                kind = type(event)
+                if kind is IncomingDelivery or kind is OutgoingDelivery:
+                    self._on_delivery(event)  # type: ignore[arg-type]  # the line above has told
+                else:
+                    self._on_event(event, now)
+            backlog.extend(engine.events())
+        return handled
+
+    @staticmethod
+    def _on_delivery(event: IncomingDelivery | OutgoingDelivery) -> None:
+        core: LinkCore | None = event.link.context
+        if core is None:
+            return
+        if isinstance(event, IncomingDelivery):
+            core.owner.on_delivery(event)
+        else:
+            core.owner.on_outcome(event)
+
+    def _on_event(self, event: Event, now: float) -> None:
+        if isinstance(event, CreditChanged):
+            if event.sender.context is not None:
+                event.sender.context.owner.on_credit()
+                event.sender.drained()
+        elif isinstance(event, ConnectionOpened):
+            self.owner.on_connection_opened()
+            for session in tuple(self._sessions):
+                session.begin(now)
+        elif isinstance(event, SessionOpened):
+            event.session.context.on_opened(now)
+        elif isinstance(event, LinkOpened):
+            core: LinkCore = event.link.context
+            self.owner.on_attach(core)
+            core.on_opened()
+        elif isinstance(event, LinkDetached):
+            if event.link.context is not None:
+                event.link.context.session.on_link_detached(event.link, event.cause)
+        elif isinstance(event, SessionEnded):
+            if event.session.context is not None:
+                event.session.context.on_ended(event.cause, now)
+        elif isinstance(event, SessionOpening):
+            event.session.refuse(now, Error(conditions.NOT_ALLOWED, "this container begins its sessions itself"))
+        elif isinstance(event, LinkOpening):
+            event.link.refuse(now, Error(conditions.NOT_ALLOWED, "this container attaches its links itself"))
+        elif isinstance(event, ConnectionClosed):
+            self.cause = event.cause
+            for session in tuple(self._sessions):
+                session.on_ended(event.cause, now)
+            self.owner.on_connection_closed(event.cause)

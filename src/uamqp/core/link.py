@@ -1,0 +1,229 @@
+"""A link that somebody wants: opened when its session is, reported to its owner, closed on request."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..codec import Symbol
+from ..engine import (
+    Cause,
+    EndpointState,
+    IncomingDelivery,
+    Link,
+    LocalProtocolError,
+    OutgoingDelivery,
+    Receiver,
+    Sender,
+)
+from ..engine.link import MODE_FIRST, MODE_MIXED, AnySource, AnyTarget
+
+if TYPE_CHECKING:
+    from .session import SessionCore
+
+
+class LinkState(enum.Enum):
+    """Where a link is on its way."""
+
+    IDLE = "idle"
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    """Closed on request and answered."""
+    LOST = "lost"
+    """Ended by the peer, a time-out, or with its session or connection; `LinkCore.cause` has the reason."""
+
+
+@dataclass(slots=True)
+class LinkSettings:
+    """What a link is attached with; the fields are those of the attach performative (section 2.7.3)."""
+
+    name: str
+    source: AnySource
+    target: AnyTarget
+    snd_settle_mode: int = MODE_MIXED
+    rcv_settle_mode: int = MODE_FIRST
+    max_message_size: int = 0
+    properties: dict[Symbol, Any] | None = None
+    desired_capabilities: tuple[Symbol, ...] = ()
+
+
+class LinkOwner(Protocol):
+    """Who hears of a link. Called while events are handled; what it raises comes out there."""
+
+    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
+        """The state has changed."""
+
+    def on_delivery(self, delivery: IncomingDelivery) -> None:
+        """A message arrived (receivers only)."""
+
+    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+        """Something became known of a message that was sent (senders only)."""
+
+    def on_credit(self) -> None:
+        """The peer gave or took credit (senders only)."""
+
+
+class LinkCore:
+    """A link of a session.
+
+    Attributes:
+        session: the session it belongs to.
+        settings: what it is attached with.
+        owner: who hears of it.
+        state: see `LinkState`.
+        cause: why it was lost; None while it wasn't.
+        link: the engine's link; None before the session is open.
+    """
+
+    __slots__ = ("_state", "cause", "link", "owner", "session", "settings")
+
+    def __init__(self, session: SessionCore, settings: LinkSettings, owner: LinkOwner) -> None:
+        self.session = session
+        self.settings = settings
+        self.owner = owner
+        self._state = LinkState.IDLE
+        self.cause: Cause | None = None
+        self.link: Link | None = None
+
+    @property
+    def state(self) -> LinkState:
+        """Where the link is on its way."""
+        return self._state
+
+    def _set_state(self, state: LinkState) -> None:
+        previous = self._state
+        if state is not previous:
+            self._state = state
+            self.owner.on_link_state(previous, state)
+
+    @property
+    def remote_max_message_size(self) -> int:
+        """The largest message in bytes that the peer takes; 0: it gave no limit, or hasn't answered yet."""
+        return self.link.remote_max_message_size if self.link is not None else 0
+
+    def open(self, now: float) -> None:
+        """Attach as soon as the session is open. Does nothing when that was asked for already."""
+        if self._state is LinkState.IDLE:
+            self._set_state(LinkState.OPENING)
+            self.session.add_link(self, now)
+
+    def close(self, now: float) -> None:
+        """Detach; does nothing on a link that isn't open or opening."""
+        if self._state not in (LinkState.OPENING, LinkState.OPEN):
+            return
+        self.session.remove_link(self)
+        link = self.link
+        if link is None or link.local_state is not EndpointState.ACTIVE:
+            self._set_state(LinkState.CLOSED)
+            return
+        self._set_state(LinkState.CLOSING)
+        link.detach(now)
+
+    # -- for the session
+
+    def attach(self, now: float) -> None:
+        """Send the attach."""
+        raise NotImplementedError
+
+    def on_opened(self) -> None:
+        """Both sides have attached. Without a terminus of the peer the link is refused, and its detach follows."""
+        link = self.link
+        if self._state is LinkState.OPENING and link is not None and not self._refused(link):
+            self._set_state(LinkState.OPEN)
+
+    def _refused(self, link: Link) -> bool:
+        raise NotImplementedError
+
+    def on_detached(self, cause: Cause | None) -> None:
+        """The link is gone."""
+        if self._state in (LinkState.CLOSED, LinkState.LOST):
+            return
+        self.session.remove_link(self)
+        if self._state is LinkState.CLOSING:
+            self._set_state(LinkState.CLOSED)
+        else:
+            self.cause = cause
+            self._set_state(LinkState.LOST)
+
+
+class SenderCore(LinkCore):
+    """A link over which we send."""
+
+    __slots__ = ()
+
+    def attach(self, now: float) -> None:
+        """Send the attach."""
+        session = self.session.require_open()
+        settings = self.settings
+        self.link = session.attach_sender(
+            now,
+            settings.name,
+            source=settings.source,
+            target=settings.target,
+            snd_settle_mode=settings.snd_settle_mode,
+            rcv_settle_mode=settings.rcv_settle_mode,
+            max_message_size=settings.max_message_size,
+            properties=settings.properties,
+            desired_capabilities=settings.desired_capabilities,
+        )
+        self.link.context = self
+
+    def _refused(self, link: Link) -> bool:
+        # A null target is the anonymous relay if that is what we asked for, a refusal otherwise.
+        return link.remote_target is None and self.settings.target is not None
+
+    @property
+    def sender(self) -> Sender:
+        """The engine's sender.
+
+        Raises:
+            LocalProtocolError: the link isn't open.
+        """
+        if self._state is not LinkState.OPEN or not isinstance(self.link, Sender):
+            raise LocalProtocolError(f"link {self.settings.name!r} is not open")
+        return self.link
+
+    @property
+    def credit(self) -> int:
+        """Messages that can go out now; 0 when the link isn't open."""
+        return self.link.credit if self._state is LinkState.OPEN and isinstance(self.link, Sender) else 0
+
+
+class ReceiverCore(LinkCore):
+    """A link over which we receive. It attaches without credit: nothing arrives while things are set up."""
+
+    __slots__ = ()
+
+    def attach(self, now: float) -> None:
+        """Send the attach."""
+        session = self.session.require_open()
+        settings = self.settings
+        self.link = session.attach_receiver(
+            now,
+            settings.name,
+            source=settings.source,
+            target=settings.target,
+            snd_settle_mode=settings.snd_settle_mode,
+            rcv_settle_mode=settings.rcv_settle_mode,
+            max_message_size=settings.max_message_size,
+            properties=settings.properties,
+            desired_capabilities=settings.desired_capabilities,
+        )
+        self.link.context = self
+
+    def _refused(self, link: Link) -> bool:
+        return link.remote_source is None
+
+    @property
+    def receiver(self) -> Receiver:
+        """The engine's receiver.
+
+        Raises:
+            LocalProtocolError: the link isn't open.
+        """
+        if self._state is not LinkState.OPEN or not isinstance(self.link, Receiver):
+            raise LocalProtocolError(f"link {self.settings.name!r} is not open")
+        return self.link

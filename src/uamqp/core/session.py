@@ -1,0 +1,167 @@
+"""A session that somebody wants, with the links that are wanted in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engine import Cause, CauseKind, EndpointState, Link, LocalProtocolError, Session, conditions
+from ..engine.link import MODE_FIRST, MODE_SECOND
+from ..engine.session import MAX_HANDLE, OUTGOING_WINDOW
+from .link import LinkCore, LinkState
+
+if TYPE_CHECKING:
+    from .connection import ConnectionCore
+
+
+class SessionCore:
+    """A session of a connection: begun when the connection is open, its links attached when it is.
+
+    A broker that doesn't know rcv-settle-mode second ends the whole session over it (amqp:not-implemented). Then the
+    session is begun again, and the links that were opening are attached with mode first; their owners notice nothing.
+
+    Args:
+        connection: the connection it belongs to.
+        incoming_window, outgoing_window, handle_max: see `Engine.begin`.
+
+    Attributes:
+        cause: why the session ended; None while it hasn't, or when that was asked for.
+        ended: it is over.
+    """
+
+    __slots__ = (
+        "_fall_back",
+        "_handle_max",
+        "_incoming_window",
+        "_links",
+        "_outgoing_window",
+        "cause",
+        "connection",
+        "ended",
+        "session",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        connection: ConnectionCore,
+        *,
+        incoming_window: int,
+        outgoing_window: int = OUTGOING_WINDOW,
+        handle_max: int = MAX_HANDLE,
+    ) -> None:
+        self.connection = connection
+        self._incoming_window = incoming_window
+        self._outgoing_window = outgoing_window
+        self._handle_max = handle_max
+        self.session: Session | None = None
+        self.cause: Cause | None = None
+        self.ended = False
+        self.wanted = False
+        self._links: list[LinkCore] = []
+        self._fall_back = False
+
+    @property
+    def is_open(self) -> bool:
+        """Both sides have begun it."""
+        session = self.session
+        return (
+            session is not None
+            and session.local_state is EndpointState.ACTIVE
+            and session.remote_state is EndpointState.ACTIVE
+        )
+
+    def require_open(self) -> Session:
+        """Return the engine's session.
+
+        Raises:
+            LocalProtocolError: it isn't open.
+        """
+        if self.session is None or not self.is_open:
+            raise LocalProtocolError("the session is not open")
+        return self.session
+
+    def open(self, now: float) -> None:
+        """Begin as soon as the connection is open. Does nothing when that was asked for already."""
+        if not self.wanted and not self.ended:
+            self.wanted = True
+            self.connection.add_session(self, now)
+
+    def end(self, now: float) -> None:
+        """End the session and its links."""
+        if self.ended:
+            return
+        self.ended = True
+        self.connection.remove_session(self)
+        session = self.session
+        if session is not None and session.local_state is EndpointState.ACTIVE:
+            session.end(now)
+        for link in tuple(self._links):
+            link.close(now)
+
+    def add_link(self, link: LinkCore, now: float) -> None:
+        """Attach the link as soon as the session is open."""
+        if self.ended:
+            raise LocalProtocolError("the session has ended")
+        self._links.append(link)
+        self.open(now)
+        if self.is_open:
+            link.attach(now)
+
+    def remove_link(self, link: LinkCore) -> None:
+        """The link is going, or gone."""
+        if link in self._links:
+            self._links.remove(link)
+
+    # -- for the connection
+
+    def begin(self, now: float) -> None:
+        """Send the begin."""
+        engine = self.connection.require_engine()
+        self.session = engine.begin(
+            now,
+            incoming_window=self._incoming_window,
+            outgoing_window=self._outgoing_window,
+            handle_max=self._handle_max,
+        )
+        self.session.context = self
+
+    def on_opened(self, now: float) -> None:
+        """Both sides have begun."""
+        for link in tuple(self._links):
+            if link.state is LinkState.OPENING:
+                link.attach(now)
+
+    def on_link_detached(self, link: Link, cause: Cause | None) -> None:
+        """A link of this session is gone, alone or with the session."""
+        core: LinkCore = link.context
+        if self._wants_first(core, cause):
+            self._fall_back = True
+            core.settings.rcv_settle_mode = MODE_FIRST
+            core.link = None
+            return
+        core.on_detached(cause)
+
+    def _wants_first(self, core: LinkCore, cause: Cause | None) -> bool:
+        return (
+            core.state is LinkState.OPENING
+            and core.settings.rcv_settle_mode == MODE_SECOND
+            and cause is not None
+            and cause.kind is CauseKind.PEER
+            and cause.condition == conditions.NOT_IMPLEMENTED
+            and core.link is not None
+            and core.link.remote_attach is None
+        )
+
+    def on_ended(self, cause: Cause | None, now: float) -> None:
+        """The session is over; its links have heard of it already."""
+        if self._fall_back and not self.ended:
+            self._fall_back = False
+            self.begin(now)
+            return
+        if self.ended:
+            return
+        self.ended = True
+        self.cause = cause
+        self.connection.remove_session(self)
+        for link in tuple(self._links):
+            link.on_detached(cause)

@@ -1,0 +1,283 @@
+"""The blocking pump: drives a connection's engine over a socket, from whatever threads call it.
+
+One lock guards the engine. It isn't held while a thread waits for the socket, so others can send and settle meanwhile.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+
+from ..core import ConnectionCore
+from ..engine import CauseKind, EngineConfig, Trace
+from .tcp import Stream, connect
+
+MAX_WAIT = 1.0
+"""Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
+
+_FLUSH_DELAY = 0.005
+
+
+@dataclass(slots=True, frozen=True)
+class Endpoint:
+    """Where a connection goes.
+
+    Fields:
+        host, port: the TCP endpoint.
+        tls: the TLS context, None for plain TCP.
+        server_hostname: whom the certificate must name; None: `host`.
+        connect_timeout: seconds for the TCP connection, for each address of the host.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    server_hostname: str | None = None
+    connect_timeout: float = 10.0
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class BlockingPump:
+    """Drives one connection. Every method may be called from any thread.
+
+    Args:
+        core: the connection.
+
+    Attributes:
+        lock: guards the core and its engine; reentrant. Hold it for every command to them, and briefly.
+        failure: the OSError that broke the transport, if one did.
+    """
+
+    def __init__(self, core: ConnectionCore) -> None:
+        self.lock = threading.RLock()
+        self.failure: OSError | None = None
+        self._core = core
+        self._stream: Stream | None = None
+        self._endpoint: Endpoint | None = None
+        self._condition = threading.Condition(self.lock)
+        self._is_waiting = False  # a thread waits for the socket
+        self._flusher: _Flusher | None = None
+
+    @staticmethod
+    def now() -> float:
+        """Return the time that the engine is given."""
+        return time.monotonic()
+
+    @property
+    def is_connected(self) -> bool:
+        """There is a socket."""
+        return self._stream is not None
+
+    def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
+        """Connect the socket, and have the engine start on it. TLS and AMQP follow with `turn`.
+
+        Raises:
+            OSError: the host is unknown, or doesn't answer.
+        """
+        sock = connect(endpoint.host, endpoint.port, endpoint.connect_timeout)
+        with self.lock:
+            self._endpoint = endpoint
+            self._stream = Stream(sock, endpoint.tls, endpoint.server_hostname or endpoint.host)
+            self._core.start(config, self.now(), trace)
+            self._advance()
+
+    def turn(self, timeout: float = 0.0) -> bool:
+        """Write what is due, wait for input at most `timeout` seconds, deal with it; tell whether anything happened.
+
+        Handlers of the core's owners run in the calling thread, with the lock held.
+        """
+        with self.lock:
+            stream = self._stream
+            if stream is None:
+                return self._core.handle_events(self.now())
+            happened = self._advance()
+            if happened:
+                timeout = 0.0
+            if self._is_waiting:
+                return self._follow(timeout) or happened
+            self._is_waiting = True
+            wait = self._wait_time(timeout)
+        try:
+            stream.wait(wait)
+        finally:
+            with self.lock:
+                self._is_waiting = False
+                try:
+                    happened = self._receive() or happened
+                finally:
+                    self._condition.notify_all()
+        return happened
+
+    def _follow(self, timeout: float) -> bool:
+        """Let the thread that waits for the socket already do the reading."""
+        stream = self._stream
+        if stream is not None and stream.unsent:
+            # It may not know that there is something to write.
+            self.lock.release()
+            try:
+                stream.wait(min(timeout, 0.05), for_writing_only=True)
+            finally:
+                self.lock.acquire()
+            return self._advance()
+        if timeout <= 0:
+            return False
+        return self._condition.wait(min(timeout, MAX_WAIT))
+
+    def _wait_time(self, timeout: float) -> float:
+        timeout = min(timeout, MAX_WAIT)
+        engine = self._core.engine
+        deadline = engine.next_deadline() if engine is not None else None
+        return timeout if deadline is None else max(0.0, min(timeout, deadline - self.now()))
+
+    def _receive(self) -> bool:
+        stream = self._stream
+        engine = self._core.engine
+        if stream is None or engine is None:
+            return False
+        happened = False
+        try:
+            if stream.handshake():
+                chunk = stream.read()
+                if chunk is not None:
+                    happened = True
+                    engine.receive_data(chunk, self.now())
+        except OSError as error:
+            self._fail(error)
+        return self._advance() or happened
+
+    def _advance(self) -> bool:
+        """Timers, events and output, until there is nothing more to do."""
+        engine = self._core.engine
+        if engine is None:
+            return False
+        engine.tick(self.now())
+        happened = self._core.handle_events(self.now())
+        self._write()
+        while self._core.handle_events(self.now()):
+            happened = True
+            self._write()
+        if engine.is_closed:
+            self._drop_stream()
+        return happened
+
+    def _write(self) -> None:
+        stream = self._stream
+        engine = self._core.engine
+        if stream is None or engine is None:
+            return
+        try:
+            if stream.is_handshaking and not stream.handshake():
+                return
+            stream.write(())
+            while not stream.unsent:
+                buffers = engine.data_to_send()
+                if not buffers:
+                    return
+                stream.write(buffers)
+        except OSError as error:
+            self._fail(error)
+
+    def flush(self) -> None:
+        """Write what is due now; does nothing on a connection that is gone."""
+        with self.lock:
+            if self._stream is not None:
+                self._advance()
+
+    def flush_soon(self) -> None:
+        """Have what is due written within a few milliseconds, whether or not anybody calls `turn`.
+
+        For things that come in quick succession, such as settling one message after the other.
+        """
+        flusher = self._flusher
+        if flusher is None:
+            with self.lock:
+                if self._stream is None:
+                    return
+                flusher = self._flusher = self._flusher or _Flusher(self)
+        flusher.wake()
+
+    def _fail(self, error: OSError) -> None:
+        if self.failure is None:
+            self.failure = error
+        engine = self._core.engine
+        if engine is not None:
+            engine.abort(self.now(), self._describe(error))
+        self._drop_stream()
+
+    def _describe(self, error: OSError) -> str:
+        where = f" to {self._endpoint}" if self._endpoint is not None else ""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the TLS certificate of {self._endpoint} was not accepted: {error.verify_message}"
+        if self._stream is not None and self._stream.is_handshaking:
+            return f"the TLS handshake with {self._endpoint} failed: {error}"
+        return f"the connection{where} broke: {error}"
+
+    def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
+        """Give the connection up at once, without a word to the peer."""
+        with self.lock:
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(self.now(), message, kind=kind)
+                self._core.handle_events(self.now())
+            self._drop_stream()
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Close the connection and wait for the peer's answer, as long as the engine's `close_timeout` at most."""
+        with self.lock:
+            self._core.close(self.now())
+            engine = self._core.engine
+        if engine is None:
+            return
+        deadline = self.now() + engine.config.close_timeout
+        while not engine.is_closed:
+            remaining = deadline - self.now()
+            if remaining <= 0:
+                self.abort("the peer didn't answer our close")
+                break
+            self.turn(remaining)
+        with self.lock:
+            self._advance()
+            self._drop_stream()
+
+    def _drop_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+        flusher, self._flusher = self._flusher, None
+        if flusher is not None:
+            flusher.stop()
+
+
+class _Flusher:
+    """A thread that writes what `flush_soon` was asked for, and otherwise sleeps."""
+
+    def __init__(self, pump: BlockingPump) -> None:
+        self._pump = pump
+        self._event = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="uamqp-flush", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Flush within a few milliseconds."""
+        self._event.set()
+
+    def stop(self) -> None:
+        """End the thread, without waiting for it."""
+        self._stopped = True
+        self._event.set()
+
+    def _run(self) -> None:
+        while True:
+            self._event.wait()
+            if self._stopped:
+                return
+            time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
+            self._event.clear()
+            self._pump.flush()

@@ -1,0 +1,177 @@
+"""Non-blocking byte streams over TCP, with or without TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import socket
+import ssl
+from collections import deque
+from collections.abc import Iterable
+
+READ_SIZE = 262144
+"""Bytes taken from the socket at a time, at most."""
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def connect(host: str, port: int, timeout: float) -> socket.socket:
+    """Return a connected TCP socket; each address of the host is tried.
+
+    Args:
+        timeout: seconds for each address.
+
+    Raises:
+        OSError: there is no such host, or no address answers.
+    """
+    sock = socket.create_connection((host, port), timeout)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether the host is this machine, as far as its name says."""
+    if host.lower() in ("localhost", "localhost."):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Stream:
+    """A connected socket that never blocks: what can't be written yet is kept.
+
+    Args:
+        sock: connected and non-blocking; the stream owns it.
+        context: TLS is spoken if given.
+        server_hostname: whom the certificate must name.
+    """
+
+    __slots__ = ("_handshaking", "_sock", "_unsent", "_wants_write")
+
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext | None = None, server_hostname: str | None = None
+    ) -> None:
+        self._unsent: deque[memoryview] = deque()
+        self._handshaking = context is not None
+        self._wants_write = False  # TLS: the handshake has something to write
+        self._sock = sock
+        if context is not None:
+            try:
+                self._sock = context.wrap_socket(
+                    sock, server_hostname=server_hostname, do_handshake_on_connect=False, suppress_ragged_eofs=True
+                )
+            except BaseException:
+                sock.close()
+                raise
+
+    @property
+    def is_secure(self) -> bool:
+        """TLS is spoken."""
+        return isinstance(self._sock, ssl.SSLSocket)
+
+    @property
+    def is_handshaking(self) -> bool:
+        """The TLS handshake isn't finished."""
+        return self._handshaking
+
+    @property
+    def unsent(self) -> bool:
+        """Something waits until the socket takes it."""
+        return bool(self._unsent)
+
+    def handshake(self) -> bool:
+        """Go on with the TLS handshake as far as possible; tell whether it is finished.
+
+        Raises:
+            OSError: it failed (ssl.SSLError says why).
+        """
+        if self._handshaking and isinstance(self._sock, ssl.SSLSocket):
+            try:
+                self._sock.do_handshake()
+            except ssl.SSLWantReadError:
+                self._wants_write = False
+                return False
+            except ssl.SSLWantWriteError:
+                self._wants_write = True
+                return False
+            self._handshaking = False
+            self._wants_write = False
+        return True
+
+    def write(self, buffers: Iterable[bytes | bytearray]) -> None:
+        """Write the buffers after what is still unsent, as far as the socket takes them.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        unsent = self._unsent
+        unsent.extend(memoryview(buffer) for buffer in buffers)
+        if self._handshaking:
+            return
+        while unsent:
+            view = unsent[0]
+            try:
+                count = self._sock.send(view)
+            except _WOULD_BLOCK:
+                return
+            if count == len(view):
+                unsent.popleft()
+            else:
+                unsent[0] = view[count:]
+
+    def read(self) -> bytes | None:
+        """Return what has arrived; None: nothing yet; b"": the peer will send no more.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        if not isinstance(self._sock, ssl.SSLSocket):
+            try:
+                return self._sock.recv(READ_SIZE)
+            except _WOULD_BLOCK:
+                return None
+        parts: list[bytes] = []
+        size = 0
+        while size < READ_SIZE:  # TLS gives one record of up to 16 KiB at a time
+            try:
+                part = self._sock.recv(READ_SIZE)
+            except _WOULD_BLOCK:
+                break
+            if not part:
+                return b"".join(parts)  # the end shows again with the next read
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts) if parts else None
+
+    def wait(self, timeout: float, *, for_writing_only: bool = False) -> None:
+        """Wait until there is something to read, or what is unsent can be written, or the time is over.
+
+        Args:
+            timeout: seconds; 0 doesn't wait.
+        """
+        sock = self._sock
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return
+        events = 0 if for_writing_only else select.POLLIN
+        if self._wants_write or (self._unsent and not self._handshaking):
+            events |= select.POLLOUT
+        poll = select.poll()
+        poll.register(sock, events)
+        poll.poll(max(0.0, timeout) * 1000)
+
+    def close(self) -> None:
+        """Close the socket; TLS says goodbye without waiting for an answer."""
+        sock = self._sock
+        if isinstance(sock, ssl.SSLSocket) and not self._handshaking:
+            try:
+                sock.unwrap()
+            except (OSError, ValueError):
+                pass  # the peer needn't answer, and may be gone
+        sock.close()

@@ -1,0 +1,41 @@
+"""TLS contexts with the project's defaults: certificates and host names are verified."""
+
+from __future__ import annotations
+
+import ssl
+
+import certifi
+
+
+def client_context(
+    ca_file: str | None = None, certificate: str | None = None, key: str | None = None, password: str | None = None
+) -> ssl.SSLContext:
+    """Return a context for a client.
+
+    Args:
+        ca_file: path of the certificates to trust, in PEM form, instead of the system's; None: the operating system's
+            own, or certifi's where it has none.
+        certificate: path of our certificate chain, in PEM form, for servers that ask for one.
+        key: path of its private key; None: in the same file.
+        password: of the private key.
+
+    Raises:
+        FileNotFoundError: one of the files doesn't exist.
+        ValueError: a file can't be used: the text says which, and why.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise ValueError(
+            f"verify={ca_file!r}: no certificates in PEM form can be read from it ({error.reason})"
+        ) from error
+    if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
+        context.load_verify_locations(cafile=certifi.where())
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key, password)
+        except ssl.SSLError as error:
+            raise ValueError(
+                f"certificate={certificate!r}: no certificate with its private key can be read from it ({error.reason})"
+            ) from error
+    return context
