@@ -1,0 +1,114 @@
+"""What the embedded broker reads and writes of an encoded message. Imports the codec only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..codec import (
+    DELIVERY_ANNOTATIONS,
+    HEADER,
+    MESSAGE_ANNOTATIONS,
+    PROPERTIES,
+    DecodeError,
+    Decoder,
+    Header,
+    Properties,
+    Symbol,
+    append_section_header,
+    append_value,
+    decode_composite,
+    scan_sections,
+)
+
+_HEADER_START = b"\x00\x53\x70"
+
+
+class HeaderInfo:
+    """The header section of an encoded message.
+
+    Attributes:
+        encoded: the section as it stands at the start of the message; empty when it has none.
+        header: its fields.
+    """
+
+    __slots__ = ("encoded", "header")
+
+    def __init__(self, encoded: bytes, header: Header) -> None:
+        self.encoded = encoded
+        self.header = header
+
+
+NO_HEADER = HeaderInfo(b"", Header())
+
+
+def read_header(payload: bytes) -> HeaderInfo:
+    """Read the header section.
+
+    Raises:
+        DecodeError: there is one, and it is malformed.
+    """
+    if payload[:3] != _HEADER_START:
+        if payload[:2] == b"\x00\x53" or payload[:1] != b"\x00":
+            return NO_HEADER
+        # A descriptor in another form: a wide number, or the symbol.
+        descriptor = Decoder(payload, 1).value()
+        if descriptor != HEADER and descriptor != Header.NAME:
+            return NO_HEADER
+    header, end = decode_composite(payload)
+    return HeaderInfo(payload[:end], header) if isinstance(header, Header) else NO_HEADER
+
+
+def with_header(payload: bytes, delivery_count: int, ttl: int | None) -> bytes:
+    """The message with another delivery-count and, if it isn't None, another ttl (milliseconds).
+
+    Only the header section changes. Once a delivery has failed, first-acquirer is false.
+    """
+    info = read_header(payload)
+    header = info.header
+    changed = Header(header.durable, header.priority, header.ttl, header.first_acquirer, delivery_count or None)
+    if ttl is not None:
+        changed.ttl = ttl
+    if delivery_count and changed.first_acquirer:
+        changed.first_acquirer = False
+    return changed.encode() + payload[len(info.encoded) :]
+
+
+def with_annotations(payload: bytes, notes: Mapping[str, Any]) -> bytes:
+    """The message with more message-annotations. A message that can't be read stays as it is."""
+    try:
+        start = 0  # where the annotations' section goes, and
+        end = 0  # where what it replaces ends
+        annotations: dict[Any, Any] = {}
+        found = False
+        previous = 0
+        for code, value_start, value_end in scan_sections(payload):
+            if code == MESSAGE_ANNOTATIONS:
+                start, end = previous, value_end
+                annotations = Decoder(payload, value_start, value_end).value()
+                found = True
+            elif code in {HEADER, DELIVERY_ANNOTATIONS} and not found:
+                start = end = value_end
+            previous = value_end
+    except DecodeError:
+        return payload
+    for key, value in notes.items():
+        annotations[Symbol(key)] = value
+    section = bytearray()
+    append_section_header(section, MESSAGE_ANNOTATIONS)
+    append_value(section, annotations)
+    return payload[:start] + bytes(section) + payload[end:]
+
+
+def read_to(payload: bytes) -> str | None:
+    """The address in the message's property `to`; None when there is none.
+
+    Raises:
+        DecodeError: the message is malformed.
+    """
+    for code, start, end in scan_sections(payload):
+        if code == PROPERTIES:
+            values = Decoder(payload, start, end).value()
+            to = Properties.from_fields(values).to
+            return to if isinstance(to, str) else None
+    return None

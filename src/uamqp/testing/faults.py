@@ -1,0 +1,427 @@
+"""What a test can make the embedded broker do wrong. Imports the codec only.
+
+`Faults` are the knobs; `WireFaults` applies those that concern the bytes of one connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..codec import (
+    ROLE_SENDER,
+    Accepted,
+    Disposition,
+    Error,
+    Modified,
+    Rejected,
+    Released,
+    Symbol,
+    decode_composite,
+)
+
+Outcome = Accepted | Rejected | Released | Modified
+OutcomeRule = Callable[[str, bytes], Outcome | None]
+AttachRule = Callable[[str | None, bool], Error | None]
+
+PERFORMATIVES = {
+    "open": 0x10,
+    "begin": 0x11,
+    "attach": 0x12,
+    "flow": 0x13,
+    "transfer": 0x14,
+    "disposition": 0x15,
+    "detach": 0x16,
+    "end": 0x17,
+    "close": 0x18,
+}
+SILENT = frozenset({*PERFORMATIVES, "header", "sasl", "heartbeat"})
+EVENTS = frozenset({"open", "begin", "attach"})
+"""Silences that are kept by not answering, rather than by dropping the answer."""
+
+_DISPOSITION = 0x15
+
+
+def error(condition: str, description: str | None = None, info: dict[str, Any] | None = None) -> Error:
+    """An AMQP error, to refuse something with (section 2.8.14).
+
+    Args:
+        condition: such as "amqp:not-found".
+        description: for a person.
+        info: more, by symbol.
+    """
+    return Error(Symbol(condition), description, {Symbol(key): value for key, value in info.items()} if info else None)
+
+
+def connection_redirect(host: str, port: int, hostname: str | None = None) -> Error:
+    """The error that sends a client to another broker (section 2.8.16); for `Faults.refuse_open`.
+
+    Args:
+        host, port: where to connect to.
+        hostname: what to put into open.hostname there; the host by default.
+    """
+    info = {"hostname": hostname or host, "network-host": host, "port": port}
+    return error("amqp:connection:redirect", f"go to {host}:{port}", info)
+
+
+def link_redirect(host: str, port: int, address: str, hostname: str | None = None) -> Error:
+    """The error that sends a link to another broker (section 2.8.18); for `Faults.refuse_attach`."""
+    info = {"hostname": hostname or host, "network-host": host, "port": port, "address": address}
+    return error("amqp:link:redirect", f"go to {host}:{port}", info)
+
+
+class Faults:
+    """The broker's knobs. Set them at any time, from any thread; they are in force at once, until `clear`.
+
+    Attributes:
+        delay: seconds that all the broker sends is held back.
+        write_size: bytes written at a time, each in a turn of its own; None: as much as there is.
+        cut_after_bytes_in, cut_after_bytes_out: bytes received or sent on a connection, after which it is
+            cut. What comes out of them is still sent. None: never.
+        cut_after_frames_in, cut_after_frames_out: likewise frames: AMQP and SASL frames, but no protocol
+            headers and no empty frames.
+        cut_times: how many connections are cut in all; None: any number.
+        refuse_connections: close every new socket at once.
+        refuse_sasl: SASL outcome code to refuse every client with: 1 auth, 2 sys, 3 sys-perm, 4 sys-temp;
+            None: none.
+        refuse_open: answer every open by an open and a close with this error.
+        refuse_begin: answer every begin by a begin and an end with this error.
+        refuse_attach: refuse every attach with this error; or a function of the address (None: the anonymous
+            relay, or a dynamic node) and whether the client wants to send, which returns the error or None.
+        withhold_credit: give senders no credit any more.
+        withhold_outcomes: keep messages as ever, but don't say so.
+        withhold_settlement: settle nothing: a message that is taken gets its outcome unsettled, and a client that
+            waits for our settlement after its own outcome (rcv-settle-mode second) waits for ever.
+        outcome: what senders get to hear instead of accepted, with the message not kept; or a function of the
+            address and the encoded message, which returns an outcome or None for the usual course.
+        silent: what is never sent: performatives by name ("open" to "close"), "sasl" (its frames), "header"
+            (anything at all), "heartbeat" (empty frames). Without answer to its close, a client's socket
+            stays open.
+
+    Frames and bytes are counted from the start of the connection, or from when a knob for cutting was turned. Credit
+    and outcomes that were withheld are made up for when their knob is turned back.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_cuts",
+        "cut_after_bytes_in",
+        "cut_after_bytes_out",
+        "cut_after_frames_in",
+        "cut_after_frames_out",
+        "cut_times",
+        "delay",
+        "outcome",
+        "refuse_attach",
+        "refuse_begin",
+        "refuse_connections",
+        "refuse_open",
+        "refuse_sasl",
+        "silent",
+        "withhold_credit",
+        "withhold_outcomes",
+        "withhold_settlement",
+        "write_size",
+    )
+
+    _changed: Callable[[], None] | None
+    _cuts: int
+    delay: float
+    write_size: int | None
+    cut_after_bytes_in: int | None
+    cut_after_bytes_out: int | None
+    cut_after_frames_in: int | None
+    cut_after_frames_out: int | None
+    cut_times: int | None
+    refuse_connections: bool
+    refuse_sasl: int | None
+    refuse_open: Error | None
+    refuse_begin: Error | None
+    refuse_attach: Error | AttachRule | None
+    withhold_credit: bool
+    withhold_outcomes: bool
+    withhold_settlement: bool
+    outcome: Outcome | OutcomeRule | None
+    silent: Iterable[str]
+
+    def __init__(self, changed: Callable[[], None] | None = None) -> None:
+        object.__setattr__(self, "_changed", changed)
+        object.__setattr__(self, "_cuts", 0)
+        for name in _CHECKS:
+            object.__setattr__(self, name, _DEFAULTS.get(name))
+
+    def clear(self) -> None:
+        """Turn every knob back."""
+        for name in _CHECKS:
+            object.__setattr__(self, name, _DEFAULTS.get(name))
+        if self._changed is not None:
+            self._changed()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check = _CHECKS.get(name)
+        if check is None:
+            raise AttributeError(f"there is no knob {name!r}; there are: {', '.join(sorted(_CHECKS))}")
+        object.__setattr__(self, name, check(name, value))
+        if name.startswith("cut_after"):
+            object.__setattr__(self, "_cuts", self._cuts + 1)
+        if self._changed is not None:
+            self._changed()
+
+    def __repr__(self) -> str:
+        turned = [name for name in _CHECKS if getattr(self, name) != _DEFAULTS.get(name)]
+        return f"<Faults {', '.join(f'{name}={getattr(self, name)!r}' for name in turned) or 'none'}>"
+
+    @property
+    def cuts(self) -> int:
+        """Changes whenever a knob for cutting is turned."""
+        return self._cuts
+
+    @property
+    def on_input(self) -> bool:
+        """Some of the knobs for what a connection receives are turned."""
+        return self.cut_after_bytes_in is not None or self.cut_after_frames_in is not None
+
+    @property
+    def on_output(self) -> bool:
+        """Some of the knobs for what a connection sends are turned."""
+        return (
+            self.delay > 0
+            or self.write_size is not None
+            or bool(self.silent)
+            or self.withhold_settlement
+            or self.cut_after_bytes_out is not None
+            or self.cut_after_frames_out is not None
+        )
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
+    return value
+
+
+def _seconds(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or not 0 <= value <= 3600:
+        raise ValueError(f"{name} is a number of seconds from 0 to 3600, not {value!r}")
+    return float(value)
+
+
+def _count(name: str, value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(f"{name} is None or an integer of at least 0, not {value!r}")
+    return value
+
+
+def _size(name: str, value: Any) -> int | None:
+    if value == 0:
+        raise ValueError(f"{name} is None or an integer of at least 1, not 0")
+    return _count(name, value)
+
+
+def _code(name: str, value: Any) -> int | None:
+    if value is not None and value not in {1, 2, 3, 4}:
+        raise ValueError(f"{name} is None or one of 1, 2, 3, 4, not {value!r}")
+    return value  # type: ignore[no-any-return]
+
+
+def _error(name: str, value: Any) -> Error | None:
+    if isinstance(value, str):
+        return error(value)
+    if value is not None and not isinstance(value, Error):
+        raise TypeError(f"{name} is None, an Error or the name of a condition, not {value!r}")
+    return value
+
+
+def _error_or_rule(name: str, value: Any) -> Error | AttachRule | None:
+    return value if callable(value) else _error(name, value)
+
+
+def _outcome(name: str, value: Any) -> Outcome | OutcomeRule | None:
+    if value is None or callable(value) or isinstance(value, (Accepted, Rejected, Released, Modified)):
+        return value  # type: ignore[no-any-return]
+    raise TypeError(f"{name} is None, Accepted, Rejected, Released, Modified or a function, not {value!r}")
+
+
+def _names(name: str, value: Any) -> frozenset[str]:
+    names = frozenset([value] if isinstance(value, str) else value)
+    if unknown := names - SILENT:
+        raise ValueError(f"{name} takes {', '.join(sorted(SILENT))}, not {', '.join(sorted(map(repr, unknown)))}")
+    return names
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "delay": _seconds,
+    "write_size": _size,
+    "cut_after_bytes_in": _count,
+    "cut_after_bytes_out": _count,
+    "cut_after_frames_in": _count,
+    "cut_after_frames_out": _count,
+    "cut_times": _count,
+    "refuse_connections": _flag,
+    "refuse_sasl": _code,
+    "refuse_open": _error,
+    "refuse_begin": _error,
+    "refuse_attach": _error_or_rule,
+    "withhold_credit": _flag,
+    "withhold_outcomes": _flag,
+    "withhold_settlement": _flag,
+    "outcome": _outcome,
+    "silent": _names,
+}
+_DEFAULTS: dict[str, Any] = {
+    "delay": 0.0,
+    "refuse_connections": False,
+    "withhold_credit": False,
+    "withhold_outcomes": False,
+    "withhold_settlement": False,
+    "silent": frozenset(),
+}
+
+
+class FrameCounter:
+    """Counts the frames that go by in one direction, wherever the data is split."""
+
+    __slots__ = ("_head", "_left", "frames")
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._head = b""  # the first bytes of a frame, up to eight
+        self._left = 0  # what is still to come of the frame
+
+    def feed(self, data: bytes, limit: int | None) -> int:
+        """Go through more data.
+
+        Args:
+            data: what comes next.
+            limit: stop after so many frames in all; None: never.
+
+        Returns:
+            How many bytes of it are within the limit.
+        """
+        pos = 0
+        while limit is None or self.frames < limit:
+            if not self._left:
+                take = min(8 - len(self._head), len(data) - pos)
+                self._head += data[pos : pos + take]
+                pos += take
+                if len(self._head) < 8:
+                    return len(data)
+                head, self._head = self._head, b""
+                if head[:4] == b"AMQP":
+                    continue
+                size = max(8, int.from_bytes(head[:4], "big"))
+                self._left = size - 8
+                if not self._left:
+                    continue  # an empty frame
+            take = min(self._left, len(data) - pos)
+            pos += take
+            self._left -= take
+            if self._left:
+                return len(data)
+            self.frames += 1
+        return pos
+
+
+class WireFaults:
+    """Applies the knobs for bytes to one connection.
+
+    Counting starts with the connection, or when a knob for cutting is turned.
+    """
+
+    __slots__ = ("_bytes_in", "_bytes_out", "_cuts", "_faults", "_frames_in", "_frames_out")
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._cuts = faults.cuts
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._frames_in = FrameCounter()
+        self._frames_out = FrameCounter()
+
+    def incoming(self, data: bytes) -> bytes | None:
+        """What the broker gets to see of the data that arrived, before the connection is cut; None: no cut."""
+        faults = self._faults
+        self._catch_up()
+        keep, self._bytes_in, cut = _within(
+            data, self._frames_in, faults.cut_after_frames_in, self._bytes_in, faults.cut_after_bytes_in
+        )
+        return data[:keep] if cut and self._take_cut() else None
+
+    def outgoing(self, data: bytes) -> tuple[bytes, bool]:
+        """What goes out of the whole frames that the engine wants to send, and whether to cut after it."""
+        faults = self._faults
+        self._catch_up()
+        if faults.silent or faults.withhold_settlement:
+            data = b"".join([self._changed(frame) for frame in split_frames(data)])
+        keep, self._bytes_out, cut = _within(
+            data, self._frames_out, faults.cut_after_frames_out, self._bytes_out, faults.cut_after_bytes_out
+        )
+        return (data[:keep], True) if cut and self._take_cut() else (data, False)
+
+    def _catch_up(self) -> None:
+        if self._cuts != self._faults.cuts:
+            self._cuts = self._faults.cuts
+            self._bytes_in = self._bytes_out = self._frames_in.frames = self._frames_out.frames = 0
+
+    def _take_cut(self) -> bool:
+        times = self._faults.cut_times
+        if times is None:
+            return True
+        if times == 0:
+            return False
+        self._faults.cut_times = times - 1
+        return True
+
+    def _changed(self, frame: bytes) -> bytes:
+        """The frame as it goes out; empty if it doesn't."""
+        faults = self._faults
+        silent = faults.silent
+        if "header" in silent:
+            return b""
+        if frame[:4] == b"AMQP":
+            return frame
+        start = frame[4] * 4
+        if len(frame) <= start:
+            return b"" if "heartbeat" in silent else frame
+        if frame[5] == 1:
+            return b"" if "sasl" in silent else frame
+        code = frame[start + 2]
+        if any(PERFORMATIVES.get(name) == code for name in silent if name not in EVENTS):
+            return b""
+        return _unsettled(frame, start) if code == _DISPOSITION and faults.withhold_settlement else frame
+
+
+def _within(
+    data: bytes, counter: FrameCounter, frame_limit: int | None, count: int, limit: int | None
+) -> tuple[int, int, bool]:
+    """How much of the data is within the limits, how many bytes there were in all, and whether that was the end."""
+    keep = counter.feed(data, frame_limit)
+    cut = frame_limit is not None and counter.frames >= frame_limit
+    total = count + len(data)
+    if limit is not None and total >= limit:
+        keep = min(keep, max(0, limit - count))
+        cut = True
+    return keep, total, cut
+
+
+def _unsettled(frame: bytes, start: int) -> bytes:
+    """The disposition without its settlement; empty if nothing is left of it."""
+    disposition, _ = decode_composite(frame, start)
+    if not isinstance(disposition, Disposition) or not disposition.settled:
+        return frame
+    if disposition.role == ROLE_SENDER:
+        return b""
+    disposition.settled = False
+    body = disposition.encode()
+    return (start + len(body)).to_bytes(4, "big") + frame[4:start] + body
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """The protocol headers and frames that the data is made of; it must be whole ones."""
+    found = []
+    pos = 0
+    while pos < len(data):
+        size = 8 if data[pos : pos + 4] == b"AMQP" else max(8, int.from_bytes(data[pos : pos + 4], "big"))
+        found.append(data[pos : pos + size])
+        pos += size
+    return found

@@ -1,0 +1,311 @@
+"""The embedded broker's side of a link: messages in (`Incoming`) and messages out (`Outgoing`).
+
+Imports the engine, the codec and the broker's nodes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..codec import (
+    ACCEPTED,
+    RELEASED,
+    Accepted,
+    DecodeError,
+    Modified,
+    Rejected,
+    Released,
+    TransactionalState,
+)
+from ..engine import CauseKind, IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
+from .directory import NoNode, node_name, subscribe, unsubscribe
+from .envelope import NO_HEADER, read_header, read_to, with_annotations, with_header
+from .faults import Outcome, error
+from .nodes import Consumer, Node, Producer, StoredMessage
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+BATCH = 500
+"""Messages that wait in the engine for one link, at most; the others wait in their queue."""
+
+_SETTLED = 1
+
+
+class Incoming(Producer):
+    """A link that the client sends over.
+
+    Args:
+        connection: whose link it is.
+        link: the engine's.
+        node: where its messages go; None: where each one's `to` says (anonymous relay).
+        address: as the client gave it; None for the relay.
+    """
+
+    __slots__ = ("_header", "_low", "_withheld", "address", "connection", "link", "node")
+
+    def __init__(self, connection: Connection, link: Receiver, node: Node | None, address: str | None) -> None:
+        self.connection = connection
+        self.link = link
+        self.node = node
+        self.address = address
+        self._header = NO_HEADER
+        self._low = 0
+        self._withheld: deque[tuple[IncomingDelivery, Outcome]] = deque()
+        if node is not None:
+            node.add_producer(self)
+        self.top_up()
+
+    def receive(self, delivery: IncomingDelivery) -> None:
+        """A message arrived."""
+        faults = self.connection.server.faults
+        node = self.node
+        outcome: Outcome | None = None
+        if faults.outcome is not None:
+            outcome = self._overridden(delivery)
+        if outcome is None:
+            outcome = self._store(delivery, node) if node is not None else self._relay(delivery)
+        if not delivery.settled:
+            if faults.withhold_outcomes:
+                self._withheld.append((delivery, outcome))
+            else:
+                self._answer(delivery, outcome)
+        if self.link.credit <= self._low:
+            self.top_up()
+
+    def top_up(self) -> None:
+        """Give the sender credit, as far as there is room."""
+        server = self.connection.server
+        link = self.link
+        if server.faults.withhold_credit or not link.is_open:
+            return
+        window = server.options.link_credit
+        node = self.node
+        if node is not None:
+            room = node.room()
+            if room < window:
+                window = room
+                node.starve(self)
+        self._low = window >> 1
+        if window > link.credit:
+            link.set_credit(window)
+            self.connection.wake()
+
+    def faults_changed(self) -> None:
+        """Some knob was turned: make up for what was withheld and isn't any more."""
+        if not self.connection.server.faults.withhold_outcomes:
+            while self._withheld:
+                self._answer(*self._withheld.popleft())
+            self.connection.wake()
+        self.top_up()
+
+    def expel(self, condition: str, description: str) -> None:
+        """Detach the link."""
+        self.gone()
+        self.connection.detach(self.link, condition, description)
+
+    def gone(self) -> None:
+        """The link is gone."""
+        self._withheld.clear()
+        if self.node is not None:
+            self.node.remove_producer(self)
+
+    def _answer(self, delivery: IncomingDelivery, outcome: Outcome) -> None:
+        if self.link.is_open and not delivery.settled:
+            delivery.settle(outcome)
+
+    def _store(self, delivery: IncomingDelivery, node: Node) -> Outcome:
+        if isinstance(delivery.remote_state, TransactionalState):
+            return Rejected(error("amqp:not-implemented", "this broker has no transactions"))
+        payload = delivery.payload
+        info = self._header
+        if not info.encoded or not payload.startswith(info.encoded):  # mostly it is that of the message before
+            try:
+                self._header = info = read_header(payload)
+            except DecodeError as problem:
+                return Rejected(error("amqp:decode-error", f"the message's header can't be read: {problem}"))
+        ttl = info.header.ttl
+        expires = None if ttl is None else self.connection.now() + ttl / 1000
+        node.put(StoredMessage(payload, delivery.message_format, expires, info.header.delivery_count or 0))
+        return ACCEPTED
+
+    def _relay(self, delivery: IncomingDelivery) -> Outcome:
+        try:
+            address = read_to(delivery.payload)
+            if address is None:
+                raise NoNode("amqp:precondition-failed", "a message for the anonymous relay needs an address in `to`")
+            node = self.connection.server.directory.node(node_name(address, self.connection.hosts))
+            if node.room() <= 0:
+                raise NoNode("amqp:resource-limit-exceeded", f"{node.name} is full")
+        except DecodeError as problem:
+            return self._unroutable(delivery, "amqp:decode-error", f"the message can't be read: {problem}")
+        except NoNode as problem:
+            return self._unroutable(delivery, problem.condition, problem.description)
+        return self._store(delivery, node)
+
+    def _unroutable(self, delivery: IncomingDelivery, condition: str, description: str) -> Outcome:
+        self.connection.server.directory.unroutable += 1
+        source = self.link.remote_source
+        outcomes = getattr(source, "outcomes", ())
+        if outcomes and Rejected.NAME not in outcomes and Released.NAME in outcomes:
+            return RELEASED
+        return Rejected(error(condition, description, {"delivery-tag": delivery.tag}))
+
+    def _overridden(self, delivery: IncomingDelivery) -> Outcome | None:
+        rule = self.connection.server.faults.outcome
+        if not callable(rule):
+            return rule
+        address = self.address if self.node is not None else read_to(delivery.payload)
+        return rule(address or "", delivery.payload)
+
+
+class Outgoing(Consumer):
+    """A link that the client receives over.
+
+    Args:
+        connection: whose link it is.
+        link: the engine's.
+        node: where its messages come from.
+        number: unlike any other consumer's.
+        browsing: it takes no messages off the queue.
+    """
+
+    __slots__ = ("_expelled", "_stalled", "connection", "link", "node", "queue")
+
+    def __init__(self, connection: Connection, link: Sender, node: Node, number: int, browsing: bool) -> None:
+        super().__init__(number, browsing)
+        self.connection = connection
+        self.link = link
+        self.node = node
+        self._expelled = False
+        self._stalled = False
+        self.queue = subscribe(node, self)
+
+    def room(self) -> int:
+        """How many messages it takes now: as many as it has credit for, but no more than the output takes."""
+        link = self.link
+        credit = link.credit
+        if credit <= 0:
+            return 0
+        room = BATCH - link.queued
+        if room < credit or not self.connection.writable:
+            self._stall()
+            return max(0, room) if self.connection.writable else 0
+        return credit
+
+    def deliver(self, message: StoredMessage, now: float) -> None:
+        """Send the message."""
+        payload = message.payload
+        if message.expires is not None or message.delivery_count != message.arrival_count:
+            left = None if message.expires is None else max(1, int((message.expires - now) * 1000))
+            payload = with_header(payload, message.delivery_count, left)
+        link = self.link
+        settled = link.snd_settle_mode == _SETTLED or (self.browsing and link.snd_settle_mode > _SETTLED)
+        context = None if self.browsing else message
+        try:
+            link.send(payload, message_format=message.message_format, settled=settled, context=context)
+        except MessageTooLarge:
+            if not self.browsing:
+                self.queue.modify(message, now, failed=False, not_to=self)
+        self.connection.wake()
+
+    def outcome(self, delivery: OutgoingDelivery) -> None:
+        """Something became known of a message that was sent."""
+        message = delivery.context
+        if message is None or not delivery.settled:
+            return
+        delivery.context = None
+        state = delivery.remote_state
+        if type(state) is Accepted:
+            self.queue.accept(message)
+        elif state is None:
+            self._without_outcome(delivery, message)
+        else:
+            self._apply(state, message)
+
+    def credit_changed(self) -> None:
+        """The receiver gave credit, took it back, or asks to drain."""
+        self.queue.mark()
+        if self.link.drain:
+            self.connection.server.draining[self] = None
+
+    def drained(self) -> bool:
+        """Answer a drain if there is nothing more to send; True if there is nothing to answer any more."""
+        link = self.link
+        if not link.drain or not link.is_open:
+            return True
+        if link.credit == 0 or self.room() > 0:  # all is used up, or there is nothing for it
+            link.drained()
+            self.connection.wake()
+        return not link.drain
+
+    def resume(self) -> bool:
+        """Go on if there is room in the output again; tell whether there is."""
+        if not self.connection.writable or self.link.queued > BATCH >> 1:
+            return False
+        self._stalled = False
+        self.connection.stalled.pop(self, None)
+        self.queue.mark()
+        return True
+
+    def faults_changed(self) -> None:
+        """Some knob was turned: nothing is withheld here."""
+
+    def expel(self, condition: str, description: str) -> None:
+        """Detach the link."""
+        self._expelled = True
+        self.connection.detach(self.link, condition, description)
+        self.gone()
+
+    def gone(self) -> None:
+        """The link is gone."""
+        self.connection.stalled.pop(self, None)
+        self.connection.server.draining.pop(self, None)
+        unsubscribe(self.queue, self)
+
+    def _stall(self) -> None:
+        if not self._stalled:
+            self._stalled = True
+            self.connection.stalled[self] = None
+
+    def _without_outcome(self, delivery: OutgoingDelivery, message: StoredMessage) -> None:
+        """Settled without an outcome: it was sent so, the receiver gave none, or the link is gone."""
+        link = self.link
+        source = link.remote_source
+        default = getattr(source, "default_outcome", None)
+        if not delivery.sent:
+            self.queue.release(message, self.connection.now())
+        elif link.snd_settle_mode == _SETTLED:
+            self.queue.accept(message)
+        elif default is not None:
+            self._apply(default, message)
+        else:
+            self.queue.release(message, self.connection.now(), failed=self._was_lost())
+
+    def _was_lost(self) -> bool:
+        """The link went without a word of the client, which may have seen the message."""
+        if self._expelled or self.connection.forced:
+            return True
+        cause = self.connection.engine.cause
+        return cause is not None and cause.kind is not CauseKind.PEER
+
+    def _apply(self, state: object, message: StoredMessage) -> None:
+        queue = self.queue
+        now = self.connection.now()
+        if isinstance(state, Accepted):
+            queue.accept(message)
+        elif isinstance(state, Rejected):
+            problem = state.error
+            condition = str(problem.condition) if problem is not None else "amqp:rejected"
+            queue.reject(message, condition, (problem.description if problem is not None else None) or "")
+        elif isinstance(state, Modified):
+            if state.message_annotations and not message.gone:
+                queue.replace_payload(message, with_annotations(message.payload, state.message_annotations))
+            not_to = self if state.undeliverable_here else None
+            queue.modify(message, now, failed=bool(state.delivery_failed), not_to=not_to)
+        else:  # released, or something that this broker doesn't know
+            queue.release(message, now)
+
+
+Attached = Incoming | Outgoing

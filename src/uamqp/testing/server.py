@@ -1,0 +1,257 @@
+"""The embedded broker inside its event loop: listener, connections, nodes. `Broker` is what users see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .connection import Connection
+from .directory import Directory, DirectoryLimits, node_name
+from .faults import Faults, error
+from .links import Outgoing
+from .nodes import NodeLimits
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Predicate = Callable[[], object]
+
+
+@dataclass(slots=True)
+class Options:
+    """Settings of a broker; `Broker` describes them."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    users: dict[str, str] | None = None
+    anonymous: bool = True
+    hostnames: tuple[str, ...] = ()
+    container_id: str = "uamqp-testing-broker"
+    max_frame_size: int = 65536
+    channel_max: int = 1023
+    idle_timeout: float | None = None
+    max_message_size: int = 64 * 1024 * 1024
+    link_credit: int = 1000
+    incoming_window: int = 8192
+    close_timeout: float = 0.5
+    nodes: NodeLimits = field(default_factory=NodeLimits)
+    directory: DirectoryLimits = field(default_factory=DirectoryLimits)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The SASL mechanisms on offer. EXTERNAL is left out on connections without a client certificate."""
+        return ("EXTERNAL", "PLAIN", "ANONYMOUS") if self.anonymous else ("EXTERNAL", "PLAIN")
+
+    def check(self) -> None:
+        """Raise ValueError for what is out of range."""
+        for name, value, least, most in (
+            ("port", self.port, 0, 65535),
+            ("max_frame_size", self.max_frame_size, 512, 0xFFFFFFFF),
+            ("channel_max", self.channel_max, 0, 65535),
+            ("max_message_size", self.max_message_size, 1, 2**63),
+            ("link_credit", self.link_credit, 1, 2**31 - 1),
+            ("close_timeout", self.close_timeout, 0, 60),
+            ("max_queue_messages", self.nodes.max_messages, 1, 2**31 - 1),
+            ("max_queue_bytes", self.nodes.max_bytes, 1, 2**63),
+            ("max_nodes", self.directory.max_nodes, 1, 2**31 - 1),
+        ):
+            if not least <= value <= most:
+                raise ValueError(f"{name} must be from {least} to {most}, not {value!r}")
+        if self.idle_timeout is not None and not 0.01 <= self.idle_timeout <= 86400:
+            raise ValueError(f"idle_timeout must be None or 0.01 to 86400 seconds, not {self.idle_timeout!r}")
+        if self.nodes.max_deliveries is not None and self.nodes.max_deliveries < 1:
+            raise ValueError(f"max_deliveries must be None or at least 1, not {self.nodes.max_deliveries!r}")
+
+
+class Server:
+    """The broker. Used in its event loop's thread only, but for `faults`.
+
+    Args:
+        options: its settings.
+        tls: the context for TLS; None: plain TCP.
+
+    Attributes:
+        address: host and port that it listens on, once started.
+        directory: its nodes. They outlive `stop`.
+        connections: those that stand.
+        hosts: host names that are its own.
+        draining: links whose client waits for an answer to its drain.
+    """
+
+    def __init__(self, options: Options, tls: ssl.SSLContext | None) -> None:
+        self.options = options
+        self.faults = Faults(self._faults_changed)
+        self.directory = Directory(options.directory, options.nodes)
+        self.connections: dict[Connection, None] = {}
+        self.draining: dict[Outgoing, None] = {}
+        self.address = (options.host, options.port)
+        self.hosts = LOOPBACK | {options.host.lower(), *(name.lower() for name in options.hostnames)}
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._tls = tls
+        self._listener: asyncio.Server | None = None
+        self._numbers = itertools.count(1)
+        self._turn_due = False
+        self._expiry: asyncio.TimerHandle | None = None
+        self._waiters: list[tuple[Predicate, asyncio.Future[None]]] = []
+        self._empty: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address can't be listened on.
+        """
+        self.loop = asyncio.get_running_loop()
+        listening = await self._bind()
+        self.address = listening.getsockname()[:2]
+        try:
+            self._listener = await self.loop.create_server(
+                lambda: Connection(self).protocol,
+                sock=listening,
+                ssl=self._tls,
+                ssl_handshake_timeout=10.0 if self._tls is not None else None,
+                backlog=512,
+            )
+        except BaseException:
+            listening.close()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening, close every connection (amqp:connection:forced), and wait for that, but not for long."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if "close" not in self.faults.silent:
+            for connection in list(self.connections):
+                connection.close(error("amqp:connection:forced", "the broker is stopping"))
+            await self._wait_until_empty(self.options.close_timeout)
+        for connection in list(self.connections):
+            connection.forced = True
+            connection.protocol.abort()
+        await self._wait_until_empty(self.options.close_timeout)
+        await asyncio.sleep(0)  # the transports close their sockets in a turn of their own
+        for _, future in self._waiters:
+            if not future.done():
+                future.set_exception(RuntimeError("the broker was stopped"))
+        self._waiters.clear()
+        self.loop = None
+
+    async def _bind(self) -> socket.socket:
+        options = self.options
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(options.host, self.address[1], type=socket.SOCK_STREAM)
+        found.sort(key=lambda info: info[0] != socket.AF_INET)  # one socket, since port 0 gives each another port
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.setblocking(False)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+
+    async def _wait_until_empty(self, timeout: float) -> None:
+        if self.connections:
+            self._empty = asyncio.get_running_loop().create_future()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._empty, timeout)
+            self._empty = None
+
+    def name(self, address: str) -> str:
+        """The name of the node that an address means, for the broker itself."""
+        return node_name(address, self.hosts)
+
+    # -- for connections --
+
+    def number(self) -> int:
+        """A number for a consumer."""
+        return next(self._numbers)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is gone."""
+        self.connections.pop(connection, None)
+        if not self.connections and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+        self.turn_soon()
+
+    def turn_soon(self) -> None:
+        """Something has changed outside a connection's turn."""
+        if not self._turn_due and self.loop is not None:
+            self._turn_due = True
+            self.loop.call_soon(self._turn)
+
+    def end_turn(self) -> None:
+        """Something has changed: hand messages out, give credit, answer drains, see who waits for what."""
+        loop = self.loop
+        if loop is None:
+            return
+        directory = self.directory
+        if directory.busy:
+            directory.run(loop.time())
+        if self.draining:
+            for link in [link for link in self.draining if link.drained()]:
+                self.draining.pop(link, None)
+        expiry = directory.next_expiry()
+        if expiry is not None and (self._expiry is None or self._expiry.when() > expiry):
+            if self._expiry is not None:
+                self._expiry.cancel()
+            self._expiry = loop.call_at(expiry, self._expire)
+        if self._waiters:
+            self._check_waiters()
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        self.end_turn()
+
+    def _expire(self) -> None:
+        self._expiry = None
+        if self.loop is not None:
+            self.directory.tick(self.loop.time())
+            self.end_turn()
+
+    # -- knobs --
+
+    def _faults_changed(self) -> None:
+        loop = self.loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed just now
+                loop.call_soon_threadsafe(self._apply_faults)
+
+    def _apply_faults(self) -> None:
+        for connection in list(self.connections):
+            for link in connection.links():
+                link.faults_changed()
+        self.turn_soon()
+
+    # -- for tests --
+
+    async def wait_for(self, predicate: Predicate) -> None:
+        """Wait until the predicate is true. It is looked at whenever something has changed."""
+        if not predicate():
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiter = (predicate, future)
+            self._waiters.append(waiter)
+            try:
+                await future
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+
+    def _check_waiters(self) -> None:
+        for predicate, future in list(self._waiters):
+            if future.done():
+                continue
+            try:
+                if predicate():
+                    future.set_result(None)
+            except Exception as problem:  # noqa: BLE001 - it belongs to whoever waits
+                future.set_exception(problem)

@@ -1,0 +1,228 @@
+"""The bridge between an engine and an asyncio transport. Imports the engine; knows nothing of clients and brokers.
+
+Time is `loop.time()`. Everything happens in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ..engine import Engine
+from ..engine.events import Event
+
+EngineFactory = Callable[[asyncio.Transport], Engine]
+EventHandler = Callable[[Event], None]
+
+LINGER = 5.0
+"""Seconds that the last bytes have to leave in before the socket is closed without them."""
+
+
+class EngineProtocol(asyncio.Protocol):
+    """Feeds an engine what arrives, hands out its events, writes what it has to send and keeps its deadlines.
+
+    Output is written once in each turn: after what arrived was handled, or once after any number of calls of
+    `wake`. While the transport is clogged nothing is taken from the engine, and `writable` is False: whoever makes
+    messages should wait for `on_writable` then. A peer that makes the engine answer faster than it reads is not
+    read from any more.
+
+    Args:
+        make_engine: makes the connection's engine once the socket is connected (and TLS is up).
+        handler: called with each event of the engine.
+        on_turn: called after the events of a turn, before output is written.
+        on_writable: called when the transport can take more after `writable` was False.
+        on_lost: called once, when the socket is closed; the engine's terminal event was handed out before.
+        max_unsent: bytes that the engine may hold back while the transport is clogged, before reading stops.
+        buffer_size: bytes in the transport's own buffer from which on it counts as clogged.
+
+    Attributes:
+        engine: the connection's engine, from `connection_made` on.
+        transport: None before `connection_made`, and once the socket is closed.
+        writable: the transport takes data.
+    """
+
+    engine: Engine
+
+    def __init__(
+        self,
+        make_engine: EngineFactory,
+        handler: EventHandler,
+        *,
+        on_turn: Callable[[], None] | None = None,
+        on_writable: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+        max_unsent: int = 16 * 1024 * 1024,
+        buffer_size: int = 512 * 1024,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None
+        self.writable = True
+        self._make_engine = make_engine
+        self._handler = handler
+        self._on_turn = on_turn
+        self._on_writable = on_writable
+        self._on_lost = on_lost
+        self._max_unsent = max_unsent
+        self._buffer_size = buffer_size
+        self._reading = True
+        self._in_turn = False
+        self._woken = False
+        self._finished = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- for the engine's user --
+
+    def wake(self) -> None:
+        """The engine was used outside its events: take a turn soon."""
+        if not self._woken and not self._in_turn:
+            self._woken = True
+            self.loop.call_soon(self._awake)
+
+    def abort(self) -> None:
+        """Close the socket at once, whatever is unsent."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """The peer's verified TLS certificate, as `ssl.SSLSocket.getpeercert` gives it; None if there is none."""
+        if self.transport is None:
+            return None
+        return self.transport.get_extra_info("peercert") or None
+
+    # -- asyncio.Protocol --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"an AMQP connection needs a stream, not {transport!r}")
+        self.transport = transport
+        transport.set_write_buffer_limits(high=self._buffer_size)
+        self.engine = self._make_engine(transport)
+        self.turn()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        self.engine.receive_data(data, self.loop.time())
+        self.turn()
+
+    def eof_received(self) -> bool | None:
+        """The peer sends nothing more. The transport closes itself once all is written."""
+        self.engine.receive_data(b"", self.loop.time())
+        self.turn()
+        return None
+
+    def pause_writing(self) -> None:
+        """The transport is clogged."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """The transport isn't clogged any more."""
+        self.writable = True
+        self.turn()
+        if self.writable and self._on_writable is not None:
+            self._on_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self.transport = None
+        self.engine.receive_data(b"", self.loop.time())
+        try:
+            self.turn()
+        finally:
+            self._disarm()
+            on_lost, self._on_lost = self._on_lost, None
+            if on_lost is not None:
+                on_lost()
+
+    # -- a turn --
+
+    def turn(self) -> None:
+        """Hand out the engine's events, write what it has to send, and set the timer."""
+        engine = self.engine
+        self._in_turn = True
+        try:
+            self._hand_out(engine.events())
+            self._send()
+            events = engine.events()  # of what was encoded just now
+            if events:
+                self._hand_out(events)
+        except BaseException:
+            self.abort()  # a handler that fails leaves nobody who knows how to go on
+            raise
+        finally:
+            self._in_turn = False
+        if events:
+            self.wake()
+        elif engine.is_closed:
+            self._finish()
+        else:
+            self._throttle()
+            self._arm()
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Put bytes on the wire."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def finish(self) -> None:
+        """The engine is done: close the socket once all is written, or after `LINGER` seconds."""
+        if self.transport is not None:
+            self.transport.close()
+            self._timer = self.loop.call_later(LINGER, self.abort)
+
+    def _awake(self) -> None:
+        self._woken = False
+        self.turn()
+
+    def _hand_out(self, events: list[Event]) -> None:
+        if events:
+            handler = self._handler
+            for event in events:
+                handler(event)
+            if self._on_turn is not None:
+                self._on_turn()
+
+    def _send(self) -> None:
+        engine = self.engine
+        while self.writable or engine.is_closed or self.transport is None:
+            buffers = engine.data_to_send()
+            if not buffers:
+                break
+            for data in buffers:
+                self.write(data)
+
+    def _throttle(self) -> None:
+        transport = self.transport
+        if transport is not None and self._reading != (self.writable or len(self.engine.output) <= self._max_unsent):
+            self._reading = not self._reading
+            if self._reading:
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._finished = True
+            self._disarm()
+            self.finish()
+
+    # -- the timer: one, which may go off early, since deadlines mostly move into the future --
+
+    def _arm(self) -> None:
+        deadline = self.engine.next_deadline()
+        if self.transport is None or deadline is None:
+            return
+        if self._timer is None or self._timer.when() > deadline:
+            self._disarm()
+            self._timer = self.loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.engine.tick(self.loop.time())
+        self.turn()
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
