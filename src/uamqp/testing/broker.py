@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .directory import DirectoryLimits, node_name
 from .envelope import read_header
@@ -20,8 +20,6 @@ from .nodes import Counters, NodeLimits, StoredMessage
 from .server import Options, Predicate, Server
 from .views import ConnectionView, QueueView
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 T = TypeVar("T")
 Path = str | os.PathLike[str]
@@ -170,7 +168,7 @@ class Broker:
             await self._server.stop()
             self._loop_thread = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Broker:  # noqa: PYI034 - Self came with Python 3.11
         self.start()
         return self
 
@@ -179,7 +177,7 @@ class Broker:
     ) -> None:
         self.stop()
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> Broker:  # noqa: PYI034
         await self.start_async()
         return self
 
