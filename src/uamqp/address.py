@@ -43,7 +43,7 @@ class Address:
         self._encoding = encoding
         self._text = text
         self.parsed_address: Any = _parse(text)
-        self._is_url = text.partition("://")[0].lower() in _URL_SCHEMES
+        self._is_url = "://" in text and text.partition("://")[0].lower() in _URL_SCHEMES
         if self._is_url and not text.isprintable():
             raise ValueError(f"Invalid {type(self).__name__} address: it has control characters.")
         self._port = self._checked_port()

@@ -1,0 +1,186 @@
+"""Bodies of messages: data, value and sequence sections.
+
+May import `codec`, `c_uamqp` and the map and text helpers of `_sections`. The classes are public in `uamqp.message`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import _sections, c_uamqp, codec
+
+
+class MessageBody:
+    """The body of a message. `c_message` (a `c_uamqp.cMessage`) gives a body to start from."""
+
+    _type = c_uamqp.MessageBodyType.NoneType
+    _code = b""
+
+    def __init__(self, c_message: Any = None, encoding: str = "UTF-8") -> None:
+        self._encoding = encoding
+        # Each section's value, encoded; of data sections the content alone.
+        self._parts: list[bytes] = []
+        if c_message is not None and c_message.body_type is self._type:
+            payload = c_message._encode_payload()
+            self._parts = _contents(payload, codec.scan_sections(payload))
+
+    @classmethod
+    def _of(cls, parts: list[bytes], encoding: str) -> Any:
+        body = cls.__new__(cls)
+        body._encoding = encoding
+        body._parts = parts
+        return body
+
+    @property
+    def type(self) -> c_uamqp.MessageBodyType:
+        """What the body is made of."""
+        return self._type
+
+    @property
+    def data(self) -> Any:
+        """The content."""
+        raise NotImplementedError("Only MessageBody subclasses have data.")
+
+    def _append_to(self, out: bytearray) -> None:
+        for part in self._parts:
+            out += self._code
+            out += part
+
+    def _text(self, value: Any) -> str:
+        return value.decode(self._encoding) if isinstance(value, bytes) else str(value)
+
+
+class DataBody(MessageBody):
+    """A body of data sections: bytes. `data` iterates over them, ``bytes()`` joins them."""
+
+    _type = c_uamqp.MessageBodyType.DataType
+
+    def append(self, data: str | bytes) -> None:
+        """Adds a section. Raises `TypeError` for what is neither text nor bytes."""
+        if isinstance(data, str):
+            data = data.encode(self._encoding)
+        if not isinstance(data, bytes):
+            raise TypeError(f"A data section holds str or bytes, not {type(data).__name__}.")
+        self._parts.append(data)
+
+    @property
+    def data(self) -> Iterator[bytes]:
+        """The content of each section."""
+        return (part for part in self._parts)
+
+    def _append_to(self, out: bytearray) -> None:
+        # A message needs a body: no section at all goes out as an empty one.
+        for part in self._parts or (b"",):
+            out += _sections.DATA
+            _sections.append_text(out, 0xA0, part)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._parts[index]
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self._parts)
+
+    def __str__(self) -> str:
+        return "".join([part.decode(self._encoding) for part in self._parts])
+
+
+class ValueBody(MessageBody):
+    """A body that is one AMQP value."""
+
+    _type = c_uamqp.MessageBodyType.ValueType
+    _code = _sections.VALUE
+
+    def set(self, value: Any) -> None:
+        """Makes a value the body. Raises what `utils.data_factory` does."""
+        out = bytearray()
+        _sections.append_amqp(out, value, self._encoding)
+        self._parts = [bytes(out)]
+
+    @property
+    def data(self) -> Any:
+        """The value as it is read back: text as bytes."""
+        if not self._parts:
+            return None
+        return codec.decode_value(self._parts[0], bare=True)
+
+    def __bytes__(self) -> bytes:
+        value = self.data
+        return value if isinstance(value, bytes) else str(self).encode(self._encoding)
+
+    def __str__(self) -> str:
+        value = self.data
+        return self._text(value) if value else ""
+
+
+class SequenceBody(MessageBody):
+    """A body of sequence sections: lists. `data` iterates over them."""
+
+    _type = c_uamqp.MessageBodyType.SequenceType
+    _code = _sections.SEQUENCE
+
+    def append(self, value: Iterable[Any]) -> None:
+        """Adds a section. Raises `TypeError` for what is no list, and what `utils.data_factory` does."""
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(f"A sequence section holds a list, not {type(value).__name__}.")
+        out = bytearray()
+        _sections.append_amqp(out, list(value), self._encoding)
+        self._parts.append(bytes(out))
+
+    @property
+    def data(self) -> Iterator[list[Any]]:
+        """The list in each section, as it is read back: text as bytes."""
+        return (codec.decode_value(part, bare=True) for part in self._parts)
+
+    def _append_to(self, out: bytearray) -> None:
+        if self._parts:
+            super()._append_to(out)
+        else:
+            out += _sections.SEQUENCE
+            out.append(0x45)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int) -> list[Any]:
+        value: list[Any] = codec.decode_value(self._parts[index], bare=True)
+        return value
+
+    def __bytes__(self) -> bytes:
+        return str(self).encode(self._encoding)
+
+    def __str__(self) -> str:
+        return "".join([self._text(item) for sequence in self.data for item in sequence])
+
+
+_KINDS: dict[int, type[Any]] = {codec.DATA: DataBody, codec.SEQUENCE: SequenceBody, codec.VALUE: ValueBody}
+
+
+def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]:
+    """The value of each body section, encoded; of data sections the content alone."""
+    parts = []
+    for code, start, end in bounds:
+        if code == codec.DATA:
+            start, end = codec.binary_bounds(payload, start, end)
+            parts.append(payload[start:end])
+        elif code in _KINDS:
+            parts.append(payload[start:end])
+    return parts
+
+
+def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
+    """The body out of the sections that `codec.scan_sections` found; None if there is none."""
+    bounds = [part for part in bounds if part[0] in _KINDS]
+    if not bounds:
+        return None
+    body: MessageBody = _KINDS[bounds[0][0]]._of(_contents(payload, bounds), encoding)
+    return body
