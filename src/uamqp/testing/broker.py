@@ -20,7 +20,6 @@ from .nodes import Counters, NodeLimits, StoredMessage
 from .server import Options, Predicate, Server
 from .views import ConnectionView, QueueView
 
-
 T = TypeVar("T")
 Path = str | os.PathLike[str]
 
