@@ -489,13 +489,12 @@ def _keys_as_symbols(value: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _append_any(out: bytearray, field: Field, value: Any) -> None:
+    """Fields of type "error", and of type "*" with what they require."""
+    requires = "error" if field.base == "error" else field.requires
     if isinstance(value, Composite):
-        requires = "error" if field.base == "error" else field.requires
-        if requires not in value.PROVIDES:
+        if requires not in value.PROVIDES and requires != "global-tx-id":
             raise EncodeError(f"expected {requires}, got {_short(value)}")
-    elif field.base == "error":
-        raise EncodeError(_wrong(field, value))
-    elif field.requires == "message-id":
+    elif requires == "message-id":
         if isinstance(value, int) and not isinstance(value, bool):
             append_ulong(out, value)
             return
@@ -504,7 +503,14 @@ def _append_any(out: bytearray, field: Field, value: Any) -> None:
             return
         if not isinstance(value, (bytes, bytearray, uuid.UUID)):
             raise EncodeError(f"expected ulong, uuid, binary or string, got {amqp_type_name(value)}")
-    elif field.requires == "address" and isinstance(value, str):
+    elif requires == "address" and isinstance(value, str):
         append_string(out, value)
         return
+    elif not (
+        (type(value) is Described and requires != "error")
+        or (requires == "txn-id" and isinstance(value, (bytes, bytearray)))
+        or requires == "global-tx-id"
+        or hasattr(type(value), "__amqp_encode__")
+    ):
+        raise EncodeError(_wrong(field, value))
     append_value(out, value)

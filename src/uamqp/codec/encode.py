@@ -512,6 +512,7 @@ def _append_wide_element(out: bytearray, value: Any, bare: bool, depth: int) -> 
     _append(out, value, bare, depth)
     code = out[start]
     if code == 0x45:
+        _check_depth(depth)
         out[start:] = _pack_u32_pair(4, 0)
     elif code in (0xC0, 0xC1, 0xE0):
         out[start : start + 3] = _pack_u32_pair(out[start + 1] + 3, out[start + 2])
