@@ -61,9 +61,13 @@ class Outbox(Generic[ItemT]):
         """Messages that wait to be sent."""
         return len(self._again) + len(self._waiting)
 
+    def entries(self) -> list[Entry[ItemT]]:
+        """Return an entry for every message that hasn't left, those in flight first."""
+        return [*self._in_flight, *self._again, *self._waiting]
+
     def items(self) -> list[ItemT]:
         """Return every message that hasn't left, those in flight first."""
-        return [entry.item for entry in (*self._in_flight, *self._again, *self._waiting)]
+        return [entry.item for entry in self.entries()]
 
     def add(self, item: ItemT, deadline: float | None = None) -> Entry[ItemT]:
         """Take a message in."""
@@ -132,7 +136,7 @@ class Outbox(Generic[ItemT]):
     def clear(self) -> list[ItemT]:
         """Drop everything; return what was dropped."""
         items = self.items()
-        for entry in (*self._in_flight, *self._again, *self._waiting):
+        for entry in self.entries():
             entry.done = True
         self._in_flight.clear()
         self._again.clear()

@@ -82,8 +82,9 @@ class OutgoingDelivery:
         message_format: the message-format of the transfer.
         payload: the encoded message; empty once its last frame is encoded.
         sent: its last frame is encoded.
-        settled: nothing more will be said of it. With `remote_state` None and `sent` True its fate is unknown: the
-            link was lost. With `sent` False nothing, or not all, of it went out, and the peer has discarded it.
+        settled: nothing more will be said of it.
+        lost: the link went before the receiver settled it. If it was `sent`, its fate is unknown; if not, not all of it
+            went out, and the peer has discarded what did.
         state: the delivery state that we sent along, or None.
         remote_state: the last delivery state of the receiver, or None.
         context: free for the engine's user.
@@ -95,6 +96,7 @@ class OutgoingDelivery:
         "context",
         "delivery_id",
         "link",
+        "lost",
         "message_format",
         "payload",
         "remote_state",
@@ -121,6 +123,7 @@ class OutgoingDelivery:
         self.payload = payload
         self.sent = False
         self.settled = False
+        self.lost = False
         self.state = state
         self.remote_state: object | None = None
         self.context = context

@@ -300,6 +300,6 @@ class Sender(Link):
         # A delivery that is partly out stands in both.
         lost.extend(delivery for delivery in queue if delivery.delivery_id is None or delivery._pre_settled)
         for delivery in lost:
-            delivery.settled = True
+            delivery.settled = delivery.lost = True
             delivery.payload = b""
             session.engine.emit(delivery)

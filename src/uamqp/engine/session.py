@@ -705,7 +705,7 @@ class Session:
         self.incoming.clear()
         lost, self.outgoing = self.outgoing, {}
         for delivery in lost.values():
-            delivery.settled = True
+            delivery.settled = delivery.lost = True
             self.engine.emit(delivery)
         for link in links:
             self.engine.answered(link)

@@ -260,13 +260,16 @@ class _Flusher:
     def __init__(self, pump: BlockingPump) -> None:
         self._pump = pump
         self._event = threading.Event()
+        self._armed = False
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="uamqp-flush", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """Flush within a few milliseconds."""
-        self._event.set()
+        if not self._armed:
+            self._armed = True
+            self._event.set()
 
     def stop(self) -> None:
         """End the thread, without waiting for it."""
@@ -280,4 +283,5 @@ class _Flusher:
                 return
             time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
             self._event.clear()
+            self._armed = False
             self._pump.flush()

@@ -1,0 +1,354 @@
+"""`AMQPClient`: a connection with one session, the base of `SendClient` and `ReceiveClient` in `client`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from . import address, authentication, constants, errors
+from ._link import MessageLink
+from .c_uamqp import TickCounter
+from .connection import IDLE_WAIT, Connection
+from .session import Session
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_logger = logging.getLogger(__name__)
+
+MAX_WAIT = 1.0
+"""Seconds that a client's loop waits at a stretch, at most."""
+
+
+class AMQPClient:
+    """A connection with one session, and what it takes to open them.
+
+    Args:
+        remote_address: an `Address`, or the URL: amqps://host/node, or amqp://host/node. A user name and password in
+            it are used where there is no `auth`.
+        auth: credentials and transport settings. None: from the URL, ANONYMOUS if it has none; over TLS, but for an
+            amqp:// URL, which means plain TCP.
+        client_name: the container-id; None: a new UUID.
+        debug: trace frames to the log.
+        error_policy: decides what errors mean; None: `ErrorPolicy()`.
+        keep_alive_interval: seconds after which a background thread does the connection's work; None: no thread.
+
+    Keyword Args:
+        encoding: of text; default UTF-8.
+        transport_type, http_proxy: of the connection, where there is no `auth`.
+        max_frame_size (65536 bytes), channel_max, idle_timeout (milliseconds), properties,
+            remote_idle_timeout_empty_frame_send_ratio: see `Connection`.
+        incoming_window, outgoing_window (65536), handle_max, on_attach: see `Session`.
+        send_settle_mode, receive_settle_mode, desired_capabilities: see `MessageSender` and `MessageReceiver`.
+
+    Raises:
+        ValueError: an argument is out of range, or a keyword is unknown.
+        TypeError: an argument is of the wrong type.
+    """
+
+    __module__ = "uamqp.client"  # where 1.6 has it
+
+    def __init__(
+        self,
+        remote_address: str | bytes | address.Address,
+        auth: authentication.AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        debug: bool = False,
+        error_policy: errors.ErrorPolicy | None = None,
+        keep_alive_interval: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._encoding: str = kwargs.pop("encoding", None) or "UTF-8"
+        self._transport_type = kwargs.pop("transport_type", None) or constants.TransportType.Amqp
+        self._http_proxy = kwargs.pop("http_proxy", None)
+        self._remote_address = (
+            remote_address
+            if isinstance(remote_address, address.Address)
+            else address.Address(remote_address, encoding=self._encoding)
+        )
+        self._hostname: str = self._require_hostname()
+        self._auth = auth if auth is not None else self._default_auth()
+        self._check_scheme()
+        self._name: str = _text(client_name, self._encoding) if client_name else str(uuid.uuid4())
+        self._debug_trace = debug
+        self._counter = TickCounter()
+        self._shutdown = False
+        self._connection: Connection | None = None
+        self._ext_connection = False
+        self._session: Session | None = None
+        self._backoff: float = 0
+        self._error_policy = error_policy or errors.ErrorPolicy()
+        self._keep_alive_interval = int(keep_alive_interval) if keep_alive_interval else 0
+        self._keep_alive_thread: threading.Thread | None = None
+        self._keep_alive_stop = threading.Event()
+        self.message_handler: MessageLink | None = None
+        self.connection_type: type[Connection] = Connection
+        self.session_type: type[Session] = Session
+
+        self._max_frame_size = kwargs.pop("max_frame_size", None) or constants.MAX_FRAME_SIZE_BYTES
+        self._channel_max = kwargs.pop("channel_max", None)
+        self._idle_timeout = kwargs.pop("idle_timeout", None)
+        self._properties = kwargs.pop("properties", None)
+        self._remote_idle_timeout_empty_frame_send_ratio = kwargs.pop(
+            "remote_idle_timeout_empty_frame_send_ratio", None
+        )
+        self._outgoing_window = kwargs.pop("outgoing_window", None) or constants.MAX_FRAME_SIZE_BYTES
+        self._incoming_window = kwargs.pop("incoming_window", None) or constants.MAX_FRAME_SIZE_BYTES
+        self._handle_max = kwargs.pop("handle_max", None)
+        self._on_attach = kwargs.pop("on_attach", None)
+        # Falsy stands for the default, as in 1.6; only members of value 0 are no default.
+        send_mode = kwargs.pop("send_settle_mode", None)
+        self._send_settle_mode = constants.SenderSettleMode.Unsettled if send_mode is None else send_mode
+        self._receive_settle_mode = kwargs.pop("receive_settle_mode", None)
+        self._desired_capabilities = kwargs.pop("desired_capabilities", None)
+        if kwargs:
+            raise ValueError(f"Received unrecognized kwargs: {', '.join(kwargs)}")
+
+    def _require_hostname(self) -> str:
+        hostname = self._remote_address.hostname
+        if not hostname:
+            raise ValueError(
+                f"Invalid remote address: {self._remote_address}: it must be a URL with a host, as amqps://host/node."
+            )
+        return hostname
+
+    def _default_auth(self) -> authentication.AMQPAuth:
+        remote = self._remote_address
+        settings: dict[str, Any] = {
+            "port": remote.port,
+            "http_proxy": self._http_proxy,
+            "transport_type": self._transport_type,
+            "encoding": self._encoding,
+            "use_tls": remote.scheme != "amqp",
+        }
+        credentials = remote.credentials
+        if credentials is not None:
+            return authentication.SASLPlain(self._hostname, *credentials, **settings)
+        return authentication.SASLAnonymous(self._hostname, **settings)
+
+    def _check_scheme(self) -> None:
+        if self._remote_address.scheme == "amqps" and not self._auth.use_tls:
+            raise ValueError("An amqps:// address means TLS: it goes with no auth object that has use_tls=False.")
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- opening and closing
+
+    def open(self, connection: Connection | None = None) -> None:
+        """Open the client; its link follows with `client_ready` or whatever needs it. Does nothing on an open one.
+
+        Args:
+            connection: a connection to share with other clients; it is left open by `close`.
+
+        Raises:
+            ValueError: the authentication object is in use by another connection.
+        """
+        if self._session is not None:
+            return
+        self._shutdown = False
+        if connection is not None:
+            _logger.debug("Using the existing connection %r.", connection.container_id)
+            self._auth = connection.auth
+            self._ext_connection = True
+            self._connection = connection
+        else:
+            self._connection = self._build_connection()
+        self._build_session()
+        if self._keep_alive_interval:
+            self._start_keep_alive()
+
+    def _build_connection(self) -> Connection:
+        connection = self.connection_type(
+            self._hostname,
+            self._auth,
+            container_id=self._name,
+            max_frame_size=self._max_frame_size,
+            channel_max=self._channel_max,
+            idle_timeout=self._idle_timeout,
+            properties=self._properties,
+            remote_idle_timeout_empty_frame_send_ratio=self._remote_idle_timeout_empty_frame_send_ratio,
+            error_policy=self._error_policy,
+            debug=self._debug_trace,
+            encoding=self._encoding,
+        )
+        connection._port = self._remote_address.port
+        return connection
+
+    def _build_session(self) -> None:
+        """Make the session, unless there is one."""
+        if self._session is None:
+            self._session = self.session_type(
+                self._require_open(),
+                incoming_window=self._incoming_window,
+                outgoing_window=self._outgoing_window,
+                handle_max=self._handle_max,
+                on_attach=self._on_attach,
+            )
+
+    def close(self) -> None:
+        """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
+
+        Each step waits for the peer's answer for some seconds at most. Messages that wait to be sent stay in the queue.
+        """
+        self._shutdown = True
+        self._stop_keep_alive()
+        handler, self.message_handler = self.message_handler, None
+        session, self._session = self._session, None
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            if handler is not None:
+                handler.destroy()
+            if session is not None:
+                session.destroy()
+        finally:
+            if not self._ext_connection:
+                connection.destroy()
+        _logger.debug("Client %r is closed.", self._name)
+
+    def _require_open(self) -> Connection:
+        if self._connection is None:
+            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+        return self._connection
+
+    def _redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        """Go to the host that a redirect names."""
+        if self._ext_connection:
+            raise ValueError("Clients with a shared connection cannot be automatically redirected.")
+        connection = self._require_open()
+        if self.message_handler is not None:
+            self.message_handler.destroy()
+            self.message_handler = None
+        if self._session is not None:
+            self._session.destroy()
+            self._session = None
+        self._auth = auth
+        self._hostname = _text(redirect.hostname, self._encoding)
+        connection.redirect(redirect, auth)
+        self._build_session()
+
+    # -- keep-alive
+
+    def _start_keep_alive(self) -> None:
+        self._keep_alive_stop.clear()
+        self._keep_alive_thread = threading.Thread(
+            target=self._keep_alive, name=f"uamqp-keep-alive-{self._name}", daemon=True
+        )
+        self._keep_alive_thread.start()
+
+    def _stop_keep_alive(self) -> None:
+        thread, self._keep_alive_thread = self._keep_alive_thread, None
+        self._keep_alive_stop.set()
+        if thread is not None and thread is not threading.current_thread():
+            try:
+                thread.join(MAX_WAIT)
+            except RuntimeError:
+                _logger.debug("The keep-alive thread had not started.")
+
+    def _keep_alive(self) -> None:
+        """Do the connection's work from time to time; the thread's function."""
+        while not self._keep_alive_stop.wait(self._keep_alive_interval):
+            connection = self._connection
+            if self._shutdown or connection is None:
+                return
+            try:
+                connection.work()
+            except Exception as error:  # noqa: BLE001 (the client's next call raises it)
+                _logger.info("The keep-alive thread of %r ends: %s", self._name, error)
+                return
+
+    # -- work
+
+    def auth_complete(self) -> bool:
+        """Tell whether authentication is done. There is nothing to do but to wait for the connection.
+
+        Raises:
+            AMQPConnectionError: the client isn't open.
+        """
+        self._require_open()
+        return True
+
+    def client_ready(self) -> bool:
+        """Take a step towards the open link, without waiting; tell whether it is open.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: opening has failed.
+        """
+        if not self.auth_complete():
+            return False
+        if not self._client_ready():
+            self._require_open()._turn(IDLE_WAIT)
+            return False
+        return True
+
+    def _client_ready(self) -> bool:
+        """Tell whether the link is open; the base client has none."""
+        return True
+
+    def _client_run(self) -> bool:
+        """Do one step of the open client's work."""
+        self._require_open()._turn(IDLE_WAIT)
+        return True
+
+    def do_work(self, **kwargs: Any) -> bool:
+        """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.
+
+        Returns:
+            False when the client is shut down.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        if self._shutdown:
+            return False
+        if not self.client_ready():
+            return True
+        return self._client_run()
+
+    def _wait_ready(self, deadline: float | None = None) -> bool:
+        """Wait until the link is open; the engine bounds each step. False when shut down, or past the deadline."""
+        self.open()
+        while not self._shutdown:
+            if not self.auth_complete():
+                continue
+            if self._client_ready():
+                return True
+            connection = self._require_open()
+            now = connection._pump.now()
+            if deadline is not None and now >= deadline:
+                return False
+            connection._turn(MAX_WAIT if deadline is None else min(MAX_WAIT, deadline - now))
+        return False
+
+    def _link_is_open(self, handler: MessageLink) -> bool:
+        """Look at the link's state.
+
+        Raises:
+            LinkDetach, ConnectionClose, MessageHandlerError: it has failed.
+        """
+        state = handler.get_state()
+        if state.name == "Open":
+            return True
+        if state.name in ("Error", "Closing", "Idle"):
+            raise errors.MessageHandlerError(f"{handler._kind} is not open any more: its state is {state.name}.")
+        return False
+
+
+def _text(value: str | bytes, encoding: str) -> str:
+    if isinstance(value, bytes):
+        return value.decode(encoding)
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"A name must be str or bytes, not {type(value).__name__}.")

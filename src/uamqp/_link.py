@@ -1,0 +1,307 @@
+"""What `MessageSender` and `MessageReceiver` have in common. Imports `connection`, `session` and what they do."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from . import constants, errors, types
+from .codec import Array, Symbol
+from .connection import connection_error, symbol, symbol_keys
+from .core import LinkCore, LinkState
+from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .session import Session
+
+_logger = logging.getLogger(__name__)
+
+DEFAULT_RECEIVE_MODE = 0
+"""rcv-settle-mode first: every broker knows it."""
+
+
+class NativeLink:
+    """What programs read of 1.6's native link object."""
+
+    def __init__(self, core: LinkCore) -> None:
+        self._core = core
+
+    @property
+    def peer_max_message_size(self) -> int:
+        """The largest message in bytes that the peer takes; 0: it gave no limit.
+
+        Raises:
+            ValueError: the link isn't attached yet.
+        """
+        link = self._core.link
+        if link is None or link.remote_attach is None:
+            raise ValueError("The link is not attached yet.")
+        return link.remote_max_message_size
+
+
+class MessageLink:
+    """Base of `MessageSender` and `MessageReceiver`: opening, closing, states, errors."""
+
+    _states: Any = None  # the enumeration of the subclass
+    _kind = "link"
+
+    def __init__(
+        self,
+        session: Session,
+        name: str | bytes | None,
+        send_settle_mode: Any,
+        receive_settle_mode: Any,
+        max_message_size: int,
+        properties: dict[Any, Any] | None,
+        error_policy: errors.ErrorPolicy | None,
+        encoding: str,
+        desired_capabilities: Any,
+    ) -> None:
+        self._session = session
+        self._connection = session._connection
+        self._conn = session._connection._core
+        self._encoding = encoding
+        self.name = _name(name, encoding)
+        self.error_policy = error_policy or errors.ErrorPolicy()
+        self._error: BaseException | None = None
+        self._send_settle_mode = constants.member_of(constants.SenderSettleMode, send_settle_mode, "send_settle_mode")
+        # None: PeekLock with whatever mode the peer knows. Said in so many words, it is mode second.
+        self._explicit_mode = receive_settle_mode is not None
+        self._receive_settle_mode = constants.member_of(
+            constants.ReceiverSettleMode,
+            constants.ReceiverSettleMode.PeekLock if receive_settle_mode is None else receive_settle_mode,
+            "receive_settle_mode",
+        )
+        self._max_message_size = _size(max_message_size)
+        self._properties = symbol_keys(properties, encoding)
+        self._capabilities = capabilities(desired_capabilities, encoding)
+        self._core: LinkCore = self._make_core()
+
+    def _make_core(self) -> Any:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.destroy()
+
+    # -- settings
+
+    @property
+    def _wire_receive_mode(self) -> int:
+        if not self._explicit_mode:
+            return DEFAULT_RECEIVE_MODE
+        return constants.RECEIVER_SETTLE_MODE_WIRE[self._receive_settle_mode]
+
+    @property
+    def _wire_send_mode(self) -> int:
+        return constants.SENDER_SETTLE_MODE_WIRE[self._send_settle_mode]
+
+    @property
+    def _wire_max_message_size(self) -> int:
+        # The default isn't announced: brokers that obey it would hold back, or drop, larger messages unasked.
+        default = self._max_message_size == constants.MAX_MESSAGE_LENGTH_BYTES
+        return 0 if default else self._max_message_size
+
+    @property
+    def send_settle_mode(self) -> constants.SenderSettleMode:
+        """Whether messages are sent settled."""
+        return self._send_settle_mode
+
+    @send_settle_mode.setter
+    def send_settle_mode(self, value: Any) -> None:
+        self._check_idle("send_settle_mode")
+        self._send_settle_mode = constants.member_of(constants.SenderSettleMode, value, "send_settle_mode")
+        self._core = self._make_core()
+
+    @property
+    def receive_settle_mode(self) -> constants.ReceiverSettleMode:
+        """Who settles received messages."""
+        return self._receive_settle_mode
+
+    @receive_settle_mode.setter
+    def receive_settle_mode(self, value: Any) -> None:
+        self._check_idle("receive_settle_mode")
+        self._receive_settle_mode = constants.member_of(constants.ReceiverSettleMode, value, "receive_settle_mode")
+        self._explicit_mode = True
+        self._core = self._make_core()
+
+    @property
+    def max_message_size(self) -> int:
+        """The largest message in bytes for the link; announced to the peer unless it is the default. 0: no limit."""
+        return self._max_message_size
+
+    @max_message_size.setter
+    def max_message_size(self, value: int) -> None:
+        self._check_idle("max_message_size")
+        self._max_message_size = _size(value)
+        self._core = self._make_core()
+
+    def _check_idle(self, name: str) -> None:
+        if self._core.state is not LinkState.IDLE:
+            raise ValueError(f"{name} can't be changed once the link was opened.")
+
+    @property
+    def _link(self) -> NativeLink:
+        return NativeLink(self._core)
+
+    # -- opening and closing
+
+    def open(self) -> None:
+        """Attach the link; connects and begins the session where that wasn't done. `get_state` tells when it is open.
+
+        Raises:
+            AMQPConnectionError: the host is unknown, or doesn't answer; or the connection has failed.
+        """
+        connection = self._connection
+        try:
+            connection.start()
+        except errors.ConnectionClose:
+            raise
+        except errors.AMQPConnectionError as error:
+            raise errors.AMQPConnectionError(
+                f"Failed to open {self._kind}. Please confirm credentials and target URI. {error}"
+            ) from error
+        with connection._pump.lock:
+            core = self._core
+            if self._session._core.ended and self._session._core.cause is None:
+                raise errors.AMQPConnectionError(f"Failed to open {self._kind}: its session has ended.")
+            try:
+                core.open(connection._pump.now())
+            except LocalProtocolError as error:
+                self._error = errors.AMQPConnectionError(f"Failed to open {self._kind}: {error}")
+                raise self._error from error
+
+    def close(self) -> None:
+        """Detach the link. Does nothing on one that isn't open."""
+        connection = self._connection
+        with connection._pump.lock:
+            self._core.close(connection._pump.now())
+        connection._pump.flush()
+
+    def destroy(self) -> None:
+        """Detach the link; it can't be used again."""
+        self.close()
+
+    def work(self) -> None:
+        """Do what is due on the link, without waiting."""
+        self._connection._pump.flush()
+
+    def get_state(self) -> Any:
+        """Return the link's state.
+
+        Raises:
+            LinkDetach, ConnectionClose, MessageHandlerError: the link or its connection has failed.
+        """
+        if self._connection._error is not None:
+            raise self._connection._error
+        if self._error is not None:
+            _logger.warning("%r", self._error)
+            raise self._error
+        return self._state
+
+    @property
+    def _state(self) -> Any:
+        return self._state_of(self._core.state)
+
+    def _state_of(self, state: LinkState) -> Any:
+        return getattr(self._states, _STATE_NAMES[state])
+
+    def on_state_changed(self, previous_state: Any, new_state: Any) -> None:
+        """Called when the state changes; an override point."""
+
+    # -- what the core reports
+
+    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
+        """The core's link changed its state."""
+        if state is LinkState.LOST:
+            self._detach_received(self._core.cause)
+        old, new = self._state_of(previous), self._state_of(state)
+        if old is not new:
+            _logger.info("%s %r state changed from %r to %r", self._kind, self.name, old, new)
+            self.on_state_changed(old, new)
+
+    def _detach_received(self, cause: Cause | None) -> None:
+        """Keep the exception that the next call raises."""
+        if self._error is None:
+            self._error = link_error(cause, self.error_policy)
+
+    def on_delivery(self, delivery: IncomingDelivery) -> None:
+        """A message arrived."""
+
+    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+        """Something became known of a message that was sent."""
+
+    def on_credit(self) -> None:
+        """The peer gave or took credit."""
+
+
+_STATE_NAMES = {
+    LinkState.IDLE: "Idle",
+    LinkState.OPENING: "Opening",
+    LinkState.OPEN: "Open",
+    LinkState.CLOSING: "Closing",
+    LinkState.CLOSED: "Idle",
+    LinkState.LOST: "Error",
+}
+
+
+def link_error(cause: Cause | None, policy: errors.ErrorPolicy) -> errors.AMQPConnectionError:
+    """Return the exception for the end of a link."""
+    if cause is None:
+        return errors.MessageHandlerError("The link was closed.")
+    if cause.kind is CauseKind.TRANSPORT or cause.kind is CauseKind.SASL:
+        return connection_error(cause, policy)
+    if cause.kind is CauseKind.PEER:
+        error = cause.error
+        text = error.description if error is not None else cause.message
+        return errors._process_link_error(policy, cause.condition, text, error.info if error is not None else None)
+    return errors._process_link_error(policy, cause.condition, cause.message)
+
+
+def capabilities(value: Any, encoding: str) -> tuple[Symbol, ...]:
+    """Return desired capabilities in whatever form 1.6's callers give them.
+
+    Args:
+        value: None, one str, bytes or `AMQPSymbol`, a list or tuple of them, an `AMQPArray`, or a native array value.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, types.AMQPType):
+        value = value.c_data
+    value = getattr(value, "value", value)
+    if isinstance(value, (list, tuple, Array)):
+        return tuple(symbol(item, encoding) for item in value)
+    return (symbol(value, encoding),)
+
+
+def _name(name: str | bytes | None, encoding: str) -> bytes:
+    if not name:
+        return str(uuid.uuid4()).encode(encoding)
+    if isinstance(name, str):
+        return name.encode(encoding)
+    if isinstance(name, bytes):
+        return name
+    raise TypeError(f"A link's name must be str or bytes, not {type(name).__name__}.")
+
+
+def _size(value: Any) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"max_message_size must be an integer, not {type(value).__name__}.")
+    if not 0 <= value <= 0xFFFFFFFFFFFFFFFF:
+        raise ValueError(f"max_message_size must be from 0 to 2**64 - 1 bytes, not {value!r}.")
+    return value

@@ -1,0 +1,196 @@
+"""What becomes of the messages of a sending client: hand-over, outcomes, retries, time-outs. No I/O.
+
+Both fronts use it: the blocking `SendClient`, and the asyncio one.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from . import codec, constants, errors
+from .compat import TimeoutException
+from .core import Entry, Outbox, SenderCore
+from .engine import MessageTooLarge, OutgoingDelivery
+from .message import _ALREADY_SETTLED, Message
+from .sender import result_of
+
+_logger = logging.getLogger(__name__)
+
+STALL_TIMEOUT = 60.0
+"""Seconds after which messages without a time-out of their own are given up, if the peer gives neither credit nor an
+outcome for any message meanwhile."""
+
+_HAND_OVER_BYTES = 1024 * 1024
+_HAND_OVER_MESSAGES = 1000
+
+_UNDECIDED = (constants.MessageState.WaitingToBeSent, constants.MessageState.WaitingForSendAck)
+
+
+class SendQueue:
+    """The messages of one sending client.
+
+    Args:
+        policy: decides what is tried again.
+
+    Attributes:
+        backoff: seconds of the last back-off that was asked for.
+    """
+
+    def __init__(self, policy: errors.ErrorPolicy) -> None:
+        self._policy = policy
+        self._outbox: Outbox[Message] = Outbox()
+        self._last_progress = 0.0
+        self.backoff = 0.0
+
+    def __len__(self) -> int:
+        return len(self._outbox)
+
+    def pending(self) -> list[Message]:
+        """Return the messages that wait to be sent, or for an outcome."""
+        return [message for message in self._outbox.items() if message.state in _UNDECIDED]
+
+    def add(self, message: Message, timeout: float, now: float, tick: int) -> None:
+        """Take in a message.
+
+        Args:
+            timeout: milliseconds from now until it is given up; 0: never, but for `STALL_TIMEOUT`.
+            tick: what `idle_time` of the message becomes.
+        """
+        message.idle_time = tick
+        message.state = constants.MessageState.WaitingToBeSent
+        if not self._outbox:
+            self._last_progress = now
+        self._outbox.add(message, now + timeout / 1000 if timeout > 0 else None)
+
+    def hand_over(self, link: SenderCore, settled: bool, now: float) -> bool:
+        """Give messages to the link as far as its credit goes; tell whether there are more that it could take now."""
+        credit = link.credit
+        if credit <= 0 or not self._outbox.waiting:
+            return False
+        sender = link.sender
+        room = _HAND_OVER_BYTES
+        while credit > 0:
+            if room <= 0 or sender.queued >= _HAND_OVER_MESSAGES:
+                return self._outbox.waiting > 0
+            entry = self._outbox.next_ready(now)
+            if entry is None:
+                break
+            message = entry.item
+            try:
+                payload = message.encode_message()
+                delivery = sender.send(payload, message_format=message.message_format, settled=settled, context=entry)
+            except MessageTooLarge as error:
+                self._fail(
+                    entry,
+                    errors._process_send_error(self._policy, constants.ErrorCodes.LinkMessageSizeExceeded, str(error)),
+                )
+            except Exception as error:  # noqa: BLE001 (a body of the user's may raise anything)
+                self._fail(entry, errors.ClientMessageError(error))
+            else:
+                room -= len(payload)
+                credit -= 1
+                message.state = constants.MessageState.WaitingForSendAck
+                self._outbox.handed_over(entry, delivery)
+        return False
+
+    def note_progress(self, now: float) -> None:
+        """The peer has moved: it opened the link, gave credit, or an outcome."""
+        self._last_progress = now
+
+    def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
+        """Something became known of a message."""
+        entry: Entry[Message] | None = delivery.context
+        if entry is None or entry.delivery is not delivery:
+            return  # it has timed out
+        result = result_of(delivery)
+        if result is None:
+            return
+        self._last_progress = now
+        if result is constants.MessageSendResult.Ok:
+            self._outbox.finish(entry)
+            message = entry.item
+            message.state = constants.MessageState.SendComplete
+            message._response = _ALREADY_SETTLED
+            if message.on_send_complete is not None:
+                self._report(message, result, None)
+        elif delivery.lost:
+            # Its fate is unknown. It waits for whoever opens the client anew, or looks at the pending messages.
+            self._again(entry, None)
+        else:
+            self._on_refused(entry, self._exception(delivery), now)
+
+    def _exception(self, delivery: OutgoingDelivery) -> errors.MessageException:
+        state = delivery.remote_state
+        if isinstance(state, codec.Rejected) and state.error is not None:
+            error = state.error
+            return errors._process_send_error(self._policy, error.condition, error.description, error.info)
+        name = type(state).__name__.lower()
+        text = f"the peer's outcome for the message is {name}"
+        return errors._process_send_error(self._policy, constants.ErrorCodes.UnknownError, text)
+
+    def _on_refused(self, entry: Entry[Message], error: errors.MessageException, now: float) -> None:
+        action = error.action
+        message = entry.item
+        if action is None or not action.retry or message.retries >= self._policy.max_retries:
+            self._fail(entry, error)
+            return
+        self.backoff = action.backoff
+        self._again(entry, now + action.backoff if action.backoff else None, count=action.increment_retries)
+
+    def _again(self, entry: Entry[Message], hold_until: float | None, *, count: bool = True) -> None:
+        message = entry.item
+        if count:
+            message.retries += 1
+        message.state = constants.MessageState.WaitingToBeSent
+        self._outbox.put_back(entry, hold_until)
+
+    def expire(self, now: float) -> None:
+        """Give up what is past its time."""
+        for entry in self._outbox.expired(now):
+            self._time_out(entry, "Message send timed out.")
+        if self._outbox and now - self._last_progress >= STALL_TIMEOUT:
+            text = f"Message send timed out. The peer gave neither credit nor an outcome for {STALL_TIMEOUT:g} seconds."
+            for entry in self._outbox.entries():
+                if entry.deadline is None:
+                    self._time_out(entry, text)
+            self._last_progress = now
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire` or `hand_over` has something to do of itself; None: there are no messages."""
+        if not self._outbox:
+            return None
+        stalled = self._last_progress + STALL_TIMEOUT
+        deadline = self._outbox.next_deadline()
+        return stalled if deadline is None else min(stalled, deadline)
+
+    def _time_out(self, entry: Entry[Message], text: str) -> None:
+        if entry.delivery is not None:
+            entry.delivery.withdraw()
+        self._fail(entry, TimeoutException(text), constants.MessageSendResult.Timeout)
+
+    def _fail(
+        self,
+        entry: Entry[Message],
+        error: BaseException,
+        result: constants.MessageSendResult = constants.MessageSendResult.Error,
+    ) -> None:
+        self._outbox.finish(entry)
+        message = entry.item
+        message.state = constants.MessageState.SendFailed
+        message._response = error  # type: ignore[assignment]  # 1.6 keeps time-outs there too
+        self._report(message, result, error)
+
+    @staticmethod
+    def _report(message: Message, result: constants.MessageSendResult, error: BaseException | None) -> None:
+        callback = message.on_send_complete
+        if callback is None:
+            return
+        try:
+            callback(result, error)
+        except Exception:  # a callback's fault must not stop the other messages
+            _logger.exception("on_send_complete raised an exception.")
+
+    def clear(self) -> list[Any]:
+        """Drop everything; return what was dropped."""
+        return self._outbox.clear()

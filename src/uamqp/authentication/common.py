@@ -1,0 +1,275 @@
+"""SASL credentials together with the TCP and TLS settings of a connection. May import `transport`.
+
+TLS is on unless it is turned off by name, `use_tls=False`. Certificates and host names are verified, always.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import constants
+from ..constants import TransportType
+from ..engine import sasl
+from ..transport import tls
+from ..transport.blocking import Endpoint
+from ..transport.tcp import is_loopback
+
+_logger = logging.getLogger(__name__)
+
+DEFAULT_AMQP_PORT = 5672
+"""Port of AMQP without TLS."""
+
+
+class AMQPAuth:
+    """Where a connection goes, and how it authenticates; this base class says nothing about who we are.
+
+    Its SASL mechanism is MSSBCBS, as services expect where a token follows, or ANONYMOUS where the server lacks that.
+
+    Args:
+        hostname: host of the TCP connection, and whom its TLS certificate must name; text or bytes.
+        port: TCP port; None: 5671, or 5672 without TLS.
+        verify: path of a file with the CA certificates to trust (PEM), instead of the operating system's.
+        http_proxy: not supported yet; must be None.
+        transport_type: `TransportType.Amqp`; WebSocket is not supported yet.
+        encoding: of the text among the arguments.
+        use_tls: False: plain TCP.
+        ssl_context: a TLS context to use as it is, instead of `verify` and `certificate`.
+        certificate: path of a client certificate chain (PEM), for servers that ask for one.
+        key: path of its private key; None: in the same file.
+        key_password: of the private key.
+        connect_timeout: seconds for the TCP connection.
+
+    Raises:
+        FileNotFoundError: a file doesn't exist.
+        ValueError: an argument is out of range, a file can't be used, or arguments contradict each other.
+        NotImplementedError: WebSocket or a proxy is asked for.
+
+    Attributes:
+        hostname: as bytes.
+        port: as given, as an int; None when none was given.
+        cert_file: `verify`.
+        consumed: a connection uses this object; no other can.
+    """
+
+    def __init__(
+        self,
+        hostname: str | bytes,
+        port: int | str | None = None,
+        verify: str | None = None,
+        http_proxy: dict[str, Any] | None = None,
+        transport_type: Any = TransportType.Amqp,
+        encoding: str = "UTF-8",
+        *,
+        use_tls: bool = True,
+        ssl_context: ssl.SSLContext | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+        key_password: str | None = None,
+        connect_timeout: float = 10.0,
+    ) -> None:
+        self._encoding = encoding
+        self.hostname = _to_bytes(hostname, "hostname", encoding)
+        if not self.hostname:
+            raise ValueError("hostname must not be empty.")
+        self.cert_file = verify
+        self.consumed = False
+        self.sasl: Any = None
+        self.sasl_client: Any = None
+        self._use_tls = use_tls
+        if connect_timeout <= 0:
+            raise ValueError(f"connect_timeout must be above 0 seconds, not {connect_timeout!r}.")
+        self._connect_timeout = connect_timeout
+        self._ssl_context = self._make_context(ssl_context, verify, certificate, key, key_password)
+        self.port: int | None = None
+        self.set_io(hostname, port, http_proxy, transport_type)
+
+    def _make_context(
+        self,
+        given: ssl.SSLContext | None,
+        verify: str | None,
+        certificate: str | None,
+        key: str | None,
+        key_password: str | None,
+    ) -> ssl.SSLContext | None:
+        files = {"verify": verify, "certificate": certificate, "key": key}
+        if not self._use_tls:
+            named = [name for name, value in {**files, "ssl_context": given}.items() if value is not None]
+            if named:
+                raise ValueError(f"use_tls=False goes without {', '.join(named)}: there is no TLS to apply it to.")
+            return None
+        if given is not None:
+            named = [name for name, value in files.items() if value is not None]
+            if named:
+                raise ValueError(f"ssl_context takes the place of {', '.join(named)}: give one or the other.")
+            return given
+        for name, path in files.items():
+            if path is not None and not Path(path).exists():
+                raise FileNotFoundError(f"{name}: there is no file {path!r}")
+        return tls.client_context(verify, certificate, key, key_password)
+
+    def set_io(
+        self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None, transport_type: Any
+    ) -> None:
+        """Choose the transport: TCP with or without TLS."""
+        if transport_type is not None and getattr(transport_type, "name", None) != TransportType.Amqp.name:
+            transport_type = constants.member_of(TransportType, transport_type, "transport_type")
+        if http_proxy is not None or (transport_type is not None and transport_type.name != TransportType.Amqp.name):
+            raise NotImplementedError("AMQP over WebSocket and HTTP proxies are not supported by this version.")
+        self.set_tlsio(hostname, port)
+
+    def set_tlsio(self, hostname: str | bytes, port: int | str | None) -> None:
+        """Use TCP, with TLS unless it is turned off."""
+        self.hostname = _to_bytes(hostname, "hostname", self._encoding)
+        self.port = _port(port)
+
+    def set_wsio(self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None) -> None:
+        """Use WebSocket: not supported yet.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("AMQP over WebSocket is not supported by this version.")
+
+    @property
+    def use_tls(self) -> bool:
+        """TLS is on."""
+        return self._use_tls
+
+    def close(self) -> None:
+        """Drop what refers to the connection. The object can't be used for another."""
+        self.sasl_client = None
+
+    def _endpoint(self, port: int | None = None) -> Endpoint:
+        """Return where the connection goes; `port` stands in where none was given."""
+        host = self.hostname.decode(self._encoding).strip("[]")
+        if self.port is not None:
+            port = self.port
+        elif port is None:
+            port = constants.DEFAULT_AMQPS_PORT if self._use_tls else DEFAULT_AMQP_PORT
+        return Endpoint(host, port, self._ssl_context, connect_timeout=self._connect_timeout)
+
+    def _mechanisms(self) -> Sequence[sasl.Mechanism]:
+        """Return the SASL mechanisms to use, best first."""
+        return (sasl.Mssbcbs(), sasl.Anonymous())
+
+
+class SASLPlain(AMQPAuth):
+    """User name and password (SASL PLAIN). Without TLS they go over the network in clear.
+
+    Args:
+        username, password: text or bytes.
+        hostname, port, ...: see `AMQPAuth`.
+    """
+
+    def __init__(
+        self,
+        hostname: str | bytes,
+        username: str | bytes,
+        password: str | bytes,
+        port: int | str | None = None,
+        verify: str | None = None,
+        http_proxy: dict[str, Any] | None = None,
+        transport_type: Any = TransportType.Amqp,
+        encoding: str = "UTF-8",
+        **tls_settings: Any,
+    ) -> None:
+        super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
+        self.username = _to_bytes(username, "username", encoding)
+        self.password = _to_bytes(password, "password", encoding)
+        self.sasl = sasl.Plain(self.username, self.password)
+
+    def _mechanisms(self) -> Sequence[sasl.Mechanism]:
+        if not self._use_tls and not is_loopback(self.hostname.decode(self._encoding)):
+            _logger.warning(
+                "The user name and password for %r go over an unencrypted connection (use_tls=False).",
+                self.hostname.decode(self._encoding),
+            )
+        return (self.sasl,)
+
+
+class SASLAnonymous(AMQPAuth):
+    """No credentials (SASL ANONYMOUS). Arguments as `AMQPAuth`."""
+
+    def __init__(
+        self,
+        hostname: str | bytes,
+        port: int | str | None = None,
+        verify: str | None = None,
+        http_proxy: dict[str, Any] | None = None,
+        transport_type: Any = TransportType.Amqp,
+        encoding: str = "UTF-8",
+        **tls_settings: Any,
+    ) -> None:
+        super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
+        self.sasl = sasl.Anonymous()
+
+    def _mechanisms(self) -> Sequence[sasl.Mechanism]:
+        return (self.sasl,)
+
+
+class SASLExternal(AMQPAuth):
+    """A TLS client certificate says who we are (SASL EXTERNAL).
+
+    Args:
+        certificate: path of our certificate chain (PEM); may be left out if `ssl_context` has one.
+        key: path of its private key; None: in the same file.
+        hostname, port, ...: see `AMQPAuth`.
+
+    Raises:
+        ValueError: there is no certificate, or TLS is off.
+    """
+
+    def __init__(
+        self,
+        hostname: str | bytes,
+        certificate: str | None = None,
+        key: str | None = None,
+        port: int | str | None = None,
+        verify: str | None = None,
+        encoding: str = "UTF-8",
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        key_password: str | None = None,
+        connect_timeout: float = 10.0,
+    ) -> None:
+        if certificate is None and ssl_context is None:
+            raise ValueError("SASLExternal needs certificate=, or an ssl_context= that has one.")
+        super().__init__(
+            hostname,
+            port,
+            verify,
+            encoding=encoding,
+            ssl_context=ssl_context,
+            certificate=certificate,
+            key=key,
+            key_password=key_password,
+            connect_timeout=connect_timeout,
+        )
+        self.sasl = sasl.External()
+
+    def _mechanisms(self) -> Sequence[sasl.Mechanism]:
+        return (self.sasl,)
+
+
+def _to_bytes(value: str | bytes, name: str, encoding: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode(encoding)
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
+
+
+def _port(port: int | str | None) -> int | None:
+    if port is None:
+        return None
+    try:
+        number = int(port)
+    except (TypeError, ValueError):
+        raise ValueError(f"port must be a number from 1 to 65535, not {port!r}.") from None
+    if not 1 <= number <= 65535:
+        raise ValueError(f"port must be a number from 1 to 65535, not {port!r}.")
+    return number

@@ -1,0 +1,596 @@
+"""The blocking clients of the 1.6 API: `AMQPClient`, `SendClient`, `ReceiveClient`."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from . import address, authentication, constants, errors
+from ._amqp_client import MAX_WAIT, AMQPClient
+from ._receiving import MessageQueue, count_held
+from ._sending import SendQueue
+from .connection import IDLE_WAIT
+from .engine import OutgoingDelivery
+from .message import BatchMessage, Message
+from .receiver import MessageReceiver
+from .sender import MessageSender
+from .transport.blocking import BlockingPump
+
+__all__ = ["AMQPClient", "ReceiveClient", "SendClient"]
+
+_logger = logging.getLogger(__name__)
+
+
+class SendClient(AMQPClient):
+    """A client that sends messages to one node.
+
+    Args:
+        target: a `Target`, or the URL.
+        auth, client_name, debug, error_policy, keep_alive_interval: see `AMQPClient`.
+        msg_timeout: milliseconds from queueing until a message is given up; 0: never, except that messages fail after a
+            minute in which the peer gives neither credit nor any outcome.
+
+    Keyword Args:
+        max_message_size, link_properties, link_credit: see `MessageSender`.
+        Others: see `AMQPClient`.
+    """
+
+    def __init__(
+        self,
+        target: str | bytes | address.Address,
+        auth: authentication.AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        debug: bool = False,
+        msg_timeout: float = 0,
+        error_policy: errors.ErrorPolicy | None = None,
+        keep_alive_interval: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        encoding = kwargs.get("encoding") or "UTF-8"
+        target = target if isinstance(target, address.Address) else address.Target(target, encoding=encoding)
+        self._msg_timeout = msg_timeout
+        self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
+        self._link_properties = kwargs.pop("link_properties", None)
+        self._link_credit = kwargs.pop("link_credit", None)
+        self.sender_type: type[MessageSender] = MessageSender
+        super().__init__(
+            target,
+            auth=auth,
+            client_name=client_name,
+            debug=debug,
+            error_policy=error_policy,
+            keep_alive_interval=keep_alive_interval,
+            **kwargs,
+        )
+        self._queue = SendQueue(self._error_policy)
+
+    # -- the link
+
+    @property
+    def _message_sender(self) -> MessageSender | None:
+        handler = self.message_handler
+        return handler if isinstance(handler, MessageSender) else None
+
+    def _client_ready(self) -> bool:
+        sender = self._message_sender
+        if sender is None:
+            self._open_sender()
+            return False
+        return self._link_is_open(sender)
+
+    def _open_sender(self) -> None:
+        if self._session is None:
+            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+        sender = self.sender_type(
+            self._session,
+            self._name,
+            self._remote_address,  # type: ignore[arg-type]  # a Target, as the constructor sees to
+            name=f"sender-link-{uuid.uuid4()}",
+            send_settle_mode=self._send_settle_mode,
+            receive_settle_mode=self._receive_settle_mode,
+            max_message_size=self._max_message_size,
+            link_credit=self._link_credit,
+            properties=self._link_properties,
+            error_policy=self._error_policy,
+            debug=self._debug_trace,
+            encoding=self._encoding,
+            desired_capabilities=self._desired_capabilities,
+        )
+        sender._outcome_handler = self._on_outcome
+        sender._credit_handler = self._on_credit
+        sender.open()
+        self.message_handler = sender
+
+    def _on_outcome(self, delivery: OutgoingDelivery) -> None:
+        self._queue.on_outcome(delivery, self._require_pump().now())
+
+    def _on_credit(self) -> None:
+        self._queue.note_progress(self._require_pump().now())
+        self._hand_over()
+
+    def _require_pump(self) -> BlockingPump:
+        handler = self.message_handler
+        return handler._connection._pump if handler is not None else self._require_open()._pump
+
+    def _hand_over(self) -> bool:
+        """Give messages to the link as far as it takes them; tell whether it would take more at once."""
+        sender = self._message_sender
+        if sender is None:
+            return False
+        pump = sender._connection._pump
+        with pump.lock:
+            settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
+            core = sender._core
+            return self._queue.hand_over(core, settled, pump.now())  # type: ignore[arg-type]  # a SenderCore
+
+    def _client_run(self) -> bool:
+        self._send_step(IDLE_WAIT)
+        return True
+
+    def _send_step(self, timeout: float) -> None:
+        """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
+        connection = self._require_open()
+        pump = connection._pump
+        with pump.lock:
+            now = pump.now()
+            self._queue.expire(now)
+            if self._hand_over():
+                timeout = 0
+            deadline = self._queue.next_deadline()
+        if deadline is not None:
+            timeout = max(0.0, min(timeout, deadline - now))
+        connection._turn(timeout)
+        self._backoff = self._queue.backoff
+
+    def _drive(self) -> bool:
+        """Take a step as long as there is something to wait for; False when the client is shut down."""
+        if self._shutdown:
+            return False
+        if self._message_sender is None or self._message_sender.get_state().name != "Open":
+            self._expire_unready()
+            return self._wait_ready(self._next_expiry())
+        self._send_step(MAX_WAIT)
+        return True
+
+    def _next_expiry(self) -> float | None:
+        return self._queue.next_deadline()
+
+    def _expire_unready(self) -> None:
+        if self._connection is not None:
+            pump = self._connection._pump
+            with pump.lock:
+                self._queue.expire(pump.now())
+
+    # -- messages
+
+    @property
+    def pending_messages(self) -> list[Message]:
+        """The messages that wait to be sent, or for an outcome."""
+        return self._queue.pending()
+
+    @property
+    def _pending_messages(self) -> list[Message]:
+        return self._queue.pending()
+
+    def messages_pending(self) -> bool:
+        """Tell whether any message waits to be sent, or for an outcome."""
+        return len(self._queue) > 0
+
+    def queue_message(self, *messages: Message | BatchMessage) -> None:
+        """Queue messages; `wait`, `do_work` or a send call sends them. Works on a client that isn't open, too.
+
+        Raises:
+            TypeError, ValueError: one of them can't be sent: it was received, sent before, or holds too much.
+        """
+        for message in messages:
+            for single in message.gather():
+                self._enqueue(single)
+
+    def _enqueue(self, message: Message) -> None:
+        now = BlockingPump.now()
+        tick = self._counter.get_current_ms()
+        if self._connection is None:
+            self._queue.add(message, self._msg_timeout, now, tick)
+            return
+        with self._connection._pump.lock:
+            self._queue.add(message, self._msg_timeout, now, tick)
+
+    def wait(self) -> bool:
+        """Send until no message is pending. Returns False if the client was shut down before.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending.
+        """
+        self.open()
+        while self.messages_pending():
+            if not self._drive():
+                return False
+        return not self._shutdown
+
+    def send_message(
+        self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool = False
+    ) -> None:
+        """Send messages, and wait until the peer has accepted each.
+
+        Args:
+            messages: one `Message` or `BatchMessage`, or several.
+            close_on_done: close the client afterwards.
+
+        Raises:
+            ClientMessageError: messages failed; its `info` says which, and why.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            TypeError, ValueError: a message can't be sent.
+        """
+        given = [messages] if isinstance(messages, (Message, BatchMessage)) else list(messages)
+        batch = [single for message in given for single in message.gather()]
+        for message in batch:
+            self._enqueue(message)
+        self.open()
+        running = True
+        try:
+            undone = list(batch)
+            while running and undone:
+                if undone[-1].state in constants.DONE_STATES:
+                    undone.pop()
+                else:
+                    running = self._drive()
+            self._raise_failures(batch)
+        finally:
+            if close_on_done or not running:
+                self.close()
+
+    @staticmethod
+    def _raise_failures(batch: list[Message]) -> None:
+        failed = {m: m._response for m in batch if m.state is constants.MessageState.SendFailed}
+        if failed:
+            exception = list(failed.values())[-1]
+            info = {"total_messages": len(batch), "number_failed": len(failed), "failed_messages": failed}
+            raise errors.ClientMessageError(exception, info=info)
+
+    def send_all_messages(self, close_on_done: bool = True) -> list[constants.MessageState]:
+        """Send what is queued, and wait for the outcomes.
+
+        Args:
+            close_on_done: close the client afterwards.
+
+        Returns:
+            What became of each message that was queued before.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        self.open()
+        running = True
+        messages = self._queue.pending()
+        try:
+            running = self.wait()
+        finally:
+            if close_on_done or not running:
+                self.close()
+        return [message.state for message in messages]
+
+    def redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
+
+        Raises:
+            ValueError: the connection is shared.
+        """
+        self._redirect(redirect, auth)
+        self._remote_address = address.Target(redirect.address, encoding=self._encoding)
+        self._queue.clear()
+
+
+class ReceiveClient(AMQPClient):
+    """A client that receives messages from one node.
+
+    Args:
+        source: a `Source`, or the URL.
+        auth, client_name, debug, error_policy: see `AMQPClient`.
+        timeout: milliseconds without a message after which receiving ends; 0: never.
+        auto_complete: messages are accepted when they are handed out, or when the callback has returned, unless they
+            were settled otherwise.
+
+    Keyword Args:
+        shutdown_after_timeout: shut the client down after `timeout`; default True.
+        prefetch: messages that the peer may send ahead; default 300.
+        max_message_size, link_properties: see `MessageReceiver`.
+        keep_alive_interval and others: see `AMQPClient`.
+    """
+
+    def __init__(
+        self,
+        source: str | bytes | address.Address,
+        auth: authentication.AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        debug: bool = False,
+        timeout: float = 0,
+        auto_complete: bool = True,
+        error_policy: errors.ErrorPolicy | None = None,
+        **kwargs: Any,
+    ) -> None:
+        encoding = kwargs.get("encoding") or "UTF-8"
+        source = source if isinstance(source, address.Address) else address.Source(source, encoding=encoding)
+        self._timeout = timeout
+        self.auto_complete = auto_complete
+        shutdown = kwargs.pop("shutdown_after_timeout", True)
+        self._shutdown_after_timeout = True if shutdown is None else bool(shutdown)
+        self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
+        prefetch = kwargs.pop("prefetch", None)
+        self._prefetch = 300 if prefetch is None else prefetch
+        self._link_properties = kwargs.pop("link_properties", None)
+        self.receiver_type: type[MessageReceiver] = MessageReceiver
+        self._last_activity_timestamp: int | None = None
+        self._was_message_received = False
+        self._timeout_reached = False
+        self._streaming_receive = False
+        self._message_received_callback: Callable[[Message], Any] | None = None
+        self._arrived: deque[Message] = deque()  # messages whose callback hasn't run
+        self._received_messages = MessageQueue()
+        super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **kwargs)
+
+    # -- the link
+
+    @property
+    def _message_receiver(self) -> MessageReceiver | None:
+        handler = self.message_handler
+        return handler if isinstance(handler, MessageReceiver) else None
+
+    def _client_ready(self) -> bool:
+        receiver = self._message_receiver
+        if receiver is None:
+            self._open_receiver()
+            return False
+        return self._link_is_open(receiver)
+
+    def _open_receiver(self) -> None:
+        if self._session is None:
+            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+        receiver = self.receiver_type(
+            self._session,
+            self._remote_address,  # type: ignore[arg-type]  # a Source, as the constructor sees to
+            self._name,
+            # Looked up when a message comes: callers replace the method.
+            on_message_received=lambda message: self._message_received(message),  # noqa: PLW0108
+            name=f"receiver-link-{uuid.uuid4()}",
+            receive_settle_mode=self._receive_settle_mode,
+            send_settle_mode=self._send_settle_mode,
+            max_message_size=self._max_message_size,
+            prefetch=self._prefetch,
+            properties=self._link_properties,
+            error_policy=self._error_policy,
+            debug=self._debug_trace,
+            encoding=self._encoding,
+            desired_capabilities=self._desired_capabilities,
+        )
+        receiver.open()
+        self.message_handler = receiver
+
+    def _message_received(self, message: Message) -> None:
+        """Take in a message; called while the connection works, with its lock held.
+
+        A callback runs later, without the lock, so that it may take its time.
+        """
+        self._was_message_received = True
+        count_held(message, 1)
+        if self._message_received_callback is not None or self._streaming_receive:
+            self._arrived.append(message)
+        else:
+            self._received_messages.put(message)
+
+    def _run_callbacks(self) -> None:
+        """Deal with the messages that have arrived for a callback."""
+        while self._arrived and not self._shutdown:
+            message = self._arrived.popleft()
+            callback, receiver = self._message_received_callback, self._message_receiver
+            if callback is not None and receiver is not None:
+                receiver._guarded(callback, message)
+            if not self._streaming_receive:
+                self._received_messages.put(message)
+                continue
+            self._complete_message(message, self.auto_complete)
+            if not message.settled:
+                _logger.info("Message %r was not settled.", message.delivery_no)
+            self._taken(message)
+
+    def _taken(self, message: Message) -> None:
+        """The message leaves the client: the peer may send another in its place."""
+        delivery = message._delivery
+        if delivery is not None and self._connection is not None:
+            with self._connection._pump.lock:
+                delivery.link.taken()  # type: ignore[attr-defined]  # an IncomingDelivery
+
+    @staticmethod
+    def _complete_message(message: Message | None, auto: bool) -> None:
+        """Accept a message that was not settled otherwise."""
+        if message is not None and auto and not message.settled:
+            message.accept()
+
+    def _client_run(self) -> bool:
+        return self._receive_step(IDLE_WAIT)
+
+    def _receive_step(self, timeout: float) -> bool:
+        """Wait for messages up to `timeout` seconds; False when the time without any is over."""
+        connection = self._require_open()
+        if self._arrived:
+            timeout = 0
+        remaining = self._inactivity_left()
+        if remaining is not None:
+            timeout = min(timeout, remaining / 1000)
+        connection._turn(timeout)
+        self._run_callbacks()
+        return not self._is_timed_out()
+
+    def _inactivity_left(self) -> float | None:
+        """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
+        if self._timeout <= 0:
+            return None
+        now = self._counter.get_current_ms()
+        if self._was_message_received or self._last_activity_timestamp is None:
+            self._was_message_received = False
+            self._last_activity_timestamp = now
+        return max(0.0, self._timeout - (now - self._last_activity_timestamp))
+
+    def _is_timed_out(self) -> bool:
+        if self._was_message_received or self._inactivity_left() != 0:
+            return False
+        _logger.info("No message within %s ms: receiving ends.", self._timeout)
+        self._timeout_reached = True
+        self._last_activity_timestamp = None
+        if self._shutdown_after_timeout:
+            self._shutdown = True
+        return True
+
+    def close(self) -> None:
+        """Close the client. Messages that it holds, and that nobody has seen, are released to the peer."""
+        connection = self._connection
+        if connection is not None and connection._error is None:
+            with connection._pump.lock:
+                for message in (*self._arrived, *self._unseen()):
+                    self._release(message)
+        self._arrived.clear()
+        super().close()
+
+    def _unseen(self) -> list[Message]:
+        unseen = []
+        while not self._received_messages.empty():
+            unseen.append(self._received_messages.get())
+        return unseen
+
+    @staticmethod
+    def _release(message: Message) -> None:
+        try:
+            if not message.settled:
+                message.release()
+        except RuntimeError as error:
+            _logger.info("%s", error)  # its link is gone: the peer has it
+
+    # -- receiving
+
+    def receive_message_batch(
+        self,
+        max_batch_size: int | None = None,
+        on_message_received: Callable[[Message], Any] | None = None,
+        timeout: float = 0,
+    ) -> list[Message]:
+        """Wait for messages; return those that are there as soon as there are any.
+
+        Args:
+            max_batch_size: how many at most; None: the prefetch.
+            on_message_received: called with each message before it is returned.
+            timeout: milliseconds to wait; 0: as the client's `timeout` says.
+
+        Raises:
+            ValueError: `max_batch_size` is larger than the prefetch.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        if max_batch_size and max_batch_size > self._prefetch:
+            raise ValueError(f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}")
+        most = max_batch_size or self._prefetch
+        self._message_received_callback = on_message_received
+        self.open()
+        deadline = BlockingPump.now() + timeout / 1000 if timeout > 0 else None
+        batch = self._take(most)
+        if self._shutdown or not self._wait_ready(deadline):
+            return batch
+        receiving = True
+        while receiving and len(batch) < most:
+            wait = MAX_WAIT
+            if batch:
+                wait = 0.0  # take what is there, don't wait for more
+            elif deadline is not None:
+                wait = min(wait, deadline - BlockingPump.now())
+                if wait <= 0:
+                    break
+            receiving = self._receive_step(wait)
+            more = self._take(most - len(batch))
+            if batch and not more:
+                break
+            batch += more
+        return batch
+
+    def _take(self, count: int) -> list[Message]:
+        """Hand out messages that have arrived."""
+        queue = self._received_messages
+        batch: list[Message] = []
+        while len(batch) < count and not queue.empty():
+            message = queue.get()
+            batch.append(message)
+        if batch and self._connection is not None:
+            with self._connection._pump.lock:
+                for message in batch:
+                    self._taken(message)
+                    self._complete_message(message, self.auto_complete)
+        return batch
+
+    def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
+        """Call `on_message_received` with each message until the timeout, `close` or an error.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        self._streaming_receive = True
+        self._message_received_callback = on_message_received
+        receiving = True
+        try:
+            self.open()
+            receiving = self._wait_ready()
+            while receiving and not self._shutdown:
+                receiving = self._receive_step(MAX_WAIT)
+        finally:
+            self._streaming_receive = False
+            if self._shutdown_after_timeout or self._shutdown:
+                self.close()
+
+    def receive_messages_iter(
+        self, on_message_received: Callable[[Message], Any] | None = None
+    ) -> Generator[Message, None, None]:
+        """Iterate over messages until the timeout or `close`.
+
+        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        self._message_received_callback = on_message_received
+        return self._message_generator()
+
+    def _message_generator(self) -> Generator[Message, None, None]:
+        auto_complete = self.auto_complete
+        self.auto_complete = False
+        self._timeout_reached = False
+        message: Message | None = None
+        receiving = True
+        try:
+            self.open()
+            receiving = self._wait_ready()
+            while (receiving and not self._shutdown) or not self._received_messages.empty():
+                if self._received_messages.empty():
+                    receiving = self._receive_step(MAX_WAIT)
+                    continue
+                message = self._received_messages.get()
+                self._taken(message)
+                yield message
+                self._complete_message(message, auto_complete)
+                message = None
+        finally:
+            self.auto_complete = auto_complete
+            self._complete_message(message, auto_complete and self._connection is not None)
+            if self._shutdown_after_timeout:
+                self.close()
+
+    def redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        """Go where a redirect of the peer says.
+
+        Raises:
+            ValueError: the connection is shared.
+        """
+        self._redirect(redirect, auth)
+        self._remote_address = address.Source(redirect.address, encoding=self._encoding)
+        self._shutdown = False
+        self._last_activity_timestamp = None
+        self._was_message_received = False
+        self._arrived.clear()
+        self._received_messages = MessageQueue()

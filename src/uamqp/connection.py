@@ -1,0 +1,401 @@
+"""`Connection`: one AMQP connection of the blocking 1.6 API. Imports `core` and `transport`, no other class of the API
+but the authentication.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from . import compat, constants, errors, utils
+from .authentication import SASLAnonymous
+from .codec import Symbol
+from .core import ConnectionCore, LinkCore
+from .engine import Cause, CauseKind, EngineConfig
+from .transport.blocking import BlockingPump
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .authentication import AMQPAuth
+    from .session import Session
+
+_logger = logging.getLogger(__name__)
+
+_UNSET_MAX_FRAME_SIZE = 4294967295
+_UNSET_CHANNEL_MAX = 65535
+_REMOTE_MAX_FRAME_SIZE_BEFORE_OPEN = 512
+IDLE_WAIT = 0.05
+"""Seconds that a polled step waits for input when there is nothing to do, so that polling loops don't burn the CPU."""
+
+
+class Connection:
+    """An AMQP connection (section 2.4). It connects when its first link or session is opened.
+
+    Args:
+        hostname: the host name in the open performative, text or bytes: the virtual host for brokers that have any.
+            The TCP connection goes to the host of `sasl`.
+        sasl: credentials and transport settings; None: ANONYMOUS over TLS to `hostname`.
+        container_id: our name; None: a new UUID.
+        max_frame_size: largest frame in bytes that we accept, at least 512.
+        channel_max: highest channel number that we accept.
+        idle_timeout: milliseconds of silence after which the connection is given up; None: never.
+        properties: connection properties, a dict.
+        remote_idle_timeout_empty_frame_send_ratio: an empty frame is sent after this fraction (above 0, below 1) of the
+            peer's idle time-out; None: 0.5.
+        error_policy: decides what errors mean; None: `ErrorPolicy()`.
+        debug: trace frames to the log.
+        encoding: of the text among the arguments.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong type or out of range.
+        ValueError: `sasl` is in use by another connection.
+    """
+
+    def __init__(
+        self,
+        hostname: str | bytes,
+        sasl: AMQPAuth | None,
+        container_id: str | bytes | bool | None = False,
+        max_frame_size: int | None = None,
+        channel_max: int | None = None,
+        idle_timeout: float | None = None,
+        properties: dict[Any, Any] | None = None,
+        remote_idle_timeout_empty_frame_send_ratio: float | None = None,
+        error_policy: errors.ErrorPolicy | None = None,
+        debug: bool = False,
+        encoding: str = "UTF-8",
+    ) -> None:
+        self._encoding = encoding
+        self._debug = debug
+        self.hostname = _encoded(hostname, encoding, "hostname")
+        self.container_id = _encoded(container_id, encoding, "container_id") if container_id else _new_name()
+        self.error_policy = error_policy or errors.ErrorPolicy()
+        self.auth = sasl if sasl is not None else SASLAnonymous(self.hostname)
+        self._error: BaseException | None = None
+        self._closing = False
+        self._cbs: Any = None
+        self._port: int | None = None
+        self._sessions: list[Session] = []
+        self._reported_state = constants.ConnectionState.UNKNOWN
+        self._settings: dict[str, Any] = {}
+        self._core = ConnectionCore(self)
+        self._pump = BlockingPump(self._core)
+        if max_frame_size:
+            self.max_frame_size = max_frame_size
+        if channel_max is not None:
+            self.channel_max = channel_max
+        if idle_timeout:
+            self.idle_timeout = idle_timeout
+        if properties:
+            self.properties = properties
+        if remote_idle_timeout_empty_frame_send_ratio:
+            self._settings["heartbeat_ratio"] = remote_idle_timeout_empty_frame_send_ratio
+        self._config()  # refuse bad settings now, not when the connection starts
+        self._consume_auth(self.auth)
+
+    @staticmethod
+    def _consume_auth(auth: AMQPAuth) -> None:
+        if auth.consumed:
+            raise ValueError(
+                "The supplied authentication has already been consumed by another connection. "
+                "Please create a fresh instance."
+            )
+        auth.consumed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.destroy()
+
+    # -- settings
+
+    def _config(self) -> EngineConfig:
+        settings = dict(self._settings)
+        properties = settings.pop("properties", None)
+        try:
+            return EngineConfig(
+                self.container_id.decode(self._encoding),
+                hostname=self.hostname.decode(self._encoding) or None,
+                max_frame_size=settings.get("max_frame_size", constants.MAX_FRAME_SIZE_BYTES),
+                channel_max=settings.get("channel_max", _UNSET_CHANNEL_MAX),
+                idle_timeout=settings["idle_timeout"] / 1000 if settings.get("idle_timeout") else None,
+                heartbeat_ratio=settings.get("heartbeat_ratio", 0.5),
+                properties=symbol_keys(properties, self._encoding),
+            )
+        except Exception as error:
+            raise ValueError(f"Invalid connection setting: {error}") from error
+
+    def _set(self, name: str, value: Any) -> None:
+        if self._core.engine is not None:
+            raise ValueError(f"{name} can't be changed once the connection has started.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name} must be a number, not {type(value).__name__}.")
+        previous = self._settings.get(name)
+        self._settings[name] = value
+        try:
+            self._config()
+        except ValueError:
+            if previous is None:
+                del self._settings[name]
+            else:
+                self._settings[name] = previous
+            raise
+
+    @property
+    def max_frame_size(self) -> int:
+        """Largest frame in bytes that we accept; 4294967295 when it wasn't set."""
+        return int(self._settings.get("max_frame_size", _UNSET_MAX_FRAME_SIZE))
+
+    @max_frame_size.setter
+    def max_frame_size(self, value: int) -> None:
+        self._set("max_frame_size", value)
+
+    @property
+    def channel_max(self) -> int:
+        """Highest channel number that we accept."""
+        return int(self._settings.get("channel_max", _UNSET_CHANNEL_MAX))
+
+    @channel_max.setter
+    def channel_max(self, value: int) -> None:
+        self._set("channel_max", value)
+
+    @property
+    def idle_timeout(self) -> float | None:
+        """Milliseconds of silence after which the connection is given up; None: never."""
+        return self._settings.get("idle_timeout")
+
+    @idle_timeout.setter
+    def idle_timeout(self, value: float) -> None:
+        self._set("idle_timeout", value)
+
+    @property
+    def properties(self) -> dict[Any, Any] | None:
+        """Connection properties, as given."""
+        return self._settings.get("properties")
+
+    @properties.setter
+    def properties(self, value: dict[Any, Any]) -> None:
+        if not isinstance(value, dict):
+            raise TypeError("Connection properties must be a dictionary.")
+        self._settings["properties"] = value
+
+    @property
+    def remote_max_frame_size(self) -> int:
+        """Largest frame in bytes that the peer accepts; 512 until it has said so."""
+        engine = self._core.engine
+        return engine.remote_max_frame_size if engine is not None else _REMOTE_MAX_FRAME_SIZE_BEFORE_OPEN
+
+    @property
+    def _state(self) -> constants.ConnectionState:
+        """Where the connection is in the table of section 2.4.6; UNKNOWN before it starts."""
+        engine = self._core.engine
+        return constants.ConnectionState[engine.state.name] if engine is not None else constants.ConnectionState.UNKNOWN
+
+    @property
+    def _lock(self) -> Any:
+        return self._pump.lock
+
+    @property
+    def _conn(self) -> ConnectionCore:
+        return self._core
+
+    # -- driving it
+
+    def start(self) -> None:
+        """Connect, unless that was done. Called by whatever needs the connection first.
+
+        Raises:
+            AMQPConnectionError: the host is unknown, or doesn't answer.
+        """
+        self._raise_error()
+        with self._pump.lock:
+            if self._core.engine is not None:
+                return
+            config = self._config()
+            config.mechanisms = self.auth._mechanisms()
+            endpoint = self.auth._endpoint(self._port)
+            try:
+                self._pump.start(endpoint, config)
+            except OSError as error:
+                raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
+            self._note_state()
+
+    def work(self) -> None:
+        """Do what is due, without waiting: read, write, timers.
+
+        Raises:
+            AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
+        """
+        self._turn(0.0)
+
+    def _turn(self, timeout: float) -> bool:
+        """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened."""
+        self._raise_error()
+        try:
+            happened = self._pump.turn(timeout)
+        finally:
+            self._note_state()
+        self._raise_error()
+        return happened
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            _logger.warning("%r", self._error)
+            raise self._error
+
+    def lock(self, timeout: float = 3.0) -> None:
+        """Take the connection's lock: no other thread works on it until `release`.
+
+        Raises:
+            TimeoutError: it wasn't free within `timeout` seconds.
+        """
+        if not self._pump.lock.acquire(timeout=timeout):
+            raise compat.TimeoutException("Failed to acquire connection lock.")
+
+    def release(self) -> None:
+        """Release the lock; does nothing if the calling thread doesn't hold it."""
+        try:
+            self._pump.lock.release()
+        except RuntimeError:
+            _logger.debug("The connection's lock isn't held by this thread.")
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass, and do the connection's work meanwhile."""
+        deadline = self._pump.now() + seconds
+        while (remaining := deadline - self._pump.now()) > 0:
+            self._turn(remaining)
+
+    def destroy(self) -> None:
+        """Close the connection and everything on it; it can't be used again. Does nothing the second time.
+
+        Waits for the peer's answer, 5 seconds at most.
+        """
+        self._closing = True
+        try:
+            self._pump.close()
+        finally:
+            self._note_state()
+            self.auth.close()
+
+    def redirect(self, redirect_error: Any, auth: AMQPAuth) -> None:
+        """Go to another host, as a redirect of the peer says. Does nothing if we are there already.
+
+        Args:
+            redirect_error: the `LinkRedirect`, with the new host's name as bytes.
+            auth: fresh credentials for it.
+
+        Raises:
+            ValueError: the redirect names no host, or `auth` is in use.
+        """
+        if not redirect_error.hostname:
+            raise ValueError("The redirect names no host to go to.")
+        if self.hostname == redirect_error.hostname:
+            return
+        self._consume_auth(auth)
+        self._closing = True
+        self._pump.close()
+        self.auth.close()
+        self.auth = auth
+        self.hostname = _encoded(redirect_error.hostname, self._encoding, "hostname")
+        self._core = ConnectionCore(self)
+        self._pump = BlockingPump(self._core)
+        self._error = None
+        self._closing = False
+
+    # -- what the core reports
+
+    def on_connection_opened(self) -> None:
+        """Both sides have opened the connection."""
+        self._note_state()
+
+    def on_connection_closed(self, cause: Cause | None) -> None:
+        """The connection is over."""
+        if cause is not None and not self._closing and self._error is None:
+            self._close_received(cause)
+        self._note_state()
+
+    def on_attach(self, link: LinkCore) -> None:
+        """The peer has answered an attach."""
+        for session in self._sessions:
+            if session._core is link.session:
+                session._attach_received(link)
+
+    def _close_received(self, cause: Cause) -> None:
+        """Keep the exception that the next call raises."""
+        self._error = connection_error(cause, self.error_policy)
+        failure = self._pump.failure
+        if failure is not None:
+            self._error.__cause__ = failure
+
+    def _state_changed(self, previous_state: Any, new_state: Any) -> None:
+        """Note a change of state; an override point."""
+        _logger.info("Connection %r state changed from %r to %r", self.container_id, previous_state, new_state)
+
+    def _note_state(self) -> None:
+        state = self._state
+        previous = self._reported_state
+        if state is not previous:
+            self._reported_state = state
+            self._state_changed(previous, state)
+
+
+def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPConnectionError:
+    """Return the exception for the end of a connection.
+
+    The peer's close has its own condition. A refused login is `UnauthorizedAccess`, which isn't worth a retry; silence
+    is `InternalServerError` and a broken transport `UnknownError`, which are.
+    """
+    condition = cause.condition
+    if cause.kind is CauseKind.PEER:
+        error = cause.error
+        text = error.description if error is not None else cause.message
+        return errors._process_connection_error(policy, condition, text, error.info if error is not None else None)
+    if cause.kind is CauseKind.TRANSPORT:
+        condition = None
+    return errors._process_connection_error(policy, condition, cause.message)
+
+
+def symbol_keys(properties: dict[Any, Any] | None, encoding: str) -> dict[Symbol, Any] | None:
+    """Return properties of a connection or link as they go on the wire: symbols for keys (section 2.8.13).
+
+    Raises:
+        TypeError: it isn't a dict, or a key isn't text.
+    """
+    if not properties:
+        return None
+    if not isinstance(properties, dict):
+        raise TypeError(f"Properties must be a dictionary, not {type(properties).__name__}.")
+    return {symbol(key, encoding): utils.data_factory(value, encoding) for key, value in properties.items()}
+
+
+def symbol(value: Any, encoding: str) -> Symbol:
+    """Return text, bytes, an `AMQPSymbol` or a native value as a symbol.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    value = getattr(value, "value", value)
+    if isinstance(value, (bytes, bytearray)):
+        return Symbol(bytes(value).decode(encoding))
+    if isinstance(value, str):
+        return Symbol(value)
+    raise TypeError(f"A symbol must be str, bytes or AMQPSymbol, not {type(value).__name__}.")
+
+
+def _encoded(value: Any, encoding: str, name: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode(encoding)
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
+
+
+def _new_name() -> bytes:
+    return str(uuid.uuid4()).encode()

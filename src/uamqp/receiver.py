@@ -1,0 +1,231 @@
+"""`MessageReceiver`: a link over which messages are received."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import codec, constants, errors
+from ._link import MessageLink
+from .core import LinkSettings, LinkState, ReceiverCore
+from .engine import IncomingDelivery, LocalProtocolError, Receiver
+from .message import Message
+from .sender import _text
+
+if TYPE_CHECKING:
+    from .address import Source
+    from .session import Session
+
+_logger = logging.getLogger(__name__)
+
+_DEFAULT_PREFETCH = 10000
+
+
+class MessageReceiver(MessageLink):
+    """A link over which messages are received.
+
+    Args:
+        session: the session it belongs to.
+        source: where the messages come from, a `Source`.
+        target: the name of our end, text or bytes.
+        on_message_received: called with each `Message`, while the connection works.
+        name: the link's name; None: a new UUID.
+        receive_settle_mode: `constants.ReceiverSettleMode`. None: messages are settled by the application, in the
+            mode that every broker knows. `PeekLock` in so many words: rcv-settle-mode second, where the peer confirms
+            each settlement, if it can. `ReceiveAndDelete`: messages arrive settled.
+        send_settle_mode: `constants.SenderSettleMode` that is asked of the peer.
+        max_message_size: in bytes. The default is neither announced nor held; any other is announced, and larger
+            messages end the link. 0: no limit.
+        prefetch: messages that the peer may send ahead; 0: none, until `reset_link_credit`; None: 10000.
+        properties: link properties, a dict.
+        error_policy: decides what errors mean; None: `ErrorPolicy()`.
+        debug: taken for compatibility: tracing is the connection's.
+        encoding: of the text among the arguments.
+        desired_capabilities: extensions asked for: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong type or out of range.
+    """
+
+    _states = constants.MessageReceiverState
+    _kind = "Message Receiver"
+
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        target: str | bytes,
+        on_message_received: Callable[[Message], Any],
+        name: str | bytes | None = None,
+        receive_settle_mode: Any = None,
+        send_settle_mode: Any = constants.SenderSettleMode.Unsettled,
+        max_message_size: int = constants.MAX_MESSAGE_LENGTH_BYTES,
+        prefetch: int | None = 300,
+        properties: dict[Any, Any] | None = None,
+        error_policy: errors.ErrorPolicy | None = None,
+        debug: bool = False,
+        encoding: str = "UTF-8",
+        desired_capabilities: Any = None,
+    ) -> None:
+        self.source = source
+        self.target = codec.Target(_text(target, encoding))
+        self.on_message_received = on_message_received
+        self.encoding = encoding
+        self._prefetch = _checked_prefetch(prefetch)
+        super().__init__(
+            session,
+            name,
+            send_settle_mode,
+            receive_settle_mode,
+            max_message_size,
+            properties,
+            error_policy,
+            encoding,
+            desired_capabilities,
+        )
+
+    def _make_core(self) -> ReceiverCore:
+        settled = self._receive_settle_mode is constants.ReceiverSettleMode.ReceiveAndDelete
+        # Only a sender that sends settled forgets its messages on every broker.
+        send_mode = constants.SenderSettleMode.Settled if settled else self._send_settle_mode
+        settings = LinkSettings(
+            self.name.decode(self._encoding),
+            self.source.terminus(),
+            self.target,
+            constants.SENDER_SETTLE_MODE_WIRE[send_mode],
+            self._wire_receive_mode,
+            self._wire_max_message_size,
+            self._properties,
+            self._capabilities,
+        )
+        # One callable for all messages of the link; without one a message counts as settled.
+        self._settler = None if settled else self._settle
+        return ReceiverCore(self._session._core, settings, self)
+
+    @property
+    def _receiver(self) -> Receiver | None:
+        link = self._core.link
+        return link if isinstance(link, Receiver) and self._core.state is LinkState.OPEN else None
+
+    def reset_link_credit(self, link_credit: int, **kwargs: Any) -> None:
+        """Ask for `link_credit` messages from now on, at once.
+
+        Keyword Args:
+            drain: have the peer send what it has and take back the rest of the credit.
+
+        Raises:
+            ValueError: the number is out of range, or the link isn't open.
+            TypeError: an unknown keyword.
+        """
+        drain = bool(kwargs.pop("drain", False))
+        if kwargs:
+            raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(kwargs)}")
+        pump = self._connection._pump
+        with pump.lock:
+            receiver = self._receiver
+            if receiver is None:
+                raise ValueError("The link is not open: there is no credit to set.")
+            try:
+                receiver.set_credit(link_credit, drain=drain)
+            except LocalProtocolError as error:
+                raise ValueError(str(error)) from error
+        pump.flush()
+
+    def _start_prefetch(self) -> None:
+        """Give credit for the first time, and keep it up from then on."""
+        receiver = self._receiver
+        if receiver is not None and self._prefetch:
+            receiver.auto_credit(self._prefetch)
+
+    # -- what the core reports
+
+    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
+        """The core's link changed its state."""
+        super().on_link_state(previous, state)
+        if state is LinkState.OPEN:
+            self._start_prefetch()
+
+    def on_delivery(self, delivery: IncomingDelivery) -> None:
+        """A message arrived."""
+        settler = self._settler
+        try:
+            bounds = codec.scan_sections(delivery.payload)
+        except codec.DecodeError as error:
+            self._refuse(delivery, error)
+            return
+        if settler is None and not delivery.settled:
+            delivery.settle(codec.ACCEPTED)  # the peer doesn't send settled, though it was asked to
+        message = Message._received(delivery, settler, self.encoding)
+        message._bounds = bounds
+        self._guarded(self._message_received, message)
+        delivery.link.taken()
+
+    def _guarded(self, callback: Callable[[Message], Any], message: Message) -> None:
+        """Call a callback with a message; what it raises doesn't end the connection, and the message isn't lost."""
+        try:
+            callback(message)
+        except KeyboardInterrupt:
+            _give_back(message)
+            self._error = errors.AMQPClientShutdown()
+        except RuntimeError as error:
+            _logger.exception("on_message_received raised an exception.")
+            self._error = errors._process_link_error(self.error_policy, constants.ErrorCodes.UnknownError, str(error))
+            self._error.__cause__ = error
+        except Exception:
+            _logger.exception("on_message_received raised an exception; the message is given back.")
+            _give_back(message)
+
+    def _message_received(self, message: Message) -> None:
+        """Hand a message to the callback; an override point."""
+        self.on_message_received(message)
+
+    @staticmethod
+    def _refuse(delivery: IncomingDelivery, error: codec.DecodeError) -> None:
+        """Reject what is no message; the link lives on."""
+        _logger.error("Message %d can't be decoded and is rejected: %s", delivery.delivery_id, error)
+        if not delivery.settled:
+            delivery.settle(codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error))))
+        delivery.link.taken()
+
+    def _settle(self, response: Any, delivery: IncomingDelivery) -> None:
+        """Settle a message; called by it, from any thread.
+
+        Raises:
+            RuntimeError: its link is gone.
+            ValueError: the response is none of the errors module's.
+        """
+        if not response or isinstance(response, errors.MessageAlreadySettled):
+            return
+        outcome = response._outcome() if isinstance(response, errors.MessageResponse) else None
+        if outcome is None:
+            raise ValueError(f"Invalid message response type: {response!r}")
+        pump = self._connection._pump
+        with pump.lock:
+            try:
+                delivery.settle(outcome)
+            except LocalProtocolError as error:
+                name = type(outcome).__name__.lower()
+                raise RuntimeError(
+                    f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: {error}"
+                ) from error
+        if delivery.link.session.incoming:
+            pump.flush_soon()
+        else:
+            pump.flush()
+
+
+def _give_back(message: Message) -> None:
+    """Have a message delivered to somebody else, unless it was settled."""
+    if not message.settled:
+        message.modify(True, True)
+
+
+def _checked_prefetch(prefetch: Any) -> int:
+    if prefetch is None:
+        return _DEFAULT_PREFETCH
+    if isinstance(prefetch, bool) or not isinstance(prefetch, int):
+        raise TypeError(f"prefetch must be an integer, not {type(prefetch).__name__}.")
+    if not 0 <= prefetch <= 0x7FFFFFFF:
+        raise ValueError(f"prefetch must be from 0 to {0x7FFFFFFF}, not {prefetch!r}.")
+    return prefetch

@@ -1,0 +1,231 @@
+"""`MessageSender`: a link over which messages are sent."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import codec, constants, errors
+from ._link import MessageLink
+from .core import LinkSettings, SenderCore
+from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
+
+if TYPE_CHECKING:
+    from .address import Target
+    from .message import Message
+    from .session import Session
+
+_logger = logging.getLogger(__name__)
+
+
+class MessageSender(MessageLink):
+    """A link over which messages are sent.
+
+    Args:
+        session: the session it belongs to.
+        source: the name of our end, text or bytes.
+        target: where the messages go, a `Target`.
+        name: the link's name; None: a new UUID.
+        send_settle_mode: `constants.SenderSettleMode`: whether the peer reports each message's outcome.
+        receive_settle_mode: `constants.ReceiverSettleMode`; None: the peer settles together with the outcome.
+        max_message_size: announced to the peer, in bytes, unless it is the default.
+        link_credit: taken for compatibility: the peer gives the credit.
+        properties: link properties, a dict.
+        error_policy: decides what errors mean; None: `ErrorPolicy()`.
+        debug: taken for compatibility: tracing is the connection's.
+        encoding: of the text among the arguments.
+        desired_capabilities: extensions asked for: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong type or out of range.
+    """
+
+    _states = constants.MessageSenderState
+    _kind = "Message Sender"
+
+    def __init__(
+        self,
+        session: Session,
+        source: str | bytes,
+        target: Target,
+        name: str | bytes | None = None,
+        send_settle_mode: Any = constants.SenderSettleMode.Unsettled,
+        receive_settle_mode: Any = None,
+        max_message_size: int = constants.MAX_MESSAGE_LENGTH_BYTES,
+        link_credit: int | None = None,
+        properties: dict[Any, Any] | None = None,
+        error_policy: errors.ErrorPolicy | None = None,
+        debug: bool = False,
+        encoding: str = "UTF-8",
+        desired_capabilities: Any = None,
+    ) -> None:
+        self.source = codec.Source(_text(source, encoding))
+        self.target = target
+        # Called with each delivery whose fate changed, in place of the callbacks given to `send`.
+        self._outcome_handler: Callable[[OutgoingDelivery], None] | None = None
+        self._credit_handler: Callable[[], None] | None = None
+        self._deadlines: list[tuple[float, int, _Sent]] = []
+        super().__init__(
+            session,
+            name,
+            send_settle_mode,
+            receive_settle_mode,
+            max_message_size,
+            properties,
+            error_policy,
+            encoding,
+            desired_capabilities,
+        )
+
+    def _make_core(self) -> SenderCore:
+        settings = LinkSettings(
+            self.name.decode(self._encoding),
+            self.source,
+            self.target.terminus(),
+            self._wire_send_mode,
+            self._wire_receive_mode,
+            self._wire_max_message_size,
+            self._properties,
+            self._capabilities,
+        )
+        return SenderCore(self._session._core, settings, self)
+
+    def send(self, message: Message, callback: Callable[..., Any] | None, timeout: float = 0) -> bool:
+        """Hand a message over; it goes out as soon as the peer has given credit for it.
+
+        Args:
+            message: the message.
+            callback: called as `callback(message, result, delivery_state=state)` when its fate is known: a
+                `constants.MessageSendResult`, and the fields of the outcome as a list, or None.
+            timeout: milliseconds until the result is `Timeout`; 0: never.
+
+        Returns:
+            False if the link isn't open.
+
+        Raises:
+            LinkDetach, ConnectionClose: the link or its connection has failed.
+            ValueError: the message can't be encoded, or is larger than the peer takes.
+        """
+        self.get_state()
+        connection = self._connection
+        with connection._pump.lock:
+            core = self._core
+            message._on_message_sent = callback
+            payload = message.encode_message()
+            now = connection._pump.now()
+            sent = _Sent(message, callback)
+            try:
+                delivery = core.sender.send(  # type: ignore[attr-defined]  # _make_core has made a SenderCore
+                    payload,
+                    message_format=message.message_format,
+                    settled=self._send_settle_mode is constants.SenderSettleMode.Settled,
+                    context=sent,
+                )
+            except MessageTooLarge as error:
+                raise ValueError(str(error)) from error
+            except LocalProtocolError as error:
+                _logger.info("%s", error)
+                return False
+            sent.delivery = delivery
+            message.state = constants.MessageState.WaitingForSendAck
+            if timeout > 0:
+                heapq.heappush(self._deadlines, (now + timeout / 1000, id(sent), sent))
+        connection._pump.flush()
+        return True
+
+    def send_async(self, message: Message, callback: Callable[..., Any] | None = None, timeout: float = 0) -> bool:
+        """Hand a message over without waiting; as `send`. Its `state` tells what became of it."""
+        return self.send(message, callback, timeout)
+
+    def work(self) -> None:
+        """Do what is due on the link, without waiting: time-outs of messages too."""
+        connection = self._connection
+        with connection._pump.lock:
+            now = connection._pump.now()
+            while self._deadlines and self._deadlines[0][0] <= now:
+                heapq.heappop(self._deadlines)[2].expire()
+        super().work()
+
+    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+        """Something became known of a message that was sent."""
+        if self._outcome_handler is not None:
+            self._outcome_handler(delivery)
+        elif delivery.context is not None:
+            delivery.context.on_outcome(delivery)
+
+    def on_credit(self) -> None:
+        """The peer gave or took credit."""
+        if self._credit_handler is not None:
+            self._credit_handler()
+
+
+class _Sent:
+    """A message handed to `MessageSender.send`, until its fate is known."""
+
+    __slots__ = ("_callback", "_message", "delivery")
+
+    def __init__(self, message: Message, callback: Callable[..., Any] | None) -> None:
+        self._message: Message | None = message
+        self._callback = callback
+        self.delivery: OutgoingDelivery | None = None
+
+    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+        """The delivery's fate changed."""
+        result = result_of(delivery)
+        if result is not None:
+            self._finish(result, outcome_fields(delivery))
+
+    def expire(self) -> None:
+        """Its time is over."""
+        if self._message is not None:
+            if self.delivery is not None:
+                self.delivery.withdraw()
+            self._finish(constants.MessageSendResult.Timeout, None)
+
+    def _finish(self, result: constants.MessageSendResult, state: list[Any] | None) -> None:
+        message, self._message = self._message, None
+        if message is None:
+            return  # it had timed out
+        done = result is constants.MessageSendResult.Ok
+        message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
+        if self._callback is not None:
+            self._callback(message, result, delivery_state=state)
+
+
+def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
+    """Return what a delivery's outcome means; None: it isn't decided yet."""
+    if not delivery.settled:
+        return None
+    if delivery.lost:
+        return constants.MessageSendResult.Error
+    # Settled without a state, or before it was sent: the receiver has taken it over (section 3.4).
+    if delivery.remote_state is None or isinstance(delivery.remote_state, (codec.Accepted, codec.Received)):
+        return constants.MessageSendResult.Ok
+    return constants.MessageSendResult.Error
+
+
+def outcome_fields(delivery: OutgoingDelivery) -> list[Any] | None:
+    """Return an outcome's fields as 1.6 gave them; None: there is no outcome."""
+    state = delivery.remote_state
+    if isinstance(state, codec.Rejected):
+        if state.error is None:
+            return []
+        error = state.error
+        return [[error.condition.encode(), errors._as_bytes(error.description), errors._as_bytes(error.info)]]
+    if isinstance(state, codec.Modified):
+        return [
+            state.delivery_failed,
+            state.undeliverable_here,
+            errors._as_bytes(state.message_annotations),
+        ]
+    return [] if state is not None else None
+
+
+def _text(value: str | bytes, encoding: str) -> str:
+    if isinstance(value, bytes):
+        return value.decode(encoding)
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"The name of a link's own end must be str or bytes, not {type(value).__name__}.")

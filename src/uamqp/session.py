@@ -1,0 +1,153 @@
+"""`Session`: one AMQP session of the blocking 1.6 API."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from .address import Source, Target
+from .core import LinkCore, SessionCore
+from .engine.session import MAX_HANDLE
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .connection import Connection
+
+_logger = logging.getLogger(__name__)
+
+_DEFAULT_WINDOW = 65536
+
+OnAttach = Callable[[Any, Any, Any, Any], Any]
+
+
+class Session:
+    """A session (section 2.5) on a connection. It begins when its first link is opened.
+
+    Args:
+        connection: the connection.
+        incoming_window: transfer frames that the peer may send ahead; None: 65536.
+        outgoing_window: announced to the peer; None: 65536.
+        handle_max: highest link handle; None: 4294967295.
+        on_attach: called for each attach of the peer as `on_attach(source, target, properties, error)`: `Source` and
+            `Target` or None, a dict with bytes keys or None, and None or an `AMQPConnectionError`.
+
+    Raises:
+        ValueError: a window or `handle_max` is out of range.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        incoming_window: int | None = None,
+        outgoing_window: int | None = None,
+        handle_max: int | None = None,
+        on_attach: OnAttach | None = None,
+    ) -> None:
+        self._connection = connection
+        self._incoming_window = _window(incoming_window, "incoming_window")
+        self._outgoing_window = _window(outgoing_window, "outgoing_window")
+        self._handle_max = MAX_HANDLE if handle_max is None else handle_max
+        if not 0 <= self._handle_max <= MAX_HANDLE:
+            raise ValueError(f"handle_max must be from 0 to {MAX_HANDLE}, not {handle_max!r}.")
+        self._on_attach = on_attach
+        self._mgmt_links: dict[Any, Any] = {}
+        self._session: SessionCore | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.destroy()
+
+    @property
+    def _core(self) -> SessionCore:
+        """The core's session, made when it is first needed."""
+        if self._session is None:
+            self._session = SessionCore(
+                self._connection._core,
+                incoming_window=self._incoming_window,
+                outgoing_window=self._outgoing_window,
+                handle_max=self._handle_max,
+            )
+            self._connection._sessions.append(self)
+        return self._session
+
+    @property
+    def incoming_window(self) -> int:
+        """Transfer frames that the peer may send now."""
+        session = self._session.session if self._session is not None else None
+        return session.incoming_window if session is not None else self._incoming_window
+
+    @incoming_window.setter
+    def incoming_window(self, value: int) -> None:
+        self._check_idle("incoming_window")
+        self._incoming_window = _window(value, "incoming_window")
+
+    @property
+    def outgoing_window(self) -> int:
+        """What we announce as our outgoing window."""
+        return self._outgoing_window
+
+    @outgoing_window.setter
+    def outgoing_window(self, value: int) -> None:
+        self._check_idle("outgoing_window")
+        self._outgoing_window = _window(value, "outgoing_window")
+
+    @property
+    def handle_max(self) -> int:
+        """Highest link handle that the peer may use."""
+        return self._handle_max
+
+    @handle_max.setter
+    def handle_max(self, value: int) -> None:
+        self._check_idle("handle_max")
+        if not 0 <= value <= MAX_HANDLE:
+            raise ValueError(f"handle_max must be from 0 to {MAX_HANDLE}, not {value!r}.")
+        self._handle_max = value
+
+    def _check_idle(self, name: str) -> None:
+        if self._session is not None:
+            raise ValueError(f"{name} can't be changed once the session is in use.")
+
+    def destroy(self) -> None:
+        """End the session and its links. Does nothing the second time."""
+        connection = self._connection
+        with connection._pump.lock:
+            if self in connection._sessions:
+                connection._sessions.remove(self)
+            if self._session is not None:
+                self._session.end(connection._pump.now())
+        connection._pump.flush()
+
+    def _attach_received(self, link: LinkCore) -> None:
+        if self._on_attach is None or link.link is None:
+            return
+        attach = link.link
+        source = Source.from_c_obj(attach.remote_source) if attach.remote_source is not None else None
+        target = Target.from_c_obj(attach.remote_target) if attach.remote_target is not None else None
+        properties = errors._as_bytes(attach.remote_properties) or None
+        error = None
+        if source is None or target is None:
+            source = target = None
+            error = errors.AMQPConnectionError("ATTACH frame Source and/or Target is NULL")
+        try:
+            self._on_attach(source, target, properties, error)
+        except Exception:  # a callback's fault must not end the link
+            _logger.exception("on_attach raised an exception.")
+
+
+def _window(value: int | None, name: str) -> int:
+    if value is None:
+        return _DEFAULT_WINDOW
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
+    if not 1 <= value <= 0xFFFFFFFF:
+        raise ValueError(f"{name} must be from 1 to 4294967295, not {value!r}.")
+    return value
