@@ -197,11 +197,8 @@ class MessageHeader:
             ttl = _unsigned(self.time_to_live, "time_to_live", 0xFFFFFFFF)
             codec.append_value(out, codec.UInt(ttl))
         out.append(_boolean(self.first_acquirer))
-        if self.delivery_count is None:
-            out.append(0x40)
-        else:
-            count = _unsigned(self.delivery_count, "delivery_count", 0xFFFFFFFF)
-            codec.append_value(out, codec.UInt(count))
+        count = _unsigned(self.delivery_count or 0, "delivery_count", 0xFFFFFFFF)
+        codec.append_value(out, codec.UInt(count))
         close_compound(out, start, 5)
 
     def get_header_obj(self) -> Any:
@@ -226,6 +223,27 @@ def _boolean(value: Any) -> int:
     if value is None:
         return 0x40
     return 0x41 if value else 0x42
+
+
+# What may stand for a ulong where an id is asked for.
+_INTEGERS = frozenset(
+    (
+        _values.AMQPType.UByteValue,
+        _values.AMQPType.UShortValue,
+        _values.AMQPType.UIntValue,
+        _values.AMQPType.ULongValue,
+        _values.AMQPType.ByteValue,
+        _values.AMQPType.ShortValue,
+        _values.AMQPType.IntValue,
+        _values.AMQPType.LongValue,
+    )
+)
+
+
+def _unwrapped(value: Any) -> Any:
+    """The Python value in one of the classes of `types`, or in an AMQP value; anything else as it is."""
+    value = getattr(value, "c_data", value)
+    return value.value if isinstance(value, _values.AMQPValue) else value
 
 
 class _Field:
@@ -261,6 +279,7 @@ class _Field:
 
     def wire(self, value: Any, encoding: str) -> Any:
         """A value that isn't None as it is kept: what `append` takes."""
+        value = _unwrapped(value)
         if isinstance(value, str):
             return value.encode(encoding)
         if isinstance(value, bytes):
@@ -280,7 +299,7 @@ class _AddressField(_Field):
             return value.encode(encoding)
         if isinstance(value, bytes):
             return bytes(value)
-        return utils.data_factory(value, encoding).clone()
+        return utils.data_factory(value, encoding)
 
 
 class _IdField(_Field):
@@ -293,15 +312,16 @@ class _IdField(_Field):
             return bytes(value)
         if isinstance(value, bytearray):
             return bytearray(value)
-        if not isinstance(value, (int, uuid.UUID)) or isinstance(value, bool):
-            wrapped = utils.data_factory(value, encoding)
-            value = wrapped.value
-            if isinstance(wrapped, _values.BinaryValue):
-                return bytearray(value)
+        if type(value) is int and 0 <= value < 2**64:
+            return codec.ULong(value)
+        wrapped = utils.data_factory(value, encoding)
+        value = wrapped.value
+        if isinstance(wrapped, _values.BinaryValue):
+            return bytearray(value)
         if isinstance(value, (bytes, uuid.UUID)):
             return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            if not 0 <= value < 2**64:
+        if wrapped.type in _INTEGERS:
+            if value < 0:
                 raise ValueError(f"{self.name} is 0 to 2**64-1 if it is an integer, not {int(value)}.")
             return codec.ULong(value)
         raise TypeError(
@@ -314,6 +334,7 @@ class _IntegerField(_Field):
     """An integer: a time in milliseconds, or a sequence number."""
 
     def wire(self, value: Any, encoding: str) -> Any:
+        value = _unwrapped(value)
         if not isinstance(value, int):
             raise TypeError(f"{self.name} must be an integer.")
         return int(value)

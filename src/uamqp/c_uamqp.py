@@ -80,6 +80,13 @@ __all__ = [
 
 _CompositeT = TypeVar("_CompositeT", bound="_Composite")
 
+# Where they are public is what a pickle says; the module they are in may change.
+for _kind in [
+    AMQPType,
+    *(kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, AMQPValue)),
+]:
+    _kind.__module__ = __name__
+
 
 class MessageBodyType(Enum):
     """Kinds of message bodies; what ``body.type`` is."""

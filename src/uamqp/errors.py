@@ -385,11 +385,11 @@ class MessageRejected(MessageResponse):
 
     def _outcome(self) -> Outcome:
         condition = self.error_condition
-        if isinstance(condition, bytes):
-            condition = condition.decode(self._encoding, "replace")  # type: ignore[assignment]
+        # Not str() of an ErrorCodes member: that is its name.
+        text = condition.value if isinstance(condition, ErrorCodes) else condition.decode(self._encoding, "replace")
         return codec.Rejected(
             error=codec.Error(
-                condition=codec.Symbol(condition),
+                condition=codec.Symbol(text),
                 description=self.error_description.decode(self._encoding, "replace"),
                 info=utils.fields(self._info, self._encoding) if self._info else None,
             )

@@ -33,6 +33,11 @@ __all__ = [
 ]
 
 
+# Where they are public is what a pickle says; the modules they are in may change.
+for _part in (MessageBody, DataBody, ValueBody, SequenceBody, MessageHeader, MessageProperties):
+    _part.__module__ = __name__
+
+
 class Delivery(Protocol):
     """What a received message needs to know of its delivery; the engine's `IncomingDelivery` has it."""
 
@@ -170,7 +175,8 @@ class Message:
         if message is not None:
             self._init_received(message, settler)
             return
-        self._settler = settler
+        if settler is not None:
+            self._settler = settler
         self._properties = properties
         self._application_properties = application_properties
         self._annotations = annotations
