@@ -57,6 +57,7 @@ class Address:
         self._expiry_policy: bytes | None = None
         self._timeout: int | None = None
         self._dynamic: bool | None = None
+        self._is_received = False
 
     @classmethod
     def from_c_obj(  # noqa: PYI019 (Self needs Python 3.11)
@@ -72,6 +73,7 @@ class Address:
         text = "" if name is None else str(name)
         address = cls(text or "/", encoding, node=text)
         address._text = text
+        address._is_received = True
         address._load(c_value)
         return address
 
@@ -107,8 +109,8 @@ class Address:
 
     @property
     def address(self) -> str | None:
-        """The name of the node as it goes on the wire; None if there is none, and for a dynamic node."""
-        return None if self._dynamic else self._node
+        """The name of the node as it goes on the wire, None if there is none. A dynamic source or target sends none."""
+        return self._node
 
     @property
     def hostname(self) -> str | None:
@@ -197,7 +199,9 @@ class Address:
         raise AttributeError(f"A {type(self).__name__.lower()} has no distribution mode.")
 
     def _common_fields(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"address": self.address}
+        # Section 3.5.3: who asks for a dynamic node gives no address; who answers does.
+        asks = self._dynamic and not self._is_received
+        fields: dict[str, Any] = {"address": None if asks else self._node}
         if self._durable:
             fields["durable"] = self._durable
         if self._expiry_policy:
