@@ -465,7 +465,7 @@ class TestTopic:
 
 def test_a_node_that_is_nothing_yet() -> None:
     node = Node("n", NodeLimits(), lambda _: None)
-    for call in (node.room, node.attachments):
+    for call in (node.room, node.has_room, node.attachments):
         with pytest.raises(NotImplementedError):
             call()
     assert node.next_expiry() is None

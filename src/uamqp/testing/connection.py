@@ -118,9 +118,9 @@ class Connection:
         self.protocol.wake()
 
     def resume(self) -> None:
-        """The output may take more messages."""
+        """At the end of a turn: the output may take more messages, and drains may be answered."""
         resumed = [link for link in list(self.stalled) if link.resume()]
-        if resumed:
+        if resumed or self.server.draining:
             self.server.turn_soon()
 
     def links(self) -> list[Incoming | Outgoing]:

@@ -71,7 +71,9 @@ class Incoming(Producer):
                 self._withheld.append((delivery, outcome))
             else:
                 self._answer(delivery, outcome)
-        if self.link.credit <= self._low:
+        link = self.link
+        link.taken()
+        if link.credit <= self._low:
             self.top_up()
 
     def top_up(self) -> None:
@@ -83,7 +85,7 @@ class Incoming(Producer):
         window = server.options.link_credit
         node = self.node
         if node is not None:
-            room = node.room()
+            room = max(0, node.room() - link.buffered)  # what has arrived and isn't stored yet needs room as well
             if room < window:
                 window = room
                 node.starve(self)
@@ -235,7 +237,7 @@ class Outgoing(Consumer):
         link = self.link
         if not link.drain or not link.is_open:
             return True
-        if link.credit == 0 or self.room() > 0:  # all is used up, or there is nothing for it
+        if link.queued == 0 and (link.credit == 0 or self.room() > 0):  # all is used up, or there is nothing for it
             link.drained()
             self.connection.wake()
         return not link.drain

@@ -175,6 +175,10 @@ class Node:
         """How many more messages there is room for."""
         raise NotImplementedError
 
+    def has_room(self) -> bool:
+        """A fair part of it is free, so that senders who wait for room may go on."""
+        raise NotImplementedError
+
     def dispatch(self, now: float) -> None:
         """Hand out what can be handed out, and let senders go on where there is room again."""
         raise NotImplementedError
@@ -201,8 +205,8 @@ class Node:
         self._starved[producer] = None
 
     def refill(self) -> None:
-        """Give credit to senders that wait for room, if a fair part of the queue is free."""
-        if self._starved and self.room() >= max(1, min(self.limits.max_messages // 4, 250)):
+        """Give credit to senders that wait for room, if a fair part of the node is free."""
+        if self._starved and self.has_room():
             starved = self._starved
             self._starved = {}
             for producer in starved:
@@ -271,6 +275,14 @@ class Queue(Node):
         if by_count <= 0 or by_size <= 0:
             return 0
         return min(by_count, max(1, by_size // self._largest))
+
+    def has_room(self) -> bool:
+        """A quarter of it is free, or there is room for a few hundred messages."""
+        limits = self.limits
+        enough = max(1, min(limits.max_messages // 4, 250))
+        return limits.max_messages - len(self._messages) >= enough and limits.max_bytes - self.byte_count >= max(
+            1, limits.max_bytes // 4
+        )
 
     def next_expiry(self) -> float | None:
         """When the next message expires, at the earliest."""
@@ -513,6 +525,7 @@ class Queue(Node):
         if self.limits.dead_letter_expired:
             self._bury(message, "uamqp:expired", "its time to live has ended")
         else:
+            self.counters.dropped += 1
             self._forget(message)
 
     def _bury(self, message: StoredMessage, condition: str, description: str) -> None:
@@ -591,6 +604,10 @@ class Topic(Node):
     def room(self) -> int:
         """How many more messages the fullest subscriber's queue has room for."""
         return min((queue.room() for queue in self.subscriptions), default=self.limits.max_messages)
+
+    def has_room(self) -> bool:
+        """A fair part of each subscriber's queue is free."""
+        return all(queue.has_room() for queue in self.subscriptions)
 
     def dispatch(self, now: float) -> None:
         """Let senders go on where there is room again."""
