@@ -30,9 +30,10 @@ from ..codec import (
     decode_composite,
 )
 from . import conditions
+from .buffer import InputBuffer
 from .config import EngineConfig, Role
 from .delivery import OutgoingDelivery
-from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError
+from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
 from .frames import EMPTY_FRAME, FRAME_AMQP, FRAME_SASL, TransferReader, append_frame, read_disposition
 from .handshake import (
@@ -89,13 +90,12 @@ class Engine:
         "_header_sent",
         "_held_bytes",
         "_idle_timeout",
+        "_input",
         "_last_input",
         "_last_output",
         "_max_frame_size",
-        "_need",
         "_next_channel",
-        "_parts",
-        "_parts_size",
+        "_opening_session",
         "_remote_channels",
         "_remote_idle",
         "_sasl",
@@ -131,9 +131,7 @@ class Engine:
         self.output = bytearray()
         self._cause: Cause | None = None  # of a close of ours that isn't answered yet
         self._events: list[Event] = []
-        self._parts: list[bytes] = []  # a frame's beginning, until the rest arrives
-        self._parts_size = 0
-        self._need = HEADER_SIZE
+        self._input = InputBuffer(HEADER_SIZE)
         self._max_frame_size = min(config.max_frame_size, config.limits.frame_size)
         self._header_sent = self._header_received = False
         self._sasl: SaslClient | SaslServer | None = None
@@ -145,6 +143,7 @@ class Engine:
         self._transfer = TransferReader()
         self._held_bytes = 0
         self._dirty: list[Session] = []
+        self._opening_session: Session | None = None  # the peer's begin that isn't answered yet
         self._last_input = self._last_output = now
         self._idle_timeout = config.idle_timeout
         self._remote_idle: float | None = None
@@ -171,25 +170,47 @@ class Engine:
             self._on_end_of_stream()
             return
         self._last_input = now
-        if self._parts:
-            self._parts.append(chunk)
-            self._parts_size += len(chunk)
-            if self._parts_size < self._need:
-                return
-            chunk = b"".join(self._parts)
-            self._parts = []
+        if self._answer_is_due():
+            self._hold(chunk)
+            return
+        data = self._input.add(chunk)
+        if data is not None:
+            self._read(data)
+
+    def resume(self) -> None:
+        """Read what was held back until the peer's open, begin or SASL was answered."""
+        if self._input.size and not self.is_closed and not self._answer_is_due():
+            self._read(self._input.take())
+
+    def _read(self, data: bytes) -> None:
         try:
-            pos = self._consume(chunk)
+            pos = self._consume(data)
         except DecodeError as error:
             self.fail(CauseKind.PROTOCOL, conditions.DECODE_ERROR, str(error))
-            return
         except PeerError as error:
             self.fail(CauseKind.PROTOCOL, error.condition, str(error))
-            return
-        if pos < len(chunk) and not self.is_closed:
-            rest = chunk[pos:] if pos else chunk
-            self._parts = [rest]
-            self._parts_size = len(rest)
+        except LocalProtocolError as error:
+            # What the peer asked for can't be answered within what it allows us.
+            self.fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, str(error))
+        else:
+            if pos < len(data) and not self.is_closed:
+                self._hold(data[pos:] if pos else data)
+
+    def _hold(self, chunk: bytes) -> None:
+        self._input.hold(chunk)
+        if self._input.size > self.config.limits.frame_size + self.config.limits.sasl_frame_size:
+            text = f"{self._input.size} bytes arrived before the peer's open, begin or SASL was answered"
+            self.fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, text)
+
+    def _answer_is_due(self) -> bool:
+        """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
+        if self._stage == _AMQP_FRAMES:
+            if self._opening_session is not None:
+                if self._opening_session.local_state is EndpointState.IDLE:
+                    return True
+                self._opening_session = None
+            return self.remote_state is EndpointState.ACTIVE and self.local_state is EndpointState.IDLE
+        return self._sasl is not None and self._sasl.is_waiting
 
     def events(self) -> list[Event]:
         """Return what has happened since the last call, in order, and forget it."""
@@ -206,7 +227,7 @@ class Engine:
             sessions, self._dirty = self._dirty, []
             for session in sessions:
                 session.dirty = False
-                if session.local_state is not EndpointState.ACTIVE or self.is_closed:
+                if session.local_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.ACTIVE:
                     continue
                 if not session.flush(self.config.limits.output_bytes):
                     session.dirty = True
@@ -299,6 +320,7 @@ class Engine:
         else:
             self._send_open()
             self._on_both_open()
+            self.resume()
 
     def close(self, now: float, error: Error | None = None) -> None:
         """Close the connection; `ConnectionClosed` follows when the peer has answered, or after `close_timeout`.
@@ -369,6 +391,7 @@ class Engine:
         """
         self.set_now(now)
         self._require_sasl_server().outcome(code, additional_data)
+        self.resume()
 
     def sasl_challenge(self, now: float, challenge: bytes) -> None:
         """Server: send a challenge; a `SaslResponse` event follows.
@@ -378,6 +401,7 @@ class Engine:
         """
         self.set_now(now)
         self._require_sasl_server().challenge(challenge)
+        self.resume()
 
     @property
     def state(self) -> ConnectionState:
@@ -394,7 +418,7 @@ class Engine:
     @property
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that either side has begun and not both have ended."""
-        return tuple({*self._sessions.values(), *self._remote_channels.values()})
+        return tuple(dict.fromkeys((*self._sessions.values(), *self._remote_channels.values())))
 
     # -- for sessions and links
 
@@ -412,6 +436,8 @@ class Engine:
         Raises:
             LocalProtocolError: the frame would be larger than the peer's max-frame-size.
         """
+        if self.local_state is EndpointState.CLOSED:
+            raise LocalProtocolError("the connection is closing")
         start = len(self.output)
         append_frame(self.output, channel, performative)
         size = len(self.output) - start
@@ -492,23 +518,21 @@ class Engine:
         """Read whole headers and frames from `data`; return where the rest begins."""
         pos = 0
         size = len(data)
-        while not self.is_closed:
+        while not self.is_closed and not self._answer_is_due():
             if self._stage == _AMQP_FRAMES or self._stage == _SASL_FRAMES:
                 if size - pos < 4:
-                    self._need = 4
+                    self._input.need = 4
                     break
                 frame_size = int.from_bytes(data[pos : pos + 4], "big")
                 self._check_frame_size(frame_size)
                 if size - pos < frame_size:
-                    self._need = frame_size
+                    self._input.need = frame_size
                     break
                 self._on_frame(data, pos, pos + frame_size)
                 pos += frame_size
             else:
                 if size - pos < HEADER_SIZE:
-                    self._need = HEADER_SIZE
-                    if data[pos:] != AMQP_HEADER[: size - pos] and data[pos : pos + 4] != b"AMQP"[: size - pos]:
-                        raise self._wrong_header(data[pos:])
+                    self._input.need = HEADER_SIZE
                     break
                 self._on_header(data[pos : pos + HEADER_SIZE])
                 pos += HEADER_SIZE
@@ -615,16 +639,14 @@ class Engine:
 
     def _session(self, channel: int, what: str) -> Session | None:
         """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
+        if self.local_state is EndpointState.CLOSED:
+            return None
         session = self._remote_channels.get(channel)
         if session is None:
             self._check_open(what)
-            if self.local_state is EndpointState.CLOSED:
-                return None
             raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")
         if session.local_state is EndpointState.CLOSED and what != End.NAME:
             return None
-        if session.local_state is EndpointState.IDLE and what not in (Attach.NAME, End.NAME, Flow.NAME):
-            raise PeerError(conditions.NOT_ALLOWED, f"{what} before the begin of channel {channel} was answered")
         return session
 
     def _check_open(self, what: str) -> None:
@@ -659,14 +681,17 @@ class Engine:
         if self.local_state is EndpointState.CLOSED:
             return
         if channel > self.config.channel_max:
-            raise PeerError(conditions.NOT_ALLOWED, f"channel {channel} is over channel-max {self.config.channel_max}")
+            # section 2.7.1
+            raise PeerError(
+                conditions.FRAMING_ERROR, f"channel {channel} is over channel-max {self.config.channel_max}"
+            )
         if channel in self._remote_channels:
             raise PeerError(conditions.NOT_ALLOWED, f"begin on channel {channel}, where a session has begun already")
         if begin.remote_channel is None:
             if len(self._remote_channels) >= self.config.limits.sessions:
                 text = f"more than {self.config.limits.sessions} sessions on a connection"
                 raise PeerError(conditions.RESOURCE_LIMIT_EXCEEDED, text)
-            session = Session(self)
+            session = self._opening_session = Session(self)
         else:
             answered = self._sessions.get(begin.remote_channel)
             if answered is None or answered.remote_state is not EndpointState.IDLE:
@@ -713,12 +738,18 @@ class Engine:
 
     def _waiting_for(self) -> str:
         if self._stage == _SASL_HEADER_DUE:
-            return "no SASL header came"
+            return self._no_header("SASL")
         if self._stage == _SASL_FRAMES:
             return "the SASL exchange wasn't finished"
         if self._stage == _AMQP_HEADER_DUE:
-            return "no AMQP header came"
+            return self._no_header("AMQP")
         return "no open came"
+
+    def _no_header(self, protocol: str) -> str:
+        held = self._input.peek(HEADER_SIZE)
+        if held and held != (SASL_HEADER if protocol == "SASL" else AMQP_HEADER)[: len(held)]:
+            return f"it sent {describe_header(held)}"
+        return f"no {protocol} header came"
 
     # -- the ends
 
@@ -729,13 +760,13 @@ class Engine:
         cause = self._cause or Cause.make(kind, condition, text)
         if self._header_sent and self.local_state is not EndpointState.CLOSED and self._stage == _AMQP_FRAMES:
             self._cause = cause
-            self._send_close(Error(condition, text))
+            self._send_close(wire_error(condition, text))
         self._terminate(cause)
 
     def _terminate(self, cause: Cause | None) -> None:
         self.is_closed = True
         self.cause = cause
-        self._parts = []
+        self._input.clear()
         self._waiting.clear()
         for session in self.sessions:
             session.lost(cause)
@@ -774,8 +805,8 @@ class Engine:
         for session in self.sessions:
             if session.local_state is EndpointState.ACTIVE:
                 session.flush()
-        self.local_state = EndpointState.CLOSED
         self.send(0, Close(error))
+        self.local_state = EndpointState.CLOSED
 
     def _check_usable(self) -> None:
         if self.is_closed or self.local_state is EndpointState.CLOSED:

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from .link import Link
 
 
+MAX_DESCRIPTION = 300
+"""Bytes of a description that go out in an error of ours: it has to fit into the smallest frame of section 2.7.1."""
+
+
+def wire_error(condition: Symbol, text: str) -> Error:
+    """Return an error for the wire. Texts quote what the peer sent, so their length is the peer's choice: it is cut."""
+    return Error(condition, text.encode("utf-8", "replace")[:MAX_DESCRIPTION].decode("utf-8", "ignore"))
+
+
 class LocalProtocolError(Exception):
     """The engine's user asked for something that AMQP doesn't allow now. Nothing was changed."""
 
@@ -93,4 +102,4 @@ class Cause:
     @classmethod
     def make(cls, kind: CauseKind, condition: Symbol, description: str) -> Cause:
         """A cause found on our side."""
-        return cls(kind, Error(condition, description), description)
+        return cls(kind, wire_error(condition, description), description)

@@ -62,6 +62,11 @@ class SaslClient:
         self._chosen: Mechanism | None = None
         self._rounds = 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """The client always answers at once."""
+        return False
+
     def on_frame(self, frame: Composite) -> None:
         """Handle one SASL frame of the server."""
         if isinstance(frame, SaslMechanisms) and self._chosen is None:
@@ -119,6 +124,11 @@ class SaslServer:
         self._started = False
         self._pending = False  # the client waits for our answer
         self._rounds = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """The engine's user owes the client an answer."""
+        return self._pending
 
     def offer(self) -> None:
         """Send the mechanisms."""

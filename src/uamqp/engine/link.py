@@ -53,6 +53,7 @@ class Link:
         "_ended",
         "_flow_due",
         "_handle_bytes",
+        "_held_flow",
         "_refused",
         "_request",
         "context",
@@ -87,6 +88,7 @@ class Link:
         self._request: Attach | None = None
         self._handle_bytes = uint_bytes(handle)
         self._flow_due = False
+        self._held_flow: Flow | None = None  # came before we answered the attach
         self._refused = False
         self._cause: Cause | None = None  # why we have detached, or given up
         self._ended = False  # LinkDetached was reported
@@ -159,6 +161,9 @@ class Link:
             initial_delivery_count=initial_delivery_count,
         )
         self._opened()
+        flow, self._held_flow = self._held_flow, None
+        if flow is not None:
+            self.on_flow(flow)
 
     def refuse(self, now: float, error: Error) -> None:
         """Refuse the peer's attach: answer without a terminus, then detach with `error` (section 2.6.3).
@@ -197,7 +202,17 @@ class Link:
 
     # -- for the session
 
+    def request_attach(self, now: float, **fields: Any) -> None:
+        """Send the attach of a link of ours; if that fails, nothing is left of it."""
+        try:
+            self._send_attach(now, **fields)
+        except LocalProtocolError:
+            self.session.forget_link(self)
+            raise
+
     def _require_request(self) -> Attach:
+        if self.session.local_state is not EndpointState.ACTIVE:
+            raise LocalProtocolError("the session of the link hasn't begun, or has ended")
         remote = self.remote_attach
         if (
             remote is None
@@ -346,8 +361,15 @@ class Link:
         """The link is going: nothing more will be said of its deliveries."""
         raise NotImplementedError
 
+    def receive_flow(self, flow: Flow) -> None:
+        """A flow for this link arrived. Receivers give credit together with their attach: that waits for our answer."""
+        if self.local_state is EndpointState.ACTIVE:
+            self.on_flow(flow)
+        elif self.local_state is EndpointState.IDLE:
+            self._held_flow = flow
+
     def on_flow(self, flow: Flow) -> None:
-        """A flow for this link arrived."""
+        """Take up a flow for this link."""
         raise NotImplementedError
 
     def append_flow(self, flow: Flow) -> None:

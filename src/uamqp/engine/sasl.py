@@ -32,8 +32,14 @@ class _SingleStep:
 
     name: str
 
+    def initial_response(self) -> bytes | None:
+        """See `Mechanism`."""
+        raise NotImplementedError
+
     def step(self, challenge: bytes) -> bytes:
-        """Refuse: no challenge belongs to this mechanism."""
+        """Answer the empty challenge, which asks for the initial response (RFC 4422, section 3); refuse any other."""
+        if not challenge:
+            return self.initial_response() or b""
         raise ValueError(f"the server sent a challenge, but {self.name} has none")
 
     def __repr__(self) -> str:

@@ -32,7 +32,7 @@ class Sender(Link):
         delivery_count: the serial number of section 2.6.7.
     """
 
-    __slots__ = ("_link_credit", "_next_tag", "_queue", "_ready", "delivery_count", "drain")
+    __slots__ = ("_drain_answered", "_link_credit", "_next_tag", "_queue", "_ready", "delivery_count", "drain")
 
     is_sender = True
 
@@ -44,6 +44,7 @@ class Sender(Link):
         self._queue: deque[OutgoingDelivery] = deque()
         self._next_tag = 1
         self._ready = False
+        self._drain_answered = False  # there is nothing more to send than what is queued
 
     @property
     def credit(self) -> int:
@@ -113,10 +114,14 @@ class Sender(Link):
     def drained(self) -> None:
         """Give back the credit that is left: the answer to `drain` when there is nothing more to send.
 
-        Does nothing while deliveries are queued that the credit still covers, or when no drain was asked for.
+        Deliveries that are queued go out first. Does nothing when no drain was asked for.
         """
-        if not self.drain or (self._link_credit > 0 and self._queue):
+        if not self.drain:
             return
+        if self._link_credit > 0 and self._queue:
+            self._drain_answered = True
+            return
+        self._drain_answered = False
         self.delivery_count = add(self.delivery_count, self._link_credit)
         self._link_credit = 0
         self.drain = False
@@ -166,6 +171,8 @@ class Sender(Link):
                 self._continue(delivery, out)
             if delivery.sent:
                 queue.popleft()
+        if self._drain_answered:
+            self.drained()
         return PUMP_DONE
 
     def _start(self, delivery: OutgoingDelivery, out: bytearray) -> None:
@@ -266,6 +273,7 @@ class Sender(Link):
             credit = distance(self.delivery_count, add(start, flow.link_credit))
             self._link_credit = max(0, credit)
         self.drain = bool(flow.drain)
+        self._drain_answered = self._drain_answered and self.drain
         if self._queue and self._link_credit > 0 and not self._ready:
             self._ready = True
             self.session.sender_is_ready(self)

@@ -22,13 +22,13 @@ from ..codec import (
 )
 from . import conditions
 from .delivery import IncomingDelivery, OutgoingDelivery
-from .errors import Cause, CauseKind, LinkError, LocalProtocolError, SessionError
+from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
 from .events import IncomingSettled, SessionEnded, SessionOpened, SessionOpening
 from .frames import append_disposition
 from .link import MODE_FIRST, MODE_MIXED, MODE_SECOND, AnySource, AnyTarget, Link
 from .receiver import Receiver
 from .sender import PUMP_NO_WINDOW, PUMP_OUTPUT_FULL, Sender
-from .serial import MASK, add, distance
+from .serial import MASK, distance
 from .states import EndpointState
 
 if TYPE_CHECKING:
@@ -169,29 +169,31 @@ class Session:
             raise LocalProtocolError(f"handle_max must be from 0 to {MAX_HANDLE}, not {handle_max!r}")
         engine = self.engine
         engine.set_now(now)
-        self.channel = engine.take_channel(self)
+        if self.channel < 0:
+            self.channel = engine.take_channel(self)
         self._window = self._incoming_window = incoming_window
         self._outgoing_window = outgoing_window
         self.handle_max = handle_max
         self.initial_id = self.next_delivery_id = self._next_outgoing_id = initial_id & MASK
-        self.local_state = EndpointState.ACTIVE
-        engine.send(
-            self.channel,
-            Begin(
-                self.remote_channel,
-                self._next_outgoing_id,
-                incoming_window,
-                outgoing_window,
-                handle_max,
-                (),
-                (),
-                dict(properties) if properties else None,
-            ),
+        begin = Begin(
+            self.remote_channel,
+            self._next_outgoing_id,
+            incoming_window,
+            outgoing_window,
+            handle_max,
+            (),
+            (),
+            dict(properties) if properties else None,
         )
+        try:
+            engine.send(self.channel, begin)
+        except LocalProtocolError:
+            if self.remote_state is EndpointState.IDLE:
+                engine.forget_session(self)
+            raise
+        self.local_state = EndpointState.ACTIVE
         if self.remote_state is EndpointState.IDLE:
             engine.expect_answer(self)
-        else:
-            engine.emit(SessionOpened(self))
 
     def accept(
         self,
@@ -206,9 +208,10 @@ class Session:
         Raises:
             LocalProtocolError: the peer hasn't begun it, or it was answered already.
         """
-        if self.remote_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.IDLE:
-            raise LocalProtocolError("there is no begin of the peer to answer")
+        self._require_request()
         self.begin(now, incoming_window=incoming_window, handle_max=handle_max, initial_id=initial_id)
+        self.engine.emit(SessionOpened(self))
+        self.engine.resume()
 
     def refuse(self, now: float, error: Error) -> None:
         """Answer the peer's begin and end the session at once.
@@ -216,8 +219,14 @@ class Session:
         Raises:
             LocalProtocolError: the peer hasn't begun it, or it was answered already.
         """
-        self.accept(now)
+        self._require_request()
+        self.begin(now)
         self.end(now, error)
+        self.engine.resume()
+
+    def _require_request(self) -> None:
+        if self.remote_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.IDLE:
+            raise LocalProtocolError("there is no begin of the peer to answer")
 
     def end(self, now: float, error: Error | None = None) -> None:
         """End the session with all its links. `SessionEnded` follows when the peer has answered.
@@ -268,7 +277,7 @@ class Session:
         """
         link = self._new_link(name, True, snd_settle_mode, rcv_settle_mode)
         link.source, link.target = source, target
-        link._send_attach(
+        link.request_attach(
             now,
             max_message_size=max_message_size,
             properties=properties,
@@ -299,7 +308,7 @@ class Session:
         """
         link = self._new_link(name, False, snd_settle_mode, rcv_settle_mode)
         link.source, link.target = source, target
-        link._send_attach(
+        link.request_attach(
             now,
             max_message_size=max_message_size,
             properties=properties,
@@ -466,6 +475,14 @@ class Session:
     def flush(self, limit: int = MASK) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
         self._flush_disposition()
+        self._flush_flows()
+        if not self._ready:
+            return True
+        done = self._pump(limit)
+        self._flush_flows()  # drains that the transfers have answered
+        return done
+
+    def _flush_flows(self) -> None:
         if self._due_links:
             links, self._due_links = self._due_links, []
             for link in links:
@@ -474,6 +491,8 @@ class Session:
                     self._send_flow(link)
         if self._window_due:
             self._send_flow(None)
+
+    def _pump(self, limit: int) -> bool:
         ready = self._ready
         out = self.engine.output
         while ready:
@@ -510,6 +529,8 @@ class Session:
     def on_begin(self, begin: Begin, channel: int) -> None:
         """The peer's begin: the answer to ours, or a session of its own."""
         self.remote_channel = channel
+        if self.channel < 0:
+            self.channel = self.engine.take_channel(self)
         self.remote_state = EndpointState.ACTIVE
         self._next_incoming_id = begin.next_outgoing_id
         self.remote_incoming_window = begin.incoming_window
@@ -525,8 +546,8 @@ class Session:
         """The peer's attach: the answer to ours, or a link of its own."""
         if attach.handle in self._remote_handles:
             raise SessionError(conditions.HANDLE_IN_USE, f"handle {attach.handle} is in use")
-        if attach.handle > self.handle_max:
-            raise SessionError(conditions.NOT_ALLOWED, f"handle {attach.handle} is over handle-max {self.handle_max}")
+        if attach.handle > self.handle_max:  # section 2.7.2
+            raise PeerError(conditions.FRAMING_ERROR, f"handle {attach.handle} is over handle-max {self.handle_max}")
         is_sender = attach.role == ROLE_RECEIVER
         if not is_sender and attach.initial_delivery_count is None and attach.source is not None:
             raise SessionError(conditions.INVALID_FIELD, "attach.initial-delivery-count is mandatory for a sender")
@@ -535,10 +556,10 @@ class Session:
             self._steal(link)
             link = None
         if link is None:
-            if len(self._handles) >= self.engine.config.limits.links:
-                text = f"more than {self.engine.config.limits.links} links in a session"
-                raise SessionError(conditions.RESOURCE_LIMIT_EXCEEDED, text)
-            link = self._make_link(attach.name, is_sender)
+            try:
+                link = self._make_link(attach.name, is_sender)
+            except LocalProtocolError as error:
+                raise SessionError(conditions.RESOURCE_LIMIT_EXCEEDED, str(error)) from error
         self._remote_handles[attach.handle] = link
         self.engine.answered(link)
         link.on_attach(attach)
@@ -626,14 +647,12 @@ class Session:
     def on_flow(self, flow: Flow) -> None:
         """Windows of the session, and credit of a link (section 2.5.6)."""
         start = flow.next_incoming_id if flow.next_incoming_id is not None else self.initial_id
-        window = distance(self._next_outgoing_id, add(start, flow.incoming_window))
-        self.remote_incoming_window = max(0, window)
-        if self._ready and window > 0:
+        in_flight = max(0, distance(start, self._next_outgoing_id))
+        self.remote_incoming_window = max(0, flow.incoming_window - in_flight)
+        if self._ready:
             self._mark()
         if flow.handle is not None:
-            link = self._remote_link(flow.handle)
-            if link.local_state is EndpointState.ACTIVE:
-                link.on_flow(flow)
+            self._remote_link(flow.handle).receive_flow(flow)
         elif flow.echo:
             self._window_due = True
             self._mark()
@@ -666,7 +685,7 @@ class Session:
             self.begin(self.engine.now)
         if self._cause is None:
             self._cause = Cause.make(CauseKind.PROTOCOL, error.condition, error.description)
-        self.end(self.engine.now, Error(error.condition, error.description))
+        self.end(self.engine.now, wire_error(error.condition, error.description))
 
     def on_unanswered(self) -> None:
         """The peer hasn't answered our begin or end within the link time-out."""
