@@ -393,6 +393,13 @@ class TestNested:
         state = Described(ULong(0x1234), [1])
         assert decode_composite(Disposition(True, 0, state=state).encode())[0] == Disposition(True, 0, state=state)
 
+    def test_described_addresses_and_ids(self) -> None:
+        for described in (Described(Symbol("x:address"), "q"), Described(ULong(0x99), [1])):
+            for composite in (Source(described), Properties(to=described), Discharge(described), Declare(described)):
+                assert decode_composite(composite.encode())[0] == composite
+        for global_id in (b"g", "g", ULong(1), [1]):
+            assert decode_composite(Declare(global_id).encode())[0] == Declare(global_id)
+
     def test_filters_stay_described(self) -> None:
         selector = Described(Symbol("apache.org:selector-filter:string"), "a = 1")
         source = Source("q", filter={Symbol("selector"): selector})

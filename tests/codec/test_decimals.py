@@ -6,7 +6,7 @@ section 3.5.2 of IEEE 754-2008 by hand.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -54,6 +54,7 @@ EXACT: list[tuple[str, str]] = [
     ("00000000000000000000000000000001", "1E-6176"),
     ("78000000000000000000000000000000", "Infinity"),
     ("fc000000000000000000000000000000", "-NaN"),
+    ("7c00314dc6448d9338c15b09ffffffff", "NaN" + "9" * 33),
 ]
 
 # Not what an encoder makes: read as IEEE 754 says.
@@ -102,7 +103,9 @@ def test_what_fits_another_way(number: str, bits: str) -> None:
     assert Decimal32.from_decimal(Decimal(number)).raw.hex() == bits
 
 
-@pytest.mark.parametrize("number", ["12345678", "1.0000001", "1E97", "99E96", "1E-102", "123E-103", "NaN1000000"])
+@pytest.mark.parametrize(
+    "number", ["12345678", "1.0000001", "1E97", "99E96", "1E-102", "123E-103", "NaN1000000", "-sNaN1000000"]
+)
 def test_what_does_not_fit(number: str) -> None:
     with pytest.raises(EncodeError, match="decimal32"):
         Decimal32.from_decimal(Decimal(number))
@@ -115,9 +118,18 @@ def test_plain_decimals_go_out_as_decimal128() -> None:
         encode_value(Decimal(10**34 + 1))
 
 
+def test_the_decimal_context_does_not_matter() -> None:
+    with localcontext() as context:
+        context.prec = 3
+        assert Decimal128.from_decimal(Decimal("1.2345678")).value == Decimal("1.2345678")
+        assert Decimal32.from_decimal("-9999999E90").value.as_tuple() == Decimal("-9999999E90").as_tuple()
+
+
 def test_int_and_str_are_taken() -> None:
     assert Decimal64.from_decimal(12).raw.hex() == "31c000000000000c"
     assert Decimal64.from_decimal("1.5").raw.hex() == "31a000000000000f"
+    with pytest.raises(EncodeError, match="'abc' is no number"):
+        Decimal64.from_decimal("abc")
 
 
 @given(st.sampled_from([Decimal32, Decimal64, Decimal128]), st.binary(min_size=16, max_size=16))

@@ -23,6 +23,7 @@ from uamqp.codec import (
     append_bare,
     append_value,
     decode_value,
+    encode,
     encode_value,
 )
 from uamqp.codec.limits import MAX_DEPTH
@@ -315,3 +316,25 @@ def test_values_that_contain_themselves() -> None:
         for bare in (False, True):
             with pytest.raises(EncodeError, match="nested deeper"):
                 encode_value(value, bare=bare)
+
+
+@pytest.mark.parametrize(
+    ("append", "low", "high"),
+    [
+        (encode.append_ubyte, 0, 2**8 - 1),
+        (encode.append_ushort, 0, 2**16 - 1),
+        (encode.append_uint, 0, 2**32 - 1),
+        (encode.append_ulong, 0, 2**64 - 1),
+        (encode.append_timestamp, -(2**63), 2**63 - 1),
+    ],
+)
+def test_appending_integers_of_one_type(append: Any, low: int, high: int) -> None:
+    for value in (low, high):
+        out = bytearray()
+        append(out, value)
+        assert decode_value(out) == value
+    for value in (low - 1, high + 1):
+        out = bytearray(b"x")
+        with pytest.raises(EncodeError, match=f"takes {low} to {high}, got {value}"):
+            append(out, value)
+        assert out == b"x"

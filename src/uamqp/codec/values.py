@@ -210,7 +210,10 @@ class _Decimal:
         cls: type[_DecimalT], value: decimal.Decimal | int | str
     ) -> _DecimalT:
         """The encoding of a number, exactly; EncodeError where its digits or exponent don't fit."""
-        number = value if isinstance(value, decimal.Decimal) else decimal.Decimal(value)
+        try:
+            number = decimal.Decimal(value)
+        except decimal.InvalidOperation:
+            raise EncodeError(f"{value!r} is no number") from None
         sign, digits, exponent = number.as_tuple()
         width = cls.SIZE * 8
         bits = sign << (width - 1)
