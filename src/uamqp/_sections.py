@@ -8,10 +8,17 @@ changed is encoded as it came, with every AMQP type as the sender had it.
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
 from .codec.encode import close_compound
+
+if TYPE_CHECKING:
+    from .types import AMQPType
+
+#: What fields of the properties may be given as.
+Text: TypeAlias = "str | bytes | AMQPType | None"
+Number: TypeAlias = "int | AMQPType | None"
 
 #: Headers of the sections: a described value with a small ulong as descriptor.
 HEADER = b"\x00\x53\x70"
@@ -380,18 +387,18 @@ class MessageProperties:
     def __init__(
         self,
         message_id: Any = None,
-        user_id: str | bytes | None = None,
+        user_id: Text = None,
         to: Any = None,
-        subject: str | bytes | None = None,
+        subject: Text = None,
         reply_to: Any = None,
         correlation_id: Any = None,
-        content_type: str | bytes | None = None,
-        content_encoding: str | bytes | None = None,
-        absolute_expiry_time: int | None = None,
-        creation_time: int | None = None,
-        group_id: str | bytes | None = None,
-        group_sequence: int | None = None,
-        reply_to_group_id: str | bytes | None = None,
+        content_type: Text = None,
+        content_encoding: Text = None,
+        absolute_expiry_time: Number = None,
+        creation_time: Number = None,
+        group_id: Text = None,
+        group_sequence: Number = None,
+        reply_to_group_id: Text = None,
         properties: Any = None,
         encoding: str = "UTF-8",
     ) -> None:

@@ -282,7 +282,7 @@ class TestFromThePeer:
             (errors._process_connection_error, None, errors.ConnectionClose, True),
         ],
     )
-    def test_kind(self, function: Any, condition: str | None, kind: type, retry: bool) -> None:
+    def test_kind(self, function: Any, condition: str | None, kind: Any, retry: bool) -> None:
         forms = [condition, None if condition is None else condition.encode()]
         for form in forms:
             error: Any = function(self.POLICY, form, "why", {"hostname": "h", "n": 1})
