@@ -91,6 +91,7 @@ class OutgoingDelivery:
     """
 
     __slots__ = (
+        "_aborted",
         "_offset",
         "_pre_settled",
         "context",
@@ -127,6 +128,7 @@ class OutgoingDelivery:
         self.state = state
         self.remote_state: object | None = None
         self.context = context
+        self._aborted = False
         self._offset = 0
         self._pre_settled = pre_settled
 

@@ -335,9 +335,9 @@ class Engine:
         ):
             self._terminate(None if error is None else Cause(CauseKind.LOCAL, error, str(error.description)))
             return
+        self._send_close(error)
         if error is not None:
             self._cause = Cause(CauseKind.LOCAL, error, error.description or str(error.condition))
-        self._send_close(error)
         self._handshake_deadline = None
         self._close_deadline = now + self.config.close_timeout
 
@@ -802,9 +802,10 @@ class Engine:
     def _send_close(self, error: Error | None) -> None:
         if self.local_state is EndpointState.IDLE:
             self._send_open()  # section 2.4.3: there is no close without an open
-        for session in self.sessions:
-            if session.local_state is EndpointState.ACTIVE:
-                session.flush()
+        if self.remote_state is not EndpointState.CLOSED:
+            for session in self.sessions:
+                if session.local_state is EndpointState.ACTIVE:
+                    session.flush()
         self.send(0, Close(error))
         self.local_state = EndpointState.CLOSED
 

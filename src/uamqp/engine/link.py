@@ -287,14 +287,13 @@ class Link:
         engine = self.session.engine
         self.remote_state = EndpointState.CLOSED
         if self.local_state is EndpointState.ACTIVE:
-            self.session.flush()
+            self.session.flush_disposition()  # what is queued stays here: it may go elsewhere
             self.local_state = EndpointState.CLOSED
             engine.send(self.session.channel, Detach(self.handle, detach.closed))
             cause: Cause | None = Cause.from_peer(detach.error, "detach")
         elif self.local_state is EndpointState.IDLE:
             # attach and detach of the peer, before we answered: answer both
-            self._refused = True
-            self._send_attach(engine.now)
+            self._attach_refused()
             self.local_state = EndpointState.CLOSED
             engine.send(self.session.channel, Detach(self.handle, detach.closed))
             cause = Cause.from_peer(detach.error, "detach")
@@ -308,6 +307,16 @@ class Link:
         if not self._ended:
             self._ended = True
             self.session.engine.emit(LinkDetached(self, cause, closed))
+
+    def _attach_refused(self) -> None:
+        """Answer the peer's attach with one that has no terminus; a detach is to follow."""
+        self._refused = True
+        self._send_attach(self.session.engine.now)
+
+    def refuse_early(self, cause: Cause) -> None:
+        """Refuse the peer's attach for a fault of the peer, before the engine's user has answered it."""
+        self._attach_refused()
+        self.fail(cause)
 
     def fail(self, cause: Cause) -> None:
         """End the link for a fault of the peer or a time-out: detach with the error, remember the cause."""

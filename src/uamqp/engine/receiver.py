@@ -18,6 +18,9 @@ from .states import EndpointState
 if TYPE_CHECKING:
     from .session import Session
 
+_MAX_PARTS = 4096
+"""Frames of a delivery that are held apart; a peer may send them with a byte each."""
+
 
 class Receiver(Link):
     """We receive.
@@ -97,6 +100,10 @@ class Receiver(Link):
         self.buffered -= count
         if self.buffered < 0:
             self.buffered = 0
+        self.refill()
+
+    def refill(self) -> None:
+        """Ask for more, if automatic credit is on and half of the window is used."""
         if self.credit <= self._low_water:
             self._refill()
 
@@ -143,6 +150,8 @@ class Receiver(Link):
         if self.credit <= self._low_water:
             self._refill()
         session.engine.emit(delivery)
+        if self.drain and self.credit == 0:
+            self._end_drain()
 
     def _begin_partial(self, delivery: IncomingDelivery, transfer: TransferReader) -> None:
         if transfer.aborted:
@@ -169,9 +178,12 @@ class Receiver(Link):
         size = end - pos
         if self._parts_size + size > self.message_limit:
             raise self._too_large()
-        self._parts.append(data[pos:end])
-        self._parts_size += size
-        self.session.engine.hold_bytes(self, size)
+        if size:
+            if len(self._parts) >= _MAX_PARTS:
+                self._parts = [b"".join(self._parts)]
+            self._parts.append(data[pos:end])
+            self._parts_size += size
+            self.session.engine.hold_bytes(self, size)
         if transfer.settled:
             delivery.settled = True
         if transfer.state is not None:
@@ -183,8 +195,9 @@ class Receiver(Link):
 
     def _after_abort(self) -> None:
         # An aborted delivery is as if it had never been sent, but it has used up its credit (section 2.7.5).
-        if self.credit <= self._low_water:
-            self._refill()
+        self.refill()
+        if self.drain and self.credit == 0:
+            self._end_drain()
 
     def _too_large(self) -> LinkError:
         text = f"a message on link {self.name!r} is over the limit of {self.message_limit} bytes"
@@ -204,10 +217,14 @@ class Receiver(Link):
                 self.delivery_count = flow.delivery_count
                 self.credit = self.credit - ahead if ahead < self.credit else 0
         if self.drain and self.credit == 0:
-            self.drain = False
-            self.session.engine.emit(ReceiverDrained(self))
+            self._end_drain()
         if flow.echo:
             self.ask_for_flow()
+
+    def _end_drain(self) -> None:
+        # No flow need come when the deliveries have used up the credit.
+        self.drain = False
+        self.session.engine.emit(ReceiverDrained(self))
 
     def append_flow(self, flow: Flow) -> None:
         """The credit that we give."""

@@ -12,7 +12,7 @@ from .events import CreditChanged
 from .frames import append_frame, append_transfer_frame, continuation_fields, transfer_fields
 from .limits import MAX_DELIVERY_TAG
 from .link import MODE_SETTLED, MODE_UNSETTLED, Link
-from .serial import add, distance
+from .serial import MASK, add, distance
 from .states import EndpointState
 
 if TYPE_CHECKING:
@@ -32,7 +32,16 @@ class Sender(Link):
         delivery_count: the serial number of section 2.6.7.
     """
 
-    __slots__ = ("_drain_answered", "_link_credit", "_next_tag", "_queue", "_ready", "delivery_count", "drain")
+    __slots__ = (
+        "_drain_answered",
+        "_drain_reply",
+        "_link_credit",
+        "_next_tag",
+        "_queue",
+        "_ready",
+        "delivery_count",
+        "drain",
+    )
 
     is_sender = True
 
@@ -45,6 +54,7 @@ class Sender(Link):
         self._next_tag = 1
         self._ready = False
         self._drain_answered = False  # there is nothing more to send than what is queued
+        self._drain_reply = False  # the next flow answers a drain
 
     @property
     def credit(self) -> int:
@@ -105,11 +115,19 @@ class Sender(Link):
         elif mode == MODE_UNSETTLED:
             settled = False
         delivery = OutgoingDelivery(self, tag, message_format, payload, settled, state, context)
+        if state is not None:
+            self._check_state(delivery)
         self._queue.append(delivery)
         if not self._ready and self._link_credit > 0:
             self._ready = True
             self.session.sender_is_ready(self)
         return delivery
+
+    def _check_state(self, delivery: OutgoingDelivery) -> None:
+        size = self._transfer_size(delivery)
+        most = self.session.engine.remote_max_frame_size
+        if size > most:
+            raise LocalProtocolError(f"the delivery's state needs a frame of {size} bytes, the peer takes {most}")
 
     def drained(self) -> None:
         """Give back the credit that is left: the answer to `drain` when there is nothing more to send.
@@ -125,6 +143,7 @@ class Sender(Link):
         self.delivery_count = add(self.delivery_count, self._link_credit)
         self._link_credit = 0
         self.drain = False
+        self._drain_reply = True
         self.ask_for_flow()
 
     def withdraw(self, delivery: OutgoingDelivery) -> bool:
@@ -141,15 +160,15 @@ class Sender(Link):
         if not queue or queue[0] is not delivery or delivery.delivery_id is None:
             raise LocalProtocolError("only a delivery that is partly on the wire can be aborted")
         self.session.drop_outgoing(delivery)
-        delivery.settled = True
-        self._abort_first()
+        self._give_up(delivery)
 
-    def _abort_first(self) -> None:
-        delivery = self._queue.popleft()
+    def _give_up(self, delivery: OutgoingDelivery) -> None:
+        """Have the rest of a delivery replaced by a transfer that aborts it, as soon as the window allows one."""
+        delivery.settled = delivery._aborted = True
         delivery.payload = b""
-        session = self.session
-        session.count_transfer()
-        session.engine.send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
+        if not self._ready:
+            self._ready = True
+            self.session.sender_is_ready(self)
 
     # -- for the session
 
@@ -167,9 +186,11 @@ class Sender(Link):
                 return PUMP_OUTPUT_FULL
             if delivery.delivery_id is None:
                 self._start(delivery, out)
+            elif delivery._aborted:
+                self._send_abort(delivery)
             else:
                 self._continue(delivery, out)
-            if delivery.sent:
+            if delivery.sent or delivery._aborted:
                 queue.popleft()
         if self._drain_answered:
             self.drained()
@@ -200,20 +221,25 @@ class Sender(Link):
         session.count_transfer()
         session.engine.trace_transfer_out(session.channel, delivery, not delivery.sent)
 
-    def _start_with_state(self, delivery: OutgoingDelivery, out: bytearray) -> None:
-        session = self.session
-        transfer = Transfer(
+    def _transfer_with_state(self, delivery: OutgoingDelivery) -> Transfer:
+        return Transfer(
             self.handle,
-            delivery.delivery_id,
+            MASK if delivery.delivery_id is None else delivery.delivery_id,
             delivery.tag,
             delivery.message_format,
             delivery._pre_settled,
             True,
             state=delivery.state,
         )
-        room = session.engine.remote_max_frame_size - 8 - len(transfer.encode())
-        if room < 0:
-            room = 0
+
+    def _transfer_size(self, delivery: OutgoingDelivery) -> int:
+        """Return the bytes of a first frame with a state but no payload."""
+        return 8 + len(self._transfer_with_state(delivery).encode())
+
+    def _start_with_state(self, delivery: OutgoingDelivery, out: bytearray) -> None:
+        session = self.session
+        transfer = self._transfer_with_state(delivery)
+        room = max(0, session.engine.remote_max_frame_size - self._transfer_size(delivery))
         payload = delivery.payload
         if len(payload) <= room:
             transfer.more = False
@@ -241,12 +267,19 @@ class Sender(Link):
         session.count_transfer()
         session.engine.trace_transfer_out(session.channel, delivery, not last)
 
+    def _send_abort(self, delivery: OutgoingDelivery) -> None:
+        session = self.session
+        session.count_transfer()
+        session.engine.send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
+
     def _finish(self, delivery: OutgoingDelivery) -> None:
         delivery.sent = True
         delivery.payload = b""
         if delivery._pre_settled:
             delivery.settled = True
             self.session.engine.emit(delivery)
+        elif delivery.remote_state is not None:
+            self._confirm(delivery)  # the receiver made up its mind before the last frame
 
     def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
         """The receiver has said something of a delivery."""
@@ -257,21 +290,27 @@ class Sender(Link):
             session.drop_outgoing(delivery)
             delivery.settled = True
             if not delivery.sent:  # it doesn't want the rest
-                self._abort_first()
+                self._give_up(delivery)
             session.engine.emit(delivery)
-        elif delivery.sent and state is not None and not isinstance(state, Received):
-            # rcv-settle-mode second: the receiver waits for us to settle its outcome
-            session.drop_outgoing(delivery)
-            delivery.settled = True
-            session.settle_sent(delivery)
-            session.engine.emit(delivery)
+        elif delivery.sent and state is not None:
+            self._confirm(delivery)
+
+    def _confirm(self, delivery: OutgoingDelivery) -> None:
+        """Settle the receiver's outcome, which it waits for (rcv-settle-mode second)."""
+        if isinstance(delivery.remote_state, Received):
+            return
+        session = self.session
+        session.drop_outgoing(delivery)
+        delivery.settled = True
+        session.settle_sent(delivery)
+        session.engine.emit(delivery)
 
     def on_flow(self, flow: Flow) -> None:
         """Credit from the receiver (section 2.6.7)."""
         if flow.link_credit is not None:
             start = flow.delivery_count if flow.delivery_count is not None else self._initial_count
-            credit = distance(self.delivery_count, add(start, flow.link_credit))
-            self._link_credit = max(0, credit)
+            # What the receiver hadn't seen when it sent this is on its way, and has used up some of the credit.
+            self._link_credit = max(0, flow.link_credit - max(0, distance(start, self.delivery_count)))
         self.drain = bool(flow.drain)
         self._drain_answered = self._drain_answered and self.drain
         if self._queue and self._link_credit > 0 and not self._ready:
@@ -291,7 +330,8 @@ class Sender(Link):
         flow.delivery_count = self.delivery_count
         flow.link_credit = self._link_credit
         flow.available = len(self._queue)
-        flow.drain = self.drain
+        flow.drain = self.drain or self._drain_reply  # the last value known of the receiver's (section 2.6.7)
+        self._drain_reply = False
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
         self.delivery_count = initial_delivery_count
@@ -306,7 +346,11 @@ class Sender(Link):
         session = self.session
         lost = session.take_outgoing(self)
         # A delivery that is partly out stands in both.
-        lost.extend(delivery for delivery in queue if delivery.delivery_id is None or delivery._pre_settled)
+        lost.extend(
+            delivery
+            for delivery in queue
+            if not delivery._aborted and (delivery.delivery_id is None or delivery._pre_settled)
+        )
         for delivery in lost:
             delivery.settled = delivery.lost = True
             delivery.payload = b""

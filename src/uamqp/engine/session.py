@@ -39,6 +39,9 @@ DEFAULT_WINDOW = 2048
 OUTGOING_WINDOW = 0x7FFFFFFF
 MAX_HANDLE = 0xFFFFFFFF
 
+# Frame header, descriptor, list of 32 bits, role, first, last, settled.
+_DISPOSITION_OVERHEAD = 32
+
 
 class Session:
     """One session of a connection. Made by `Engine.begin`, or by the peer's begin.
@@ -65,6 +68,7 @@ class Session:
         "_next_incoming_id",
         "_next_outgoing_id",
         "_outgoing_window",
+        "_pending_encoded",
         "_pending_first",
         "_pending_last",
         "_pending_receiver",
@@ -130,6 +134,7 @@ class Session:
         self._pending_receiver = ROLE_RECEIVER
         self._pending_settled = False
         self._pending_state: DeliveryState | None = None
+        self._pending_encoded = b""
 
     def __repr__(self) -> str:
         return f"<Session {self.channel} {self.local_state.name}/{self.remote_state.name}>"
@@ -370,22 +375,24 @@ class Session:
         delivery_id = delivery.delivery_id
         if delivery.settled or delivery.state is not None or self.incoming.get(delivery_id) is not delivery:
             raise LocalProtocolError(f"delivery {delivery_id} can't be settled: it is settled, or its link is gone")
-        settled = outcome is None or delivery.link.rcv_settle_mode == MODE_FIRST
+        link = delivery.link
+        settled = outcome is None or link.rcv_settle_mode == MODE_FIRST
+        self._dispose(ROLE_RECEIVER, delivery_id, settled, outcome)
         delivery.state = outcome
         if settled:
             del self.incoming[delivery_id]
             delivery.settled = True
-        self._dispose(ROLE_RECEIVER, delivery_id, settled, outcome)
+            link.refill()  # where the limit of unsettled deliveries held the credit back
 
     def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
         """See `OutgoingDelivery.settle`."""
         delivery_id = delivery.delivery_id
         if delivery.settled or delivery_id is None or not delivery.sent:
             raise LocalProtocolError("the delivery can't be settled: it is settled, or hasn't gone out")
+        self._dispose(not ROLE_RECEIVER, delivery_id, True, state)
         self.outgoing.pop(delivery_id, None)
         delivery.settled = True
         delivery.state = state
-        self._dispose(not ROLE_RECEIVER, delivery_id, True, state)
 
     def settle_sent(self, delivery: OutgoingDelivery) -> None:
         """Confirm the receiver's outcome (rcv-settle-mode second)."""
@@ -402,15 +409,23 @@ class Session:
         ):
             self._pending_last = delivery_id
             return
+        encoded = encode_value(state) if state is not None else b""
+        most = self.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
+        if len(encoded) > most:
+            raise LocalProtocolError(
+                f"a delivery state of {len(encoded)} bytes: the peer's frames have room for {most}"
+            )
         if self._pending_first >= 0:
-            self._flush_disposition()
+            self.flush_disposition()
+        self._pending_encoded = encoded
         self._pending_first = self._pending_last = delivery_id
         self._pending_receiver = receiver
         self._pending_settled = settled
         self._pending_state = state
         self._mark()
 
-    def _flush_disposition(self) -> None:
+    def flush_disposition(self) -> None:
+        """Encode the disposition that is being collected."""
         first = self._pending_first
         if first < 0:
             return
@@ -425,7 +440,7 @@ class Session:
             first,
             self._pending_last,
             self._pending_settled,
-            encode_value(state) if state is not None else b"",
+            self._pending_encoded,
         )
         engine.trace_disposition_out(
             self.channel, self._pending_receiver, first, self._pending_last, self._pending_settled, state
@@ -474,7 +489,7 @@ class Session:
 
     def flush(self, limit: int = MASK) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
-        self._flush_disposition()
+        self.flush_disposition()
         self._flush_flows()
         if not self._ready:
             return True
@@ -595,8 +610,12 @@ class Session:
         link = self._remote_handles.get(transfer.handle)
         if link is None:
             raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
-        if link.local_state is not EndpointState.ACTIVE:
+        if link.local_state is EndpointState.CLOSED:
             return  # we have detached: the peer keeps what it sends now
+        if link.local_state is EndpointState.IDLE:
+            text = f"link {link.name!r} has no credit: its attach wasn't answered yet"
+            link.refuse_early(Cause.make(CauseKind.PROTOCOL, conditions.TRANSFER_LIMIT_EXCEEDED, text))
+            return
         if link.is_sender or not isinstance(link, Receiver):
             raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {link.name!r}, whose sender we are")
         try:
@@ -667,7 +686,6 @@ class Session:
             cause = Cause.from_peer(end.error, "end")
             if self.local_state is EndpointState.IDLE:
                 self.begin(engine.now)
-            self.flush()
             self.local_state = EndpointState.CLOSED
             engine.send(self.channel, End())
         self._lose_links(cause)
