@@ -166,21 +166,24 @@ _KINDS: dict[int, type[Any]] = {codec.DATA: DataBody, codec.SEQUENCE: SequenceBo
 
 
 def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]:
-    """The value of each body section, encoded; of data sections the content alone."""
+    """The value of each body section, encoded; of data sections the content alone.
+
+    `bounds` is what `codec.scan_sections` found: data sections are binary, with a size that fits.
+    """
     parts = []
     for code, start, end in bounds:
         if code == codec.DATA:
-            start, end = codec.binary_bounds(payload, start, end)
-            parts.append(payload[start:end])
-        elif code in _KINDS:
+            parts.append(payload[start + (2 if payload[start] == 0xA0 else 5) : end])
+        elif code == codec.SEQUENCE or code == codec.VALUE:
             parts.append(payload[start:end])
     return parts
 
 
 def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
     """The body out of the sections that `codec.scan_sections` found; None if there is none."""
-    bounds = [part for part in bounds if part[0] in _KINDS]
-    if not bounds:
-        return None
-    body: MessageBody = _KINDS[bounds[0][0]]._of(_contents(payload, bounds), encoding)
-    return body
+    for code, _, _ in bounds:
+        kind = _KINDS.get(code)
+        if kind is not None:
+            body: MessageBody = kind._of(_contents(payload, bounds), encoding)
+            return body
+    return None
