@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+_TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
+
 MAX_WAIT = 1.0
 """Seconds that a client's loop waits at a stretch, at most."""
 
@@ -43,6 +45,7 @@ class AMQPClient:
         max_frame_size (65536 bytes), channel_max, idle_timeout (milliseconds), properties,
             remote_idle_timeout_empty_frame_send_ratio: see `Connection`.
         incoming_window, outgoing_window (65536), handle_max, on_attach: see `Session`.
+        handshake_timeout, link_timeout (30 seconds), close_timeout (5 seconds): see `Connection`.
         send_settle_mode, receive_settle_mode, desired_capabilities: see `MessageSender` and `MessageReceiver`.
 
     Raises:
@@ -105,6 +108,7 @@ class AMQPClient:
         self._send_settle_mode = constants.SenderSettleMode.Unsettled if send_mode is None else send_mode
         self._receive_settle_mode = kwargs.pop("receive_settle_mode", None)
         self._desired_capabilities = kwargs.pop("desired_capabilities", None)
+        self._timeouts = {name: kwargs.pop(name) for name in _TIMEOUTS if kwargs.get(name) is not None}
         if kwargs:
             raise ValueError(f"Received unrecognized kwargs: {', '.join(kwargs)}")
 
@@ -181,6 +185,7 @@ class AMQPClient:
             error_policy=self._error_policy,
             debug=self._debug_trace,
             encoding=self._encoding,
+            **self._timeouts,
         )
         connection._port = self._remote_address.port
         return connection

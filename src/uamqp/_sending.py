@@ -18,8 +18,7 @@ from .sender import result_of
 _logger = logging.getLogger(__name__)
 
 STALL_TIMEOUT = 60.0
-"""Seconds after which messages without a time-out of their own are given up, if the peer gives neither credit nor an
-outcome for any message meanwhile."""
+"""Default of `SendQueue`'s `stall_timeout`, in seconds."""
 
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 1000
@@ -32,13 +31,16 @@ class SendQueue:
 
     Args:
         policy: decides what is tried again.
+        stall_timeout: seconds after which messages without a time-out of their own are given up, if the peer gives
+            neither credit nor an outcome for any message meanwhile.
 
     Attributes:
         backoff: seconds of the last back-off that was asked for.
     """
 
-    def __init__(self, policy: errors.ErrorPolicy) -> None:
+    def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float) -> None:
         self._policy = policy
+        self._stall_timeout = stall_timeout
         self._outbox: Outbox[Message] = Outbox()
         self._last_progress = 0.0
         self.backoff = 0.0
@@ -54,7 +56,7 @@ class SendQueue:
         """Take in a message.
 
         Args:
-            timeout: milliseconds from now until it is given up; 0: never, but for `STALL_TIMEOUT`.
+            timeout: milliseconds from now until it is given up; 0: never, but for the stall time-out.
             tick: what `idle_time` of the message becomes.
         """
         message.idle_time = tick
@@ -149,8 +151,8 @@ class SendQueue:
         """Give up what is past its time."""
         for entry in self._outbox.expired(now):
             self._time_out(entry, "Message send timed out.")
-        if self._outbox and now - self._last_progress >= STALL_TIMEOUT:
-            text = f"Message send timed out. The peer gave neither credit nor an outcome for {STALL_TIMEOUT:g} seconds."
+        if self._outbox and now - self._last_progress >= self._stall_timeout:
+            text = f"Message send timed out: neither credit nor an outcome for {self._stall_timeout:g} seconds."
             for entry in self._outbox.entries():
                 if entry.deadline is None:
                     self._time_out(entry, text)
@@ -160,7 +162,7 @@ class SendQueue:
         """Return when `expire` or `hand_over` has something to do of itself; None: there are no messages."""
         if not self._outbox:
             return None
-        stalled = self._last_progress + STALL_TIMEOUT
+        stalled = self._last_progress + self._stall_timeout
         deadline = self._outbox.next_deadline()
         return stalled if deadline is None else min(stalled, deadline)
 

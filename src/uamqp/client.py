@@ -11,7 +11,7 @@ from typing import Any
 from . import address, authentication, constants, errors
 from ._amqp_client import MAX_WAIT, AMQPClient
 from ._receiving import MessageQueue, count_held
-from ._sending import SendQueue
+from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
 from .engine import OutgoingDelivery
 from .message import BatchMessage, Message
@@ -30,11 +30,13 @@ class SendClient(AMQPClient):
     Args:
         target: a `Target`, or the URL.
         auth, client_name, debug, error_policy, keep_alive_interval: see `AMQPClient`.
-        msg_timeout: milliseconds from queueing until a message is given up; 0: never, except that messages fail after a
-            minute in which the peer gives neither credit nor any outcome.
+        msg_timeout: milliseconds from queueing until a message is given up; 0: never, but for
+            `stall_timeout`.
 
     Keyword Args:
         max_message_size, link_properties, link_credit: see `MessageSender`.
+        stall_timeout: seconds; default 60. Messages without a time-out of their own fail when the peer has given
+            neither credit nor any outcome for so long.
         Others: see `AMQPClient`.
     """
 
@@ -55,6 +57,7 @@ class SendClient(AMQPClient):
         self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
         self._link_properties = kwargs.pop("link_properties", None)
         self._link_credit = kwargs.pop("link_credit", None)
+        stall_timeout = kwargs.pop("stall_timeout", None) or STALL_TIMEOUT
         self.sender_type: type[MessageSender] = MessageSender
         super().__init__(
             target,
@@ -65,7 +68,7 @@ class SendClient(AMQPClient):
             keep_alive_interval=keep_alive_interval,
             **kwargs,
         )
-        self._queue = SendQueue(self._error_policy)
+        self._queue = SendQueue(self._error_policy, stall_timeout)
 
     # -- the link
 
@@ -105,15 +108,11 @@ class SendClient(AMQPClient):
         self.message_handler = sender
 
     def _on_outcome(self, delivery: OutgoingDelivery) -> None:
-        self._queue.on_outcome(delivery, self._require_pump().now())
+        self._queue.on_outcome(delivery, BlockingPump.now())
 
     def _on_credit(self) -> None:
-        self._queue.note_progress(self._require_pump().now())
+        self._queue.note_progress(BlockingPump.now())
         self._hand_over()
-
-    def _require_pump(self) -> BlockingPump:
-        handler = self.message_handler
-        return handler._connection._pump if handler is not None else self._require_open()._pump
 
     def _hand_over(self) -> bool:
         """Give messages to the link as far as it takes them; tell whether it would take more at once."""
@@ -140,29 +139,24 @@ class SendClient(AMQPClient):
             if self._hand_over():
                 timeout = 0
             deadline = self._queue.next_deadline()
-        if deadline is not None:
-            timeout = max(0.0, min(timeout, deadline - now))
-        connection._turn(timeout)
+        connection._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - now)))
         self._backoff = self._queue.backoff
 
     def _drive(self) -> bool:
-        """Take a step as long as there is something to wait for; False when the client is shut down."""
+        """Take a step towards the outcome of every message; False when the client is shut down."""
         if self._shutdown:
             return False
-        if self._message_sender is None or self._message_sender.get_state().name != "Open":
-            self._expire_unready()
-            return self._wait_ready(self._next_expiry())
-        self._send_step(MAX_WAIT)
-        return True
-
-    def _next_expiry(self) -> float | None:
-        return self._queue.next_deadline()
-
-    def _expire_unready(self) -> None:
-        if self._connection is not None:
-            pump = self._connection._pump
-            with pump.lock:
-                self._queue.expire(pump.now())
+        connection = self._require_open()
+        with connection._pump.lock:
+            self._queue.expire(connection._pump.now())
+            if not self._queue:
+                return True
+        sender = self._message_sender
+        if sender is None or not self._link_is_open(sender):
+            self._wait_ready(self._queue.next_deadline())
+        else:
+            self._send_step(MAX_WAIT)
+        return not self._shutdown
 
     # -- messages
 

@@ -8,7 +8,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from . import compat, constants, errors, utils
+from . import codec, compat, constants, errors, utils
 from .authentication import SASLAnonymous
 from .codec import Symbol
 from .core import ConnectionCore, LinkCore
@@ -49,6 +49,9 @@ class Connection:
         error_policy: decides what errors mean; None: `ErrorPolicy()`.
         debug: trace frames to the log.
         encoding: of the text among the arguments.
+        handshake_timeout: seconds from the TCP connection to the peer's open.
+        link_timeout: seconds that the peer may take to begin a session, or to attach or detach a link.
+        close_timeout: seconds that the peer may take to answer our close.
 
     Raises:
         TypeError, ValueError: an argument is of the wrong type or out of range.
@@ -68,9 +71,18 @@ class Connection:
         error_policy: errors.ErrorPolicy | None = None,
         debug: bool = False,
         encoding: str = "UTF-8",
+        *,
+        handshake_timeout: float = 30.0,
+        link_timeout: float = 30.0,
+        close_timeout: float = 5.0,
     ) -> None:
         self._encoding = encoding
         self._debug = debug
+        self._timeouts = {
+            "handshake_timeout": _seconds(handshake_timeout, "handshake_timeout"),
+            "link_timeout": _seconds(link_timeout, "link_timeout"),
+            "close_timeout": _seconds(close_timeout, "close_timeout"),
+        }
         self.hostname = _encoded(hostname, encoding, "hostname")
         self.container_id = _encoded(container_id, encoding, "container_id") if container_id else _new_name()
         self.error_policy = error_policy or errors.ErrorPolicy()
@@ -128,6 +140,9 @@ class Connection:
                 idle_timeout=settings["idle_timeout"] / 1000 if settings.get("idle_timeout") else None,
                 heartbeat_ratio=settings.get("heartbeat_ratio", 0.5),
                 properties=symbol_keys(properties, self._encoding),
+                handshake_timeout=self._timeouts["handshake_timeout"],
+                link_timeout=self._timeouts["link_timeout"],
+                close_timeout=self._timeouts["close_timeout"],
             )
         except Exception as error:
             raise ValueError(f"Invalid connection setting: {error}") from error
@@ -359,6 +374,8 @@ def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPCon
         return errors._process_connection_error(policy, condition, text, error.info if error is not None else None)
     if cause.kind is CauseKind.TRANSPORT:
         condition = None
+    elif cause.kind is CauseKind.TIMEOUT:
+        condition = codec.AmqpError.INTERNAL_ERROR
     return errors._process_connection_error(policy, condition, cause.message)
 
 
@@ -395,6 +412,14 @@ def _encoded(value: Any, encoding: str, name: str) -> bytes:
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
+
+
+def _seconds(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}.")
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0 seconds, not {value!r}.")
+    return value
 
 
 def _new_name() -> bytes:

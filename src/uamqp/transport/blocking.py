@@ -61,6 +61,7 @@ class BlockingPump:
         self._endpoint: Endpoint | None = None
         self._condition = threading.Condition(self.lock)
         self._is_waiting = False  # a thread waits for the socket
+        self._abandoned: Stream | None = None  # closed by the thread that waits for it
         self._flusher: _Flusher | None = None
 
     @staticmethod
@@ -96,6 +97,8 @@ class BlockingPump:
             if stream is None:
                 return self._core.handle_events(self.now())
             happened = self._advance()
+            if self._stream is not stream:
+                return happened
             if happened:
                 timeout = 0.0
             if self._is_waiting:
@@ -107,6 +110,9 @@ class BlockingPump:
         finally:
             with self.lock:
                 self._is_waiting = False
+                abandoned, self._abandoned = self._abandoned, None
+                if abandoned is not None:
+                    abandoned.close()
                 try:
                     happened = self._receive() or happened
                 finally:
@@ -248,7 +254,11 @@ class BlockingPump:
     def _drop_stream(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream.close()
+            if self._is_waiting:  # its number may be used anew as soon as it is closed
+                self._abandoned = stream
+                stream.shutdown()
+            else:
+                stream.close()
         flusher, self._flusher = self._flusher, None
         if flusher is not None:
             flusher.stop()

@@ -159,19 +159,29 @@ class Stream:
         sock = self._sock
         if isinstance(sock, ssl.SSLSocket) and sock.pending():
             return
-        events = 0 if for_writing_only else select.POLLIN
-        if self._wants_write or (self._unsent and not self._handshaking):
-            events |= select.POLLOUT
-        poll = select.poll()
-        poll.register(sock, events)
-        poll.poll(max(0.0, timeout) * 1000)
+        for_reading, for_writing = not for_writing_only, self._wants_write or (self._unsent and not self._handshaking)
+        timeout = max(0.0, timeout)
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(sock, (select.POLLIN if for_reading else 0) | (select.POLLOUT if for_writing else 0))
+            poll.poll(timeout * 1000)
+        else:  # Windows
+            select.select([sock] if for_reading else [], [sock] if for_writing else [], [], timeout)
+
+    def shutdown(self) -> None:
+        """End the connection, TLS with a goodbye but without waiting for an answer. Wakes a thread in `wait`."""
+        sock = self._sock
+        try:
+            if isinstance(sock, ssl.SSLSocket) and not self._handshaking:
+                sock.unwrap()
+        except (OSError, ValueError):
+            pass  # the peer needn't answer, and may be gone
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is gone already
 
     def close(self) -> None:
-        """Close the socket; TLS says goodbye without waiting for an answer."""
-        sock = self._sock
-        if isinstance(sock, ssl.SSLSocket) and not self._handshaking:
-            try:
-                sock.unwrap()
-            except (OSError, ValueError):
-                pass  # the peer needn't answer, and may be gone
-        sock.close()
+        """End the connection as `shutdown` does, and close the socket."""
+        self.shutdown()
+        self._sock.close()
