@@ -10,10 +10,15 @@ from uamqp.codec import (
     ACCEPTED,
     ROLE_RECEIVER,
     ROLE_SENDER,
+    Attach,
+    Begin,
     Close,
     Composite,
+    Detach,
     Disposition,
+    End,
     Error,
+    Flow,
     Open,
     Symbol,
     decode_composite,
@@ -26,9 +31,9 @@ HEADER = b"AMQP\x00\x01\x00\x00"
 EMPTY = b"\x00\x00\x00\x08\x02\x00\x00\x00"
 
 
-def frame(performative: Composite, frame_type: int = 0) -> bytes:
+def frame(performative: Composite, frame_type: int = 0, channel: int = 0) -> bytes:
     out = bytearray()
-    append_frame(out, 0, performative, frame_type=frame_type)
+    append_frame(out, channel, performative, frame_type=frame_type)
     return bytes(out)
 
 
@@ -159,7 +164,7 @@ def test_counting_starts_when_a_knob_is_turned() -> None:
         (["close"], HEADER + OPEN + EMPTY),
         (["heartbeat"], HEADER + OPEN + CLOSE),
         (["header"], b""),
-        (["open"], STREAM),  # it isn't given in the first place
+        (["open"], HEADER),  # nothing can come after an open that wasn't sent
         (["detach", "sasl"], STREAM),
     ],
 )
@@ -167,6 +172,33 @@ def test_silence(silent: list[str], kept: bytes) -> None:
     faults = Faults()
     faults.silent = silent
     assert WireFaults(faults).outgoing(STREAM) == (kept, False)
+
+
+def test_what_needs_a_begin_that_was_not_sent_is_not_sent() -> None:
+    faults = Faults()
+    wire = WireFaults(faults)
+    faults.silent = "begin"
+    begin = frame(Begin(0, 0, 1, 1), channel=3)
+    assert wire.outgoing(begin) == (b"", False)
+    faults.clear()
+    flow = frame(Flow(0, 1, 0, 1), channel=3)
+    assert wire.outgoing(flow + frame(End(), channel=3)) == (b"", False)
+    assert not wire.mute
+    assert wire.outgoing(begin + flow + CLOSE) == (begin + flow + CLOSE, False)
+
+
+def test_what_needs_an_attach_that_was_not_sent_is_not_sent() -> None:
+    faults = Faults()
+    wire = WireFaults(faults)
+    faults.silent = "attach"
+    attach = frame(Attach("name", 5, ROLE_RECEIVER))
+    assert wire.outgoing(attach) == (b"", False)
+    faults.silent = ()
+    session_flow = frame(Flow(0, 1, 0, 1))
+    assert wire.outgoing(session_flow) == (session_flow, False)
+    flow, other = frame(Flow(0, 1, 0, 1, 5)), frame(Flow(0, 1, 0, 1, 6))
+    assert wire.outgoing(flow + other + frame(Detach(5, True))) == (other, False)
+    assert wire.outgoing(attach + flow) == (attach + flow, False)
 
 
 def test_silence_in_sasl() -> None:

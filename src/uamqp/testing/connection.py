@@ -229,7 +229,7 @@ class Connection:
     def _on_opening(self, event: events.ConnectionOpening) -> None:
         engine = self.engine
         faults = self.server.faults
-        if engine.is_closed or "open" in faults.silent:
+        if engine.is_closed:
             return
         if faults.refuse_open is not None:
             self.forced = True
@@ -244,7 +244,7 @@ class Connection:
     def _on_session(self, event: events.SessionOpening) -> None:
         session: Session = event.session
         faults = self.server.faults
-        if session.remote_state is not EndpointState.ACTIVE or "begin" in faults.silent:
+        if session.remote_state is not EndpointState.ACTIVE:
             return
         if self.engine.local_state is not EndpointState.ACTIVE:
             return
@@ -252,12 +252,16 @@ class Connection:
             session.refuse(self.now(), faults.refuse_begin)
         else:
             session.accept(self.now(), incoming_window=self.server.options.incoming_window)
+        session.context = "begin" in faults.silent  # nobody hears of it
 
     def _on_link(self, event: events.LinkOpening) -> None:
         link: Link = event.link
         if link.remote_state is not EndpointState.ACTIVE or link.local_state is not EndpointState.IDLE:
             return
-        if link.session.local_state is not EndpointState.ACTIVE or "attach" in self.server.faults.silent:
+        if link.session.local_state is not EndpointState.ACTIVE:
+            return
+        if link.session.context or "attach" in self.server.faults.silent:
+            link.accept(self.now())  # nobody hears of it
             return
         try:
             self._check_refusal(link)

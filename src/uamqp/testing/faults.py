@@ -36,10 +36,8 @@ PERFORMATIVES = {
     "close": 0x18,
 }
 SILENT = frozenset({*PERFORMATIVES, "header", "sasl", "heartbeat"})
-EVENTS = frozenset({"open", "begin", "attach"})
-"""Silences that are kept by not answering, rather than by dropping the answer."""
-
-_DISPOSITION = 0x15
+_OPEN, _BEGIN, _ATTACH, _FLOW = 0x10, 0x11, 0x12, 0x13
+_DISPOSITION, _DETACH, _END, _CLOSE = 0x15, 0x16, 0x17, 0x18
 
 
 def error(condition: str, description: str | None = None, info: dict[str, Any] | None = None) -> Error:
@@ -328,10 +326,23 @@ class WireFaults:
     Counting starts with the connection, or when a knob for cutting is turned.
     """
 
-    __slots__ = ("_bytes_in", "_bytes_out", "_cuts", "_faults", "_frames_in", "_frames_out")
+    __slots__ = (
+        "_bytes_in",
+        "_bytes_out",
+        "_cuts",
+        "_faults",
+        "_frames_in",
+        "_frames_out",
+        "_mute",
+        "_mute_channels",
+        "_mute_links",
+    )
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        self._mute = False  # the open wasn't sent, so nothing else can be
+        self._mute_channels: set[int] = set()  # likewise the begin of a session
+        self._mute_links: set[tuple[int, int]] = set()  # likewise an attach: channel and handle
         self._cuts = faults.cuts
         self._bytes_in = 0
         self._bytes_out = 0
@@ -351,7 +362,7 @@ class WireFaults:
         """What goes out of the whole frames that the engine wants to send, and whether to cut after it."""
         faults = self._faults
         self._catch_up()
-        if faults.silent or faults.withhold_settlement:
+        if faults.silent or faults.withhold_settlement or self.mute:
             data = b"".join([self._changed(frame) for frame in split_frames(data)])
         keep, self._bytes_out, cut = _within(
             data, self._frames_out, faults.cut_after_frames_out, self._bytes_out, faults.cut_after_bytes_out
@@ -372,11 +383,16 @@ class WireFaults:
         self._faults.cut_times = times - 1
         return True
 
+    @property
+    def mute(self) -> bool:
+        """Something isn't to be sent because what should have come before it wasn't."""
+        return self._mute or bool(self._mute_channels) or bool(self._mute_links)
+
     def _changed(self, frame: bytes) -> bytes:
         """The frame as it goes out; empty if it doesn't."""
         faults = self._faults
         silent = faults.silent
-        if "header" in silent:
+        if "header" in silent or self._mute:
             return b""
         if frame[:4] == b"AMQP":
             return frame
@@ -386,9 +402,32 @@ class WireFaults:
         if frame[5] == 1:
             return b"" if "sasl" in silent else frame
         code = frame[start + 2]
-        if any(PERFORMATIVES.get(name) == code for name in silent if name not in EVENTS):
+        dropped = any(PERFORMATIVES[name] == code for name in silent if name in PERFORMATIVES)
+        if self._is_unheard_of(frame, start, code, dropped) or dropped:
             return b""
         return _unsettled(frame, start) if code == _DISPOSITION and faults.withhold_settlement else frame
+
+    def _is_unheard_of(self, frame: bytes, start: int, code: int, dropped: bool) -> bool:
+        """Keep account of what the peer hasn't heard of; tell whether the frame belongs to such a thing."""
+        channel = int.from_bytes(frame[6:8], "big")
+        if dropped and code == _OPEN:
+            self._mute = True
+        elif dropped and code == _BEGIN:
+            self._mute_channels.add(channel)
+        elif channel in self._mute_channels:
+            if code == _END:
+                self._mute_channels.discard(channel)
+            return code not in {_OPEN, _CLOSE}
+        elif (dropped and code == _ATTACH) or (self._mute_links and code in {_FLOW, _DETACH}):
+            performative, _ = decode_composite(frame, start)
+            link = (channel, getattr(performative, "handle", -1))
+            if code == _ATTACH:
+                self._mute_links.add(link)
+            elif link in self._mute_links:
+                if code == _DETACH:
+                    self._mute_links.discard(link)
+                return True
+        return False
 
 
 def _within(

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .connection import Connection
 from .directory import Directory, DirectoryLimits, node_name
@@ -67,6 +68,21 @@ class Options:
             raise ValueError(f"max_deliveries must be None or at least 1, not {self.nodes.max_deliveries!r}")
 
 
+class _Listening(socket.socket):
+    """A listening socket that can be told to accept no more.
+
+    asyncio loses, unclosed, a connection that was accepted right before its server is closed.
+    """
+
+    deaf = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection, if any may be."""
+        if self.deaf:
+            raise BlockingIOError
+        return super().accept()
+
+
 class Server:
     """The broker. Used in its event loop's thread only, but for `faults`.
 
@@ -92,7 +108,9 @@ class Server:
         self.hosts = LOOPBACK | {options.host.lower(), *(name.lower() for name in options.hostnames)}
         self.loop: asyncio.AbstractEventLoop | None = None
         self._tls = tls
+        self._socket: _Listening | None = None
         self._listener: asyncio.Server | None = None
+        self._accepting: set[asyncio.Task[Any]] = set()  # connections whose TLS isn't up
         self._numbers = itertools.count(1)
         self._turn_due = False
         self._expiry: asyncio.TimerHandle | None = None
@@ -105,12 +123,12 @@ class Server:
         Raises:
             OSError: the address can't be listened on.
         """
-        self.loop = asyncio.get_running_loop()
-        listening = await self._bind()
+        loop = asyncio.get_running_loop()
+        self._socket = listening = await self._bind()
         self.address = listening.getsockname()[:2]
         try:
-            self._listener = await self.loop.create_server(
-                lambda: Connection(self).protocol,
+            self._listener = await loop.create_server(
+                self._accept,
                 sock=listening,
                 ssl=self._tls,
                 ssl_handshake_timeout=10.0 if self._tls is not None else None,
@@ -119,15 +137,20 @@ class Server:
         except BaseException:
             listening.close()
             raise
+        self.loop = loop
 
     async def stop(self) -> None:
         """Stop listening, close every connection (amqp:connection:forced), and wait for that, but not for long."""
-        if self._listener is not None:
+        if self._listener is not None and self._socket is not None:
+            self._socket.deaf = True
+            await _let_the_loop_run()  # what was accepted just now becomes a connection
             self._listener.close()
-            self._listener = None
+            self._listener = self._socket = None
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        for task in self._accepting:
+            task.cancel()
         if "close" not in self.faults.silent:
             for connection in list(self.connections):
                 connection.close(error("amqp:connection:forced", "the broker is stopping"))
@@ -136,20 +159,28 @@ class Server:
             connection.forced = True
             connection.protocol.abort()
         await self._wait_until_empty(self.options.close_timeout)
-        await asyncio.sleep(0)  # the transports close their sockets in a turn of their own
+        await _let_the_loop_run()  # the transports close their sockets in turns of their own
         for _, future in self._waiters:
             if not future.done():
                 future.set_exception(RuntimeError("the broker was stopped"))
         self._waiters.clear()
         self.loop = None
 
-    async def _bind(self) -> socket.socket:
+    def _accept(self) -> asyncio.Protocol:
+        """A client's socket was accepted; called in the task that brings its transport up."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._accepting.add(task)
+            task.add_done_callback(self._accepting.discard)
+        return Connection(self).protocol
+
+    async def _bind(self) -> _Listening:
         options = self.options
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(options.host, self.address[1], type=socket.SOCK_STREAM)
         found.sort(key=lambda info: info[0] != socket.AF_INET)  # one socket, since port 0 gives each another port
         family, kind, protocol, _, address = found[0]
-        listening = socket.socket(family, kind, protocol)
+        listening = _Listening(family, kind, protocol)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
@@ -255,3 +286,8 @@ class Server:
                     future.set_result(None)
             except Exception as problem:  # noqa: BLE001 - it belongs to whoever waits
                 future.set_exception(problem)
+
+
+async def _let_the_loop_run() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -75,7 +75,7 @@ class BrokerProtocol(EngineProtocol):
         if self._cut:
             return
         faults = self._faults
-        if not faults.on_output and not self._held:
+        if not faults.on_output and not self._held and not self._wire.mute:
             super().write(data)
             return
         kept, cut = self._wire.outgoing(bytes(data))
