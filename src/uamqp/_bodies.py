@@ -125,12 +125,12 @@ class SequenceBody(MessageBody):
     _type = c_uamqp.MessageBodyType.SequenceType
     _code = _sections.SEQUENCE
 
-    def append(self, value: Iterable[Any]) -> None:
+    def append(self, data: Iterable[Any]) -> None:
         """Adds a section. Raises `TypeError` for what is no list, and what `utils.data_factory` does."""
-        if not isinstance(value, (list, tuple)):
-            raise TypeError(f"A sequence section holds a list, not {type(value).__name__}.")
+        if not isinstance(data, (list, tuple)):
+            raise TypeError(f"A sequence section holds a list, not {type(data).__name__}.")
         out = bytearray()
-        _sections.append_amqp(out, list(value), self._encoding)
+        _sections.append_amqp(out, list(data), self._encoding)
         self._parts.append(bytes(out))
 
     @property

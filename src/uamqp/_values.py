@@ -477,6 +477,11 @@ class DictValue(AMQPValue):
         copy._value = {code: (key.clone(), value.clone()) for code, (key, value) in self._value.items()}
         return copy
 
+    @property
+    def size(self) -> int:
+        """The number of items."""
+        return len(self._value)
+
     def get(self, index: int) -> tuple[AMQPValue, AMQPValue]:
         """Key and value at a position, counted from 0; raises `IndexError`."""
         if not 0 <= index < len(self._value):

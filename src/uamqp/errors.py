@@ -346,9 +346,6 @@ class MessageAlreadySettled(MessageResponse):
 class MessageAccepted(MessageResponse):
     """The message was processed (section 3.4.2)."""
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def _outcome(self) -> Outcome:
         return codec.ACCEPTED
 
@@ -398,9 +395,6 @@ class MessageRejected(MessageResponse):
 
 class MessageReleased(MessageResponse):
     """The message wasn't and won't be processed here (section 3.4.4)."""
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def _outcome(self) -> Outcome:
         return codec.RELEASED

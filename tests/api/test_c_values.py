@@ -223,6 +223,7 @@ class TestMap:
     def test_items(self) -> None:
         value = self.filled()
         assert value.value == {b"One": 1, b"Two": 2}
+        assert value.size == len(value) == 2
         assert str(value) == "{[One:1],[Two:2]}"
         assert value[c_uamqp.string_value(b"Two")].value == 2
         key, item = value.get(1)
