@@ -46,8 +46,15 @@ class MessageQueue:
         """Nothing; callers of 1.6 call it."""
 
 
-def count_held(message: Message, count: int) -> None:
-    """Count a message as held by the client: the peer gets no credit for another in its place until it is taken."""
+def hold(message: Message) -> None:
+    """The client holds the message: the peer gets no credit for another in its place until it is taken."""
     delivery = message._delivery
     if delivery is not None:
-        delivery.link.buffered += count  # type: ignore[attr-defined]  # an IncomingDelivery
+        delivery.link.buffered += 1  # type: ignore[attr-defined]  # an IncomingDelivery
+
+
+def take(message: Message) -> None:
+    """The message leaves the client."""
+    delivery = message._delivery
+    if delivery is not None:
+        delivery.link.taken()  # type: ignore[attr-defined]  # an IncomingDelivery

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import address, authentication, constants, errors
 from ._amqp_client import MAX_WAIT, AMQPClient
-from ._receiving import MessageQueue, count_held
+from ._receiving import MessageQueue, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
 from .engine import OutgoingDelivery
@@ -368,7 +368,7 @@ class ReceiveClient(AMQPClient):
         A callback runs later, without the lock, so that it may take its time.
         """
         self._was_message_received = True
-        count_held(message, 1)
+        hold(message)
         if self._message_received_callback is not None or self._streaming_receive:
             self._arrived.append(message)
         else:
@@ -391,10 +391,9 @@ class ReceiveClient(AMQPClient):
 
     def _taken(self, message: Message) -> None:
         """The message leaves the client: the peer may send another in its place."""
-        delivery = message._delivery
-        if delivery is not None and self._connection is not None:
+        if self._connection is not None:
             with self._connection._pump.lock:
-                delivery.link.taken()  # type: ignore[attr-defined]  # an IncomingDelivery
+                take(message)
 
     @staticmethod
     def _complete_message(message: Message | None, auto: bool) -> None:
@@ -515,7 +514,7 @@ class ReceiveClient(AMQPClient):
         if batch and self._connection is not None:
             with self._connection._pump.lock:
                 for message in batch:
-                    self._taken(message)
+                    take(message)
                     self._complete_message(message, self.auto_complete)
         return batch
 

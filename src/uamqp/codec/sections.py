@@ -69,14 +69,13 @@ def _excluded(code: int) -> int:
     return _BODY if code == VALUE else _bit(code)
 
 
-def _usual_starts() -> dict[bytes, tuple[int, int, int, bool]]:
-    """How sections usually start, four bytes: 00 53, code, constructor. (Code, bit, excluded, size is 32 bits wide.)"""
+def _usual_starts() -> dict[bytes, tuple[int, int, int, int]]:
+    """How sections usually start, four bytes: 00 53, code, constructor. (Code, bit, excluded, bytes of the size.)"""
     starts = {}
     for code in SECTION_NAMES:
-        for constructor in _CONSTRUCTORS.get(code, (0xA0, 0xA1, 0xB0, 0xB1, 0xC0, 0xC1, 0xD0, 0xD1)):
-            if constructor != 0x45:
-                wide = constructor in (0xB0, 0xB1, 0xD0, 0xD1)
-                starts[bytes((0x00, 0x53, code, constructor))] = (code, _bit(code), _excluded(code), wide)
+        for constructor in _CONSTRUCTORS.get(code, (0x45, 0xA0, 0xA1, 0xB0, 0xB1, 0xC0, 0xC1, 0xD0, 0xD1)):
+            width = 0 if constructor == 0x45 else 4 if constructor in (0xB0, 0xB1, 0xD0, 0xD1) else 1
+            starts[bytes((0x00, 0x53, code, constructor))] = (code, _bit(code), _excluded(code), width)
     return starts
 
 
@@ -162,11 +161,13 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
         start = pos + 3
         usual = _USUAL.get(payload[pos : pos + 4])
         if usual is not None and not seen & usual[2]:
-            code, bit, _, wide = usual
-            if wide:
+            code, bit, _, width = usual
+            if width == 1:
+                stop = start + 2 + payload[start + 1] if start + 2 <= size else size + 1
+            elif width:
                 stop = start + 5 + _unpack_u32(payload, start + 1)[0] if start + 5 <= size else size + 1
             else:
-                stop = start + 2 + payload[start + 1] if start + 2 <= size else size + 1
+                stop = start + 1
             if stop <= size:
                 sections.append((code, start, stop))
                 seen |= bit
