@@ -35,7 +35,7 @@ class _Stopped(Exception):
 
 
 class SocketSource:
-    """A connected socket, plain or TLS."""
+    """A connected TCP socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -47,8 +47,6 @@ class SocketSource:
             return self.sock.recv(65536)
         except TimeoutError:
             return None
-        except ssl.SSLEOFError:
-            return b""
         except OSError:
             self.was_reset = True
             return b""
@@ -63,14 +61,7 @@ class SocketSource:
     def say_end(self) -> None:
         """Ends our direction of the stream; the other goes on."""
         try:
-            if isinstance(self.sock, ssl.SSLSocket):
-                self.sock.setblocking(False)
-                try:
-                    self.sock.unwrap()  # sends close_notify; its answer isn't waited for
-                except ssl.SSLError:
-                    pass
-            # Not SSLSocket.shutdown, which would read the rest as plain text.
-            socket.socket.shutdown(self.sock, socket.SHUT_WR)
+            self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
@@ -80,15 +71,92 @@ class SocketSource:
         self.sock.close()
 
 
+class TlsSource(SocketSource):
+    """TLS over a connected socket. Not an SSLSocket: that cannot say its end and read on."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, timeout: float) -> None:
+        super().__init__(sock)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._timeout = timeout
+
+    def handshake(self) -> None:
+        """Raises what the handshake fails with."""
+        while True:
+            try:
+                self.tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                done = False
+            finally:
+                self._flush()  # an alert, if it failed
+            if done:
+                return
+            if not self._more(self._timeout):
+                raise TimeoutError("no TLS handshake came")
+
+    def read_or_raise(self, timeout: float) -> bytes | None:
+        """As `read`; raises what TLS fails with."""
+        while True:
+            try:
+                return self.tls.read(65536)
+            except ssl.SSLWantReadError:
+                self._flush()
+                if not self._more(timeout):
+                    return None
+
+    def read(self, timeout: float) -> bytes | None:
+        try:
+            return self.read_or_raise(timeout)
+        except ssl.SSLError:  # the end without a word of TLS, or no TLS
+            return b""
+
+    def write(self, data: bytes) -> None:
+        self.tls.write(data)
+        self._flush()
+
+    def close(self) -> None:
+        self.say_end()
+        super().close()
+
+    def say_end(self) -> None:
+        try:
+            self.tls.unwrap()
+        except OSError:  # no answer to it is there yet, and none is waited for
+            pass
+        try:
+            self._flush()
+        except OSError:
+            pass
+        super().say_end()
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            super().write(data)
+
+    def _more(self, timeout: float) -> bool:
+        data = super().read(timeout)
+        if data:
+            self._incoming.write(data)
+        elif data is not None:
+            self._incoming.write_eof()
+        return data is not None
+
+
 class SocketPeer(Peer):
     """What a script of `ScriptedServer` gets."""
 
-    def __init__(self, sock: socket.socket, server: ScriptedServer, index: int) -> None:
-        self.socket_source = SocketSource(sock)
-        super().__init__(self.socket_source, server.timeout)
-        self.sock = sock
+    def __init__(self, source: SocketSource, server: ScriptedServer, index: int) -> None:
+        self.socket_source = source
+        super().__init__(source, server.timeout)
         self.server = server
         self.index = index
+
+    @property
+    def client_certificate(self) -> dict[str, Any] | None:
+        """The certificate that the client showed, as `ssl.SSLSocket.getpeercert` has it."""
+        return self.socket_source.tls.getpeercert() if isinstance(self.socket_source, TlsSource) else None
 
     def reset_socket(self) -> None:
         """Cuts the connection: the other side gets a connection reset."""
@@ -240,39 +308,34 @@ class ScriptedServer:
     def _run(self, sock: socket.socket, index: int) -> None:
         with sock:
             try:
-                sock.settimeout(self.timeout)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self.tls is None:
-                    self._run_script(sock, index)
-                else:
-                    self._run_tls(sock, index, self.tls)
-            except _Stopped:
-                pass
+                source = SocketSource(sock) if self.tls is None else self._handshake(sock, self.tls)
+                if source is not None:
+                    self._run_script(source, index)
             except BaseException as error:  # noqa: BLE001 - kept, and raised in the test
                 if not self._stopping:
                     self.failures.append(error)
 
-    def _run_tls(self, sock: socket.socket, index: int, context: ssl.SSLContext) -> None:
-        with context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as wrapped:
-            self._sockets.append(wrapped)
-            try:
-                wrapped.do_handshake()
-                # With TLS 1.3 a client refuses the server's certificate after the server has finished.
-                refused = self.handshake_fails and not wrapped.recv(1)
-            except OSError as error:
-                self.tls_errors.append(error)
-                if not self.handshake_fails:
-                    raise
-                return
+    def _handshake(self, sock: socket.socket, context: ssl.SSLContext) -> TlsSource | None:
+        source = TlsSource(sock, context, self.timeout)
+        try:
+            source.handshake()
             if not self.handshake_fails:
-                self._run_script(wrapped, index)
-            elif refused:
-                self.tls_errors.append(ssl.SSLEOFError("the client closed during the handshake"))
-            else:
-                raise ScriptFailure("the TLS handshake was to fail; it succeeded")
+                return source
+            # With TLS 1.3 a client refuses the server's certificate after the server has finished.
+            rest = source.read_or_raise(self.timeout)
+        except OSError as error:
+            self.tls_errors.append(error)
+            if self.handshake_fails:
+                return None
+            raise
+        if rest == b"":
+            self.tls_errors.append(ssl.SSLEOFError("the client closed during the handshake"))
+            return None
+        raise ScriptFailure("the TLS handshake was to fail; it succeeded")
 
-    def _run_script(self, sock: socket.socket, index: int) -> None:
-        peer = SocketPeer(sock, self, index)
+    def _run_script(self, source: SocketSource, index: int) -> None:
+        peer = SocketPeer(source, self, index)
         try:
             self.scripts[index](peer)
             peer.finish()

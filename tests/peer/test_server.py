@@ -231,8 +231,7 @@ def test_client_certificates(certificates: Certificates) -> None:
     subjects: list[Any] = []
 
     def script(peer: SocketPeer) -> None:
-        assert isinstance(peer.sock, ssl.SSLSocket)
-        subjects.append(peer.sock.getpeercert())
+        subjects.append(peer.client_certificate)
 
     with ScriptedServer(script, tls=certificates.server_context(ask_client=True)) as server:
         tls_client(server.port, certificates.client_context(certificates.client), read_all)

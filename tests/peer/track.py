@@ -176,7 +176,10 @@ class Tracker:
             return
         session.grant(frame["next_incoming_id"], frame["incoming_window"] or 0)
         link = session.by_our_handle.get(frame["handle"], None)
-        if link is None or not link.they_send or frame["link_credit"] is None:
+        if link is None or frame["link_credit"] is None:
+            return
+        if not link.they_send:  # credit given back moves our count
+            link.delivery_count = frame["delivery_count"] or link.delivery_count
             return
         base = link.delivery_count if frame["delivery_count"] is None else frame["delivery_count"]
         limit = (base + frame["link_credit"]) % WRAP
@@ -205,9 +208,11 @@ class Tracker:
             self._forget(session)
 
     def _forget(self, session: SessionState) -> None:
-        if session.we_ended and session.our_channel is not None:
-            self.by_our_channel.pop(session.our_channel, None)
-        if session.we_ended and session.they_ended and session.their_channel is not None:
+        if not (session.we_ended and session.they_ended):
+            return
+        if self.by_our_channel.get(session.our_channel or 0) is session:
+            del self.by_our_channel[session.our_channel or 0]
+        if session.their_channel is not None:
             self.by_their_channel.pop(session.their_channel, None)
 
     # ------------------------------------------------------- what comes
