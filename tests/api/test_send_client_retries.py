@@ -1,0 +1,221 @@
+"""`SendClient`: what is tried again, and what is given up in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.peers import (
+    accept_leaving,
+    accept_sender,
+    accept_session,
+    bounded,
+    hasty,
+    noting,
+    send_once,
+    settle,
+    until,
+    url,
+)
+from tests.peer import codec
+from tests.peer.server import ScriptedServer, SocketPeer
+from uamqp import Message, SendClient, errors
+from uamqp.constants import ErrorCodes, MessageSendResult, MessageState
+
+# -- retries
+
+
+def count_transfers(peer: SocketPeer, outcomes: list[Any]) -> None:
+    accept_sender(peer, credit=50)
+    for outcome in outcomes:
+        settle(peer, peer.expect("transfer"), outcome)
+
+
+def test_a_released_message_is_sent_four_times_at_most() -> None:
+    """Contract 14.2: max_retries 3 makes 4 transfers."""
+
+    def script(peer: SocketPeer) -> None:
+        count_transfers(peer, [codec.released()] * 4)
+        accept_leaving(peer)
+
+    message, calls, raised = send_once(script, error_policy=None)
+    assert message.state is MessageState.SendFailed
+    assert message.retries == 3
+    assert len(calls) == 1
+    assert raised is not None
+
+
+def test_a_retry_may_succeed() -> None:
+    def script(peer: SocketPeer) -> None:
+        count_transfers(peer, [codec.released(), codec.modified(), codec.rejected(), codec.accepted()])
+        accept_leaving(peer)
+
+    message, calls, raised = send_once(script, error_policy=None)
+    assert raised is None
+    assert message.state is MessageState.SendComplete
+    assert message.retries == 3
+    assert [result for result, _ in calls] == [MessageSendResult.Ok]
+
+
+@pytest.mark.parametrize("condition", ["amqp:not-found", "amqp:unauthorized-access", "amqp:link:message-size-exceeded"])
+def test_what_is_hopeless_is_not_tried_again(condition: str) -> None:
+    def script(peer: SocketPeer) -> None:
+        count_transfers(peer, [codec.rejected(error=codec.error(condition))])
+        accept_leaving(peer)
+
+    message, _, raised = send_once(script, error_policy=None)
+    assert raised.condition == ErrorCodes(condition)
+    assert message.retries == 0
+
+
+@pytest.mark.parametrize("condition", ["amqp:internal-error", "amqp:resource-locked", "com.vendor:busy"])
+def test_what_may_pass_is_tried_again(condition: str) -> None:
+    def script(peer: SocketPeer) -> None:
+        count_transfers(peer, [codec.rejected(error=codec.error(condition)), codec.accepted()])
+        accept_leaving(peer)
+
+    message, _, raised = send_once(script, error_policy=None)
+    assert raised is None
+    assert message.retries == 1
+
+
+def test_the_policy_decides() -> None:
+    asked: list[Any] = []
+
+    class Stubborn(errors.ErrorPolicy):
+        def on_message_error(self, error: Any) -> errors.ErrorAction:
+            asked.append(error.condition)
+            return errors.ErrorAction(retry=True, increment_retries=False)
+
+    refusal = codec.rejected(error=codec.error("amqp:not-found"))
+
+    def script(peer: SocketPeer) -> None:
+        count_transfers(peer, [refusal] * 6 + [codec.accepted()])
+        accept_leaving(peer)
+
+    message, _, raised = send_once(script, error_policy=Stubborn(max_retries=1))
+    assert raised is None
+    assert message.retries == 0  # these don't count
+    assert asked == [ErrorCodes.NotFound] * 6
+
+
+def test_vendor_errors_are_the_callbacks_business() -> None:
+    def on_error(error: Any) -> errors.ErrorAction:
+        return errors.ErrorAction(retry=error.condition != b"com.vendor:never")
+
+    def script(peer: SocketPeer) -> None:
+        never = codec.rejected(error=codec.error("com.vendor:never"))
+        count_transfers(peer, [codec.rejected(error=codec.error("com.vendor:later")), never])
+        accept_leaving(peer)
+
+    message, _, raised = send_once(script, error_policy=errors.ErrorPolicy(on_error=on_error))
+    assert raised.condition == b"com.vendor:never"
+    assert message.retries == 1
+
+
+def test_a_backoff_is_waited_for() -> None:
+    class Patient(errors.ErrorPolicy):
+        def on_message_error(self, error: Any) -> errors.ErrorAction:
+            return errors.ErrorAction(retry=True, backoff=0.2)
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=50)
+        settle(peer, peer.expect("transfer"), codec.released())
+        peer.expect_nothing(0.15)
+        settle(peer, peer.expect("transfer"))
+        accept_leaving(peer)
+
+    message, _, raised = send_once(script, error_policy=Patient())
+    assert raised is None
+    assert message.retries == 1
+
+
+def test_a_retry_keeps_the_messages_timeout() -> None:
+    class Patient(errors.ErrorPolicy):
+        def on_message_error(self, error: Any) -> errors.ErrorAction:
+            return errors.ErrorAction(retry=True, backoff=30)
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=50)
+        settle(peer, peer.expect("transfer"), codec.released())
+        accept_leaving(peer)
+
+    with bounded(0.8):
+        _, calls, raised = send_once(script, error_policy=Patient(), msg_timeout=200)
+    assert "timed out" in str(raised)
+    assert [result for result, _ in calls] == [MessageSendResult.Timeout]
+
+
+# -- time-outs
+
+
+def test_a_timeout_is_noticed_in_time() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=0)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=100) as client, bounded(0.6):
+        with pytest.raises(errors.ClientMessageError, match="timed out"):
+            client.send_message(Message(b"x"))
+
+
+@pytest.mark.parametrize("how", ["send_message", "wait", "send_all_messages"])
+def test_a_timeout_while_the_link_opens(how: str) -> None:
+    """The message's time-out holds before there is a link."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.expect("attach")
+        peer.ignore("detach", "end")
+        peer.accept_close()
+
+    message = Message(b"x")
+    calls = noting(message)
+    with ScriptedServer(script) as server, bounded(5):
+        client = hasty(SendClient(url(server), msg_timeout=100))
+        if how == "send_message":
+            with pytest.raises(errors.ClientMessageError, match="timed out"):
+                client.send_message(message)
+        else:
+            client.queue_message(message)
+            assert getattr(client, how)() in (True, [MessageState.SendFailed])
+        assert message.state is MessageState.SendFailed
+        assert [result for result, _ in calls] == [MessageSendResult.Timeout]
+        client.close()
+
+
+def test_a_timeout_may_be_set_later_and_be_a_fraction() -> None:
+    """`_msg_timeout` is set by azure-eventhub and azure-servicebus, in milliseconds, as a float."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=0)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server)) as client, bounded(5):
+        client._msg_timeout = 50.5
+        client.queue_message(Message(b"x"))
+        client._msg_timeout = 0
+        client.queue_message(patient := Message(b"y"))
+        until(lambda: len(client.pending_messages) == 1, client.do_work)
+        assert client.pending_messages == [patient]
+
+
+def test_timeouts_of_several_messages_are_their_own() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=1)
+        first = peer.expect("transfer")
+        peer.wait("the second has timed out")
+        settle(peer, first)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=5000) as client:
+        slow, fast = Message(b"slow"), Message(b"fast")
+        client.queue_message(slow)
+        client._msg_timeout = 50
+        client.queue_message(fast)
+        until(lambda: fast.state is MessageState.SendFailed, client.do_work)
+        assert slow.state.name == "WaitingForSendAck"
+        server.tell("the second has timed out")
+        assert client.wait()
+        assert slow.state.name == "SendComplete"
