@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, constants, errors
 from ._link import MessageLink
@@ -16,9 +16,9 @@ from .session import Session
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Self
-
 _logger = logging.getLogger(__name__)
+
+_ClientT = TypeVar("_ClientT", bound="AMQPClient")
 
 _TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
 
@@ -138,7 +138,7 @@ class AMQPClient:
         if self._remote_address.scheme == "amqps" and not self._auth.use_tls:
             raise ValueError("An amqps:// address means TLS: it goes with no auth object that has use_tls=False.")
 
-    def __enter__(self) -> Self:
+    def __enter__(self: _ClientT) -> _ClientT:  # noqa: PYI019 (Self needs Python 3.11)
         self.open()
         return self
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import constants, errors, types
-from .codec import Array, Symbol
-from .connection import connection_error, symbol, symbol_keys
+from . import constants, errors, utils
+from .connection import connection_error
 from .core import LinkCore, LinkState
 from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Self
-
     from .session import Session
 
 _logger = logging.getLogger(__name__)
+
+_LinkT = TypeVar("_LinkT", bound="MessageLink")
 
 DEFAULT_RECEIVE_MODE = 0
 """rcv-settle-mode first: every broker knows it."""
@@ -78,14 +77,14 @@ class MessageLink:
             "receive_settle_mode",
         )
         self._max_message_size = _size(max_message_size)
-        self._properties = symbol_keys(properties, encoding)
-        self._capabilities = capabilities(desired_capabilities, encoding)
+        self._properties = _properties(properties, encoding)
+        self._capabilities = utils.symbols(desired_capabilities, encoding)
         self._core: LinkCore = self._make_core()
 
     def _make_core(self) -> Any:
         raise NotImplementedError
 
-    def __enter__(self) -> Self:
+    def __enter__(self: _LinkT) -> _LinkT:  # noqa: PYI019 (Self needs Python 3.11)
         self.open()
         return self
 
@@ -268,25 +267,6 @@ def link_error(cause: Cause | None, policy: errors.ErrorPolicy) -> errors.AMQPCo
     return errors._process_link_error(policy, cause.condition, cause.message)
 
 
-def capabilities(value: Any, encoding: str) -> tuple[Symbol, ...]:
-    """Return desired capabilities in whatever form 1.6's callers give them.
-
-    Args:
-        value: None, one str, bytes or `AMQPSymbol`, a list or tuple of them, an `AMQPArray`, or a native array value.
-
-    Raises:
-        TypeError: it is none of these.
-    """
-    if value is None:
-        return ()
-    if isinstance(value, types.AMQPType):
-        value = value.c_data
-    value = getattr(value, "value", value)
-    if isinstance(value, (list, tuple, Array)):
-        return tuple(symbol(item, encoding) for item in value)
-    return (symbol(value, encoding),)
-
-
 def _name(name: str | bytes | None, encoding: str) -> bytes:
     if not name:
         return str(uuid.uuid4()).encode(encoding)
@@ -295,6 +275,14 @@ def _name(name: str | bytes | None, encoding: str) -> bytes:
     if isinstance(name, bytes):
         return name
     raise TypeError(f"A link's name must be str or bytes, not {type(name).__name__}.")
+
+
+def _properties(properties: Any, encoding: str) -> dict[Any, Any] | None:
+    if not properties:
+        return None
+    if not isinstance(properties, dict):
+        raise TypeError(f"Link properties must be a dictionary, not {type(properties).__name__}.")
+    return utils.fields(properties, encoding)
 
 
 def _size(value: Any) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 from collections import deque
 
+from .compat import queue
 from .message import Message
 
 

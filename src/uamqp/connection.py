@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
 from .authentication import SASLAnonymous
-from .codec import Symbol
 from .core import ConnectionCore, LinkCore
 from .engine import Cause, CauseKind, EngineConfig
 from .transport.blocking import BlockingPump
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
 
     from .authentication import AMQPAuth
     from .session import Session
@@ -118,7 +115,7 @@ class Connection:
             )
         auth.consumed = True
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Connection:  # noqa: PYI034 (Self needs Python 3.11)
         return self
 
     def __exit__(
@@ -139,7 +136,7 @@ class Connection:
                 channel_max=settings.get("channel_max", _UNSET_CHANNEL_MAX),
                 idle_timeout=settings["idle_timeout"] / 1000 if settings.get("idle_timeout") else None,
                 heartbeat_ratio=settings.get("heartbeat_ratio", 0.5),
-                properties=symbol_keys(properties, self._encoding),
+                properties=utils.fields(properties, self._encoding) if properties else None,
                 handshake_timeout=self._timeouts["handshake_timeout"],
                 link_timeout=self._timeouts["link_timeout"],
                 close_timeout=self._timeouts["close_timeout"],
@@ -377,33 +374,6 @@ def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPCon
     elif cause.kind is CauseKind.TIMEOUT:
         condition = codec.AmqpError.INTERNAL_ERROR
     return errors._process_connection_error(policy, condition, cause.message)
-
-
-def symbol_keys(properties: dict[Any, Any] | None, encoding: str) -> dict[Symbol, Any] | None:
-    """Return properties of a connection or link as they go on the wire: symbols for keys (section 2.8.13).
-
-    Raises:
-        TypeError: it isn't a dict, or a key isn't text.
-    """
-    if not properties:
-        return None
-    if not isinstance(properties, dict):
-        raise TypeError(f"Properties must be a dictionary, not {type(properties).__name__}.")
-    return {symbol(key, encoding): utils.data_factory(value, encoding) for key, value in properties.items()}
-
-
-def symbol(value: Any, encoding: str) -> Symbol:
-    """Return text, bytes, an `AMQPSymbol` or a native value as a symbol.
-
-    Raises:
-        TypeError: it is none of these.
-    """
-    value = getattr(value, "value", value)
-    if isinstance(value, (bytes, bytearray)):
-        return Symbol(bytes(value).decode(encoding))
-    if isinstance(value, str):
-        return Symbol(value)
-    raise TypeError(f"A symbol must be str, bytes or AMQPSymbol, not {type(value).__name__}.")
 
 
 def _encoded(value: Any, encoding: str, name: str) -> bytes:

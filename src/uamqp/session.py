@@ -14,8 +14,6 @@ from .engine.session import MAX_HANDLE
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Self
-
     from .connection import Connection
 
 _logger = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ class Session:
         self._mgmt_links: dict[Any, Any] = {}
         self._session: SessionCore | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Session:  # noqa: PYI034 (Self needs Python 3.11)
         return self
 
     def __exit__(

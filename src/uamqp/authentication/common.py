@@ -6,10 +6,9 @@ TLS is on unless it is turned off by name, `use_tls=False`. Certificates and hos
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import constants
 from ..constants import TransportType
@@ -17,6 +16,9 @@ from ..engine import sasl
 from ..transport import tls
 from ..transport.blocking import Endpoint
 from ..transport.tcp import is_loopback
+
+if TYPE_CHECKING:
+    import ssl
 
 _logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ performative to the connection, a session or the SASL layer.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,26 +22,31 @@ from ..codec import (
     Error,
     Flow,
     Open,
-    SaslInit,
-    SaslResponse,
     Symbol,
     Transfer,
     decode_composite,
 )
 from . import conditions
 from .buffer import InputBuffer
+from .channels import Channels
 from .config import EngineConfig, Role
 from .delivery import OutgoingDelivery
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
 from .frames import EMPTY_FRAME, FRAME_AMQP, FRAME_SASL, TransferReader, append_frame, read_disposition
 from .handshake import (
+    AMQP_FRAMES,
     AMQP_HEADER,
+    AMQP_HEADER_DUE,
     HEADER_SIZE,
+    SASL_FRAMES,
     SASL_HEADER,
+    SASL_HEADER_DUE,
     SaslClient,
     SaslServer,
     describe_header,
+    describe_stage,
+    masked,
 )
 from .limits import MIN_MAX_FRAME_SIZE
 from .link import Link
@@ -51,11 +55,6 @@ from .states import ConnectionState, EndpointState, connection_state
 
 Trace = Callable[[str, int, Composite | None, int], None]
 """Called for each frame: "->" or "<-", channel, performative (None: an empty frame), size of the payload."""
-
-# What the next bytes of the peer are.
-_SASL_HEADER_DUE, _SASL_FRAMES, _AMQP_HEADER_DUE, _AMQP_FRAMES = range(4)
-
-_SECRET = b"***"
 
 
 class Engine:
@@ -81,10 +80,10 @@ class Engine:
 
     __slots__ = (
         "_cause",
+        "_channels",
         "_close_deadline",
         "_dirty",
         "_events",
-        "_free_channels",
         "_handshake_deadline",
         "_header_received",
         "_header_sent",
@@ -94,12 +93,9 @@ class Engine:
         "_last_input",
         "_last_output",
         "_max_frame_size",
-        "_next_channel",
         "_opening_session",
-        "_remote_channels",
         "_remote_idle",
         "_sasl",
-        "_sessions",
         "_stage",
         "_started",
         "_transfer",
@@ -136,10 +132,7 @@ class Engine:
         self._header_sent = self._header_received = False
         self._sasl: SaslClient | SaslServer | None = None
         self._started = config.role is Role.SERVER
-        self._sessions: dict[int, Session] = {}
-        self._remote_channels: dict[int, Session] = {}
-        self._free_channels: list[int] = []
-        self._next_channel = 0
+        self._channels = Channels()
         self._transfer = TransferReader()
         self._held_bytes = 0
         self._dirty: list[Session] = []
@@ -152,9 +145,9 @@ class Engine:
         # Endpoints that wait for an answer. The time-out is one for all, so the oldest comes first.
         self._waiting: dict[Session | Link, float] = {}
         if config.role is Role.CLIENT:
-            self._stage = _SASL_HEADER_DUE if config.mechanisms else _AMQP_HEADER_DUE
+            self._stage = SASL_HEADER_DUE if config.mechanisms else AMQP_HEADER_DUE
         else:
-            self._stage = _SASL_HEADER_DUE if config.server_mechanisms else _AMQP_HEADER_DUE
+            self._stage = SASL_HEADER_DUE if config.server_mechanisms else AMQP_HEADER_DUE
 
     # -- the contract with the transport
 
@@ -204,7 +197,7 @@ class Engine:
 
     def _answer_is_due(self) -> bool:
         """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
-        if self._stage == _AMQP_FRAMES:
+        if self._stage == AMQP_FRAMES:
             if self._opening_session is not None:
                 if self._opening_session.local_state is EndpointState.IDLE:
                     return True
@@ -310,7 +303,7 @@ class Engine:
             if self._started:
                 raise LocalProtocolError("the connection was opened already")
             self._started = True
-            if self._stage == _SASL_HEADER_DUE:
+            if self._stage == SASL_HEADER_DUE:
                 self.output += SASL_HEADER
             else:
                 self._send_header()
@@ -418,7 +411,7 @@ class Engine:
     @property
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that either side has begun and not both have ended."""
-        return tuple(dict.fromkeys((*self._sessions.values(), *self._remote_channels.values())))
+        return self._channels.all()
 
     # -- for sessions and links
 
@@ -453,7 +446,7 @@ class Engine:
         """Append one SASL frame to the output."""
         append_frame(self.output, 0, frame, frame_type=FRAME_SASL)
         if self.trace is not None:
-            self.trace("->", 0, _masked(frame), 0)
+            self.trace("->", 0, masked(frame), 0)
 
     def session_is_dirty(self, session: Session) -> None:
         """The session has something to encode with the next `data_to_send`."""
@@ -477,27 +470,13 @@ class Engine:
 
     def take_channel(self, session: Session) -> int:
         """Return a free channel number for a session that begins."""
-        if len(self._sessions) >= self.config.limits.sessions:
-            raise LocalProtocolError(f"a connection may have {self.config.limits.sessions} sessions at most")
         most = self.remote_open.channel_max if self.remote_open is not None else 65535
-        channel = self._free_channels[0] if self._free_channels else self._next_channel
-        if channel > most:
-            raise LocalProtocolError(f"the peer allows only {most + 1} sessions on a connection")
-        if self._free_channels:
-            heapq.heappop(self._free_channels)
-        else:
-            self._next_channel += 1
-        self._sessions[channel] = session
-        return channel
+        return self._channels.take(session, most, self.config.limits.sessions)
 
     def forget_session(self, session: Session) -> None:
         """Both sides have ended the session: its channels are free again."""
         self.answered(session)
-        if self._sessions.get(session.channel) is session:
-            del self._sessions[session.channel]
-            heapq.heappush(self._free_channels, session.channel)
-        if session.remote_channel is not None and self._remote_channels.get(session.remote_channel) is session:
-            del self._remote_channels[session.remote_channel]
+        self._channels.release(session)
 
     def trace_transfer_out(self, channel: int, delivery: OutgoingDelivery, more: bool) -> None:
         """Trace a transfer that the data path has encoded."""
@@ -519,7 +498,7 @@ class Engine:
         pos = 0
         size = len(data)
         while not self.is_closed and not self._answer_is_due():
-            if self._stage == _AMQP_FRAMES or self._stage == _SASL_FRAMES:
+            if self._stage == AMQP_FRAMES or self._stage == SASL_FRAMES:
                 if size - pos < 4:
                     self._input.need = 4
                     break
@@ -541,21 +520,21 @@ class Engine:
     def _check_frame_size(self, size: int) -> None:
         if size < 8:
             raise PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is smaller than a frame header")
-        limit = self._max_frame_size if self._stage == _AMQP_FRAMES else self.config.limits.sasl_frame_size
+        limit = self._max_frame_size if self._stage == AMQP_FRAMES else self.config.limits.sasl_frame_size
         if size > limit:
             raise PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is over the limit of {limit} bytes")
 
     def _on_header(self, header: bytes) -> None:
-        if self._stage == _SASL_HEADER_DUE and header == SASL_HEADER:
-            self._stage = _SASL_FRAMES
+        if self._stage == SASL_HEADER_DUE and header == SASL_HEADER:
+            self._stage = SASL_FRAMES
             if self.config.role is Role.CLIENT:
                 self._sasl = SaslClient(self)
             else:
                 self.output += SASL_HEADER
                 self._sasl = SaslServer(self)
                 self._sasl.offer()
-        elif header == AMQP_HEADER and (self._stage == _AMQP_HEADER_DUE or self._may_skip_sasl()):
-            self._stage = _AMQP_FRAMES
+        elif header == AMQP_HEADER and (self._stage == AMQP_HEADER_DUE or self._may_skip_sasl()):
+            self._stage = AMQP_FRAMES
             self._header_received = True
             if self.config.role is Role.SERVER:
                 self._send_header()
@@ -566,7 +545,7 @@ class Engine:
         return self.config.role is Role.SERVER and not self.config.sasl_required
 
     def _wrong_header(self, header: bytes) -> PeerError:
-        wanted = SASL_HEADER if self._stage == _SASL_HEADER_DUE else AMQP_HEADER
+        wanted = SASL_HEADER if self._stage == SASL_HEADER_DUE else AMQP_HEADER
         if self.config.role is Role.SERVER:  # section 2.2: answer with what we would speak, then close
             self.output += wanted
         return PeerError(
@@ -579,7 +558,7 @@ class Engine:
         if start < pos + 8 or start > end:
             raise PeerError(conditions.FRAMING_ERROR, f"data offset {data[pos + 4]} is outside of the frame")
         frame_type = data[pos + 5]
-        if self._stage == _SASL_FRAMES:
+        if self._stage == SASL_FRAMES:
             if frame_type != FRAME_SASL:
                 raise PeerError(conditions.FRAMING_ERROR, f"frame type {frame_type} in the SASL exchange")
             self._on_sasl_frame(data, start, end)
@@ -641,7 +620,7 @@ class Engine:
         """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
         if self.local_state is EndpointState.CLOSED:
             return None
-        session = self._remote_channels.get(channel)
+        session = self._channels.remote.get(channel)
         if session is None:
             self._check_open(what)
             raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")
@@ -685,21 +664,21 @@ class Engine:
             raise PeerError(
                 conditions.FRAMING_ERROR, f"channel {channel} is over channel-max {self.config.channel_max}"
             )
-        if channel in self._remote_channels:
+        if channel in self._channels.remote:
             raise PeerError(conditions.NOT_ALLOWED, f"begin on channel {channel}, where a session has begun already")
         if begin.remote_channel is None:
-            if len(self._remote_channels) >= self.config.limits.sessions:
+            if len(self._channels.remote) >= self.config.limits.sessions:
                 text = f"more than {self.config.limits.sessions} sessions on a connection"
                 raise PeerError(conditions.RESOURCE_LIMIT_EXCEEDED, text)
             session = self._opening_session = Session(self)
         else:
-            answered = self._sessions.get(begin.remote_channel)
+            answered = self._channels.local.get(begin.remote_channel)
             if answered is None or answered.remote_state is not EndpointState.IDLE:
                 raise PeerError(
                     conditions.NOT_ALLOWED, f"begin for channel {begin.remote_channel}, which asked for none"
                 )
             session = answered
-        self._remote_channels[channel] = session
+        self._channels.remote[channel] = session
         session.on_begin(begin, channel)
 
     def _on_close(self, close: Close) -> None:
@@ -715,14 +694,14 @@ class Engine:
     def _on_sasl_frame(self, data: bytes, start: int, end: int) -> None:
         frame, _ = decode_composite(data, start, end)
         if self.trace is not None:
-            self.trace("<-", 0, _masked(frame), 0)
+            self.trace("<-", 0, masked(frame), 0)
         if self._sasl is not None:
             self._sasl.on_frame(frame)
 
     def on_sasl_done(self) -> None:
         """The SASL exchange succeeded: AMQP starts over with its own header."""
         self._sasl = None
-        self._stage = _AMQP_HEADER_DUE
+        self._stage = AMQP_HEADER_DUE
         if self.config.role is Role.CLIENT:
             self._send_header()
             self._send_open()
@@ -737,19 +716,7 @@ class Engine:
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
 
     def _waiting_for(self) -> str:
-        if self._stage == _SASL_HEADER_DUE:
-            return self._no_header("SASL")
-        if self._stage == _SASL_FRAMES:
-            return "the SASL exchange wasn't finished"
-        if self._stage == _AMQP_HEADER_DUE:
-            return self._no_header("AMQP")
-        return "no open came"
-
-    def _no_header(self, protocol: str) -> str:
-        held = self._input.peek(HEADER_SIZE)
-        if held and held != (SASL_HEADER if protocol == "SASL" else AMQP_HEADER)[: len(held)]:
-            return f"it sent {describe_header(held)}"
-        return f"no {protocol} header came"
+        return describe_stage(self._stage, self._input.peek(HEADER_SIZE))
 
     # -- the ends
 
@@ -758,7 +725,7 @@ class Engine:
         if self.is_closed:
             return
         cause = self._cause or Cause.make(kind, condition, text)
-        if self._header_sent and self.local_state is not EndpointState.CLOSED and self._stage == _AMQP_FRAMES:
+        if self._header_sent and self.local_state is not EndpointState.CLOSED and self._stage == AMQP_FRAMES:
             self._cause = cause
             self._send_close(wire_error(condition, text))
         self._terminate(cause)
@@ -770,8 +737,7 @@ class Engine:
         self._waiting.clear()
         for session in self.sessions:
             session.lost(cause)
-        self._sessions.clear()
-        self._remote_channels.clear()
+        self._channels.clear()
         self._dirty = []
         self.emit(ConnectionClosed(cause))
 
@@ -817,15 +783,6 @@ class Engine:
         if not isinstance(self._sasl, SaslServer):
             raise LocalProtocolError("there is no SASL exchange to answer")
         return self._sasl
-
-
-def _masked(frame: Composite) -> Composite:
-    """Return the SASL frame as it may be shown."""
-    if isinstance(frame, SaslInit) and frame.initial_response is not None:
-        return SaslInit(frame.mechanism, _SECRET, frame.hostname)
-    if isinstance(frame, SaslResponse):
-        return SaslResponse(_SECRET)
-    return frame
 
 
 _SESSION_HANDLERS: dict[type[Composite], Callable[[Session, Any], None]] = {

@@ -29,6 +29,11 @@ AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 HEADER_SIZE = 8
 
+# What the next bytes of the peer are.
+SASL_HEADER_DUE, SASL_FRAMES, AMQP_HEADER_DUE, AMQP_FRAMES = range(4)
+
+_SECRET = b"***"
+
 _PROTOCOLS = {0: "AMQP without SASL", 2: "AMQP with TLS inside", 3: "AMQP with SASL"}
 _REFUSALS: dict[int, str] = {
     SaslCode.AUTH: "the server refused the credentials",
@@ -50,6 +55,27 @@ def describe_header(header: bytes) -> str:
     if header[:5] == b"HTTP/":
         return "an HTTP answer: this port doesn't speak AMQP"
     return f"{header!r}, which is not an AMQP header"
+
+
+def describe_stage(stage: int, held: bytes) -> str:
+    """Return what is missing before a connection is open, given what has arrived of it."""
+    if stage == SASL_FRAMES:
+        return "the SASL exchange wasn't finished"
+    if stage == AMQP_FRAMES:
+        return "no open came"
+    protocol, header = ("SASL", SASL_HEADER) if stage == SASL_HEADER_DUE else ("AMQP", AMQP_HEADER)
+    if held and held != header[: len(held)]:
+        return f"it sent {describe_header(held)}"
+    return f"no {protocol} header came (a port that expects TLS says nothing to a client without it)"
+
+
+def masked(frame: Composite) -> Composite:
+    """Return the SASL frame as it may be shown."""
+    if isinstance(frame, SaslInitFrame) and frame.initial_response is not None:
+        return SaslInitFrame(frame.mechanism, _SECRET, frame.hostname)
+    if isinstance(frame, SaslResponseFrame):
+        return SaslResponseFrame(_SECRET)
+    return frame
 
 
 class SaslClient:

@@ -15,6 +15,9 @@ from ..engine.events import Event
 EngineFactory = Callable[[asyncio.Transport], Engine]
 EventHandler = Callable[[Event], None]
 
+ROUNDS = 8
+"""How often events lead to events within a turn, before other connections have theirs."""
+
 LINGER = 5.0
 """Seconds that the last bytes have to leave in before the socket is closed without them."""
 
@@ -142,10 +145,14 @@ class EngineProtocol(asyncio.Protocol):
         engine = self.engine
         self._in_turn = True
         try:
-            self._hand_out(engine.events())
-            self._send()
-            events = engine.events()  # of what was encoded just now
-            if events:
+            events = engine.events()
+            for _ in range(ROUNDS):
+                self._hand_out(events)
+                self._send()
+                events = engine.events()  # of what was answered or encoded just now
+                if not events:
+                    break
+            else:
                 self._hand_out(events)
         except BaseException:
             self.abort()  # a handler that fails leaves nobody who knows how to go on

@@ -1,0 +1,67 @@
+"""Which channel belongs to which session, on either side (section 2.5)."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from .errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+class Channels:
+    """The sessions of a connection, by our channel numbers and by the peer's.
+
+    Attributes:
+        local: sessions by our outgoing channel.
+        remote: sessions by the peer's outgoing channel.
+    """
+
+    __slots__ = ("_free", "_next", "local", "remote")
+
+    def __init__(self) -> None:
+        self.local: dict[int, Session] = {}
+        self.remote: dict[int, Session] = {}
+        self._free: list[int] = []
+        self._next = 0
+
+    def all(self) -> tuple[Session, ...]:
+        """Return every session that either side has begun and not both have ended."""
+        return tuple(dict.fromkeys((*self.local.values(), *self.remote.values())))
+
+    def take(self, session: Session, channel_max: int, limit: int) -> int:
+        """Return a free channel number of ours, now the session's.
+
+        Args:
+            channel_max: the peer's.
+            limit: sessions at a time, at most.
+
+        Raises:
+            LocalProtocolError: there is none.
+        """
+        if len(self.local) >= limit:
+            raise LocalProtocolError(f"a connection may have {limit} sessions at most")
+        channel = self._free[0] if self._free else self._next
+        if channel > channel_max:
+            raise LocalProtocolError(f"the peer allows only {channel_max + 1} sessions on a connection")
+        if self._free:
+            heapq.heappop(self._free)
+        else:
+            self._next += 1
+        self.local[channel] = session
+        return channel
+
+    def release(self, session: Session) -> None:
+        """Make the session's numbers free again."""
+        if self.local.get(session.channel) is session:
+            del self.local[session.channel]
+            heapq.heappush(self._free, session.channel)
+        if session.remote_channel is not None and self.remote.get(session.remote_channel) is session:
+            del self.remote[session.remote_channel]
+
+    def clear(self) -> None:
+        """Forget every session."""
+        self.local.clear()
+        self.remote.clear()
