@@ -107,6 +107,11 @@ class Peer:
         self._eof = False
         self._closed = False
 
+    @property
+    def saw_the_end(self) -> bool:
+        """The other side has closed the stream."""
+        return self._eof
+
     # -------------------------------------------------------- what comes
 
     def expect_header(self, kind: str) -> None:

@@ -210,6 +210,7 @@ class ScriptedServer:
         self.timeout = timeout
         self.tls_errors: list[Exception] = []
         self.failures: list[BaseException] = []
+        self._after_the_end: list[BaseException] = []
         self.connections = 0
         self._told: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
@@ -271,8 +272,9 @@ class ScriptedServer:
         if error is None:
             self.check()
             return
-        # The script may have failed first, and the error be what came of it.
-        failures = list(self.failures)
+        # The script may have failed first, and the error be what came of it; or the other way round, if the
+        # script failed for the end of the stream.
+        failures = [failure for failure in self.failures if failure not in self._after_the_end]
         self._stop()
         if failures and isinstance(error, Exception) and error is not failures[0]:
             raise failures[0] from error
@@ -299,6 +301,8 @@ class ScriptedServer:
                     self.failures.append(ScriptFailure(many))
                     sock.close()
                     continue
+                if self.refuse_more and self.connections == len(self.scripts):
+                    self._listener.close()
                 self._sockets.append(sock)
                 name = f"script-{index}"
                 worker = threading.Thread(target=self._run, args=(sock, index), name=name, daemon=True)
@@ -342,6 +346,8 @@ class ScriptedServer:
         except BaseException as error:  # noqa: BLE001 - kept, and raised in the test
             # Before the client can see the end of the connection, and fail for that.
             if not self._stopping and not isinstance(error, _Stopped):
+                if peer.saw_the_end:
+                    self._after_the_end.append(error)
                 self.failures.append(error)
         finally:
             peer.close_socket()

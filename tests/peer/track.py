@@ -45,7 +45,7 @@ class LinkState:
         self.their_handle: int | None = None
         self.our_handle: int | None = None
         self.delivery_count = 0  # deliveries begun, from the initial count on
-        self.count_limit: int | None = None  # the most credit ever granted to them, as a count
+        self.credit = 0  # the most deliveries that any grant of ours still allows them
         self.max_message_size = 0
         self.snd_settle_mode: int | None = None
         self.current: Delivery | None = None
@@ -63,7 +63,7 @@ class SessionState:
         self.they_answered = False
         self.next_incoming_id: int | None = None
         self.last_delivery_id: int | None = None  # of theirs
-        self.id_limit: int | None = None  # the first transfer-id outside the widest window ever granted
+        self.their_window = 0  # the most transfers that any grant of ours still allows them
         self.next_outgoing_id = 0
         self.next_delivery_id = 0  # of ours
         self.incoming_window = 2048
@@ -79,12 +79,10 @@ class SessionState:
     def grant(self, next_incoming_id: int | None, window: int) -> None:
         """We have told them a window."""
         self.incoming_window = window
-        base = self.next_incoming_id if next_incoming_id is None else next_incoming_id
-        if base is None:
+        if self.next_incoming_id is None:
             return
-        limit = (base + window) % WRAP
-        if self.id_limit is None or ahead(limit, self.id_limit) > 0:
-            self.id_limit = limit
+        base = self.next_incoming_id if next_incoming_id is None else next_incoming_id
+        self.their_window = max(self.their_window, window - ahead(self.next_incoming_id, base))
 
 
 class Tracker:
@@ -182,9 +180,7 @@ class Tracker:
             link.delivery_count = frame["delivery_count"] or link.delivery_count
             return
         base = link.delivery_count if frame["delivery_count"] is None else frame["delivery_count"]
-        limit = (base + frame["link_credit"]) % WRAP
-        if link.count_limit is None or ahead(limit, link.count_limit) > 0:
-            link.count_limit = limit
+        link.credit = max(link.credit, frame["link_credit"] - ahead(link.delivery_count, base))
 
     def _goes_transfer(self, frame: Frame, session: SessionState | None) -> None:
         if session is None:
@@ -280,7 +276,6 @@ class Tracker:
             if frame["initial_delivery_count"] is None:
                 return ["a sender's attach without initial-delivery-count"]
             link.delivery_count = frame["initial_delivery_count"]
-            link.count_limit = link.delivery_count
             link.snd_settle_mode = frame.get("snd_settle_mode")
         return []
 
@@ -322,8 +317,9 @@ class Tracker:
         if count is None:
             return ["a sender's flow without delivery-count"]
         moved = ahead(count, link.delivery_count)
-        if moved > 0 and link.count_limit is not None and ahead(count, link.count_limit) <= 0 and not credit:
-            link.delivery_count = count  # credit given back after drain
+        if 0 < moved <= link.credit and not credit:  # credit given back after drain
+            link.delivery_count = count
+            link.credit -= moved
             return []
         allowed = (0, -1) if link.current is not None else (0,)
         return [f"delivery-count {count}, but {link.delivery_count} deliveries began"] * (moved not in allowed)
@@ -331,9 +327,9 @@ class Tracker:
     def _came_transfer(self, frame: Frame, session: SessionState) -> list[str]:
         wrong = []
         if session.next_incoming_id is not None:
-            limit = session.id_limit
-            if limit is None or ahead(session.next_incoming_id, limit) >= 0:
+            if session.their_window <= 0:
                 wrong.append("transfer outside our incoming-window")
+            session.their_window -= 1
             session.next_incoming_id = (session.next_incoming_id + 1) % WRAP
         link = session.by_their_handle.get(frame["handle"])
         if link is None or not link.they_send:
@@ -364,8 +360,9 @@ class Tracker:
             wrong.append(f"delivery-id {number} after {session.last_delivery_id}")
         if len(tag) > 32 or tag in link.tags.values():
             wrong.append(f"delivery-tag {tag!r} is in use or too long")
-        if link.count_limit is None or ahead(link.delivery_count, link.count_limit) >= 0:
+        if link.credit <= 0:
             wrong.append("a delivery without credit")
+        link.credit -= 1
         session.last_delivery_id = number
         link.delivery_count = (link.delivery_count + 1) % WRAP
         link.current = Delivery(number, tag)

@@ -1,0 +1,5 @@
+"""The fixtures of these tests."""
+
+from __future__ import annotations
+
+from .peered import rig  # noqa: F401 - a fixture
