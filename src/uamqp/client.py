@@ -412,9 +412,27 @@ class ReceiveClient(AMQPClient):
         remaining = self._inactivity_left()
         if remaining is not None:
             timeout = min(timeout, remaining / 1000)
-        connection._turn(timeout)
+        try:
+            connection._turn(timeout)
+        except errors.AMQPConnectionError:
+            if not self._drop_stale():
+                raise
         self._run_callbacks()
+        receiver = self._message_receiver
+        if receiver is not None and not self._arrived and self._received_messages.empty():
+            receiver.get_state()  # raises what has ended the link
         return not self._is_timed_out()
+
+    def _drop_stale(self) -> bool:
+        """After the end of the connection: drop what the peer will deliver again; tell whether anything is left.
+
+        What arrived settled is nowhere else any more: it is handed out first, and the next call raises the error.
+        """
+        self._arrived = deque(message for message in self._arrived if message.settled)
+        kept = [message for message in self._unseen() if message.settled]
+        for message in kept:
+            self._received_messages.put(message)
+        return bool(kept or self._arrived)
 
     def _inactivity_left(self) -> float | None:
         """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
@@ -508,14 +526,19 @@ class ReceiveClient(AMQPClient):
         """Hand out messages that have arrived."""
         queue = self._received_messages
         batch: list[Message] = []
-        while len(batch) < count and not queue.empty():
-            message = queue.get()
-            batch.append(message)
-        if batch and self._connection is not None:
-            with self._connection._pump.lock:
-                for message in batch:
-                    take(message)
+        if queue.empty() or self._connection is None:
+            return batch
+        with self._connection._pump.lock:
+            while len(batch) < count and not queue.empty():
+                message = queue.get()
+                take(message)
+                try:
                     self._complete_message(message, self.auto_complete)
+                except RuntimeError as error:
+                    # The link has gone meanwhile: the peer has the message still, and the next step raises the reason.
+                    _logger.info("%s", error)
+                    continue
+                batch.append(message)
         return batch
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
@@ -566,13 +589,22 @@ class ReceiveClient(AMQPClient):
                 message = self._received_messages.get()
                 self._taken(message)
                 yield message
-                self._complete_message(message, auto_complete)
+                self._complete_or_raise(message, auto_complete)
                 message = None
         finally:
             self.auto_complete = auto_complete
             self._complete_message(message, auto_complete and self._connection is not None)
             if self._shutdown_after_timeout:
                 self.close()
+
+    def _complete_or_raise(self, message: Message, auto: bool) -> None:
+        try:
+            self._complete_message(message, auto)
+        except RuntimeError:
+            receiver = self._message_receiver
+            if receiver is not None:
+                receiver.get_state()  # why the link has gone says more
+            raise
 
     def redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         """Go where a redirect of the peer says.

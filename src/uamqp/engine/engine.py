@@ -30,7 +30,6 @@ from . import conditions
 from .buffer import InputBuffer
 from .channels import Channels
 from .config import EngineConfig, Role
-from .delivery import OutgoingDelivery
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
 from .frames import EMPTY_FRAME, FRAME_AMQP, FRAME_SASL, TransferReader, append_frame, read_disposition
@@ -197,6 +196,8 @@ class Engine:
 
     def _answer_is_due(self) -> bool:
         """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
+        if self.local_state is EndpointState.CLOSED:
+            return False
         if self._stage == AMQP_FRAMES:
             if self._opening_session is not None:
                 if self._opening_session.local_state is EndpointState.IDLE:
@@ -236,14 +237,14 @@ class Engine:
         """Return when `tick` has to be called at the latest; None: not before something else happens."""
         if self.is_closed:
             return None
+        if self._close_deadline is not None:
+            return self._close_deadline
         deadlines = []
         if self._handshake_deadline is not None:
             deadlines.append(self._handshake_deadline)
-        if self._close_deadline is not None:
-            deadlines.append(self._close_deadline)
         if self._idle_timeout is not None:
             deadlines.append(self._last_input + self._idle_timeout)
-        if self._remote_idle is not None and self.local_state is EndpointState.ACTIVE:
+        if self._remote_idle is not None and self.local_state is EndpointState.ACTIVE and not self.output:
             deadlines.append(self._last_output + self._remote_idle)
         if self._waiting:
             deadlines.append(next(iter(self._waiting.values())))
@@ -333,6 +334,7 @@ class Engine:
             self._cause = Cause(CauseKind.LOCAL, error, error.description or str(error.condition))
         self._handshake_deadline = None
         self._close_deadline = now + self.config.close_timeout
+        self.resume()
 
     def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
         """Give the connection up without a word to the peer, for instance because the transport failed."""
@@ -477,12 +479,6 @@ class Engine:
         """Both sides have ended the session: its channels are free again."""
         self.answered(session)
         self._channels.release(session)
-
-    def trace_transfer_out(self, channel: int, delivery: OutgoingDelivery, more: bool) -> None:
-        """Trace a transfer that the data path has encoded."""
-        if self.trace is not None:
-            transfer = Transfer(delivery.link.handle, delivery.delivery_id, delivery.tag, more=more)
-            self.trace("->", channel, transfer, len(delivery.payload))
 
     def trace_disposition_out(
         self, channel: int, receiver: bool, first: int, last: int, settled: bool, state: DeliveryState | None
@@ -748,7 +744,6 @@ class Engine:
     def _send_open(self) -> None:
         config = self.config
         idle = config.idle_timeout
-        self.local_state = EndpointState.ACTIVE
         self.send(
             0,
             Open(
@@ -764,6 +759,7 @@ class Engine:
                 dict(config.properties) if config.properties else None,
             ),
         )
+        self.local_state = EndpointState.ACTIVE
 
     def _send_close(self, error: Error | None) -> None:
         if self.local_state is EndpointState.IDLE:
@@ -780,7 +776,7 @@ class Engine:
             raise LocalProtocolError("the connection is closed")
 
     def _require_sasl_server(self) -> SaslServer:
-        if not isinstance(self._sasl, SaslServer):
+        if self.is_closed or not isinstance(self._sasl, SaslServer):
             raise LocalProtocolError("there is no SASL exchange to answer")
         return self._sasl
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..codec import ACCEPTED, Composite, DecodeError, Disposition, Transfer, decode_composite
+from ..codec import ACCEPTED, Composite, DecodeError, Disposition, EncodeError, Transfer, decode_composite
+from .errors import LocalProtocolError
 
 FRAME_AMQP = 0
 FRAME_SASL = 1
@@ -36,10 +37,18 @@ def uint_bytes(value: int) -> bytes:
 def append_frame(
     out: bytearray, channel: int, performative: Composite, payload: bytes = b"", frame_type: int = FRAME_AMQP
 ) -> None:
-    """Append one whole frame to `out`."""
+    """Append one whole frame to `out`.
+
+    Raises:
+        LocalProtocolError: it can't be encoded; `out` is as it was.
+    """
     start = len(out)
     out += b"\x00\x00\x00\x00\x00\x00\x00\x00"
-    performative.append_to(out)
+    try:
+        performative.append_to(out)
+    except EncodeError as error:
+        del out[start:]
+        raise LocalProtocolError(f"{performative.NAME} can't be encoded: {error}") from error
     out += payload
     _HEADER.pack_into(out, start, len(out) - start, 2, frame_type, channel)
 

@@ -189,8 +189,12 @@ class SaslServer:
     def outcome(self, code: int, additional_data: bytes | None = None) -> None:
         """Send the outcome; a refusal ends the connection."""
         self._require_pending()
+        try:
+            outcome = SaslOutcome(SaslCode(code), additional_data)
+        except ValueError:
+            raise LocalProtocolError(f"a SASL outcome is from 0 to 4, not {code!r}") from None
+        self._engine.send_sasl(outcome)
         self._pending = False
-        self._engine.send_sasl(SaslOutcome(SaslCode(code), additional_data))
         if code == SaslCode.OK:
             self._engine.on_sasl_done()
         else:

@@ -28,6 +28,8 @@ class Limits:
         sessions: sessions open at a time, whoever began them.
         links: links attached at a time in one session, whoever attached them.
         unsettled: incoming deliveries unsettled at a time in one session; automatic credit stops short of it.
+        overrun: deliveries that a sender may be over its credit before the link is ended, though never more than the
+            credit it was ever given at once: brokers are known to count wrong when credit is renewed.
         output_bytes: transfers are encoded only while less than this waits to be written, so that a slow peer
             makes deliveries wait in their queue, where they can still be withdrawn.
         sasl_rounds: challenges that a server may send before its outcome.
@@ -40,6 +42,14 @@ class Limits:
     sessions: int = 1024
     links: int = 16384
     unsettled: int = 1_000_000
+    overrun: int = 1000
     output_bytes: int = 1024 * 1024
     sasl_rounds: int = 16
     sasl_frame_size: int = 65536
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            least = 0 if name == "overrun" else MIN_MAX_FRAME_SIZE if name.endswith("frame_size") else 1
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"Limits.{name} must be an integer of at least {least}, not {value!r}")

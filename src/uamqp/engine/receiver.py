@@ -39,6 +39,7 @@ class Receiver(Link):
         "_partial",
         "_parts",
         "_parts_size",
+        "_slack",
         "_window",
         "buffered",
         "credit",
@@ -55,6 +56,7 @@ class Receiver(Link):
         self.buffered = 0
         self.message_limit = session.engine.config.limits.message_size
         self._granted = 0  # the delivery-count up to which we have ever given credit
+        self._slack = 0  # deliveries over the credit that are tolerated
         self._window = 0
         self._low_water = -1
         self._partial: IncomingDelivery | None = None
@@ -114,7 +116,7 @@ class Receiver(Link):
         if self._partial is not None:
             self._on_continuation(transfer, data, pos, end)
             return
-        if distance(self.delivery_count, self._granted) <= 0:
+        if distance(self.delivery_count, self._granted) <= -self._slack:
             raise LinkError(self, conditions.TRANSFER_LIMIT_EXCEEDED, f"link {self.name!r} has no credit left")
         delivery_id = transfer.delivery_id
         tag = transfer.delivery_tag
@@ -126,6 +128,7 @@ class Receiver(Link):
         self.delivery_count = self.delivery_count + 1 & MASK
         if self.credit > 0:
             self.credit -= 1
+            self.session.credit -= 1
         message_format = transfer.message_format
         delivery = IncomingDelivery(
             self,
@@ -213,9 +216,10 @@ class Receiver(Link):
         """The sender's view: its delivery-count moves ahead when it gives credit back (section 2.6.7)."""
         if flow.delivery_count is not None:
             ahead = distance(self.delivery_count, flow.delivery_count)
-            if ahead > 0:
+            # No sender's count goes beyond what it had credit for.
+            if 0 < ahead <= distance(self.delivery_count, self._granted):
                 self.delivery_count = flow.delivery_count
-                self.credit = self.credit - ahead if ahead < self.credit else 0
+                self._set_credit(max(0, self.credit - ahead))
         if self.drain and self.credit == 0:
             self._end_drain()
         if flow.echo:
@@ -234,7 +238,8 @@ class Receiver(Link):
 
     def _grant(self, credit: int, drain: bool) -> None:
         self._check_attached()
-        self.credit = credit
+        self._set_credit(credit)
+        self._slack = max(self._slack, min(credit, self.session.engine.config.limits.overrun))
         self.drain = drain
         limit = add(self.delivery_count, credit)
         if distance(self._granted, limit) > 0:
@@ -242,11 +247,16 @@ class Receiver(Link):
         if self.remote_state is EndpointState.ACTIVE:
             self.ask_for_flow()
 
+    def _set_credit(self, credit: int) -> None:
+        self.session.credit += credit - self.credit
+        self.credit = credit
+
     def _refill(self) -> None:
         if self.local_state is not EndpointState.ACTIVE or self.drain:
             return
         credit = self._window - self.buffered
-        room = self.session.engine.config.limits.unsettled - len(self.session.incoming)
+        session = self.session
+        room = session.engine.config.limits.unsettled - len(session.incoming) - (session.credit - self.credit)
         if credit > room:
             credit = room
         if credit > self.credit:
@@ -270,7 +280,7 @@ class Receiver(Link):
     def _lose_deliveries(self) -> None:
         if self._partial is not None:
             self._drop_partial()
-        self.credit = 0
+        self._set_credit(0)
         self._window = 0
         self._low_water = -1
         self.session.drop_incoming(self)

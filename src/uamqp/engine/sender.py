@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..codec import Attach, DeliveryState, Flow, Received, Transfer
+from ..codec import Attach, DeliveryState, EncodeError, Flow, Received, Transfer
 from .delivery import OutgoingDelivery
 from .errors import LocalProtocolError, MessageTooLarge
 from .events import CreditChanged
@@ -87,14 +87,16 @@ class Sender(Link):
 
         Args:
             payload: the encoded message.
-            tag: up to 32 bytes, unique among the link's unsettled deliveries; None: a counter.
+            tag: up to 32 bytes; None: a counter. That it is unique among the link's unsettled deliveries is the
+                caller's business.
             message_format: 0 for the message format of the specification.
             settled: send it settled: no outcome will come. Always so, or never, where the link's mode says it.
             state: a delivery state to go with it (a transaction, for instance).
             context: becomes the delivery's `context`.
 
         Raises:
-            LocalProtocolError: the link isn't attached, or the tag is too long.
+            LocalProtocolError: the link isn't attached, the tag is too long, the message-format over 32 bits, or the
+                state can't be encoded.
             MessageTooLarge: the peer's max-message-size is less than the payload.
         """
         if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
@@ -109,6 +111,8 @@ class Sender(Link):
             self._next_tag = self._next_tag + 1 & 0xFFFFFFFF
         elif not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
+        if not 0 <= message_format <= MASK:
+            raise LocalProtocolError(f"a message-format is from 0 to {MASK}, not {message_format}")
         mode = self.snd_settle_mode
         if mode == MODE_SETTLED:
             settled = True
@@ -124,7 +128,10 @@ class Sender(Link):
         return delivery
 
     def _check_state(self, delivery: OutgoingDelivery) -> None:
-        size = self._transfer_size(delivery)
+        try:
+            size = self._transfer_size(delivery)
+        except EncodeError as error:
+            raise LocalProtocolError(f"the delivery's state can't be encoded: {error}") from error
         most = self.session.engine.remote_max_frame_size
         if size > most:
             raise LocalProtocolError(f"the delivery's state needs a frame of {size} bytes, the peer takes {most}")
@@ -219,7 +226,11 @@ class Sender(Link):
             delivery._offset = room - 1
             append_transfer_frame(out, session.channel, fields + b"\x41", 6, payload[: room - 1])
         session.count_transfer()
-        session.engine.trace_transfer_out(session.channel, delivery, not delivery.sent)
+        if session.engine.trace is not None:
+            transfer = self._transfer_with_state(delivery)
+            transfer.more = not delivery.sent
+            size = delivery._offset if transfer.more else len(payload)
+            session.engine.trace("->", session.channel, transfer, size)
 
     def _transfer_with_state(self, delivery: OutgoingDelivery) -> Transfer:
         return Transfer(
@@ -265,7 +276,8 @@ class Sender(Link):
         if last:
             self._finish(delivery)
         session.count_transfer()
-        session.engine.trace_transfer_out(session.channel, delivery, not last)
+        if session.engine.trace is not None:
+            session.engine.trace("->", session.channel, Transfer(self.handle, more=not last), stop - start)
 
     def _send_abort(self, delivery: OutgoingDelivery) -> None:
         session = self.session

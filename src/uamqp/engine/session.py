@@ -14,6 +14,7 @@ from ..codec import (
     DeliveryState,
     Detach,
     Disposition,
+    EncodeError,
     End,
     Error,
     Flow,
@@ -54,6 +55,7 @@ class Session:
         remote_incoming_window: transfer frames that the peer takes now.
         next_delivery_id: the number of the next delivery that we send.
         incoming, outgoing: unsettled deliveries by delivery-id.
+        credit: the credit that all receivers together have given and that isn't used.
     """
 
     __slots__ = (
@@ -80,6 +82,7 @@ class Session:
         "_window_due",
         "channel",
         "context",
+        "credit",
         "dirty",
         "echo_due",
         "engine",
@@ -116,6 +119,7 @@ class Session:
         self._incoming_window = DEFAULT_WINDOW
         self._window_due = False
         self.echo_due = False
+        self.credit = 0
         self.incoming: dict[int, IncomingDelivery] = {}
         self.outgoing: dict[int, OutgoingDelivery] = {}
         self._handles: dict[int, Link] = {}
@@ -208,7 +212,7 @@ class Session:
         handle_max: int = MAX_HANDLE,
         initial_id: int = 0,
     ) -> None:
-        """Answer the peer's begin (after `SessionOpening`).
+        """Answer the peer's begin (after `SessionOpening`). Until then nothing more of the connection is read.
 
         Raises:
             LocalProtocolError: the peer hasn't begun it, or it was answered already.
@@ -409,7 +413,10 @@ class Session:
         ):
             self._pending_last = delivery_id
             return
-        encoded = encode_value(state) if state is not None else b""
+        try:
+            encoded = encode_value(state) if state is not None else b""
+        except EncodeError as error:
+            raise LocalProtocolError(f"the delivery state can't be encoded: {error}") from error
         most = self.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
         if len(encoded) > most:
             raise LocalProtocolError(

@@ -197,7 +197,7 @@ class Outgoing(Consumer):
         return credit
 
     def deliver(self, message: StoredMessage, now: float) -> None:
-        """Send the message."""
+        """Send the message, with the header as it stands now."""
         payload = message.payload
         if message.expires is not None or message.delivery_count != message.arrival_count:
             left = None if message.expires is None else max(1, int((message.expires - now) * 1000))
@@ -210,6 +210,9 @@ class Outgoing(Consumer):
         except MessageTooLarge:
             if not self.browsing:
                 self.queue.modify(message, now, failed=False, not_to=self)
+
+    def delivered(self) -> None:
+        """Have what was sent written."""
         self.connection.wake()
 
     def outcome(self, delivery: OutgoingDelivery) -> None:

@@ -145,8 +145,11 @@ class Consumer(Attachment):
         raise NotImplementedError
 
     def deliver(self, message: StoredMessage, now: float) -> None:
-        """Send it on its way. Called for at most `room()` messages in one turn."""
+        """Take a message, one of at most `room()` in this turn."""
         raise NotImplementedError
+
+    def delivered(self) -> None:
+        """That was all for now: send it on its way."""
 
 
 class Node:
@@ -354,6 +357,7 @@ class Queue(Node):
     def _hand_out(self, now: float) -> None:
         hungry = list(self.consumers)
         rooms = [consumer.room() for consumer in hungry]
+        served = [False] * len(hungry)
         last: Consumer | None = None
         progress = True
         while progress:
@@ -366,11 +370,14 @@ class Queue(Node):
                     rooms[index] = 0
                     continue
                 rooms[index] -= 1
-                message.acquired = progress = True
+                message.acquired = progress = served[index] = True
                 self._acquired += 1
                 self.counters.sent += 1
                 consumer.deliver(message, now)
                 last = consumer
+        for index, consumer in enumerate(hungry):
+            if served[index]:
+                consumer.delivered()
         if last is not None and last in self.consumers:  # whoever was served last waits longest in the next turn
             self.consumers.rotate(-1 - self.consumers.index(last))
 
@@ -400,13 +407,16 @@ class Queue(Node):
         pending = browser.pending
         if len(pending) > 64 + 2 * len(self._messages):
             browser.pending = pending = deque(message for message in pending if not message.gone)
-        room = browser.room()
+        room = browser.room() if pending else 0
+        if room <= 0:
+            return
         while room > 0 and pending:
             message = pending.popleft()
             if not message.gone:
                 self.counters.sent += 1
                 browser.deliver(message, now)
                 room -= 1
+        browser.delivered()
 
     # -- outcomes --
 
