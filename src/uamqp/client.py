@@ -589,6 +589,9 @@ class ReceiveClient(AMQPClient):
                 message = self._received_messages.get()
                 self._taken(message)
                 yield message
+                if self._connection is None:
+                    message = None  # closed meanwhile: it goes back with the link
+                    break
                 self._complete_or_raise(message, auto_complete)
                 message = None
         finally:

@@ -294,4 +294,6 @@ class _Flusher:
             time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
             self._event.clear()
             self._armed = False
+            if self._stopped:  # since the event was set the last time
+                return
             self._pump.flush()
