@@ -287,13 +287,13 @@ class _Flusher:
         self._event.set()
 
     def _run(self) -> None:
-        while True:
-            self._event.wait()
-            if self._stopped:
-                return
+        while self._wait():
             time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
-            self._event.clear()
             self._armed = False
-            if self._stopped:  # since the event was set the last time
-                return
             self._pump.flush()
+
+    def _wait(self) -> bool:
+        """Wait until there is something to flush; False when the thread is to end."""
+        self._event.wait()
+        self._event.clear()
+        return not self._stopped
