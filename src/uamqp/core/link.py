@@ -49,6 +49,10 @@ class LinkSettings:
     properties: dict[Symbol, Any] | None = None
     desired_capabilities: tuple[Symbol, ...] = ()
 
+    def keywords(self) -> dict[str, Any]:
+        """Return all but the name as arguments of `Session.attach_sender` and `attach_receiver`."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "name"}
+
 
 class LinkOwner(Protocol):
     """Who hears of a link. Called while events are handled; what it raises comes out there."""
@@ -157,18 +161,7 @@ class SenderCore(LinkCore):
     def attach(self, now: float) -> None:
         """Send the attach."""
         session = self.session.require_open()
-        settings = self.settings
-        self.link = session.attach_sender(
-            now,
-            settings.name,
-            source=settings.source,
-            target=settings.target,
-            snd_settle_mode=settings.snd_settle_mode,
-            rcv_settle_mode=settings.rcv_settle_mode,
-            max_message_size=settings.max_message_size,
-            properties=settings.properties,
-            desired_capabilities=settings.desired_capabilities,
-        )
+        self.link = session.attach_sender(now, self.settings.name, **self.settings.keywords())
         self.link.context = self
 
     def _refused(self, link: Link) -> bool:
@@ -200,18 +193,7 @@ class ReceiverCore(LinkCore):
     def attach(self, now: float) -> None:
         """Send the attach."""
         session = self.session.require_open()
-        settings = self.settings
-        self.link = session.attach_receiver(
-            now,
-            settings.name,
-            source=settings.source,
-            target=settings.target,
-            snd_settle_mode=settings.snd_settle_mode,
-            rcv_settle_mode=settings.rcv_settle_mode,
-            max_message_size=settings.max_message_size,
-            properties=settings.properties,
-            desired_capabilities=settings.desired_capabilities,
-        )
+        self.link = session.attach_receiver(now, self.settings.name, **self.settings.keywords())
         self.link.context = self
 
     def _refused(self, link: Link) -> bool:
