@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from tests.peer.codec import Composite, Raw, encode, encode_composite, uint
 from tests.peer.frames import EMPTY_FRAME, SASL_HEADER, TLS_HEADER, frame, performative
 from tests.peer.script import ABSENT, ANY
-from uamqp.codec import Error, Symbol
-from uamqp.engine import CauseKind, Limits
+from uamqp.codec import ACCEPTED, Error, Symbol
+from uamqp.engine import CauseKind, IncomingDelivery, Limits, LocalProtocolError
 
 from .peered import (
     ConnectionClosed,
@@ -275,6 +276,33 @@ def test_a_window_that_is_used_up_after_our_close_is_not_renewed(rig: Rig) -> No
     rig.peer.send_delivery(b"late")
     rig.peer.send_delivery(b"later")
     rig.peer.expect_nothing()
+
+
+@pytest.mark.xfail(strict=True, reason="end and detach flush the session although close is out")
+@pytest.mark.parametrize("how", ["detach", "end"])
+def test_what_the_user_still_does_after_close_writes_nothing(rig: Rig, how: str) -> None:
+    rig.open()
+    session = rig.begin()
+    sender = rig.sender(session=session, credit=5)
+    receiver = rig.receiver(session=session, credit=1)
+    rig.peer.send_delivery(b"early", handle=1)
+    delivery = rig.event(IncomingDelivery)
+    rig.engine.close(rig.now)
+    rig.peer.expect("close")
+    with contextlib.suppress(LocalProtocolError):
+        sender.send(b"late")
+    with contextlib.suppress(LocalProtocolError):
+        delivery.settle(ACCEPTED)
+    with contextlib.suppress(LocalProtocolError):
+        receiver.set_credit(7)
+    with contextlib.suppress(LocalProtocolError):
+        if how == "end":
+            session.end(rig.now)
+        else:
+            receiver.detach(rig.now)
+    rig.peer.expect_nothing()
+    rig.peer.send("close")
+    assert type(rig.drop_events()[-1]) is ConnectionClosed
 
 
 def test_our_close_unanswered(rig: Rig) -> None:

@@ -169,7 +169,7 @@ def test_credit_goes_out_and_is_counted_down(rig: Rig) -> None:
 
 @pytest.mark.parametrize("start", [0, 5, 2**31 - 2, 2**32 - 2])
 def test_the_senders_count_wraps(rig: Rig, start: int) -> None:
-    rig.open()
+    rig.open(limits=Limits(overrun=0))
     link = rig.receiver(answer={"initial_delivery_count": start})
     link.set_credit(4)
     rig.peer.expect("flow", delivery_count=start, link_credit=4)
@@ -205,7 +205,7 @@ def test_a_delivery_without_credit(rig: Rig) -> None:
 
 
 def test_a_delivery_over_the_credit(rig: Rig) -> None:
-    rig.open()
+    rig.open(limits=Limits(overrun=0))
     session = rig.begin()
     link = rig.receiver(credit=2, session=session)
     for _ in range(2):
@@ -216,8 +216,20 @@ def test_a_delivery_over_the_credit(rig: Rig) -> None:
     assert rig.receiver(credit=1, session=session).credit == 1
 
 
+@pytest.mark.parametrize(("credit", "overrun", "tolerated"), [(2, 1000, 2), (10, 3, 3), (5, 0, 0)])
+def test_a_little_over_the_credit_is_tolerated(rig: Rig, credit: int, overrun: int, tolerated: int) -> None:
+    rig.open(limits=Limits(overrun=overrun))
+    link = rig.receiver(credit=credit)
+    for _ in range(credit + tolerated):
+        rig.peer.send_delivery(b"x")
+        rig.event(IncomingDelivery)
+    assert link.credit == 0
+    rig.peer.send_delivery(b"x")
+    rig.link_fails(link, "amqp:link:transfer-limit-exceeded")
+
+
 def test_deliveries_that_crossed_a_lowered_credit_still_arrive(rig: Rig) -> None:
-    rig.open()
+    rig.open(limits=Limits(overrun=0))
     link = rig.receiver(credit=3)
     link.set_credit(0)
     rig.peer.expect("flow", link_credit=0)

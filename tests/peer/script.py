@@ -90,7 +90,7 @@ class Peer:
 
     timeout: seconds that any wait may take. split: write in pieces of so many bytes. max_frame_size: the
     largest frame that may come; 512 until this peer has sent its open, then what that said.
-    strict: whether the tracker's findings (see `track`) fail the script.
+    strict: whether the tracker's findings (see `track`) fail the script; if not, they are kept in `findings`.
     """
 
     def __init__(self, byte_source: ByteSource, timeout: float = 10.0) -> None:
@@ -99,6 +99,7 @@ class Peer:
         self.split: int | None = None
         self.max_frame_size = 512
         self.strict = True
+        self.findings: list[str] = []
         self.tracker = Tracker()
         self.history: list[str] = []
         self.ignored: list[Frame] = []
@@ -409,6 +410,7 @@ class Peer:
             findings = self.tracker.came(came)
             if findings and self.strict:
                 self.fail("what the specification allows", repr(came), findings)
+            self.findings += findings
             if came.name == expected or came.name not in self._ignored_names:
                 return came
             self.ignored.append(came)

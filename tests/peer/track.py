@@ -46,6 +46,7 @@ class LinkState:
         self.our_handle: int | None = None
         self.delivery_count = 0  # deliveries begun, from the initial count on
         self.credit = 0  # the most deliveries that any grant of ours still allows them
+        self.our_credit = 0  # what they have granted us
         self.max_message_size = 0
         self.snd_settle_mode: int | None = None
         self.current: Delivery | None = None
@@ -121,6 +122,11 @@ class Tracker:
         link = self.session(our_channel).by_our_handle.get(our_handle)
         return link.delivery_count if link is not None else 0
 
+    def credit(self, our_channel: int, our_handle: int) -> int:
+        """What their flows have granted to a sender of ours, and it has not used."""
+        link = self.session(our_channel).by_our_handle.get(our_handle)
+        return link.our_credit if link is not None else 0
+
     def defaults(self, name: str, channel: int) -> dict[str, Any]:
         """The fields of begin and flow that a session knows by itself."""
         session = self.session(channel)
@@ -174,10 +180,13 @@ class Tracker:
             return
         session.grant(frame["next_incoming_id"], frame["incoming_window"] or 0)
         link = session.by_our_handle.get(frame["handle"], None)
-        if link is None or frame["link_credit"] is None:
+        if link is None:
             return
         if not link.they_send:  # credit given back moves our count
-            link.delivery_count = frame["delivery_count"] or link.delivery_count
+            if frame["delivery_count"] is not None:
+                link.delivery_count = frame["delivery_count"]
+            return
+        if frame["link_credit"] is None:
             return
         base = link.delivery_count if frame["delivery_count"] is None else frame["delivery_count"]
         link.credit = max(link.credit, frame["link_credit"] - ahead(link.delivery_count, base))
@@ -191,6 +200,7 @@ class Tracker:
             return
         if link is not None and (link.current is None or link.current.number != frame["delivery_id"]):
             link.delivery_count = (link.delivery_count + 1) % WRAP
+            link.our_credit -= 1
             link.current = Delivery(frame["delivery_id"], None)
         session.next_delivery_id = (frame["delivery_id"] + 1) % WRAP
 
@@ -313,14 +323,16 @@ class Tracker:
             if link.our_handle is None or count is None:  # right as long as they have not seen our attach
                 return []
             ahead_of_us = ahead(count, link.delivery_count)
+            link.our_credit = (credit or 0) + ahead_of_us
             return [f"delivery-count {count} is ahead of ours, {link.delivery_count}"] * (ahead_of_us > 0)
         if count is None:
             return ["a sender's flow without delivery-count"]
-        moved = ahead(count, link.delivery_count)
-        if 0 < moved <= link.credit and not credit:  # credit given back after drain
+        given_back = (count - link.delivery_count) % WRAP
+        if 0 < given_back <= link.credit and not credit:  # after drain
             link.delivery_count = count
-            link.credit -= moved
+            link.credit -= given_back
             return []
+        moved = ahead(count, link.delivery_count)
         allowed = (0, -1) if link.current is not None else (0,)
         return [f"delivery-count {count}, but {link.delivery_count} deliveries began"] * (moved not in allowed)
 
