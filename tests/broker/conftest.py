@@ -18,8 +18,8 @@ def broker() -> Iterator[Broker]:
         yield broker
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def nothing_left_behind() -> Iterator[None]:
-    """A socket or transport that was left open fails the test that left it."""
+    """A socket or transport that was left open fails the last test of its module."""
     yield
     gc.collect()

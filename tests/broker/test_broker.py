@@ -67,7 +67,7 @@ async def test_consumers_on_connections_of_their_own_take_turns(broker: Broker) 
         sender = await client.attach_sender("q")
         for number in range(6):
             await client.send(sender, message(b"%d" % number))
-        got = [[body(await each.receive(link)) for _ in range(3)] for each, link in ((one, first), (two, second))]
+        got = [[body(await one.receive(first)) for _ in range(3)], [body(await two.receive(second)) for _ in range(3)]]
         assert sorted(got[0] + got[1]) == [b"0", b"1", b"2", b"3", b"4", b"5"]
         assert got[0] == sorted(got[0])
 

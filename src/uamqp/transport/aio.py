@@ -128,7 +128,9 @@ class EngineProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
-        self.transport = None
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            transport.close()  # Python 3.10's TLS transport warns without
         self.engine.receive_data(b"", self.loop.time())
         try:
             self.turn()
