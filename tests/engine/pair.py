@@ -220,7 +220,7 @@ class Pair:
     def _hang_up(self, side: Side) -> bool:
         """A transport ends the stream when its engine is done and everything is written."""
         other = self.other(side)
-        if not side.engine.is_closed or other.inbox or other.eof:
+        if not side.engine.is_closed or self.write(side) or other.inbox or other.eof:
             return False
         other.eof = True
         other.engine.receive_data(b"", self.now)
