@@ -377,17 +377,20 @@ class ReceiveClient(AMQPClient):
     def _run_callbacks(self) -> None:
         """Deal with the messages that have arrived for a callback."""
         while self._arrived and not self._shutdown:
-            message = self._arrived.popleft()
             callback, receiver = self._message_received_callback, self._message_receiver
-            if callback is not None and receiver is not None:
-                receiver._guarded(callback, message)
-            if not self._streaming_receive:
+            if receiver is not None and receiver._error is not None:
+                self._arrived.clear()  # the peer delivers them again
+                break
+            message = self._arrived.popleft()
+            if callback is not None and receiver is not None and not receiver._guarded(callback, message):
+                self._taken(message)
+            elif not self._streaming_receive:
                 self._received_messages.put(message)
-                continue
-            self._complete_message(message, self.auto_complete)
-            if not message.settled:
-                _logger.info("Message %r was not settled.", message.delivery_no)
-            self._taken(message)
+            else:
+                self._complete_message(message, self.auto_complete)
+                if not message.settled:
+                    _logger.info("Message %r was not settled.", message.delivery_no)
+                self._taken(message)
 
     def _taken(self, message: Message) -> None:
         """The message leaves the client: the peer may send another in its place."""

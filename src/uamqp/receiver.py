@@ -161,10 +161,15 @@ class MessageReceiver(MessageLink):
         self._guarded(self._message_received, message)
         delivery.link.taken()
 
-    def _guarded(self, callback: Callable[[Message], Any], message: Message) -> None:
-        """Call a callback with a message; what it raises doesn't end the connection, and the message isn't lost."""
+    def _guarded(self, callback: Callable[[Message], Any], message: Message) -> bool:
+        """Call a callback with a message; tell whether it returned.
+
+        What it raises doesn't end the connection, and the message isn't lost: it is given back, at once or with the
+        link that the error ends.
+        """
         try:
             callback(message)
+            return True
         except KeyboardInterrupt:
             _give_back(message)
             self._error = errors.AMQPClientShutdown()
@@ -175,6 +180,7 @@ class MessageReceiver(MessageLink):
         except Exception:
             _logger.exception("on_message_received raised an exception; the message is given back.")
             _give_back(message)
+        return False
 
     def _message_received(self, message: Message) -> None:
         """Hand a message to the callback; an override point."""

@@ -215,7 +215,8 @@ class Engine:
     def data_to_send(self) -> list[bytes | bytearray]:
         """Return what is to be written to the peer, and forget it. Call again until it is empty; then call `events`.
 
-        Only as much is encoded at a time as `Limits.output_bytes` says, so call it when the last has been written.
+        Only as much is encoded at a time as `Limits.output_bytes` says, so call it when the last has been written. It
+        counts as sent at the time of the last call that gave one, so call `tick` before, now and then.
         """
         if self._dirty:
             sessions, self._dirty = self._dirty, []
@@ -253,7 +254,7 @@ class Engine:
     def tick(self, now: float) -> None:
         """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
         self.set_now(now)
-        if self.is_closed or self._connection_expired(now):
+        if self.is_closed or self._connection_expired(now) or self.local_state is EndpointState.CLOSED:
             return
         while self._waiting:
             endpoint, deadline = next(iter(self._waiting.items()))
@@ -298,7 +299,7 @@ class Engine:
         Raises:
             LocalProtocolError: it was opened already, or (server) the client's open hasn't arrived.
         """
-        self._check_usable()
+        self.check_open()
         self.set_now(now)
         if self.config.role is Role.CLIENT:
             if self._started:
@@ -364,7 +365,7 @@ class Engine:
         Raises:
             LocalProtocolError: the connection isn't open on both sides, or has no channel left.
         """
-        self._check_usable()
+        self.check_open()
         if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
             raise LocalProtocolError("the connection is not open")
         session = Session(self)
@@ -771,7 +772,8 @@ class Engine:
         self.send(0, Close(error))
         self.local_state = EndpointState.CLOSED
 
-    def _check_usable(self) -> None:
+    def check_open(self) -> None:
+        """Raise LocalProtocolError if the connection is closed, or closing."""
         if self.is_closed or self.local_state is EndpointState.CLOSED:
             raise LocalProtocolError("the connection is closed")
 

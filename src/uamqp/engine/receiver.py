@@ -263,6 +263,7 @@ class Receiver(Link):
             self._grant(credit, False)
 
     def _check_attached(self) -> None:
+        self.session.engine.check_open()
         if self.local_state is not EndpointState.ACTIVE or self.remote_state is EndpointState.CLOSED:
             raise LocalProtocolError(f"link {self.name!r} is not attached")
 

@@ -101,6 +101,7 @@ class Sender(Link):
         """
         if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
             raise LocalProtocolError(f"link {self.name!r} is not open")
+        self.session.engine.check_open()
         most = self.remote_max_message_size
         if most and len(payload) > most:
             raise MessageTooLarge(

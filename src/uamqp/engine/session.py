@@ -379,6 +379,7 @@ class Session:
         delivery_id = delivery.delivery_id
         if delivery.settled or delivery.state is not None or self.incoming.get(delivery_id) is not delivery:
             raise LocalProtocolError(f"delivery {delivery_id} can't be settled: it is settled, or its link is gone")
+        self.engine.check_open()
         link = delivery.link
         settled = outcome is None or link.rcv_settle_mode == MODE_FIRST
         self._dispose(ROLE_RECEIVER, delivery_id, settled, outcome)
@@ -390,6 +391,7 @@ class Session:
 
     def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
         """See `OutgoingDelivery.settle`."""
+        self.engine.check_open()
         delivery_id = delivery.delivery_id
         if delivery.settled or delivery_id is None or not delivery.sent:
             raise LocalProtocolError("the delivery can't be settled: it is settled, or hasn't gone out")
@@ -496,6 +498,8 @@ class Session:
 
     def flush(self, limit: int = MASK) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
+        if self.engine.local_state is not EndpointState.ACTIVE:
+            return True  # nothing comes after a close
         self.flush_disposition()
         self._flush_flows()
         if not self._ready:

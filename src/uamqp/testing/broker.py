@@ -289,19 +289,14 @@ class Broker:
             raise RuntimeError("the broker does not run")
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this thread runs the broker's loop: await broker.wait_for_async(...)")
-        future = asyncio.run_coroutine_threadsafe(self._server.wait_for(predicate), loop)
-        try:
-            future.result(timeout)
-        except concurrent.futures.TimeoutError:
-            future.cancel()
-            raise TimeoutError(self._unmet(timeout)) from None
+        future = asyncio.run_coroutine_threadsafe(self._server.wait_for(predicate, timeout), loop)
+        if not future.result():
+            raise TimeoutError(self._unmet(timeout))
 
     async def wait_for_async(self, predicate: Predicate, timeout: float = 10.0) -> None:
         """As `wait_for`, in the event loop that runs the broker."""
-        try:
-            await asyncio.wait_for(self._server.wait_for(predicate), timeout)
-        except asyncio.TimeoutError:
-            raise TimeoutError(self._unmet(timeout)) from None
+        if not await self._server.wait_for(predicate, timeout):
+            raise TimeoutError(self._unmet(timeout))
 
     def _unmet(self, timeout: float) -> str:
         return f"the condition didn't hold within {timeout:g} seconds; {self.counters}"

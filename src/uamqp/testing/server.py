@@ -114,7 +114,7 @@ class Server:
         self._numbers = itertools.count(1)
         self._turn_due = False
         self._expiry: asyncio.TimerHandle | None = None
-        self._waiters: list[tuple[Predicate, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[Predicate, asyncio.Future[bool]]] = []
         self._empty: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -265,17 +265,21 @@ class Server:
 
     # -- for tests --
 
-    async def wait_for(self, predicate: Predicate) -> None:
-        """Wait until the predicate is true. It is looked at whenever something has changed."""
-        if not predicate():
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waiter = (predicate, future)
-            self._waiters.append(waiter)
-            try:
-                await future
-            finally:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+    async def wait_for(self, predicate: Predicate, timeout: float) -> bool:
+        """Wait until the predicate is true; it is looked at whenever something has changed. False: not in time."""
+        if predicate():
+            return True
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        waiter = (predicate, future)
+        self._waiters.append(waiter)
+        timer = loop.call_later(timeout, _give_up, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def _check_waiters(self) -> None:
         for predicate, future in list(self._waiters):
@@ -283,9 +287,14 @@ class Server:
                 continue
             try:
                 if predicate():
-                    future.set_result(None)
+                    future.set_result(True)
             except Exception as problem:  # noqa: BLE001 - it belongs to whoever waits
                 future.set_exception(problem)
+
+
+def _give_up(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(False)
 
 
 async def _let_the_loop_run() -> None:
