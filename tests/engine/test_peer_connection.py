@@ -278,7 +278,6 @@ def test_a_window_that_is_used_up_after_our_close_is_not_renewed(rig: Rig) -> No
     rig.peer.expect_nothing()
 
 
-@pytest.mark.xfail(strict=True, reason="end and detach flush the session although close is out")
 @pytest.mark.parametrize("how", ["detach", "end"])
 def test_what_the_user_still_does_after_close_writes_nothing(rig: Rig, how: str) -> None:
     rig.open()
