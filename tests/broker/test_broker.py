@@ -11,10 +11,15 @@ from uamqp.codec import (
     ACCEPTED,
     RELEASED,
     Accepted,
+    Begin,
+    Close,
     Coordinator,
+    Described,
+    End,
     Error,
     Header,
     Modified,
+    Open,
     Rejected,
     Released,
     Source,
@@ -24,6 +29,7 @@ from uamqp.codec import (
     TransactionalState,
 )
 from uamqp.engine import IncomingDelivery, events
+from uamqp.engine.frames import append_frame
 from uamqp.testing import Broker
 from uamqp.testing.envelope import read_header
 
@@ -217,6 +223,26 @@ async def test_a_lost_connection_brings_messages_back(broker: Broker) -> None:
         assert [body(each) for each in got] == [b"0", b"1", b"2"]
         # those two may have been seen; the third was not sent
         assert [read_header(each.payload).header.delivery_count or 0 for each in got] == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("settled", "counts"), [(0, [1, 1, 0, 0, 0]), (1, [0, 0, 0])])
+@story
+async def test_what_was_not_sent_to_a_lost_connection_does_not_count(
+    broker: Broker, settled: int, counts: list[int]
+) -> None:
+    for number in range(5):
+        broker.put("q", message(b"%d" % number))
+    client = await connect(broker)
+    session = await client.session(incoming_window=2)
+    receiver = await client.attach_receiver("q", session, snd_settle_mode=settled)
+    assert client.protocol.transport is not None
+    client.protocol.transport.pause_reading()  # nor does the window open again
+    client.give_credit(receiver, 4)
+    await until(broker, lambda: broker.queue("q").depth == 1)
+    client.protocol.abort()
+    await client.lost.wait()
+    await until(broker, lambda: broker.queue("q").consumers == 0 and broker.queue("q").unsettled == 0)
+    assert [view.delivery_count for view in broker.queue("q").messages] == counts
 
 
 @pytest.mark.parametrize("end", ["detach", "end", "close"])
@@ -429,12 +455,14 @@ async def test_the_address_of_the_old_azure_clients(broker: Broker) -> None:
         (Source(), "amqp:invalid-field"),
         (Source(address="topic://"), "amqp:invalid-field"),
         (Source(address="x" * 3000), "amqp:invalid-field"),
+        (Source(address=Described(Symbol("a"), "b")), "amqp:invalid-field"),
+        (None, "amqp:invalid-field"),
     ],
 )
 @story
-async def test_sources_that_are_refused(broker: Broker, source: Source, condition: str) -> None:
+async def test_sources_that_are_refused(broker: Broker, source: Source | None, condition: str) -> None:
     async with await connect(broker) as client:
-        link = await client.attach_receiver(source)
+        link = await client.attach_receiver(source)  # type: ignore[arg-type]
         assert link.remote_source is None
         assert await client.refusal(link) == condition
 
@@ -649,6 +677,23 @@ async def test_links_attached_and_detached_in_one_write(broker: Broker) -> None:
         await client.next(events.SessionEnded, lambda event: event.session is session)
         sender = await client.attach_sender("q")
         assert await client.send(sender, message(b"x")) == ACCEPTED
+
+
+@pytest.mark.parametrize("frames", [[Open("a"), Close()], [Open("a"), Begin(None, 0, 9, 9), End(), Close()]])
+@pytest.mark.parametrize("knob", [None, "refuse_open", "refuse_begin"])
+@story
+async def test_a_whole_conversation_in_one_write(broker: Broker, frames: list[Any], knob: str | None) -> None:
+    if knob is not None:
+        setattr(broker.faults, knob, "amqp:not-allowed")
+    reader, writer = await asyncio.open_connection(broker.host, broker.port)
+    data = bytearray(b"AMQP\x00\x01\x00\x00")
+    for frame in frames:
+        append_frame(data, 0, frame)
+    writer.write(bytes(data))
+    assert b"\x00\x53\x18" in await reader.read()  # a close comes, and then the end
+    writer.close()
+    await writer.wait_closed()
+    await until(broker, lambda: not broker.connections)
 
 
 @story

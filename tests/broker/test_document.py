@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,9 +53,9 @@ def test_the_examples_run(index: int) -> None:
             code = CODE[index].replace("queue.purge()\n", "")
         else:
             code = CODE[index]
-        names = {"broker": broker, "message": data}
+        names: dict[str, Any] = {"broker": broker, "message": data}
         exec(compile(code, "docs/broker.md", "exec"), names)
         if "test_greeting" in names:
-            names["greet"] = lambda url: None  # type: ignore[assignment]
+            names["greet"] = lambda url: None
             with pytest.raises(ValueError, match="not enough values"):
                 names["test_greeting"]()

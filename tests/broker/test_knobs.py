@@ -193,6 +193,17 @@ async def test_delay(broker: Broker) -> None:
         await until(broker, lambda: broker.queue("q").depth == 50)
 
 
+@story
+async def test_what_is_held_back_goes_with_its_connection(broker: Broker) -> None:
+    client = await connect(broker)
+    await client.session()
+    broker.faults.delay = 3600
+    client.engine.begin(client.now())
+    client.protocol.wake()
+    broker.drop_connections()
+    await closed(client)
+
+
 @pytest.mark.parametrize("size", [1, 3, 100])
 @story
 async def test_writes_in_pieces(broker: Broker, size: int) -> None:

@@ -291,6 +291,24 @@ def test_expired_messages_leave_nothing_behind() -> None:
     assert len(rig.queue._expiring) < 200
 
 
+def test_released_messages_that_expire_leave_nothing_behind() -> None:
+    rig = Rig(dead_letter_expired=False)
+    eater, other = rig.eater(500), rig.eater()
+    for number in range(300):
+        rig.put(b"%d" % number, expires=number + 0.5)
+    rig.put(*[b"kept"] * 3)
+    rig.queue.dispatch(0.0)
+    eater.credit = 0
+    for number, message in enumerate(eater.got):
+        rig.queue.modify(message, 0.0, failed=False, not_to=eater if number % 2 else None)
+    rig.queue.dispatch(290.0)
+    assert sum(len(heap) for heap in rig.queue._returned.values()) < 100
+    rig.queue.dispatch(300.0)
+    other.credit = 9
+    rig.queue.dispatch(300.0)
+    assert other.bodies() == [b"kept"] * 3
+
+
 def test_the_watch_on_accepted_messages_is_bounded() -> None:
     rig = Rig()
     eater = rig.eater()

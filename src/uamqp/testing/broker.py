@@ -290,7 +290,12 @@ class Broker:
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this thread runs the broker's loop: await broker.wait_for_async(...)")
         future = asyncio.run_coroutine_threadsafe(self._server.wait_for(predicate, timeout), loop)
-        if not future.result():
+        try:
+            met = future.result(timeout + STOP_TIMEOUT)
+        except concurrent.futures.TimeoutError:
+            future.cancel()
+            raise TimeoutError("the broker's thread is stuck, in a predicate perhaps") from None
+        if not met:
             raise TimeoutError(self._unmet(timeout))
 
     async def wait_for_async(self, predicate: Predicate, timeout: float = 10.0) -> None:
