@@ -40,6 +40,7 @@ class RealBroker:
     relays: bool = False  # takes messages on a null target, and looks at `to`
     takes_no_body: bool = True  # a message without a body section
     keeps_no_body: bool = True  # ... comes back without one
+    keeps_sections: bool = True  # several data or sequence sections, all and in order
     takes_list_value: bool = True  # a list of two or more items as amqp-value
     external: bool = False  # SASL EXTERNAL over TLS, with a client certificate
     no_sasl: bool = False  # an AMQP header without SASL before it
@@ -59,12 +60,9 @@ class RealBroker:
             raise LookupError(f"{self.name} has no addresses for topics")
         return self.topics.format(name)
 
-    def url(self, name: str, tls: bool = False) -> str:
-        """A URL with the credentials in it and the address as its path."""
-        scheme, port = ("amqps", self.tls_port) if tls else ("amqp", self.port)
-        path = self.address(name)
-        path = path if path.startswith("/") else f"/{path}"
-        return f"{scheme}://{self.user}:{self.password}@{self.host}:{port}{path}"
+    def url(self, name: str) -> str:
+        """The URL of a queue over plain TCP, with the credentials in it."""
+        return f"amqp://{self.user}:{self.password}@{self.host}:{self.port}/{self.address(name)}"
 
     def answers(self, tls: bool = False) -> bool:
         try:
@@ -109,6 +107,7 @@ BROKERS = (
         counts_failures=False,
         answers_drain=False,
         keeps_no_body=False,
+        keeps_sections=False,
         takes_list_value=False,
         external=True,
         no_sasl=True,
@@ -134,6 +133,7 @@ BROKERS = (
         addresses="queue://{}",
         topics="topic://{}",
         durable_queue="queue://test",
+        keeps_sections=False,
         browses=True,
         selects=True,
         selects_sql=True,

@@ -163,9 +163,13 @@ container.on('sender_open', context => {
         link.close({ condition: 'amqp:invalid-field', description: 'no source address' });
         return;
     }
+    link.set_target(link.target);
     link.subscriber = new Subscriber(link, queueOf(address));
 });
-container.on('receiver_open', context => context.receiver.set_target(context.receiver.target));
+container.on('receiver_open', context => {
+    context.receiver.set_source(context.receiver.source);
+    context.receiver.set_target(context.receiver.target);
+});
 container.on('message', context => {
     const target = context.receiver.target && context.receiver.target.address;
     const address = target || context.message.to;
@@ -194,10 +198,14 @@ for (const name of ['accepted', 'released', 'rejected', 'modified']) {
     });
 }
 
+// Not at once: rhea reports the outcomes that came in the same read later than the link's end.
 const gone = link => {
     if (!link || !link.subscriber) return;
-    link.subscriber.close();
-    link.subscriber = null;
+    const subscriber = link.subscriber;
+    setImmediate(() => {
+        link.subscriber = null;
+        subscriber.close();
+    });
 };
 container.on('sender_close', context => gone(context.sender));
 container.on('session_close', context => context.session.each_link(gone));

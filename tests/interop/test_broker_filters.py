@@ -1,0 +1,101 @@
+"""Filters, browsing, dynamic sources, anonymous relay and topics, at the brokers that have them."""
+
+from __future__ import annotations
+
+import pytest
+
+from uamqp import Message, SendClient, Source, Target
+from uamqp.message import MessageProperties
+
+from .brokerfacts import RealBroker
+from .clients import bodies, login, none_left, receiver, sender, source, take
+
+SELECTOR = {"name": b"apache.org:selector-filter:string", "descriptor": b"apache.org:selector-filter:string"}
+
+
+def fill(broker: RealBroker, queue: str) -> None:
+    with sender(broker, broker.address(queue)) as client:
+        for number in range(6):
+            colour = "green" if number % 2 else "red"
+            client.queue_message(Message(f"m{number}", application_properties={"colour": colour, "n": number}))
+        client.send_all_messages()
+
+
+@pytest.mark.brokers("selects")
+def test_a_selector(broker: RealBroker, queue: str) -> None:
+    fill(broker, queue)
+    green = source(broker, broker.address(queue))
+    green.set_filter("colour = 'green'", **SELECTOR)
+    with receiver(broker, green) as client:
+        assert bodies(take(client, 3)) == ["m1", "m3", "m5"]
+        assert client.receive_message_batch(timeout=500) == []
+    with receiver(broker, broker.address(queue)) as client:
+        assert bodies(take(client, 3)) == ["m0", "m2", "m4"]
+
+
+@pytest.mark.brokers("selects_sql")
+def test_a_selector_with_more_than_one_condition(broker: RealBroker, queue: str) -> None:
+    fill(broker, queue)
+    some = source(broker, broker.address(queue))
+    some.set_filter("colour = 'green' AND n > 2", **SELECTOR)
+    with receiver(broker, some) as client:
+        assert bodies(take(client, 2)) == ["m3", "m5"]
+        assert client.receive_message_batch(timeout=500) == []
+
+
+@pytest.mark.brokers("browses")
+def test_browsing(broker: RealBroker, queue: str) -> None:
+    fill(broker, queue)
+    copy = source(broker, broker.address(queue))
+    copy.distribution_mode = "copy"
+    for _ in range(2):
+        with receiver(broker, copy) as client:
+            assert bodies(take(client, 6)) == [f"m{number}" for number in range(6)]
+        copy = source(broker, broker.address(queue))
+        copy.distribution_mode = "copy"
+    with receiver(broker, broker.address(queue)) as client:
+        assert len(take(client, 6)) == 6
+    assert none_left(broker, broker.address(queue))
+
+
+@pytest.mark.brokers("dynamic")
+def test_a_dynamic_source(broker: RealBroker) -> None:
+    """The broker names the node; its name comes with the attach."""
+    named: list[str] = []
+    node = Source(f"amqp://{broker.host}", node="ignored")
+    node.dynamic = True
+
+    def on_attach(source: Source, target: Target, properties: object, error: object) -> None:
+        named.append(str(source))
+
+    with receiver(broker, node, on_attach=on_attach) as client:
+        while not client.client_ready():
+            pass
+        assert named
+        assert named[0]
+        with sender(broker, named[0]) as other:
+            other.send_message(Message("to the new node"))
+        assert bodies(take(client, 1)) == ["to the new node"]
+
+
+@pytest.mark.brokers("relays")
+def test_the_anonymous_relay(broker: RealBroker, queue: str) -> None:
+    """A sender without a target address: each message says where it goes to."""
+    target = Target(f"amqp://{broker.host}", node="")
+    with SendClient(target, auth=login(broker)) as client:
+        client.send_message(Message("relayed", properties=MessageProperties(to=broker.address(queue))))
+    with receiver(broker, broker.address(queue)) as client:
+        assert bodies(take(client, 1)) == ["relayed"]
+
+
+@pytest.mark.brokers("topics")
+def test_two_subscribers_of_a_topic(broker: RealBroker, queue: str) -> None:
+    topic = broker.topic(queue)
+    with receiver(broker, topic) as one, receiver(broker, topic) as two:
+        while not (one.client_ready() and two.client_ready()):
+            pass
+        with sender(broker, topic) as client:
+            client.queue_message(*[Message(f"m{number}") for number in range(3)])
+            client.send_all_messages()
+        assert bodies(take(one, 3)) == ["m0", "m1", "m2"]
+        assert bodies(take(two, 3)) == ["m0", "m1", "m2"]
