@@ -18,7 +18,7 @@ help:
 	@echo "make interop        test against the brokers that run, and against python-qpid-proton"
 	@echo "make brokers        install and start the brokers (Debian 12, root): BROKERS='rabbitmq3 activemq', default all"
 	@echo "make stop-brokers   stop them"
-	@echo "make fuzz           fuzz the codec, the engine and the SASL layer"
+	@echo "make fuzz           fuzz the codec, the engine and SASL, a minute each: FUZZ_ARGS='--seconds 3600' for longer"
 	@echo "make bench          run the benchmarks"
 	@echo "make clean          remove what was built and installed here"
 
@@ -71,7 +71,7 @@ stop-brokers:
 	@tests/interop/brokers/stop.sh $(BROKERS)
 
 fuzz: $(VENV)/.dev
-	@$(BIN)/python -m fuzz $(FUZZ_ARGS)
+	@for program in fuzz/fuzz_*.py; do $(BIN)/python -m fuzz.$$(basename $$program .py) $(FUZZ_ARGS) || exit 1; done
 
 bench: $(VENV)/.dev
 	@for program in benchmarks/bench_*.py; do $(BIN)/python $$program || exit 1; done
