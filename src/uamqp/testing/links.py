@@ -43,13 +43,14 @@ class Incoming(Producer):
         address: as the client gave it; None for the relay.
     """
 
-    __slots__ = ("_header", "_low", "_withheld", "address", "connection", "link", "node")
+    __slots__ = ("_faults", "_header", "_low", "_withheld", "address", "connection", "link", "node")
 
     def __init__(self, connection: Connection, link: Receiver, node: Node | None, address: str | None) -> None:
         self.connection = connection
         self.link = link
         self.node = node
         self.address = address
+        self._faults = connection.server.faults
         self._header = NO_HEADER
         self._low = 0
         self._withheld: deque[tuple[IncomingDelivery, Outcome]] = deque()
@@ -59,7 +60,7 @@ class Incoming(Producer):
 
     def receive(self, delivery: IncomingDelivery) -> None:
         """A message arrived."""
-        faults = self.connection.server.faults
+        faults = self._faults
         node = self.node
         outcome: Outcome | None = None
         if faults.outcome is not None:
@@ -80,7 +81,7 @@ class Incoming(Producer):
         """Give the sender credit, as far as there is room."""
         server = self.connection.server
         link = self.link
-        if server.faults.withhold_credit or not link.is_open:
+        if self._faults.withhold_credit or not link.is_open:
             return
         window = server.options.link_credit
         node = self.node
@@ -96,7 +97,7 @@ class Incoming(Producer):
 
     def faults_changed(self) -> None:
         """Some knob was turned: make up for what was withheld and isn't any more."""
-        if not self.connection.server.faults.withhold_outcomes:
+        if not self._faults.withhold_outcomes:
             while self._withheld:
                 self._answer(*self._withheld.popleft())
             self.connection.wake()
@@ -118,7 +119,7 @@ class Incoming(Producer):
             delivery.settle(outcome)
 
     def _store(self, delivery: IncomingDelivery, node: Node) -> Outcome:
-        if isinstance(delivery.remote_state, TransactionalState):
+        if delivery.remote_state is not None and isinstance(delivery.remote_state, TransactionalState):
             return Rejected(error("amqp:not-implemented", "this broker has no transactions"))
         payload = delivery.payload
         info = self._header
@@ -155,7 +156,7 @@ class Incoming(Producer):
         return Rejected(error(condition, description, {"delivery-tag": delivery.tag}))
 
     def _overridden(self, delivery: IncomingDelivery) -> Outcome | None:
-        rule = self.connection.server.faults.outcome
+        rule = self._faults.outcome
         if not callable(rule):
             return rule
         address = self.address if self.node is not None else read_to(delivery.payload)
