@@ -12,6 +12,7 @@ from ._link import MessageLink
 from .c_uamqp import TickCounter
 from .connection import IDLE_WAIT, Connection
 from .session import Session
+from .transport.blocking import BlockingPump
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -294,7 +295,7 @@ class AMQPClient:
         if not self.auth_complete():
             return False
         if not self._client_ready():
-            self._require_open()._turn(IDLE_WAIT)
+            self._turn(IDLE_WAIT)
             return False
         return True
 
@@ -304,8 +305,21 @@ class AMQPClient:
 
     def _client_run(self) -> bool:
         """Do one step of the open client's work."""
-        self._require_open()._turn(IDLE_WAIT)
+        self._turn(IDLE_WAIT)
         return True
+
+    def _turn(self, timeout: float) -> None:
+        """Do the connection's work, waiting up to `timeout` seconds; nothing on a client that another thread closes."""
+        connection = self._connection
+        if connection is None:
+            if not self._shutdown:
+                self._require_open()
+            return
+        try:
+            connection._turn(timeout)
+        except errors.AMQPConnectionError:
+            if not self._shutdown:
+                raise
 
     def do_work(self, **kwargs: Any) -> bool:
         """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.
@@ -330,11 +344,10 @@ class AMQPClient:
                 continue
             if self._client_ready():
                 return True
-            connection = self._require_open()
-            now = connection._pump.now()
+            now = BlockingPump.now()
             if deadline is not None and now >= deadline:
                 return False
-            connection._turn(MAX_WAIT if deadline is None else min(MAX_WAIT, deadline - now))
+            self._turn(MAX_WAIT if deadline is None else min(MAX_WAIT, deadline - now))
         return False
 
     def _link_is_open(self, handler: MessageLink) -> bool:

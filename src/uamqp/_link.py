@@ -77,7 +77,7 @@ class MessageLink:
             "receive_settle_mode",
         )
         self._max_message_size = _size(max_message_size)
-        self._properties = _properties(properties, encoding)
+        self._properties = utils.properties(properties, "link properties", encoding)
         self._capabilities = utils.symbols(desired_capabilities, encoding)
         self._core: LinkCore = self._make_core()
 
@@ -275,14 +275,6 @@ def _name(name: str | bytes | None, encoding: str) -> bytes:
     if isinstance(name, bytes):
         return name
     raise TypeError(f"A link's name must be str or bytes, not {type(name).__name__}.")
-
-
-def _properties(properties: Any, encoding: str) -> dict[Any, Any] | None:
-    if not properties:
-        return None
-    if not isinstance(properties, dict):
-        raise TypeError(f"Link properties must be a dictionary, not {type(properties).__name__}.")
-    return utils.fields(properties, encoding)
 
 
 def _size(value: Any) -> int:

@@ -139,7 +139,7 @@ class SendClient(AMQPClient):
             if self._hand_over():
                 timeout = 0
             deadline = self._queue.next_deadline()
-        connection._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - now)))
+        self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - now)))
         self._backoff = self._queue.backoff
 
     def _drive(self) -> bool:
@@ -409,14 +409,13 @@ class ReceiveClient(AMQPClient):
 
     def _receive_step(self, timeout: float) -> bool:
         """Wait for messages up to `timeout` seconds; False when the time without any is over."""
-        connection = self._require_open()
         if self._arrived:
             timeout = 0
         remaining = self._inactivity_left()
         if remaining is not None:
             timeout = min(timeout, remaining / 1000)
         try:
-            connection._turn(timeout)
+            self._turn(timeout)
         except errors.AMQPConnectionError:
             if not self._drop_stale():
                 raise

@@ -9,15 +9,15 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
-from .authentication import SASLAnonymous
+from ._trace import log_frame
+from .authentication import AMQPAuth, SASLAnonymous
 from .core import ConnectionCore, LinkCore
-from .engine import Cause, CauseKind, EngineConfig
+from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError
 from .transport.blocking import BlockingPump
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .authentication import AMQPAuth
     from .session import Session
 
 _logger = logging.getLogger(__name__)
@@ -83,9 +83,12 @@ class Connection:
         self.hostname = _encoded(hostname, encoding, "hostname")
         self.container_id = _encoded(container_id, encoding, "container_id") if container_id else _new_name()
         self.error_policy = error_policy or errors.ErrorPolicy()
+        if sasl is not None and not isinstance(sasl, AMQPAuth):
+            raise TypeError(f"sasl must be an authentication object such as SASLPlain, not {type(sasl).__name__}.")
         self.auth = sasl if sasl is not None else SASLAnonymous(self.hostname)
         self._error: BaseException | None = None
         self._closing = False
+        self._destroyed = False
         self._cbs: Any = None
         self._port: int | None = None
         self._sessions: list[Session] = []
@@ -102,7 +105,7 @@ class Connection:
         if properties:
             self.properties = properties
         if remote_idle_timeout_empty_frame_send_ratio:
-            self._settings["heartbeat_ratio"] = remote_idle_timeout_empty_frame_send_ratio
+            self._settings["heartbeat_ratio"] = _ratio(remote_idle_timeout_empty_frame_send_ratio)
         self._config()  # refuse bad settings now, not when the connection starts
         self._consume_auth(self.auth)
 
@@ -136,17 +139,16 @@ class Connection:
                 channel_max=settings.get("channel_max", _UNSET_CHANNEL_MAX),
                 idle_timeout=settings["idle_timeout"] / 1000 if settings.get("idle_timeout") else None,
                 heartbeat_ratio=settings.get("heartbeat_ratio", 0.5),
-                properties=utils.fields(properties, self._encoding) if properties else None,
+                properties=utils.properties(properties, "properties", self._encoding),
                 handshake_timeout=self._timeouts["handshake_timeout"],
                 link_timeout=self._timeouts["link_timeout"],
                 close_timeout=self._timeouts["close_timeout"],
             )
-        except Exception as error:
+        except LocalProtocolError as error:
             raise ValueError(f"Invalid connection setting: {error}") from error
 
     def _set(self, name: str, value: Any) -> None:
-        if self._core.engine is not None:
-            raise ValueError(f"{name} can't be changed once the connection has started.")
+        self._check_idle(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"{name} must be a number, not {type(value).__name__}.")
         previous = self._settings.get(name)
@@ -159,6 +161,10 @@ class Connection:
             else:
                 self._settings[name] = previous
             raise
+
+    def _check_idle(self, name: str) -> None:
+        if self._core.engine is not None:
+            raise ValueError(f"{name} can't be changed once the connection has started.")
 
     @property
     def max_frame_size(self) -> int:
@@ -194,6 +200,7 @@ class Connection:
 
     @properties.setter
     def properties(self, value: dict[Any, Any]) -> None:
+        self._check_idle("properties")
         if not isinstance(value, dict):
             raise TypeError("Connection properties must be a dictionary.")
         self._settings["properties"] = value
@@ -234,7 +241,7 @@ class Connection:
             config.mechanisms = self.auth._mechanisms()
             endpoint = self.auth._endpoint(self._port)
             try:
-                self._pump.start(endpoint, config)
+                self._pump.start(endpoint, config, log_frame if self._debug else None)
             except OSError as error:
                 raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
             self._note_state()
@@ -261,6 +268,8 @@ class Connection:
         if self._error is not None:
             _logger.warning("%r", self._error)
             raise self._error
+        if self._destroyed:
+            raise errors.AMQPConnectionError("The connection was closed: it can't be used any more.")
 
     def lock(self, timeout: float = 3.0) -> None:
         """Take the connection's lock: no other thread works on it until `release`.
@@ -293,6 +302,7 @@ class Connection:
         try:
             self._pump.close()
         finally:
+            self._destroyed = True
             self._note_state()
             self.auth.close()
 
@@ -389,6 +399,15 @@ def _seconds(value: Any, name: str) -> float:
         raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}.")
     if not value > 0:
         raise ValueError(f"{name} must be above 0 seconds, not {value!r}.")
+    return value
+
+
+def _ratio(value: Any) -> float:
+    name = "remote_idle_timeout_empty_frame_send_ratio"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}.")
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be above 0 and below 1, not {value!r}.")
     return value
 
 

@@ -46,12 +46,14 @@ class Session:
         handle_max: int | None = None,
         on_attach: OnAttach | None = None,
     ) -> None:
+        if not hasattr(connection, "_core"):
+            raise TypeError(f"connection must be a Connection, not {type(connection).__name__}.")
+        if on_attach is not None and not callable(on_attach):
+            raise TypeError(f"on_attach must be callable, not {type(on_attach).__name__}.")
         self._connection = connection
         self._incoming_window = _window(incoming_window, "incoming_window")
         self._outgoing_window = _window(outgoing_window, "outgoing_window")
-        self._handle_max = MAX_HANDLE if handle_max is None else handle_max
-        if not 0 <= self._handle_max <= MAX_HANDLE:
-            raise ValueError(f"handle_max must be from 0 to {MAX_HANDLE}, not {handle_max!r}.")
+        self._handle_max = MAX_HANDLE if handle_max is None else _number(handle_max, "handle_max", 0)
         self._on_attach = on_attach
         self._mgmt_links: dict[Any, Any] = {}
         self._session: SessionCore | None = None
@@ -106,9 +108,7 @@ class Session:
     @handle_max.setter
     def handle_max(self, value: int) -> None:
         self._check_idle("handle_max")
-        if not 0 <= value <= MAX_HANDLE:
-            raise ValueError(f"handle_max must be from 0 to {MAX_HANDLE}, not {value!r}.")
-        self._handle_max = value
+        self._handle_max = _number(value, "handle_max", 0)
 
     def _check_idle(self, name: str) -> None:
         if self._session is not None:
@@ -142,10 +142,12 @@ class Session:
 
 
 def _window(value: int | None, name: str) -> int:
-    if value is None:
-        return _DEFAULT_WINDOW
+    return _DEFAULT_WINDOW if value is None else _number(value, name, 1)
+
+
+def _number(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
-    if not 1 <= value <= 0xFFFFFFFF:
-        raise ValueError(f"{name} must be from 1 to 4294967295, not {value!r}.")
+    if not least <= value <= MAX_HANDLE:
+        raise ValueError(f"{name} must be from {least} to {MAX_HANDLE}, not {value!r}.")
     return value

@@ -171,6 +171,22 @@ def fields(values: Mapping[Any, Any], encoding: str = "UTF-8") -> dict[Any, Any]
     return {_field_name(key, encoding): data_factory(value, encoding) for key, value in values.items()}
 
 
+def properties(values: Any, argument: str, encoding: str = "UTF-8") -> dict[Any, Any] | None:
+    """Connection or link properties as they go on the wire; None for none.
+
+    Raises `TypeError`, naming the argument, for what isn't a dict, and for keys that aren't text.
+    """
+    if not values:
+        return None
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{argument} must be a dictionary, not {type(values).__name__}.")
+    found = fields(values, encoding)
+    for key in found:
+        if not isinstance(key, codec.Symbol):
+            raise TypeError(f"The keys of {argument} must be text: {key!r} is none.")
+    return found
+
+
 def _field_name(key: Any, encoding: str) -> Any:
     if not isinstance(key, (str, bytes, int)):
         key = data_factory(key, encoding).value

@@ -127,7 +127,7 @@ def test_no_mechanisms_at_all(rig: Rig) -> None:
     [
         (1, "amqp:unauthorized-access"),
         (2, "amqp:internal-error"),
-        (3, "amqp:internal-error"),
+        (3, "amqp:not-allowed"),
         (4, "amqp:internal-error"),
     ],
 )

@@ -153,10 +153,12 @@ class ConnectionCore:
                 event.sender.drained()
         elif isinstance(event, ConnectionOpened):
             self.owner.on_connection_opened()
-            for session in tuple(self._sessions):
-                session.begin(now)
+            if self.is_open:  # it may have been closed in the same breath: that event follows
+                for session in tuple(self._sessions):
+                    session.begin(now)
         elif isinstance(event, SessionOpened):
-            event.session.context.on_opened(now)
+            if self.is_open and event.session.context.is_open:
+                event.session.context.on_opened(now)
         elif isinstance(event, LinkOpened):
             core: LinkCore = event.link.context
             self.owner.on_attach(core)

@@ -133,13 +133,10 @@ class LinkCore:
         raise NotImplementedError
 
     def on_opened(self) -> None:
-        """Both sides have attached. Without a terminus of the peer the link is refused, and its detach follows."""
+        """Both sides have attached. A link that the peer refuses isn't open: its detach follows."""
         link = self.link
-        if self._state is LinkState.OPENING and link is not None and not self._refused(link):
+        if self._state is LinkState.OPENING and link is not None and link.is_open and not link.is_refused:
             self._set_state(LinkState.OPEN)
-
-    def _refused(self, link: Link) -> bool:
-        raise NotImplementedError
 
     def on_detached(self, cause: Cause | None) -> None:
         """The link is gone."""
@@ -163,10 +160,6 @@ class SenderCore(LinkCore):
         session = self.session.require_open()
         self.link = session.attach_sender(now, self.settings.name, **self.settings.keywords())
         self.link.context = self
-
-    def _refused(self, link: Link) -> bool:
-        # A null target is the anonymous relay if that is what we asked for, a refusal otherwise.
-        return link.remote_target is None and self.settings.target is not None
 
     @property
     def sender(self) -> Sender:
@@ -195,9 +188,6 @@ class ReceiverCore(LinkCore):
         session = self.session.require_open()
         self.link = session.attach_receiver(now, self.settings.name, **self.settings.keywords())
         self.link.context = self
-
-    def _refused(self, link: Link) -> bool:
-        return link.remote_source is None
 
     @property
     def receiver(self) -> Receiver:

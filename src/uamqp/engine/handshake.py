@@ -42,6 +42,12 @@ _REFUSALS: dict[int, str] = {
     SaslCode.SYS_TEMP: "the server's authentication failed for now",
 }
 
+# Those that a second try won't change; anything else may pass.
+_REFUSAL_CONDITIONS: dict[int, Symbol] = {
+    SaslCode.AUTH: conditions.UNAUTHORIZED_ACCESS,
+    SaslCode.SYS_PERM: conditions.NOT_ALLOWED,
+}
+
 
 def describe_header(header: bytes) -> str:
     """Return what the first bytes of a peer seem to be, for an error message."""
@@ -136,7 +142,7 @@ class SaslClient:
             self._engine.on_sasl_done()
             return
         text = _REFUSALS.get(outcome.code, "the server refused")
-        condition = conditions.UNAUTHORIZED_ACCESS if outcome.code == SaslCode.AUTH else conditions.INTERNAL_ERROR
+        condition = _REFUSAL_CONDITIONS.get(outcome.code, conditions.INTERNAL_ERROR)
         self._engine.fail(CauseKind.SASL, condition, f"SASL {mechanism.name}: {text} (outcome {int(outcome.code)})")
 
 

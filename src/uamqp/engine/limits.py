@@ -27,7 +27,8 @@ class Limits:
         buffered_bytes: bytes of unfinished multi-frame deliveries held at a time, over all links of the connection.
         sessions: sessions open at a time, whoever began them.
         links: links attached at a time in one session, whoever attached them.
-        unsettled: incoming deliveries unsettled at a time in one session; automatic credit stops short of it.
+        unsettled: incoming deliveries unsettled at a time in one session, beyond which automatic credit gives no more;
+            what the credit that is out allows may still come.
         overrun: deliveries that a sender may be over its credit before the link is ended, though never more than the
             credit it was ever given at once: brokers are known to count wrong when credit is renewed.
         output_bytes: transfers are encoded only while less than this waits to be written, so that a slow peer

@@ -123,6 +123,15 @@ class Link:
         return (attach.max_message_size or 0) if attach is not None else 0
 
     @property
+    def is_refused(self) -> bool:
+        """The peer has answered our attach without its terminus; its detach is to follow (section 2.6.3)."""
+        if self.remote_attach is None or self._request is None:
+            return False
+        if self.is_sender:  # without a target of ours it is the anonymous relay
+            return self.remote_target is None and self.target is not None
+        return self.remote_source is None and self.source is not None
+
+    @property
     def is_open(self) -> bool:
         """Both sides are attached."""
         return self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.ACTIVE
@@ -279,6 +288,8 @@ class Link:
             if remote.rcv_settle_mode != MODE_SECOND:
                 self.rcv_settle_mode = MODE_FIRST
         self._negotiate(remote)
+        if self.is_refused:
+            self.session.engine.expect_answer(self)  # a detach has to follow
         if not self._refused:
             self.session.engine.emit(LinkOpened(self))
 
@@ -333,12 +344,14 @@ class Link:
             what = "attach"
         elif self.local_state is EndpointState.CLOSED and self.remote_state is not EndpointState.CLOSED:
             what = "detach"
+        elif self.local_state is EndpointState.ACTIVE and self.is_refused:
+            what = "attach, but for a refusal without a reason,"
         else:
             return
         engine = self.session.engine
         text = f"the peer didn't answer the {what} of link {self.name!r} within {engine.config.link_timeout:g} seconds"
         cause = Cause.make(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
-        if what == "attach":
+        if what != "detach":
             # The link stays known, so that a late answer isn't taken for a violation.
             self.local_state = EndpointState.CLOSED
             engine.send(self.session.channel, Detach(self.handle, True, cause.error))

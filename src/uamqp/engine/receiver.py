@@ -128,7 +128,6 @@ class Receiver(Link):
         self.delivery_count = self.delivery_count + 1 & MASK
         if self.credit > 0:
             self.credit -= 1
-            self.session.credit -= 1
         message_format = transfer.message_format
         delivery = IncomingDelivery(
             self,
@@ -219,7 +218,7 @@ class Receiver(Link):
             # No sender's count goes beyond what it had credit for.
             if 0 < ahead <= distance(self.delivery_count, self._granted):
                 self.delivery_count = flow.delivery_count
-                self._set_credit(max(0, self.credit - ahead))
+                self.credit = max(0, self.credit - ahead)
         if self.drain and self.credit == 0:
             self._end_drain()
         if flow.echo:
@@ -238,7 +237,7 @@ class Receiver(Link):
 
     def _grant(self, credit: int, drain: bool) -> None:
         self._check_attached()
-        self._set_credit(credit)
+        self.credit = credit
         self._slack = max(self._slack, min(credit, self.session.engine.config.limits.overrun))
         self.drain = drain
         limit = add(self.delivery_count, credit)
@@ -247,16 +246,11 @@ class Receiver(Link):
         if self.remote_state is EndpointState.ACTIVE:
             self.ask_for_flow()
 
-    def _set_credit(self, credit: int) -> None:
-        self.session.credit += credit - self.credit
-        self.credit = credit
-
     def _refill(self) -> None:
         if self.local_state is not EndpointState.ACTIVE or self.drain:
             return
         credit = self._window - self.buffered
-        session = self.session
-        room = session.engine.config.limits.unsettled - len(session.incoming) - (session.credit - self.credit)
+        room = self.session.engine.config.limits.unsettled - len(self.session.incoming)
         if credit > room:
             credit = room
         if credit > self.credit:
@@ -281,7 +275,7 @@ class Receiver(Link):
     def _lose_deliveries(self) -> None:
         if self._partial is not None:
             self._drop_partial()
-        self._set_credit(0)
+        self.credit = 0
         self._window = 0
         self._low_water = -1
         self.session.drop_incoming(self)

@@ -55,7 +55,6 @@ class Session:
         remote_incoming_window: transfer frames that the peer takes now.
         next_delivery_id: the number of the next delivery that we send.
         incoming, outgoing: unsettled deliveries by delivery-id.
-        credit: the credit that all receivers together have given and that isn't used.
     """
 
     __slots__ = (
@@ -82,7 +81,6 @@ class Session:
         "_window_due",
         "channel",
         "context",
-        "credit",
         "dirty",
         "echo_due",
         "engine",
@@ -119,7 +117,6 @@ class Session:
         self._incoming_window = DEFAULT_WINDOW
         self._window_due = False
         self.echo_due = False
-        self.credit = 0
         self.incoming: dict[int, IncomingDelivery] = {}
         self.outgoing: dict[int, OutgoingDelivery] = {}
         self._handles: dict[int, Link] = {}
@@ -523,11 +520,13 @@ class Session:
         out = self.engine.output
         while ready:
             sender = ready[0]
+            before = len(out)
             result = sender.pump(out, limit)
             if result == PUMP_NO_WINDOW:
                 return True
             if result == PUMP_OUTPUT_FULL:
-                ready.rotate(-1)  # the next link has its turn first
+                if len(out) > before:
+                    ready.rotate(-1)  # the next link has its turn first
                 return False
             ready.popleft()
             sender._ready = False
