@@ -75,6 +75,7 @@ class AMQPClient:
             else address.Address(remote_address, encoding=self._encoding)
         )
         self._hostname: str = self._require_hostname()
+        self._own_auth = auth is None
         self._auth = auth if auth is not None else self._default_auth()
         self._check_scheme()
         self._name: str = _text(client_name, self._encoding) if client_name else str(uuid.uuid4())
@@ -174,6 +175,8 @@ class AMQPClient:
             self._start_keep_alive()
 
     def _build_connection(self) -> Connection:
+        if self._own_auth and self._auth.consumed:
+            self._auth = self._default_auth()  # the client is opened again
         connection = self.connection_type(
             self._hostname,
             self._auth,
@@ -241,6 +244,7 @@ class AMQPClient:
             self._session.destroy()
             self._session = None
         self._auth = auth
+        self._own_auth = False
         self._hostname = _text(redirect.hostname, self._encoding)
         connection.redirect(redirect, auth)
         self._build_session()
