@@ -362,10 +362,15 @@ async def test_settled_deliveries_are_gone_when_they_are_sent(broker: Broker) ->
 
 
 @story
-async def test_second_settle_mode_on_both_sides(broker: Broker) -> None:
+async def test_second_settle_mode(broker: Broker) -> None:
+    with Broker(allow_second=True) as other:
+        async with await connect(other) as client:
+            sender = await client.attach_sender("q", rcv_settle_mode=1)
+            assert sender.rcv_settle_mode == 1
+            assert await client.send(sender, message(b"x")) == ACCEPTED
     async with await connect(broker) as client:
         sender = await client.attach_sender("q", rcv_settle_mode=1)
-        assert sender.rcv_settle_mode == 1
+        assert sender.rcv_settle_mode == 0
         assert await client.send(sender, message(b"x")) == ACCEPTED
         receiver = await client.attach_receiver("q", credit=1, rcv_settle_mode=1)
         delivery = await client.receive(receiver)

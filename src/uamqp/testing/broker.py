@@ -55,6 +55,8 @@ class Broker:
         make_nodes: make a queue or topic when it is first used; False: only those of `queues`, and what `put` makes.
         max_nodes: queues and topics at a time.
         queues: addresses that exist from the start.
+        allow_second: grant rcv-settle-mode second to clients that ask for it on links that they send over. Else they
+            get first, as from most brokers: uamqp 1.6 asks for second, and then waits for ever for a settlement.
         close_timeout: seconds that clients have to answer the close when the broker stops.
 
     Raises:
@@ -86,6 +88,7 @@ class Broker:
         make_nodes: bool = True,
         max_nodes: int = 10_000,
         queues: Iterable[str] = (),
+        allow_second: bool = False,
         close_timeout: float = 0.5,
     ) -> None:
         options = Options(
@@ -100,6 +103,7 @@ class Broker:
             idle_timeout=idle_timeout,
             max_message_size=max_message_size,
             link_credit=link_credit,
+            allow_second=allow_second,
             close_timeout=close_timeout,
             nodes=NodeLimits(max_queue_messages, max_queue_bytes, max_deliveries, dead_letter_expired),
             directory=DirectoryLimits(max_nodes, make_nodes),

@@ -52,6 +52,7 @@ OUTCOMES = (
 )
 _QUEUE, _TOPIC = Symbol("queue"), Symbol("topic")
 _SASL_OK, _SASL_AUTH = 0, 1
+_FIRST = 0
 
 
 class Connection:
@@ -300,7 +301,9 @@ class Connection:
             node = self._node(address, target.capabilities)
         answer = Target(address=address, dynamic=target.dynamic)
         answer.capabilities = _granted(target.capabilities, node)
-        link.accept(self.now(), target=answer, max_message_size=self.server.options.max_message_size)
+        options = self.server.options
+        mode = None if options.allow_second else _FIRST
+        link.accept(self.now(), target=answer, rcv_settle_mode=mode, max_message_size=options.max_message_size)
         link.context = Incoming(self, link, node, address)
 
     def _attach_outgoing(self, link: Sender) -> None:

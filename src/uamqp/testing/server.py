@@ -38,6 +38,7 @@ class Options:
     max_message_size: int = 64 * 1024 * 1024
     link_credit: int = 1000
     incoming_window: int = 8192
+    allow_second: bool = False
     close_timeout: float = 0.5
     nodes: NodeLimits = field(default_factory=NodeLimits)
     directory: DirectoryLimits = field(default_factory=DirectoryLimits)
