@@ -75,6 +75,8 @@ class AMQPClient:
             else address.Address(remote_address, encoding=self._encoding)
         )
         self._hostname: str = self._require_hostname()
+        if auth is not None and not isinstance(auth, authentication.AMQPAuth):
+            raise TypeError(f"auth must be an authentication object such as SASLPlain, not {type(auth).__name__}.")
         self._own_auth = auth is None
         self._auth = auth if auth is not None else self._default_auth()
         self._check_scheme()

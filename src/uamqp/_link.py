@@ -227,7 +227,10 @@ class MessageLink:
         old, new = self._state_of(previous), self._state_of(state)
         if old is not new:
             _logger.info("%s %r state changed from %r to %r", self._kind, self.name, old, new)
-            self.on_state_changed(old, new)
+            try:
+                self.on_state_changed(old, new)
+            except Exception:  # a callback's fault must not stop the connection
+                _logger.exception("on_state_changed raised an exception.")
 
     def _detach_received(self, cause: Cause | None) -> None:
         """Keep the exception that the next call raises."""

@@ -509,7 +509,7 @@ class ReceiveClient(AMQPClient):
         if self._shutdown or not self._wait_ready(deadline):
             return batch
         receiving = True
-        while receiving and len(batch) < most:
+        while receiving and len(batch) < most and not self._shutdown:
             wait = MAX_WAIT
             if batch:
                 wait = 0.0  # take what is there, don't wait for more

@@ -121,6 +121,8 @@ class MessageReceiver(MessageLink):
         drain = bool(kwargs.pop("drain", False))
         if kwargs:
             raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(kwargs)}")
+        if isinstance(link_credit, bool) or not isinstance(link_credit, int):
+            raise TypeError(f"link_credit must be an integer, not {type(link_credit).__name__}.")
         pump = self._connection._pump
         with pump.lock:
             receiver = self._receiver

@@ -191,7 +191,10 @@ class _Sent:
         done = result is constants.MessageSendResult.Ok
         message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
         if self._callback is not None:
-            self._callback(message, result, delivery_state=state)
+            try:
+                self._callback(message, result, delivery_state=state)
+            except Exception:  # a callback's fault must not stop the connection
+                _logger.exception("The callback of a message that was sent raised an exception.")
 
 
 def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:

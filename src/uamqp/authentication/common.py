@@ -82,7 +82,9 @@ class AMQPAuth:
         self.sasl: Any = None
         self.sasl_client: Any = None
         self._use_tls = use_tls
-        if connect_timeout <= 0:
+        if isinstance(connect_timeout, bool) or not isinstance(connect_timeout, (int, float)):
+            raise TypeError(f"connect_timeout must be a number of seconds, not {type(connect_timeout).__name__}.")
+        if not connect_timeout > 0:
             raise ValueError(f"connect_timeout must be above 0 seconds, not {connect_timeout!r}.")
         self._connect_timeout = connect_timeout
         self._ssl_context = self._make_context(ssl_context, verify, certificate, key, key_password)
@@ -103,6 +105,10 @@ class AMQPAuth:
             if named:
                 raise ValueError(f"use_tls=False goes without {', '.join(named)}: there is no TLS to apply it to.")
             return None
+        if given is not None and not hasattr(given, "wrap_socket"):
+            raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(given).__name__}.")
+        if key is not None and certificate is None:
+            raise ValueError("key goes with certificate: there is no certificate that it belongs to.")
         if given is not None:
             named = [name for name, value in files.items() if value is not None]
             if named:
@@ -183,9 +189,11 @@ class SASLPlain(AMQPAuth):
         self.username = _to_bytes(username, "username", encoding)
         self.password = _to_bytes(password, "password", encoding)
         self.sasl = sasl.Plain(self.username, self.password)
+        self._warned = False
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
-        if not self._use_tls and not is_loopback(self.hostname.decode(self._encoding)):
+        if not self._warned and not self._use_tls and not is_loopback(self.hostname.decode(self._encoding)):
+            self._warned = True
             _logger.warning(
                 "The user name and password for %r go over an unencrypted connection (use_tls=False).",
                 self.hostname.decode(self._encoding),
