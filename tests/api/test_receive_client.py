@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.peers import bounded, until
 from uamqp import Message, ReceiveClient, errors
-from uamqp.constants import MessageState
+from uamqp.constants import ErrorCodes, MessageState
 from uamqp.testing import Broker
 
 
@@ -481,3 +481,18 @@ def test_closing_ends_the_iteration(broker: Broker) -> None:
             if len(got) == 2:
                 client.close()
     assert bodies(got) == [0, 1]
+
+
+def test_a_runtime_error_in_a_callback_ends_the_link(broker: Broker) -> None:
+    """Contract 12: RuntimeError becomes the link's error, UnknownError."""
+    fill(broker, 1)
+
+    def take(message: Message) -> None:
+        raise RuntimeError("out of order")
+
+    client = ReceiveClient(broker.url + "/q")
+    with bounded(5), pytest.raises(errors.LinkDetach, match="out of order") as caught:
+        client.receive_messages(take)
+    assert caught.value.condition == ErrorCodes.UnknownError
+    client.close()
+    broker.wait_for(lambda: waiting(broker) == [0])  # nothing is lost

@@ -16,6 +16,7 @@ from tests.api.peers import (
     accept_session,
     bounded,
     data_message,
+    hasty,
     until,
     url,
 )
@@ -700,4 +701,21 @@ def test_a_sender_without_credit_is_cut_off() -> None:
         with pytest.raises(errors.LinkDetach) as caught:
             until(lambda: False, client.do_work)
         assert caught.value.condition == ErrorCodes.LinkTransferLimitExceeded
+        client.close()
+
+
+def test_an_attach_without_a_source_and_no_detach_is_bounded() -> None:
+    """A peer that promises a refusal and never says it."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.accept_attach(RECEIVER, source=None)
+        peer.ignore("detach")
+        peer.accept_end()
+        peer.accept_close()
+
+    with ScriptedServer(script) as server, bounded(5):
+        client = hasty(ReceiveClient(url(server)))
+        with pytest.raises(errors.AMQPConnectionError):
+            client.receive_message_batch()
         client.close()

@@ -58,12 +58,19 @@ def test_settings() -> None:
         ({"outgoing_window": 1.5}, TypeError),
         ({"handle_max": -1}, ValueError),
         ({"handle_max": 2**32}, ValueError),
+        ({"handle_max": "7"}, TypeError),
+        ({"on_attach": "a function"}, TypeError),
     ],
     ids=str,
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], kind: type[Exception]) -> None:
     with pytest.raises(kind, match=next(iter(settings))):
         Session(bare(), **settings)
+
+
+def test_what_is_no_connection_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"(?i)connection"):
+        Session("amqp://h")  # type: ignore[arg-type]
 
 
 def test_the_window_goes_down_with_what_comes(broker: Broker) -> None:
