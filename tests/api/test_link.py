@@ -360,6 +360,20 @@ def test_a_link_that_is_lost_reports_what_was_in_flight() -> None:
             sender.send(Message(b"2"), None)
 
 
+def test_a_send_callback_that_raises_does_not_end_the_connection(broker: Broker) -> None:
+    def raising(message: Message, result: Any, delivery_state: Any = None) -> None:
+        raise ValueError("the callback's own fault")
+
+    with session_of(broker) as session:
+        sender = opened(MessageSender(session, "me", Target("q")))
+        first, second = Message(b"1"), Message(b"2")
+        sender.send(first, raising)
+        sender.send(second, None)
+        until(lambda: second.state is MessageState.SendComplete, lambda: session._connection.sleep(0.01))
+        assert first.state is MessageState.SendComplete
+        assert sender.get_state() is MessageSenderState.Open
+
+
 # -- receiving
 
 
@@ -409,6 +423,8 @@ def test_bad_credit_is_refused(broker: Broker) -> None:
         for wrong in (-1, 2**31):
             with pytest.raises(ValueError, match="credit"):
                 receiver.reset_link_credit(wrong)
+        with pytest.raises(TypeError, match="credit"):
+            receiver.reset_link_credit("many")  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="draim"):
             receiver.reset_link_credit(1, draim=True)
 

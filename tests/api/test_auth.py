@@ -1,0 +1,298 @@
+"""`uamqp.authentication`: credentials, TLS settings, bad arguments, and that secrets stay secret."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import pickle
+import ssl
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.peers import accept_leaving, accept_sender, hasty, settle, until, url
+from tests.peer.certs import Certificates
+from tests.peer.server import ScriptedServer, SocketPeer
+from uamqp import Connection, Message, ReceiveClient, SendClient, authentication, errors
+from uamqp.authentication import AMQPAuth, SASLAnonymous, SASLExternal, SASLPlain
+from uamqp.constants import TransportType
+from uamqp.testing import Broker
+
+SECRET = "s3cret-Ω"
+KINDS = [
+    pytest.param(AMQPAuth, id="AMQPAuth"),
+    pytest.param(SASLAnonymous, id="SASLAnonymous"),
+    pytest.param(lambda host, **given: SASLPlain(host, "me", "pw", **given), id="SASLPlain"),
+    pytest.param(
+        lambda host, **given: SASLExternal(host, **{"ssl_context": ssl.create_default_context(), **given}),
+        id="SASLExternal",
+    ),
+]
+PLAIN_KINDS: list[Any] = [AMQPAuth, SASLAnonymous, lambda host, **given: SASLPlain(host, "me", "pw", **given)]
+
+
+def test_what_is_exported() -> None:
+    for name in ("AMQPAuth", "SASLPlain", "SASLAnonymous", "SASLExternal"):
+        assert getattr(authentication, name).__module__.startswith("uamqp.authentication")
+
+
+def test_attributes() -> None:
+    auth = SASLPlain("h", "usér", b"pw", port="5671")
+    assert auth.hostname == b"h"
+    assert (auth.username, auth.password) == ("usér".encode(), b"pw")
+    assert auth.port == 5671
+    assert auth.cert_file is None
+    assert auth.consumed is False
+    assert auth.use_tls is True
+    assert SASLAnonymous(b"h", use_tls=False).use_tls is False
+
+
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize(
+    ("given", "kind", "text"),
+    [
+        ({"port": 0}, ValueError, "port"),
+        ({"port": 65536}, ValueError, "port"),
+        ({"port": "http"}, ValueError, "port"),
+        ({"port": object()}, (TypeError, ValueError), "port"),
+        ({"connect_timeout": 0}, ValueError, "connect_timeout"),
+        ({"connect_timeout": -1}, ValueError, "connect_timeout"),
+        ({"connect_timeout": "soon"}, TypeError, "connect_timeout"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(make: Any, given: dict[str, Any], kind: Any, text: str) -> None:
+    with pytest.raises(kind, match=text):
+        make("h", **given)
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_bad_hosts_are_refused(make: Any) -> None:
+    for wrong in ("", b""):
+        with pytest.raises(ValueError, match="hostname"):
+            make(wrong)
+    for wrong_type in (None, 5):
+        with pytest.raises(TypeError, match="hostname"):
+            make(wrong_type)
+
+
+def test_bad_credentials_are_refused() -> None:
+    with pytest.raises(TypeError, match="username"):
+        SASLPlain("h", None, "pw")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="password"):
+        SASLPlain("h", "me", 1234)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="NUL"):
+        SASLPlain("h", "m\0e", "pw")
+    with pytest.raises(ValueError, match="NUL") as caught:
+        SASLPlain("h", "me", SECRET + "\0")
+    assert SECRET not in str(caught.value)
+
+
+def test_unknown_keywords_are_refused() -> None:
+    """Defect 39: they were ignored."""
+    given: dict[str, Any] = {"verifi": "x"}
+    for make in PLAIN_KINDS:
+        with pytest.raises(TypeError, match="verifi"):
+            make("h", **given)
+
+
+# -- certificates
+
+
+def test_a_missing_file_is_noticed_at_once(tmp_path: Path) -> None:
+    """Contract 8.1: azure-eventhub depends on FileNotFoundError at construction."""
+    missing = str(tmp_path / "none.pem")
+    for make in PLAIN_KINDS:
+        for name in ("verify", "certificate"):
+            with pytest.raises(FileNotFoundError, match=r"none\.pem"):
+                make("h", **{name: missing})
+    with pytest.raises(FileNotFoundError, match=r"none\.pem"):
+        SASLExternal("h", missing)
+
+
+def test_a_file_that_is_no_certificate_is_named(tmp_path: Path, certificates: Certificates) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("no certificate")
+    with pytest.raises(ValueError, match=r"verify.*garbage\.pem"):
+        SASLAnonymous("h", verify=str(garbage))
+    with pytest.raises(ValueError, match=r"certificate.*garbage\.pem"):
+        SASLExternal("h", str(garbage))
+    with pytest.raises(ValueError, match="certificate"):  # a key of another
+        SASLExternal("h", certificates.client.cert, certificates.server.key)
+
+
+def test_contradictions_are_refused(certificates: Certificates) -> None:
+    context = ssl.create_default_context()
+    with pytest.raises(ValueError, match="verify"):
+        SASLAnonymous("h", use_tls=False, verify=certificates.ca)
+    with pytest.raises(ValueError, match="ssl_context"):
+        SASLAnonymous("h", use_tls=False, ssl_context=context)
+    with pytest.raises(ValueError, match="verify"):
+        SASLAnonymous("h", ssl_context=context, verify=certificates.ca)
+    with pytest.raises(ValueError, match="certificate"):
+        SASLExternal("h")
+
+
+def test_a_context_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="ssl_context"):
+        SASLAnonymous("h", ssl_context="tls")
+
+
+def test_a_key_without_its_certificate_is_refused(certificates: Certificates) -> None:
+    with pytest.raises(ValueError, match="key"):
+        SASLAnonymous("h", key=certificates.client.key)
+
+
+# -- transport
+
+
+class Transports(enum.Enum):
+    """azure-eventhub's and azure-servicebus's own, as they pass them."""
+
+    Amqp = 1
+    AmqpOverWebsocket = 2
+
+
+@pytest.mark.parametrize("transport", [None, TransportType.Amqp, Transports.Amqp], ids=str)
+def test_amqp_by_whatever_enumeration(transport: Any) -> None:
+    """Rule 5: recognised by the member's name; the Azure packages' Amqp is 1, which is our AmqpOverWebsocket."""
+    assert SASLAnonymous("h", transport_type=transport).use_tls
+
+
+@pytest.mark.parametrize("transport", [5, "Amqp over pigeons", object()], ids=["number", "text", "object"])
+def test_an_unknown_transport_is_refused(transport: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="transport_type"):
+        SASLAnonymous("h", transport_type=transport)
+
+
+# -- secrets
+
+
+def test_a_password_over_an_open_line_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "uamqp")
+    auth = SASLPlain("broker.invalid", "me", SECRET, use_tls=False)
+    connection = Connection("broker.invalid", auth)
+    for _ in range(3):
+        with pytest.raises(errors.AMQPConnectionError):
+            connection.start()
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([record for record in warnings if "unencrypted" in record.getMessage()]) == 1
+    assert "broker.invalid" in caplog.text
+    assert SECRET not in caplog.text
+    connection.destroy()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.1.2.3", "LOCALHOST"])
+def test_no_warning_for_loopback(host: str, caplog: pytest.LogCaptureFixture) -> None:
+    SASLPlain(host, "me", SECRET, use_tls=False)._mechanisms()
+    assert "unencrypted" not in caplog.text
+
+
+def test_no_warning_with_tls_or_without_a_password(caplog: pytest.LogCaptureFixture) -> None:
+    SASLPlain("h.example", "me", SECRET)._mechanisms()
+    SASLAnonymous("h.example", use_tls=False)._mechanisms()
+    assert caplog.text == ""
+
+
+def shown(error: BaseException) -> str:
+    parts = [str(error), repr(error), "".join(traceback.format_exception(error)), repr(error.args)]
+    return "\n".join(parts)
+
+
+def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """In no repr, log line, trace or exception: neither password nor what goes over the wire with it."""
+    caplog.set_level(1)
+
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl(["PLAIN"], expect_response=f"\0me\0{SECRET}".encode())
+        peer.accept_open()
+        peer.accept_begin()
+        accept_sender(peer, session=False)
+        settle(peer, peer.expect("transfer"))
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server:
+        auth = SASLPlain("127.0.0.1", "me", SECRET, port=server.port, use_tls=False)
+        client = SendClient(url(server), auth=auth, debug=True)
+        client.send_message(Message(b"x"))
+        text = "\n".join(
+            repr(thing) + str(thing)
+            for thing in (auth, auth.sasl, client, client._connection, client._connection._core, vars(client))  # type: ignore[union-attr]
+        )
+        client.close()
+    assert SECRET not in text + caplog.text
+    assert repr(SECRET.encode()) not in text + caplog.text
+    assert SECRET.encode().hex() not in text + caplog.text
+
+
+def test_secrets_of_a_url_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(1)
+
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl(["PLAIN"], expect_response=b"\0me\0s3cret", code=1)
+
+    with ScriptedServer(script) as server:
+        client = SendClient(f"amqp://me:s3cret@127.0.0.1:{server.port}/q", debug=True)
+        with pytest.raises(errors.ConnectionClose) as caught:
+            client.send_message(Message(b"x"))
+        text = repr(client._remote_address) + repr(client) + repr(client._auth) + shown(caught.value)
+        client.close()
+    assert "s3cret" not in text + caplog.text
+
+
+def test_secrets_are_not_in_the_error_of_a_failed_connection() -> None:
+    client = SendClient("amqp://me:s3cret@no-such-host.invalid/q")
+    with pytest.raises(errors.AMQPConnectionError) as caught:
+        client.send_message(Message(b"x"))
+    assert "s3cret" not in shown(caught.value)
+    client.close()
+
+
+def test_credentials_of_the_url_are_used() -> None:
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl(["PLAIN", "ANONYMOUS"], expect_mechanism="PLAIN", expect_response=b"\0us er\0p@ss/w:rd")
+        peer.accept_open()
+        peer.accept_begin()
+        accept_sender(peer, session=False)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server:
+        client = hasty(SendClient(f"amqp://us%20er:p%40ss%2Fw%3Ard@127.0.0.1:{server.port}/q"))
+        client.open()
+        until(client.client_ready, lambda: None)
+        client.close()
+
+
+def test_auth_is_anonymous_without_credentials() -> None:
+    assert isinstance(SendClient("amqp://h/q")._auth, SASLAnonymous)
+    assert isinstance(SendClient("amqp://me:pw@h/q")._auth, SASLPlain)
+    assert isinstance(ReceiveClient("amqps://me:pw@h/q", auth=SASLAnonymous("h"))._auth, SASLAnonymous)
+
+
+def test_auth_of_the_wrong_type_is_refused() -> None:
+    for wrong in ("me:s3cret", ("me", "s3cret"), 5):
+        with pytest.raises(TypeError, match="auth") as caught:
+            SendClient("amqps://h/q", auth=wrong)  # type: ignore[arg-type]
+        assert "s3cret" not in str(caught.value)
+
+
+def test_users_and_passwords_on_the_broker() -> None:
+    with Broker(users={"me": SECRET}) as broker:
+        settings: dict[str, Any] = {"port": broker.port, "use_tls": False}
+        with SendClient(broker.url + "/q", auth=SASLPlain("127.0.0.1", "me", SECRET, **settings)) as client:
+            client.send_message(Message(b"x"))
+        for auth in (SASLPlain("127.0.0.1", "me", "wrong", **settings), SASLAnonymous("127.0.0.1", **settings)):
+            refused = SendClient(broker.url + "/q", auth=auth)
+            with pytest.raises(errors.ConnectionClose, match="SASL") as caught:
+                refused.send_message(Message(b"x"))
+            assert caught.value.action is not None
+            assert not caught.value.action.retry
+            refused.close()
+
+
+def test_credentials_do_not_go_into_a_pickle_unseen() -> None:
+    """An object with a TLS context can't be pickled; one without may be, with its password, as any object."""
+    with pytest.raises(TypeError):
+        pickle.dumps(SASLPlain("h", "me", SECRET))

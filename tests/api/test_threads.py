@@ -1,0 +1,483 @@
+"""Several threads on one connection: settling, sending, closing; and that waiting costs nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.api.peers import (
+    accept_leaving,
+    accept_receiver,
+    accept_sender,
+    bounded,
+    data_message,
+    until,
+    url,
+)
+from tests.peer.server import ScriptedServer, SocketPeer
+from uamqp import Connection, Message, ReceiveClient, SendClient, errors
+from uamqp.authentication import SASLAnonymous
+from uamqp.constants import MessageState
+from uamqp.testing import Broker
+
+WAIT = 20.0
+
+
+def shared(broker: Broker, **settings: Any) -> Connection:
+    return Connection("127.0.0.1", SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False), **settings)
+
+
+class Running(threading.Thread):
+    """A thread whose exception comes out of `result`, and whose end is awaited within a bound."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._result = self._function()
+        except BaseException as error:  # noqa: BLE001 - it comes out of result()
+            self._error = error
+
+    def result(self, seconds: float = WAIT) -> Any:
+        self.join(seconds)
+        assert not self.is_alive(), f"the thread didn't end within {seconds} s"
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def test_settling_from_other_threads_while_a_receive_waits(broker: Broker) -> None:
+    """Contract 22: azure-servicebus settles from an executor. The dispositions go out without waiting for input."""
+    for number in range(50):
+        broker.put("q", Message(b"%d" % number))
+    client = ReceiveClient(broker.url + "/q", auto_complete=False)
+    got: list[Message] = []
+    client.open()
+    until(lambda: len(got) == 50, lambda: got.extend(client.receive_message_batch(timeout=5000)))
+    waiting = Running(lambda: client.receive_message_batch(timeout=30_000))
+    with ThreadPoolExecutor(5) as pool:
+        assert all(pool.map(lambda message: message.accept(), got))
+    broker.wait_for(lambda: broker.queue("q").counters.accepted == 50)
+    assert waiting.is_alive()
+    broker.put("q", Message(b"last"))
+    assert [b"".join(message.get_data()) for message in waiting.result()] == [b"last"]
+    client.close()
+
+
+def test_a_message_is_settled_once_whoever_does_it(broker: Broker) -> None:
+    broker.put("q", Message(b"x"))
+    with ReceiveClient(broker.url + "/q", auto_complete=False) as client:
+        (message,) = client.receive_message_batch(timeout=5000)
+        barrier = threading.Barrier(8)
+
+        def settle(number: int) -> bool:
+            barrier.wait(WAIT)
+            try:
+                return message.accept() if number % 2 else message.release()
+            except RuntimeError:
+                return False  # another was faster by a hair
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(settle, range(8))) == 1
+        broker.wait_for(lambda: broker.queue("q").unsettled == 0 or broker.queue("q").depth == 1)
+        counters = broker.queue("q").counters
+        assert counters.accepted + counters.released == 1
+
+
+def test_clients_that_share_a_connection_send_from_their_threads(broker: Broker) -> None:
+    with shared(broker) as connection:
+
+        def send(number: int) -> None:
+            client = SendClient(f"{broker.url}/q{number}")
+            client.open(connection=connection)
+            for part in range(10):
+                client.send_message([Message(b"%d" % (10 * part + n)) for n in range(10)])
+            client.close()
+
+        senders = [Running(lambda number=number: send(number)) for number in range(4)]  # type: ignore[misc]
+        for sender in senders:
+            sender.result()
+        for number in range(4):
+            assert [int(view.body) for view in broker.queue(f"q{number}").messages] == list(range(100))
+
+
+def test_one_client_is_used_by_several_threads(broker: Broker) -> None:
+    with SendClient(broker.url + "/q") as client:
+        client.send_message(Message(b"first"))
+
+        def send(number: int) -> None:
+            for part in range(10):
+                client.send_message(Message(b"%d" % (10 * number + part)))
+
+        for sender in [Running(lambda number=number: send(number)) for number in range(4)]:  # type: ignore[misc]
+            sender.result()
+    assert {view.body for view in broker.queue("q").messages} == {b"first", *(b"%d" % n for n in range(40))}
+
+
+def test_sending_and_receiving_at_the_same_time(broker: Broker) -> None:
+    """A receive that waits doesn't hold up another client's sends on the same connection."""
+    with shared(broker) as connection:
+        receiver, sender = ReceiveClient(broker.url + "/q"), SendClient(broker.url + "/q")
+        receiver.open(connection=connection)
+        sender.open(connection=connection)
+        until(receiver.client_ready, lambda: None)
+        got: list[Message] = []
+
+        def receive() -> None:
+            while len(got) < 200:
+                got.extend(receiver.receive_message_batch(timeout=int(WAIT * 1000)))
+
+        receiving = Running(receive)
+        with bounded(10):
+            for number in range(20):
+                sender.send_message([Message(b"%d" % (10 * number + n)) for n in range(10)])
+            receiving.result()
+        sender.close()
+        receiver.close()
+    assert sorted(int(b"".join(message.get_data())) for message in got) == list(range(200))
+
+
+def test_a_send_does_not_wait_for_anothers_receive(broker: Broker) -> None:
+    """Not even for one turn: it writes at once, and hears of the outcome when it comes."""
+    with shared(broker) as connection:
+        receiver, sender = ReceiveClient(broker.url + "/other"), SendClient(broker.url + "/q")
+        receiver.open(connection=connection)
+        sender.open(connection=connection)
+        sender.send_message(Message(b"warm"))
+        waiting = Running(lambda: receiver.receive_message_batch(timeout=3000))
+        begun = time.monotonic()
+        for _ in range(10):
+            sender.send_message(Message(b"x"))
+        assert time.monotonic() - begun < 2.0
+        broker.put("other", Message(b"end"))
+        assert len(waiting.result()) == 1
+        sender.close()
+        receiver.close()
+
+
+# -- closing from another thread
+
+
+Wait = Callable[[ReceiveClient], Any]
+WAITS: dict[str, Wait] = {
+    "batch": lambda client: client.receive_message_batch(),
+    "callback": lambda client: client.receive_messages(lambda message: None),
+    "iterator": lambda client: list(client.receive_messages_iter()),
+}
+
+
+@pytest.mark.parametrize("how", WAITS)
+def test_closing_the_client_ends_a_receive_that_waits(broker: Broker, how: str) -> None:
+    client = ReceiveClient(broker.url + "/q")
+    client.open()
+    until(client.client_ready, lambda: None)
+    waiting = Running(lambda: WAITS[how](client))
+    with bounded(5):
+        client.close()
+        assert not waiting.result()
+    broker.wait_for(lambda: broker.connections == ())
+
+
+def test_closing_the_client_ends_a_send_that_waits(broker: Broker) -> None:
+    broker.faults.withhold_outcomes = True
+    client = SendClient(broker.url + "/q")
+    message = Message(b"x")
+    client.open()
+    until(client.client_ready, lambda: None)
+    client.queue_message(message)
+    waiting = Running(client.wait)
+    broker.wait_for(lambda: broker.queue("q").depth == 1)
+    with bounded(5):
+        client.close()
+        assert waiting.result() is False
+    assert client.pending_messages == [message]
+
+
+def test_closing_while_the_link_opens() -> None:
+    """Close from another thread while the peer hasn't answered anything."""
+
+    def script(peer: SocketPeer) -> None:
+        peer.expect_header("SASL")
+        peer.tell("it has connected")
+        peer.expect_eof()
+
+    with ScriptedServer(script) as server, bounded(8):
+        client = ReceiveClient(url(server))
+        waiting = Running(client.receive_message_batch)
+        server.wait("it has connected")
+        client.close()
+        try:
+            assert waiting.result() == []
+        except errors.AMQPConnectionError:
+            pass  # as good
+
+
+def test_destroying_the_connection_ends_the_waits_of_its_clients(broker: Broker) -> None:
+    connection = shared(broker)
+    clients = [ReceiveClient(f"{broker.url}/q{number}") for number in range(2)]
+    for client in clients:
+        client.open(connection=connection)
+        until(client.client_ready, lambda: None)
+    waits = [Running(client.receive_message_batch) for client in clients]
+    with bounded(5):
+        connection.destroy()
+        for waiting in waits:
+            with pytest.raises(errors.AMQPConnectionError):
+                waiting.result()
+    for client in clients:
+        client.close()
+
+
+def test_both_threads_may_close(broker: Broker) -> None:
+    for _ in range(5):
+        client = SendClient(broker.url + "/q")
+        client.send_message(Message(b"x"))
+        with bounded(5):
+            for closing in [Running(client.close) for _ in range(3)]:
+                closing.result()
+    broker.wait_for(lambda: broker.connections == ())
+
+
+# -- callbacks
+
+
+def test_a_callback_may_use_other_clients_of_the_connection(broker: Broker) -> None:
+    """No deadlock: a callback sends, and waits for the outcome, on the connection that it is called from."""
+    for number in range(5):
+        broker.put("in", Message(b"%d" % number))
+    with shared(broker) as connection:
+        sender, receiver = SendClient(broker.url + "/out"), ReceiveClient(broker.url + "/in", timeout=150)
+        sender.open(connection=connection)
+        receiver.open(connection=connection)
+
+        def forward(message: Message) -> None:
+            sender.send_message(Message(b"".join(message.get_data())))
+            message.accept()
+
+        with bounded(8):
+            receiver.receive_messages(forward)
+        sender.close()
+    assert [view.body for view in broker.queue("out").messages] == [b"0", b"1", b"2", b"3", b"4"]
+    assert broker.queue("in").counters.accepted == 5
+
+
+def test_a_callback_that_waits_for_another_thread_does_not_hold_the_lock(broker: Broker) -> None:
+    """The callback takes its time; another thread sends meanwhile."""
+    broker.put("in", Message(b"x"))
+    with shared(broker) as connection:
+        sender, receiver = SendClient(broker.url + "/out"), ReceiveClient(broker.url + "/in", timeout=100)
+        sender.open(connection=connection)
+        receiver.open(connection=connection)
+
+        def take(message: Message) -> None:
+            Running(lambda: sender.send_message(Message(b"meanwhile"))).result()
+
+        with bounded(10):
+            receiver.receive_messages(take)
+        sender.close()
+    assert broker.queue("out").depth == 1
+
+
+def test_a_send_callback_may_send_and_settle(broker: Broker) -> None:
+    """on_send_complete settles what was forwarded: the usual way to pass messages on without loss."""
+    for number in range(3):
+        broker.put("in", Message(b"%d" % number))
+    with shared(broker) as connection:
+        sender, receiver = SendClient(broker.url + "/out"), ReceiveClient(broker.url + "/in", auto_complete=False)
+        sender.open(connection=connection)
+        receiver.open(connection=connection)
+        got: list[Message] = []
+        until(lambda: len(got) == 3, lambda: got.extend(receiver.receive_message_batch(timeout=5000)))
+        for message in got:
+            copy = Message(b"".join(message.get_data()))
+            copy.on_send_complete = lambda result, error, message=message: message.accept()
+            sender.queue_message(copy)
+        with bounded(8):
+            assert sender.wait()
+        broker.wait_for(lambda: broker.queue("in").counters.accepted == 3)
+        sender.close()
+        receiver.close()
+    assert broker.queue("out").depth == 3
+
+
+# -- keep-alive
+
+
+def test_keep_alive_does_the_connections_work() -> None:
+    """Between calls a thread answers the peer's idle time-out, and reads what comes."""
+
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl()
+        peer.accept_open(idle_time_out=2500)
+        peer.accept_begin()
+        accept_sender(peer, session=False)
+        peer.tell("open")
+        peer.expect_empty_frame()
+        peer.tell("a heartbeat")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server:
+        client = SendClient(url(server), keep_alive_interval=1)
+        client.open()
+        until(client.client_ready, lambda: None)
+        server.wait("open")
+        server.wait("a heartbeat")  # nobody calls the client meanwhile
+        client.close()
+    assert not [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
+
+
+def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
+    client = ReceiveClient(broker.url + "/q", keep_alive_interval=30)
+    client.open()
+    (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
+    assert thread.daemon
+    with bounded(2):
+        client.close()
+        thread.join(WAIT)
+    assert not thread.is_alive()
+
+
+def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker) -> None:
+    client = ReceiveClient(broker.url + "/q", keep_alive_interval=1)
+    client.open()
+    until(client.client_ready, lambda: None)
+    broker.close_connections("amqp:connection:forced", "bye")
+    (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
+    thread.join(WAIT)
+    assert not thread.is_alive()
+    with pytest.raises(errors.ConnectionClose, match="bye"):
+        client.receive_message_batch(timeout=100)
+    client.close()
+
+
+def test_no_threads_are_left_behind(broker: Broker) -> None:
+    before = set(threading.enumerate())
+    for _ in range(3):
+        with SendClient(broker.url + "/q", keep_alive_interval=1) as sender:
+            sender.send_message(Message(b"x"))
+        with ReceiveClient(broker.url + "/q", auto_complete=False) as receiver:
+            (message,) = receiver.receive_message_batch(timeout=5000)
+            message.accept()
+    for thread in set(threading.enumerate()) - before:
+        if "uamqp" in thread.name and "broker" not in thread.name:
+            thread.join(WAIT)
+            assert not thread.is_alive(), thread
+
+
+# -- the price of waiting
+
+
+def cpu_of(wait: Callable[[], Any]) -> float:
+    """Seconds of this thread's CPU time."""
+    before = time.thread_time()
+    wait()
+    return time.thread_time() - before
+
+
+def test_waiting_costs_no_cpu() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_receiver(peer)
+        peer.ignore("flow")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
+        until(client.client_ready, lambda: None)
+        assert cpu_of(lambda: client.receive_message_batch(timeout=500)) < 0.1
+
+
+def test_polling_costs_little_cpu() -> None:
+    """`while client.do_work()`, the loop of 1.6's programs, naps while nothing happens."""
+    turns = 0
+
+    def script(peer: SocketPeer) -> None:
+        accept_receiver(peer)
+        peer.ignore("flow")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
+        until(client.client_ready, lambda: None)
+        end = time.monotonic() + 0.4
+
+        def poll() -> None:
+            nonlocal turns
+            while time.monotonic() < end:
+                client.do_work()
+                turns += 1
+
+        assert cpu_of(poll) < 0.1
+    assert 2 <= turns <= 40
+
+
+def test_waiting_for_credit_costs_no_cpu() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=0)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=400) as client:
+        until(client.client_ready, lambda: None)
+        message = Message(b"x")
+        client.queue_message(message)
+        assert cpu_of(client.wait) < 0.1
+        assert message.state is MessageState.SendFailed
+
+
+def test_waiting_behind_another_thread_costs_no_cpu(broker: Broker) -> None:
+    """Two clients of one connection wait at the same time."""
+    with shared(broker) as connection:
+        clients = [ReceiveClient(f"{broker.url}/q{number}") for number in range(2)]
+        for client in clients:
+            client.open(connection=connection)
+            until(client.client_ready, lambda: None)
+        costs = [
+            Running(lambda client=client: cpu_of(lambda: client.receive_message_batch(timeout=400)))  # type: ignore[misc]
+            for client in clients
+        ]
+        assert max(cost.result() for cost in costs) < 0.15
+        for client in clients:
+            client.close()
+
+
+def test_connecting_costs_little_cpu() -> None:
+    def script(peer: SocketPeer) -> None:
+        peer.expect_header("SASL")
+        peer.expect_eof()
+
+    with ScriptedServer(script) as server:
+        client = ReceiveClient(url(server))
+        client.open()
+        assert cpu_of(lambda: client.receive_message_batch(timeout=400)) < 0.1
+        client.close()
+
+
+def test_a_message_is_handed_out_at_once_when_it_comes() -> None:
+    """No polling interval stands between the arrival and the return."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_receiver(peer)
+        peer.ignore("flow")
+        for number in range(5):
+            peer.wait(f"waiting {number}")
+            peer.expect_nothing(0.02)
+            peer.send_delivery(data_message(b"%f" % time.monotonic()))
+            peer.expect("disposition")
+        accept_leaving(peer)
+
+    delays = []
+    with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
+        until(client.client_ready, lambda: None)
+        for number in range(5):
+            server.tell(f"waiting {number}")
+            (message,) = client.receive_message_batch(timeout=5000)
+            delays.append(time.monotonic() - float(b"".join(message.get_data())))
+            client._connection.work()  # type: ignore[union-attr]
+    assert min(delays) < 0.04
