@@ -32,7 +32,15 @@ from .channels import Channels
 from .config import EngineConfig, Role
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
-from .frames import EMPTY_FRAME, FRAME_AMQP, FRAME_SASL, TransferReader, append_frame, read_disposition
+from .frames import (
+    EMPTY_FRAME,
+    FRAME_AMQP,
+    FRAME_SASL,
+    TransferReader,
+    append_frame,
+    frame_size_error,
+    read_disposition,
+)
 from .handshake import (
     AMQP_FRAMES,
     AMQP_HEADER,
@@ -83,6 +91,7 @@ class Engine:
         "_close_deadline",
         "_dirty",
         "_events",
+        "_frame_limit",
         "_handshake_deadline",
         "_header_received",
         "_header_sent",
@@ -93,6 +102,7 @@ class Engine:
         "_last_output",
         "_max_frame_size",
         "_opening_session",
+        "_paused",
         "_remote_idle",
         "_sasl",
         "_stage",
@@ -128,6 +138,7 @@ class Engine:
         self._events: list[Event] = []
         self._input = InputBuffer(HEADER_SIZE)
         self._max_frame_size = min(config.max_frame_size, config.limits.frame_size)
+        self._frame_limit = self._max_frame_size  # in the stage that we are in
         self._header_sent = self._header_received = False
         self._sasl: SaslClient | SaslServer | None = None
         self._started = config.role is Role.SERVER
@@ -136,6 +147,7 @@ class Engine:
         self._held_bytes = 0
         self._dirty: list[Session] = []
         self._opening_session: Session | None = None  # the peer's begin that isn't answered yet
+        self._paused = False  # nothing is read until the peer is answered
         self._last_input = self._last_output = now
         self._idle_timeout = config.idle_timeout
         self._remote_idle: float | None = None
@@ -162,7 +174,7 @@ class Engine:
             self._on_end_of_stream()
             return
         self._last_input = now
-        if self._answer_is_due():
+        if self._paused:
             self._hold(chunk)
             return
         data = self._input.add(chunk)
@@ -171,7 +183,8 @@ class Engine:
 
     def resume(self) -> None:
         """Read what was held back until the peer's open, begin or SASL was answered."""
-        if self._input.size and not self.is_closed and not self._answer_is_due():
+        self._paused = self._answer_is_due()
+        if self._input.size and not self.is_closed and not self._paused:
             self._read(self._input.take())
 
     def _read(self, data: bytes) -> None:
@@ -494,13 +507,14 @@ class Engine:
         """Read whole headers and frames from `data`; return where the rest begins."""
         pos = 0
         size = len(data)
-        while not self.is_closed and not self._answer_is_due():
+        while not self.is_closed and not self._paused:
             if self._stage == AMQP_FRAMES or self._stage == SASL_FRAMES:
                 if size - pos < 4:
                     self._input.need = 4
                     break
                 frame_size = int.from_bytes(data[pos : pos + 4], "big")
-                self._check_frame_size(frame_size)
+                if frame_size < 8 or frame_size > self._frame_limit:
+                    raise frame_size_error(frame_size, self._frame_limit)
                 if size - pos < frame_size:
                     self._input.need = frame_size
                     break
@@ -514,16 +528,10 @@ class Engine:
                 pos += HEADER_SIZE
         return pos
 
-    def _check_frame_size(self, size: int) -> None:
-        if size < 8:
-            raise PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is smaller than a frame header")
-        limit = self._max_frame_size if self._stage == AMQP_FRAMES else self.config.limits.sasl_frame_size
-        if size > limit:
-            raise PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is over the limit of {limit} bytes")
-
     def _on_header(self, header: bytes) -> None:
         if self._stage == SASL_HEADER_DUE and header == SASL_HEADER:
             self._stage = SASL_FRAMES
+            self._frame_limit = self.config.limits.sasl_frame_size
             if self.config.role is Role.CLIENT:
                 self._sasl = SaslClient(self)
             else:
@@ -532,6 +540,7 @@ class Engine:
                 self._sasl.offer()
         elif header == AMQP_HEADER and (self._stage == AMQP_HEADER_DUE or self._may_skip_sasl()):
             self._stage = AMQP_FRAMES
+            self._frame_limit = self._max_frame_size
             self._header_received = True
             if self.config.role is Role.SERVER:
                 self._send_header()
@@ -554,14 +563,12 @@ class Engine:
         start = pos + data[pos + 4] * 4
         if start < pos + 8 or start > end:
             raise PeerError(conditions.FRAMING_ERROR, f"data offset {data[pos + 4]} is outside of the frame")
-        frame_type = data[pos + 5]
-        if self._stage == SASL_FRAMES:
-            if frame_type != FRAME_SASL:
-                raise PeerError(conditions.FRAMING_ERROR, f"frame type {frame_type} in the SASL exchange")
+        expected = FRAME_AMQP if self._stage == AMQP_FRAMES else FRAME_SASL
+        if data[pos + 5] != expected:
+            raise PeerError(conditions.FRAMING_ERROR, f"a frame of type {data[pos + 5]}, where {expected} is due")
+        if expected == FRAME_SASL:
             self._on_sasl_frame(data, start, end)
             return
-        if frame_type != FRAME_AMQP:
-            raise PeerError(conditions.FRAMING_ERROR, f"frame type {frame_type} is unknown")
         channel = (data[pos + 6] << 8) | data[pos + 7]
         if start == end:
             if self.trace is not None:
@@ -584,9 +591,15 @@ class Engine:
         payload = transfer.read(data, pos, end)
         if self.trace is not None:
             self.trace("<-", channel, decode_composite(data, pos, end)[0], end - payload)
-        session = self._session(channel, "transfer")
-        if session is None:
-            return
+        session = self._channels.remote.get(channel)
+        if (
+            session is None
+            or session.local_state is not EndpointState.ACTIVE
+            or self.local_state is not EndpointState.ACTIVE
+        ):
+            session = self._session(channel, Transfer.NAME)
+            if session is None:
+                return
         try:
             session.on_transfer(transfer, data, payload, end)
         except SessionError as error:
@@ -597,10 +610,12 @@ class Engine:
             self.trace("<-", channel, performative, payload_size)
         if isinstance(performative, Open):
             self._on_open(performative)
+            self._paused = self._answer_is_due()
         elif isinstance(performative, Close):
             self._on_close(performative)
         elif isinstance(performative, Begin):
             self._on_begin(channel, performative)
+            self._paused = self._answer_is_due()
         else:
             handler = _SESSION_HANDLERS.get(type(performative))
             if handler is None:
@@ -694,6 +709,7 @@ class Engine:
             self.trace("<-", 0, masked(frame), 0)
         if self._sasl is not None:
             self._sasl.on_frame(frame)
+        self._paused = self._answer_is_due()
 
     def on_sasl_done(self) -> None:
         """The SASL exchange succeeded: AMQP starts over with its own header."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from struct import Struct
 
 from ..codec import ACCEPTED, Composite, DecodeError, Disposition, EncodeError, Transfer, decode_composite
-from .errors import LocalProtocolError
+from . import conditions
+from .errors import LocalProtocolError, PeerError
 
 FRAME_AMQP = 0
 FRAME_SASL = 1
@@ -23,6 +24,13 @@ _DISPOSITION = Struct(">IBBH4sBBBBIBIB")
 _TRANSFER_LIST = b"\x00\x53\x14\xc0"
 _DISPOSITION_LIST = b"\x00\x53\x15\xc0"
 _MORE = b"\x40\x40\x40\x40\x41"
+
+
+def frame_size_error(size: int, limit: int) -> PeerError:
+    """Return what is wrong with a frame of `size` bytes: it is less than a header, or over the limit."""
+    if size < 8:
+        return PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is smaller than a frame header")
+    return PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is over the limit of {limit} bytes")
 
 
 def uint_bytes(value: int) -> bytes:
