@@ -15,7 +15,6 @@ from ..codec import (
     Close,
     Composite,
     DecodeError,
-    DeliveryState,
     Detach,
     Disposition,
     End,
@@ -494,13 +493,6 @@ class Engine:
         self.answered(session)
         self._channels.release(session)
 
-    def trace_disposition_out(
-        self, channel: int, receiver: bool, first: int, last: int, settled: bool, state: DeliveryState | None
-    ) -> None:
-        """Trace a disposition that the data path has encoded."""
-        if self.trace is not None:
-            self.trace("->", channel, Disposition(receiver, first, last, settled, state), 0)
-
     # -- input
 
     def _consume(self, data: bytes) -> int:
@@ -538,7 +530,9 @@ class Engine:
                 self.output += SASL_HEADER
                 self._sasl = SaslServer(self)
                 self._sasl.offer()
-        elif header == AMQP_HEADER and (self._stage == AMQP_HEADER_DUE or self._may_skip_sasl()):
+        elif header == AMQP_HEADER and (
+            self._stage == AMQP_HEADER_DUE or (self.config.role is Role.SERVER and not self.config.sasl_required)
+        ):
             self._stage = AMQP_FRAMES
             self._frame_limit = self._max_frame_size
             self._header_received = True
@@ -546,9 +540,6 @@ class Engine:
                 self._send_header()
         else:
             raise self._wrong_header(header)
-
-    def _may_skip_sasl(self) -> bool:
-        return self.config.role is Role.SERVER and not self.config.sasl_required
 
     def _wrong_header(self, header: bytes) -> PeerError:
         wanted = SASL_HEADER if self._stage == SASL_HEADER_DUE else AMQP_HEADER

@@ -448,9 +448,10 @@ class Session:
             self._pending_settled,
             self._pending_encoded,
         )
-        engine.trace_disposition_out(
-            self.channel, self._pending_receiver, first, self._pending_last, self._pending_settled, state
-        )
+        if engine.trace is not None:
+            last, settled = self._pending_last, self._pending_settled
+            disposition = Disposition(self._pending_receiver, first, last, settled, state)
+            engine.trace("->", self.channel, disposition, 0)
 
     def drop_incoming(self, link: Receiver) -> None:
         """Forget the unsettled deliveries of a link that is going."""
