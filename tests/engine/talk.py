@@ -74,6 +74,7 @@ class Talk:
     def __init__(self, engine: Engine, role: str) -> None:
         self.engine = engine
         self.role = role
+        self.sent: list[OutgoingDelivery] = []
         self.settled = 0
         self.ended = 0
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -152,7 +153,7 @@ class Talk:
         if sender.context is None and sender.credit:
             sender.context = "sent"
             for number, payload in enumerate(PAYLOADS):
-                sender.send(payload, tag=b"tag %d" % number, settled=number == 3)
+                self.sent.append(sender.send(payload, tag=b"tag %d" % number, settled=number == 3))
         if sender.drain:
             sender.drained()
 
@@ -237,6 +238,8 @@ def replay(
     eager: bool = False,
     engine: Engine | None = None,
     events: list[Any] | None = None,
+    talk: Talk | None = None,
+    output: bytearray | None = None,
 ) -> list[str]:
     """Feed a conversation in these pieces, and return the events.
 
@@ -244,18 +247,21 @@ def replay(
         turns: the pieces of each turn.
         eager: let the application have its say after each piece, and not only after each turn.
         engine: the engine to feed; None makes one.
-        events: takes the events themselves.
+        talk: an application that has its start behind it; None makes one and starts it.
+        events, output: take the events themselves, and what the engine says.
     """
     engine = engine if engine is not None else Engine(talk_config(role), START)
-    talk = Talk(engine, role)
     collected: list[Any] = events if events is not None else []
+    said = output if output is not None else bytearray()
     described: list[str] = []
-    talk.start()
-    turn(engine, talk, collected, described)
+    if talk is None:
+        talk = Talk(engine, role)
+        talk.start()
+        said += turn(engine, talk, collected, described)
     for pieces in turns:
         for piece in pieces:
-            engine.receive_data(piece, START)
+            engine.receive_data(piece, engine.now)
             if eager:
-                turn(engine, talk, collected, described)
-        turn(engine, talk, collected, described)
+                said += turn(engine, talk, collected, described)
+        said += turn(engine, talk, collected, described)
     return described
