@@ -1,0 +1,422 @@
+"""The core: the open sequence, who hears of what, the fall-back of settle modes; against a scripted peer, no I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.peer import codec
+from tests.peer.frames import data_message
+from tests.peer.script import ANY, RECEIVER, SENDER, MemoryPeer
+from uamqp.codec import ACCEPTED, Source, Target
+from uamqp.core import (
+    ConnectionCore,
+    LinkCore,
+    LinkSettings,
+    LinkState,
+    ReceiverCore,
+    SenderCore,
+    SessionCore,
+)
+from uamqp.engine import Cause, CauseKind, EngineConfig, IncomingDelivery, LocalProtocolError, OutgoingDelivery
+
+
+class Owner:
+    """Owns everything, and notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.causes: list[Cause | None] = []
+        self.deliveries: list[IncomingDelivery] = []
+        self.raises: Exception | None = None
+
+    def note(self, what: str) -> None:
+        self.heard.append(what)
+        if self.raises is not None:
+            error, self.raises = self.raises, None
+            raise error
+
+    def on_connection_opened(self) -> None:
+        self.note("connection open")
+
+    def on_connection_closed(self, cause: Cause | None) -> None:
+        self.causes.append(cause)
+        self.note("connection closed")
+
+    def on_attach(self, link: LinkCore) -> None:
+        self.note("attach")
+
+    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
+        self.note(f"{previous.value} to {state.value}")
+
+    def on_delivery(self, delivery: IncomingDelivery) -> None:
+        self.deliveries.append(delivery)
+        self.note(f"delivery {delivery.delivery_id}")
+
+    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+        self.note(f"outcome of {delivery.context}")
+
+    def on_credit(self) -> None:
+        self.note("credit")
+
+
+class Client:
+    """A connection core with a scripted peer at the other end."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.owner = Owner()
+        self.core = ConnectionCore(self.owner)
+        self.engine = self.core.start(EngineConfig("me"), self.now)
+        self.peer = MemoryPeer(lambda: map(bytes, self.engine.data_to_send()), self.receive)
+        self.session = SessionCore(self.core, incoming_window=100)
+
+    def receive(self, data: bytes) -> None:
+        self.engine.receive_data(data, self.now)
+        self.core.handle_events(self.now)
+
+    def sender(self, **settings: Any) -> SenderCore:
+        name = settings.pop("name", "s")
+        return SenderCore(self.session, LinkSettings(name, Source("me"), Target("q"), **settings), self.owner)
+
+    def receiver(self, **settings: Any) -> ReceiverCore:
+        name = settings.pop("name", "r")
+        return ReceiverCore(self.session, LinkSettings(name, Source("q"), Target("me"), **settings), self.owner)
+
+
+def test_the_open_sequence() -> None:
+    client = Client()
+    sender = client.sender()
+    sender.open(client.now)
+    sender.open(client.now)  # does nothing
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    assert client.owner.heard == ["idle to opening", "connection open", "attach", "opening to open"]
+    assert client.core.is_open
+    assert client.session.is_open
+    assert sender.credit == 0
+    client.peer.grant(3)
+    assert client.owner.heard[-1] == "credit"
+    assert sender.credit == 3
+
+
+def test_links_that_are_opened_later() -> None:
+    client = Client()
+    first, second = client.sender(name="1"), client.receiver(name="2")
+    first.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    second.open(client.now)
+    client.peer.accept_attach(SENDER, {"name": "1"})
+    client.peer.accept_attach(RECEIVER, {"name": "2"})
+    assert (first.state, second.state) == (LinkState.OPEN, LinkState.OPEN)
+    third = client.sender(name="3")
+    third.open(client.now)
+    client.peer.accept_attach(SENDER, {"name": "3"})
+    assert third.state is LinkState.OPEN
+
+
+def test_a_session_after_the_connection_is_open() -> None:
+    client = Client()
+    client.peer.accept_open()
+    client.receiver().open(client.now)
+    client.peer.accept_begin({"incoming_window": 100})
+    client.peer.accept_attach(RECEIVER)
+
+
+def test_a_link_that_is_not_open_gives_nothing() -> None:
+    client = Client()
+    sender, receiver = client.sender(), client.receiver()
+    assert sender.credit == 0
+    assert sender.remote_max_message_size == 0
+    for link in (lambda: sender.sender, lambda: receiver.receiver):
+        with pytest.raises(LocalProtocolError, match="not open"):
+            link()
+    with pytest.raises(LocalProtocolError, match="not open"):
+        client.session.require_open()
+    with pytest.raises(LocalProtocolError, match="wasn't started"):
+        ConnectionCore(client.owner).require_engine()
+    with pytest.raises(LocalProtocolError, match="already"):
+        client.core.start(EngineConfig("me"), 0.0)
+
+
+def test_closing_before_it_is_open() -> None:
+    """A link given up before its attach went out never attaches."""
+    client = Client()
+    sender = client.sender()
+    sender.open(client.now)
+    sender.close(client.now)
+    assert sender.state is LinkState.CLOSED
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.expect_nothing()
+
+
+def test_closing() -> None:
+    client = Client()
+    sender = client.sender()
+    sender.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    sender.close(client.now)
+    sender.close(client.now)
+    assert sender.state is LinkState.CLOSING
+    client.peer.accept_detach(closed=True)
+    assert sender.state.name == "CLOSED"
+    client.session.end(client.now)
+    client.session.end(client.now)
+    client.peer.accept_end()
+    with pytest.raises(LocalProtocolError, match="ended"):
+        client.sender(name="2").open(client.now)
+    client.core.close(client.now)
+    client.peer.accept_close()
+    assert client.owner.causes == [None]
+    assert client.core.cause is None
+
+
+def test_ending_a_session_closes_its_links() -> None:
+    client = Client()
+    first, second = client.sender(name="1"), client.receiver(name="2")
+    first.open(client.now)
+    second.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    client.peer.accept_attach(RECEIVER)
+    client.session.end(client.now)
+    client.peer.ignore("detach")
+    client.peer.accept_end()
+    assert (first.state, second.state) == (LinkState.CLOSED, LinkState.CLOSED)
+    assert (first.cause, second.cause) == (None, None)
+
+
+@pytest.mark.parametrize("what", ["detach", "end", "close"])
+def test_the_first_cause_is_kept(what: str) -> None:
+    client = Client()
+    sender = client.sender()
+    sender.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    fields: dict[str, Any] = {"handle": 0, "closed": True} if what == "detach" else {}
+    client.peer.send(what, error=codec.error("amqp:internal-error", "oh dear"), **fields)
+    client.peer.expect(what)
+    assert sender.state is LinkState.LOST
+    assert sender.cause is not None
+    assert sender.cause.kind is CauseKind.PEER
+    assert "oh dear" in str(sender.cause.error) or "oh dear" in sender.cause.message
+    assert client.session.ended is (what != "detach")
+
+
+def test_a_refused_link_is_lost_with_the_detachs_reason() -> None:
+    client = Client()
+    receiver = client.receiver()
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.refuse_attach(codec.error("amqp:not-found", "no q"))
+    assert client.owner.heard[-2:] == ["attach", "opening to lost"]
+    assert receiver.cause is not None
+    assert receiver.cause.condition == "amqp:not-found"
+
+
+def test_the_anonymous_relay_is_no_refusal() -> None:
+    """A null target is what was asked for."""
+    client = Client()
+    relay = SenderCore(client.session, LinkSettings("s", Source("me"), None), client.owner)
+    relay.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER, {"target": None})
+    assert relay.state is LinkState.OPEN
+
+
+# -- the settle mode that some brokers don't know
+
+
+def refuse_session(client: Client, condition: str = "amqp:not-implemented") -> None:
+    client.peer.expect("attach", rcv_settle_mode=1)
+    client.peer.send("end", error=codec.error(condition, "no mode second"))
+    client.peer.expect("end")
+
+
+def test_mode_second_is_given_up_where_the_broker_refuses_it() -> None:
+    """Rule 9: the session is begun again, and the owner notices nothing."""
+    client = Client()
+    receiver = client.receiver(rcv_settle_mode=1)
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    refuse_session(client)
+    client.peer.accept_begin()
+    client.peer.accept_attach(RECEIVER, {"rcv_settle_mode": 0, "name": "r"})
+    assert receiver.state is LinkState.OPEN
+    assert client.owner.heard == ["idle to opening", "connection open", "attach", "opening to open"]
+    assert receiver.cause is None
+    assert not client.session.ended
+
+
+def test_several_links_are_attached_again() -> None:
+    client = Client()
+    links = [client.receiver(name=name, rcv_settle_mode=1) for name in "ab"]
+    for link in links:
+        link.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.expect("attach", name="a")
+    client.peer.expect("attach", name="b")
+    client.peer.send("end", error=codec.error("amqp:not-implemented"))
+    client.peer.expect("end")
+    client.peer.accept_begin()
+    for name in "ab":
+        client.peer.accept_attach(RECEIVER, {"rcv_settle_mode": 0, "name": name})
+    assert [link.state for link in links] == [LinkState.OPEN] * 2
+
+
+@pytest.mark.parametrize("condition", ["amqp:not-allowed", "amqp:internal-error"])
+def test_other_ends_are_the_end(condition: str) -> None:
+    client = Client()
+    receiver = client.receiver(rcv_settle_mode=1)
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    refuse_session(client, condition)
+    client.peer.expect_nothing()
+    assert receiver.state is LinkState.LOST
+
+
+def test_a_link_that_was_open_is_not_opened_again() -> None:
+    """Its unsettled messages are the old session's: whoever uses it must hear of the end."""
+    client = Client()
+    first = client.receiver(name="1", rcv_settle_mode=1)
+    first.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(RECEIVER)
+    client.peer.send("end", error=codec.error("amqp:not-implemented"))
+    client.peer.expect("end")
+    client.peer.expect_nothing()
+    assert first.state is LinkState.LOST
+
+
+def test_a_link_that_was_closed_meanwhile_is_not_opened_again() -> None:
+    client = Client()
+    receiver = client.receiver(rcv_settle_mode=1)
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.expect("attach")
+    receiver.close(client.now)
+    client.peer.ignore("detach")
+    client.peer.send("end", error=codec.error("amqp:not-implemented"))
+    client.peer.expect("end")
+    client.peer.expect_nothing()
+    assert receiver.state is LinkState.CLOSED
+
+
+# -- handlers that raise
+
+
+def test_what_a_handler_raises_comes_out_and_nothing_is_lost() -> None:
+    client = Client()
+    receiver = client.receiver()
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(RECEIVER)
+    receiver.receiver.set_credit(10)
+    client.peer.expect("flow")
+    client.peer.byte_source.push = lambda data: client.engine.receive_data(data, client.now)  # type: ignore[attr-defined]
+    for number in range(3):
+        client.peer.send_delivery(data_message(b"%d" % number))
+    client.owner.raises = KeyError("a handler's own fault")
+    with pytest.raises(KeyError):
+        client.core.handle_events(client.now)
+    assert [delivery.delivery_id for delivery in client.owner.deliveries] == [0]
+    assert client.core.handle_events(client.now)
+    assert [delivery.delivery_id for delivery in client.owner.deliveries] == [0, 1, 2]
+    assert not client.core.handle_events(client.now)
+
+
+def test_a_handler_may_give_commands() -> None:
+    """What comes of them is dealt with before handle_events returns."""
+    client = Client()
+    receiver = client.receiver()
+
+    def accept(delivery: IncomingDelivery) -> None:
+        delivery.settle(ACCEPTED)
+        receiver.close(client.now)
+
+    client.owner.on_delivery = accept  # type: ignore[method-assign]
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(RECEIVER)
+    receiver.receiver.set_credit(10)
+    client.peer.expect("flow")
+    client.peer.send_delivery(data_message(b"x"))
+    client.peer.expect("disposition", first=0, settled=True)
+    client.peer.accept_detach()
+    assert receiver.state is LinkState.CLOSED
+
+
+# -- what the peer begins
+
+
+def test_the_peers_sessions_and_links_are_refused() -> None:
+    client = Client()
+    client.sender().open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    client.peer.send("begin", channel=7, next_outgoing_id=0, incoming_window=1, outgoing_window=1)
+    began = client.peer.expect("begin", remote_channel=7)
+    client.peer.expect("end", channel=began.channel, error={"condition": "amqp:not-allowed"})
+    client.peer.send("end", channel=7)
+    client.peer.send(
+        "attach",
+        name="theirs",
+        handle=9,
+        role=SENDER,
+        source=codec.source(),
+        target=codec.target(),
+        initial_delivery_count=0,
+    )
+    client.peer.expect("attach", name="theirs", role=RECEIVER)
+    client.peer.expect("detach", closed=True, error={"condition": "amqp:not-allowed", "description": ANY})
+    client.peer.send("detach", handle=9, closed=True)
+    client.peer.expect_nothing()
+    assert client.core.is_open
+
+
+@pytest.mark.parametrize("late", ["close", "end", "detach"])
+def test_answers_and_ends_in_one_read(late: str) -> None:
+    """The peer's frames may come together: an open and a close, a begin and an end, an attach and a detach."""
+    client = Client()
+    receiver = client.receiver()
+    receiver.open(client.now)
+    collected = bytearray()
+    client.peer.memory.push = collected.extend
+    client.peer.accept_open()
+    error = codec.error("amqp:not-allowed", "go away")
+    if late == "close":
+        client.peer.send("close", error=error)
+    else:
+        client.receive(bytes(collected))
+        collected.clear()
+        client.peer.accept_begin()
+        if late == "end":
+            client.peer.send("end", error=error)
+        else:
+            client.receive(bytes(collected))
+            collected.clear()
+            client.peer.accept_attach(RECEIVER)
+            client.peer.send("detach", handle=0, closed=True, error=error)
+    client.receive(bytes(collected))
+    client.peer.expect(late)
+    assert receiver.state is LinkState.LOST
+    assert receiver.cause is not None
+    assert receiver.cause.condition == "amqp:not-allowed"
