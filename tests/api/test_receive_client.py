@@ -496,3 +496,25 @@ def test_a_runtime_error_in_a_callback_ends_the_link(broker: Broker) -> None:
     assert caught.value.condition == ErrorCodes.UnknownError
     client.close()
     broker.wait_for(lambda: waiting(broker) == [0])  # nothing is lost
+
+
+# -- one way of receiving after the other
+
+
+def test_a_batch_after_an_iteration(broker: Broker) -> None:
+    fill(broker, 10)
+    client = ReceiveClient(broker.url + "/q", timeout=150, shutdown_after_timeout=False)
+    messages = client.receive_messages_iter()
+    got = [next(messages), next(messages)]
+    messages.close()
+    got += receive_all(client, 8)
+    assert bodies(got) == list(range(10))
+    assert all(message.settled for message in got)
+    client.close()
+    broker.wait_for(lambda: broker.queue("q").counters.accepted == 10)
+
+
+def test_the_smallest_prefetch(broker: Broker) -> None:
+    fill(broker, 20)
+    with ReceiveClient(broker.url + "/q", prefetch=1) as client:
+        assert bodies(receive_all(client, 20)) == list(range(20))

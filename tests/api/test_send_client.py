@@ -155,6 +155,16 @@ def test_a_batch_goes_out_as_one(broker: Broker) -> None:
     assert formats == [BATCH_MESSAGE_FORMAT]
 
 
+def test_a_batch_has_one_callback(broker: Broker) -> None:
+    batch = BatchMessage([b"1", b"2"])
+    calls = noting(batch)
+    with SendClient(broker.url + "/q") as client:
+        client.send_message(batch)
+        client.send_message([])
+        assert client.wait()
+    assert calls == [(MessageSendResult.Ok, None)]
+
+
 def test_a_batch_of_several_messages(broker: Broker) -> None:
     batch = BatchMessage((b"x" * 600_000 for _ in range(3)), multi_messages=True)
     with SendClient(broker.url + "/q") as client:
@@ -632,6 +642,25 @@ def test_a_callback_may_queue_the_next(broker: Broker) -> None:
     client.close()
     assert sent == [0, 1, 2, 3, 4, 5]
     assert broker.queue("q").depth == 6
+
+
+def test_a_callback_may_send_and_wait(broker: Broker) -> None:
+    """No deadlock, and no outcome lost, when a callback drives the client that calls it."""
+    first, second = Message(b"1"), Message(b"2")
+    with SendClient(broker.url + "/q") as client, bounded(5):
+        first.on_send_complete = lambda result, error: client.send_message(second)
+        client.send_message(first)
+        assert [first.state, second.state] == [MessageState.SendComplete] * 2
+
+
+def test_a_callback_may_close_the_client(broker: Broker) -> None:
+    client = SendClient(broker.url + "/q")
+    message = Message(b"x")
+    message.on_send_complete = lambda result, error: client.close()
+    with bounded(5):
+        client.send_message(message)
+    assert message.state is MessageState.SendComplete
+    broker.wait_for(lambda: broker.connections == ())
 
 
 def test_the_error_argument_of_a_success_is_none(broker: Broker) -> None:
