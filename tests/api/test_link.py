@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,9 +132,9 @@ def test_a_bad_prefetch_is_refused(prefetch: Any) -> None:
 
 
 def test_bad_ends_are_refused() -> None:
-    with pytest.raises(TypeError, match="own end"):
+    with pytest.raises(TypeError, match="source|target"):
         MessageSender(bare(), 5, Target("q"))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="own end"):
+    with pytest.raises(TypeError, match="source|target"):
         MessageReceiver(bare(), Source("q"), None, print)  # type: ignore[arg-type]
 
 
@@ -157,6 +158,30 @@ def test_desired_capabilities_in_every_form(capabilities: Any) -> None:
 
     with scripted(script) as session:
         opened(MessageSender(session, "me", Target("q"), desired_capabilities=capabilities))
+
+
+class Theirs(enum.Enum):
+    """Settle modes as somebody else numbers them; 1.6.11 had these."""
+
+    ReceiveAndDelete = 0
+    PeekLock = 1
+
+
+@pytest.mark.parametrize("mode", [ReceiverSettleMode.PeekLock, ReceiverSettleMode.ReceiveAndDelete, *Theirs], ids=str)
+def test_the_wire_has_the_modes_meaning_not_its_number(mode: Any) -> None:
+    """Rules 4 and 5: PeekLock is 0 and means rcv-settle-mode second, 1 on the wire; whosever it is."""
+    wanted = (0, 1) if mode.name == "PeekLock" else (1, 0)
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        came = peer.accept_attach(RECEIVER)
+        assert (came.get("snd_settle_mode"), came.get("rcv_settle_mode")) == wanted
+        peer.ignore("flow")
+        accept_goodbye(peer)
+
+    with scripted(script) as session:
+        receiver = opened(MessageReceiver(session, Source("q"), "me", print, receive_settle_mode=mode))
+        assert receiver.receive_settle_mode.name == mode.name
 
 
 # -- opening and closing
@@ -358,6 +383,26 @@ def test_a_link_that_is_lost_reports_what_was_in_flight() -> None:
             sender.get_state()
         with pytest.raises(errors.LinkDetach, match="bye"):
             sender.send(Message(b"2"), None)
+
+
+def test_closing_with_messages_in_flight_reports_them() -> None:
+    """Contract 11: as Error, with no details."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.accept_attach(SENDER)
+        peer.grant(10)
+        peer.expect("transfer")
+        peer.accept_detach()
+        accept_goodbye(peer)
+
+    calls: list[Any] = []
+    with bounded(5), scripted(script) as session:
+        sender = opened(MessageSender(session, "me", Target("q")))
+        sender.send(Message(b"1"), lambda m, result, delivery_state: calls.append((result, delivery_state)))
+        sender.destroy()
+        wait_for_state(sender, "Idle")
+        assert calls == [(MessageSendResult.Error, None)]
 
 
 def test_a_send_callback_that_raises_does_not_end_the_connection(broker: Broker) -> None:

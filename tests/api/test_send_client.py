@@ -20,9 +20,10 @@ from tests.api.peers import (
     url,
 )
 from tests.peer import codec
+from tests.peer.frames import decode_sections
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
-from uamqp import BatchMessage, Message, SendClient, Target, errors
+from uamqp import BatchMessage, Message, SendClient, Target, c_uamqp, errors, types
 from uamqp.authentication import SASLAnonymous
 from uamqp.codec import Error, Rejected, Symbol
 from uamqp.constants import (
@@ -286,6 +287,44 @@ def test_sending_settled() -> None:
             client.send_message(message)
     assert message.state is MessageState.SendComplete
     assert calls == [(MessageSendResult.Ok, None)]
+
+
+def test_what_goes_as_which_type() -> None:
+    """Rule 8: a symbol as message-id goes as a string, an int as ulong: AMQP allows nothing else, brokers neither.
+
+    Rule 7: a type of the application's own, which overrides `_c_wrapper` alone (azure-servicebus has one).
+    """
+
+    class Stamp(types.AMQPType):
+        def _c_wrapper(self, value: Any) -> Any:
+            return c_uamqp.timestamp_value(int(value))
+
+    sections: list[dict[str, Any]] = []
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer)
+        for _ in range(2):
+            came = peer.expect("transfer")
+            sections.append(dict(decode_sections(came.payload)))
+            settle(peer, came)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server)) as client:
+        client.send_message(
+            Message(
+                b"x",
+                properties=MessageProperties(message_id=types.AMQPSymbol("id"), correlation_id=5),
+                application_properties={"when": Stamp(1234), "bytes": b"text", "binary": bytearray(b"b")},
+                annotations={"x-opt-key": 1},
+            )
+        )
+        client.send_message(Message(b"y", properties=MessageProperties(message_id=7, reply_to="r")))
+    first, second = sections
+    assert (first["properties"]["message_id"].kind, first["properties"]["correlation_id"].kind) == ("string", "ulong")
+    assert second["properties"]["message_id"].kind == "ulong"
+    kinds = {key.value: value.kind for key, value in first["application_properties"].items()}
+    assert kinds == {"when": "timestamp", "bytes": "string", "binary": "binary"}
+    assert [key.kind for key in first["message_annotations"]] == ["symbol"]
 
 
 def test_nuls_arrive() -> None:
