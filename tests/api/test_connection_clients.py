@@ -46,6 +46,10 @@ LINKED = pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
 # -- arguments
 
 BAD: list[tuple[dict[str, Any], Any, str]] = [
+    ({"client_name": 5}, TypeError, "client_name"),
+    ({"keep_alive_interval": "often"}, TypeError, "keep_alive_interval"),
+    ({"keep_alive_interval": -1}, ValueError, "keep_alive_interval"),
+    ({"error_policy": "retry"}, TypeError, "error_policy"),
     ({"max_frame_size": 100}, ValueError, "max_frame_size"),
     ({"channel_max": 70000}, ValueError, "channel_max"),
     ({"idle_timeout": -5}, ValueError, "idle_timeout"),
@@ -84,8 +88,12 @@ def test_bad_arguments_are_named(kind: Any, broker: Broker, given: dict[str, Any
 @pytest.mark.parametrize(
     ("kind", "given", "error", "text"),
     [
+        (SendClient, {"msg_timeout": "soon"}, TypeError, "msg_timeout"),
+        (SendClient, {"msg_timeout": -1}, ValueError, "msg_timeout"),
         (SendClient, {"max_message_size": "big"}, TypeError, "max_message_size"),
         (SendClient, {"link_properties": ["a"]}, TypeError, "(?i)properties"),
+        (ReceiveClient, {"timeout": "soon"}, TypeError, "timeout"),
+        (ReceiveClient, {"timeout": -1}, ValueError, "timeout"),
         (ReceiveClient, {"prefetch": -1}, ValueError, "prefetch"),
         (ReceiveClient, {"prefetch": "many"}, TypeError, "prefetch"),
         (ReceiveClient, {"max_message_size": -1}, ValueError, "max_message_size"),

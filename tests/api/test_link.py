@@ -132,9 +132,9 @@ def test_a_bad_prefetch_is_refused(prefetch: Any) -> None:
 
 
 def test_bad_ends_are_refused() -> None:
-    with pytest.raises(TypeError, match="source|target"):
+    with pytest.raises(TypeError, match=r"source|target"):
         MessageSender(bare(), 5, Target("q"))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="source|target"):
+    with pytest.raises(TypeError, match=r"source|target"):
         MessageReceiver(bare(), Source("q"), None, print)  # type: ignore[arg-type]
 
 

@@ -501,6 +501,19 @@ def test_a_runtime_error_in_a_callback_ends_the_link(broker: Broker) -> None:
 # -- one way of receiving after the other
 
 
+def test_what_a_batch_left_over_goes_to_the_callback(broker: Broker) -> None:
+    """The buffer is full of what the batch didn't take: it comes first, and makes room."""
+    fill(broker, 12)
+    seen: list[Message] = []
+    client = ReceiveClient(broker.url + "/q", prefetch=4, timeout=150)
+    client.open()
+    until(lambda: client._received_messages.qsize() == 4, client.do_work)
+    seen += client.receive_message_batch(max_batch_size=1)
+    with bounded(8):
+        client.receive_messages(seen.append)
+    assert bodies(seen) == list(range(12))
+
+
 def test_a_batch_after_an_iteration(broker: Broker) -> None:
     fill(broker, 10)
     client = ReceiveClient(broker.url + "/q", timeout=150, shutdown_after_timeout=False)
