@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, constants, errors
+from ._arguments import number, text
 from ._link import MessageLink
 from .c_uamqp import TickCounter
 from .connection import IDLE_WAIT, Connection
@@ -80,7 +81,7 @@ class AMQPClient:
         self._own_auth = auth is None
         self._auth = auth if auth is not None else self._default_auth()
         self._check_scheme()
-        self._name: str = _text(client_name, self._encoding) if client_name else str(uuid.uuid4())
+        self._name: str = text(client_name, "client_name", self._encoding) if client_name else str(uuid.uuid4())
         self._debug_trace = debug
         self._counter = TickCounter()
         self._shutdown = False
@@ -88,14 +89,21 @@ class AMQPClient:
         self._ext_connection = False
         self._session: Session | None = None
         self._backoff: float = 0
+        if error_policy is not None and not isinstance(error_policy, errors.ErrorPolicy):
+            raise TypeError(f"error_policy must be an ErrorPolicy, not {type(error_policy).__name__}.")
         self._error_policy = error_policy or errors.ErrorPolicy()
-        self._keep_alive_interval = int(keep_alive_interval) if keep_alive_interval else 0
+        self._keep_alive_interval = int(number(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
         self._keep_alive_thread: threading.Thread | None = None
         self._keep_alive_stop = threading.Event()
         self.message_handler: MessageLink | None = None
         self.connection_type: type[Connection] = Connection
         self.session_type: type[Session] = Session
+        self._take_settings(kwargs)
+        if kwargs:
+            raise ValueError(f"Received unrecognized kwargs: {', '.join(kwargs)}")
 
+    def _take_settings(self, kwargs: dict[str, Any]) -> None:
+        """Take the settings of connection, session and links out of the keywords."""
         self._max_frame_size = kwargs.pop("max_frame_size", None) or constants.MAX_FRAME_SIZE_BYTES
         self._channel_max = kwargs.pop("channel_max", None)
         self._idle_timeout = kwargs.pop("idle_timeout", None)
@@ -113,8 +121,6 @@ class AMQPClient:
         self._receive_settle_mode = kwargs.pop("receive_settle_mode", None)
         self._desired_capabilities = kwargs.pop("desired_capabilities", None)
         self._timeouts = {name: kwargs.pop(name) for name in _TIMEOUTS if kwargs.get(name) is not None}
-        if kwargs:
-            raise ValueError(f"Received unrecognized kwargs: {', '.join(kwargs)}")
 
     def _require_hostname(self) -> str:
         hostname = self._remote_address.hostname
@@ -247,7 +253,7 @@ class AMQPClient:
             self._session = None
         self._auth = auth
         self._own_auth = False
-        self._hostname = _text(redirect.hostname, self._encoding)
+        self._hostname = text(redirect.hostname, "the redirect's hostname", self._encoding)
         connection.redirect(redirect, auth)
         self._build_session()
 
@@ -368,11 +374,3 @@ class AMQPClient:
         if state.name in ("Error", "Closing", "Idle"):
             raise errors.MessageHandlerError(f"{handler._kind} is not open any more: its state is {state.name}.")
         return False
-
-
-def _text(value: str | bytes, encoding: str) -> str:
-    if isinstance(value, bytes):
-        return value.decode(encoding)
-    if isinstance(value, str):
-        return value
-    raise TypeError(f"A name must be str or bytes, not {type(value).__name__}.")

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import constants, errors, utils
+from ._arguments import encoded, integer
 from .connection import connection_error
 from .core import LinkCore, LinkState
 from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
@@ -65,7 +66,7 @@ class MessageLink:
         self._connection = session._connection
         self._conn = session._connection._core
         self._encoding = encoding
-        self.name = _name(name, encoding)
+        self.name = encoded(name, "name", encoding) if name else str(uuid.uuid4()).encode()
         self.error_policy = error_policy or errors.ErrorPolicy()
         self._error: BaseException | None = None
         self._send_settle_mode = constants.member_of(constants.SenderSettleMode, send_settle_mode, "send_settle_mode")
@@ -270,21 +271,5 @@ def link_error(cause: Cause | None, policy: errors.ErrorPolicy) -> errors.AMQPCo
     return errors._process_link_error(policy, cause.condition, cause.message)
 
 
-def _name(name: str | bytes | None, encoding: str) -> bytes:
-    if not name:
-        return str(uuid.uuid4()).encode(encoding)
-    if isinstance(name, str):
-        return name.encode(encoding)
-    if isinstance(name, bytes):
-        return name
-    raise TypeError(f"A link's name must be str or bytes, not {type(name).__name__}.")
-
-
 def _size(value: Any) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"max_message_size must be an integer, not {type(value).__name__}.")
-    if not 0 <= value <= 0xFFFFFFFFFFFFFFFF:
-        raise ValueError(f"max_message_size must be from 0 to 2**64 - 1 bytes, not {value!r}.")
-    return value
+    return 0 if value is None else integer(value, "max_message_size", 0, 0xFFFFFFFFFFFFFFFF)

@@ -10,10 +10,12 @@ from typing import Any
 
 from . import address, authentication, constants, errors
 from ._amqp_client import MAX_WAIT, AMQPClient
+from ._arguments import integer, number
 from ._receiving import MessageQueue, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
 from .engine import OutgoingDelivery
+from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .receiver import MessageReceiver
 from .sender import MessageSender
@@ -53,11 +55,11 @@ class SendClient(AMQPClient):
     ) -> None:
         encoding = kwargs.get("encoding") or "UTF-8"
         target = target if isinstance(target, address.Address) else address.Target(target, encoding=encoding)
-        self._msg_timeout = msg_timeout
+        self._msg_timeout = number(msg_timeout or 0, "msg_timeout", "milliseconds")
         self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
         self._link_properties = kwargs.pop("link_properties", None)
         self._link_credit = kwargs.pop("link_credit", None)
-        stall_timeout = kwargs.pop("stall_timeout", None) or STALL_TIMEOUT
+        stall_timeout = number(kwargs.pop("stall_timeout", None) or STALL_TIMEOUT, "stall_timeout", "seconds")
         self.sender_type: type[MessageSender] = MessageSender
         super().__init__(
             target,
@@ -307,13 +309,13 @@ class ReceiveClient(AMQPClient):
     ) -> None:
         encoding = kwargs.get("encoding") or "UTF-8"
         source = source if isinstance(source, address.Address) else address.Source(source, encoding=encoding)
-        self._timeout = timeout
+        self._timeout = number(timeout or 0, "timeout", "milliseconds")
         self.auto_complete = auto_complete
         shutdown = kwargs.pop("shutdown_after_timeout", True)
         self._shutdown_after_timeout = True if shutdown is None else bool(shutdown)
         self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
         prefetch = kwargs.pop("prefetch", None)
-        self._prefetch = 300 if prefetch is None else prefetch
+        self._prefetch = 300 if prefetch is None else integer(prefetch, "prefetch", 0, MAX_CREDIT)
         self._link_properties = kwargs.pop("link_properties", None)
         self.receiver_type: type[MessageReceiver] = MessageReceiver
         self._last_activity_timestamp: int | None = None
@@ -551,6 +553,7 @@ class ReceiveClient(AMQPClient):
         """
         self._streaming_receive = True
         self._message_received_callback = on_message_received
+        self._arrived.extend(self._unseen())  # what an earlier batch left over
         receiving = True
         try:
             self.open()

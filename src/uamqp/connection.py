@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
+from ._arguments import encoded, number
 from ._trace import log_frame
 from .authentication import AMQPAuth, SASLAnonymous
 from .core import ConnectionCore, LinkCore
@@ -76,12 +77,14 @@ class Connection:
         self._encoding = encoding
         self._debug = debug
         self._timeouts = {
-            "handshake_timeout": _seconds(handshake_timeout, "handshake_timeout"),
-            "link_timeout": _seconds(link_timeout, "link_timeout"),
-            "close_timeout": _seconds(close_timeout, "close_timeout"),
+            "handshake_timeout": number(handshake_timeout, "handshake_timeout", "seconds", positive=True),
+            "link_timeout": number(link_timeout, "link_timeout", "seconds", positive=True),
+            "close_timeout": number(close_timeout, "close_timeout", "seconds", positive=True),
         }
-        self.hostname = _encoded(hostname, encoding, "hostname")
-        self.container_id = _encoded(container_id, encoding, "container_id") if container_id else _new_name()
+        self.hostname = encoded(hostname, "hostname", encoding)
+        self.container_id = (
+            encoded(container_id, "container_id", encoding) if container_id else str(uuid.uuid4()).encode()
+        )
         self.error_policy = error_policy or errors.ErrorPolicy()
         if sasl is not None and not isinstance(sasl, AMQPAuth):
             raise TypeError(f"sasl must be an authentication object such as SASLPlain, not {type(sasl).__name__}.")
@@ -325,7 +328,7 @@ class Connection:
         self._pump.close()
         self.auth.close()
         self.auth = auth
-        self.hostname = _encoded(redirect_error.hostname, self._encoding, "hostname")
+        self.hostname = encoded(redirect_error.hostname, "hostname", self._encoding)
         self._core = ConnectionCore(self)
         self._pump = BlockingPump(self._core)
         self._error = None
@@ -386,22 +389,6 @@ def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPCon
     return errors._process_connection_error(policy, condition, cause.message)
 
 
-def _encoded(value: Any, encoding: str, name: str) -> bytes:
-    if isinstance(value, str):
-        return value.encode(encoding)
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
-    raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
-
-
-def _seconds(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}.")
-    if not value > 0:
-        raise ValueError(f"{name} must be above 0 seconds, not {value!r}.")
-    return value
-
-
 def _ratio(value: Any) -> float:
     name = "remote_idle_timeout_empty_frame_send_ratio"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -409,7 +396,3 @@ def _ratio(value: Any) -> float:
     if not 0 < value < 1:
         raise ValueError(f"{name} must be above 0 and below 1, not {value!r}.")
     return value
-
-
-def _new_name() -> bytes:
-    return str(uuid.uuid4()).encode()

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
+from ._arguments import integer, text
 from ._link import MessageLink
 from .core import LinkSettings, LinkState, ReceiverCore
 from .engine import IncomingDelivery, LocalProtocolError, Receiver
+from .engine.limits import MAX_CREDIT
 from .message import Message
-from .sender import _text
 
 if TYPE_CHECKING:
     from .address import Source
@@ -69,10 +70,10 @@ class MessageReceiver(MessageLink):
         desired_capabilities: Any = None,
     ) -> None:
         self.source = source
-        self.target = codec.Target(_text(target, encoding))
+        self.target = codec.Target(text(target, "target", encoding))
         self.on_message_received = on_message_received
         self.encoding = encoding
-        self._prefetch = _checked_prefetch(prefetch)
+        self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch, "prefetch", 0, MAX_CREDIT)
         super().__init__(
             session,
             name,
@@ -121,8 +122,7 @@ class MessageReceiver(MessageLink):
         drain = bool(kwargs.pop("drain", False))
         if kwargs:
             raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(kwargs)}")
-        if isinstance(link_credit, bool) or not isinstance(link_credit, int):
-            raise TypeError(f"link_credit must be an integer, not {type(link_credit).__name__}.")
+        integer(link_credit, "link_credit", 0, MAX_CREDIT)
         pump = self._connection._pump
         with pump.lock:
             receiver = self._receiver
@@ -227,13 +227,3 @@ def _give_back(message: Message) -> None:
     """Have a message delivered to somebody else, unless it was settled."""
     if not message.settled:
         message.modify(True, True)
-
-
-def _checked_prefetch(prefetch: Any) -> int:
-    if prefetch is None:
-        return _DEFAULT_PREFETCH
-    if isinstance(prefetch, bool) or not isinstance(prefetch, int):
-        raise TypeError(f"prefetch must be an integer, not {type(prefetch).__name__}.")
-    if not 0 <= prefetch <= 0x7FFFFFFF:
-        raise ValueError(f"prefetch must be from 0 to {0x7FFFFFFF}, not {prefetch!r}.")
-    return prefetch

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
+from ._arguments import number, text
 from ._link import MessageLink
 from .core import LinkSettings, SenderCore
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
@@ -61,7 +62,7 @@ class MessageSender(MessageLink):
         encoding: str = "UTF-8",
         desired_capabilities: Any = None,
     ) -> None:
-        self.source = codec.Source(_text(source, encoding))
+        self.source = codec.Source(text(source, "source", encoding))
         self.target = target
         # Called with each delivery whose fate changed, in place of the callbacks given to `send`.
         self._outcome_handler: Callable[[OutgoingDelivery], None] | None = None
@@ -108,6 +109,7 @@ class MessageSender(MessageLink):
             LinkDetach, ConnectionClose: the link or its connection has failed.
             ValueError: the message can't be encoded, or is larger than the peer takes.
         """
+        number(timeout, "timeout", "milliseconds")
         self.get_state()
         connection = self._connection
         with connection._pump.lock:
@@ -224,11 +226,3 @@ def outcome_fields(delivery: OutgoingDelivery) -> list[Any] | None:
             errors._as_bytes(state.message_annotations),
         ]
     return [] if state is not None else None
-
-
-def _text(value: str | bytes, encoding: str) -> str:
-    if isinstance(value, bytes):
-        return value.decode(encoding)
-    if isinstance(value, str):
-        return value
-    raise TypeError(f"The name of a link's own end must be str or bytes, not {type(value).__name__}.")

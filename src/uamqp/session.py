@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import errors
+from ._arguments import integer
 from .address import Source, Target
 from .core import LinkCore, SessionCore
 from .engine.session import MAX_HANDLE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _DEFAULT_WINDOW = 65536
+_MAX_WINDOW = 0xFFFFFFFF
 
 OnAttach = Callable[[Any, Any, Any, Any], Any]
 
@@ -53,7 +55,7 @@ class Session:
         self._connection = connection
         self._incoming_window = _window(incoming_window, "incoming_window")
         self._outgoing_window = _window(outgoing_window, "outgoing_window")
-        self._handle_max = MAX_HANDLE if handle_max is None else _number(handle_max, "handle_max", 0)
+        self._handle_max = MAX_HANDLE if handle_max is None else integer(handle_max, "handle_max", 0, MAX_HANDLE)
         self._on_attach = on_attach
         self._mgmt_links: dict[Any, Any] = {}
         self._session: SessionCore | None = None
@@ -108,7 +110,7 @@ class Session:
     @handle_max.setter
     def handle_max(self, value: int) -> None:
         self._check_idle("handle_max")
-        self._handle_max = _number(value, "handle_max", 0)
+        self._handle_max = integer(value, "handle_max", 0, MAX_HANDLE)
 
     def _check_idle(self, name: str) -> None:
         if self._session is not None:
@@ -142,12 +144,4 @@ class Session:
 
 
 def _window(value: int | None, name: str) -> int:
-    return _DEFAULT_WINDOW if value is None else _number(value, name, 1)
-
-
-def _number(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
-    if not least <= value <= MAX_HANDLE:
-        raise ValueError(f"{name} must be from {least} to {MAX_HANDLE}, not {value!r}.")
-    return value
+    return _DEFAULT_WINDOW if value is None else integer(value, name, 1, _MAX_WINDOW)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import constants
+from .._arguments import encoded, number
 from ..constants import TransportType
 from ..engine import sasl
 from ..transport import tls
@@ -74,7 +75,7 @@ class AMQPAuth:
         connect_timeout: float = 10.0,
     ) -> None:
         self._encoding = encoding
-        self.hostname = _to_bytes(hostname, "hostname", encoding)
+        self.hostname = encoded(hostname, "hostname", encoding)
         if not self.hostname:
             raise ValueError("hostname must not be empty.")
         self.cert_file = verify
@@ -82,11 +83,7 @@ class AMQPAuth:
         self.sasl: Any = None
         self.sasl_client: Any = None
         self._use_tls = use_tls
-        if isinstance(connect_timeout, bool) or not isinstance(connect_timeout, (int, float)):
-            raise TypeError(f"connect_timeout must be a number of seconds, not {type(connect_timeout).__name__}.")
-        if not connect_timeout > 0:
-            raise ValueError(f"connect_timeout must be above 0 seconds, not {connect_timeout!r}.")
-        self._connect_timeout = connect_timeout
+        self._connect_timeout = number(connect_timeout, "connect_timeout", "seconds", positive=True)
         self._ssl_context = self._make_context(ssl_context, verify, certificate, key, key_password)
         self.port: int | None = None
         self.set_io(hostname, port, http_proxy, transport_type)
@@ -131,7 +128,7 @@ class AMQPAuth:
 
     def set_tlsio(self, hostname: str | bytes, port: int | str | None) -> None:
         """Use TCP, with TLS unless it is turned off."""
-        self.hostname = _to_bytes(hostname, "hostname", self._encoding)
+        self.hostname = encoded(hostname, "hostname", self._encoding)
         self.port = _port(port)
 
     def set_wsio(self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None) -> None:
@@ -186,8 +183,8 @@ class SASLPlain(AMQPAuth):
         **tls_settings: Any,
     ) -> None:
         super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
-        self.username = _to_bytes(username, "username", encoding)
-        self.password = _to_bytes(password, "password", encoding)
+        self.username = encoded(username, "username", encoding)
+        self.password = encoded(password, "password", encoding)
         self.sasl = sasl.Plain(self.username, self.password)
         self._warned = False
 
@@ -263,14 +260,6 @@ class SASLExternal(AMQPAuth):
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
         return (self.sasl,)
-
-
-def _to_bytes(value: str | bytes, name: str, encoding: str) -> bytes:
-    if isinstance(value, str):
-        return value.encode(encoding)
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
-    raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
 
 
 def _port(port: int | str | None) -> int | None:

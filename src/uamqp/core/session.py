@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine import Cause, CauseKind, EndpointState, Link, LocalProtocolError, Session, conditions
-from ..engine.link import MODE_FIRST, MODE_SECOND
+from ..engine.link import MODE_FIRST
 from ..engine.session import MAX_HANDLE, OUTGOING_WINDOW
 from .link import LinkCore, LinkState
 
@@ -29,11 +29,11 @@ class SessionCore:
     """
 
     __slots__ = (
-        "_fall_back",
         "_handle_max",
         "_incoming_window",
         "_links",
         "_outgoing_window",
+        "_undecided",
         "cause",
         "connection",
         "ended",
@@ -58,7 +58,7 @@ class SessionCore:
         self.ended = False
         self.wanted = False
         self._links: list[LinkCore] = []
-        self._fall_back = False
+        self._undecided: list[LinkCore] = []  # links that went with the session, and may be attached anew
 
     @property
     def is_open(self) -> bool:
@@ -134,31 +134,32 @@ class SessionCore:
     def on_link_detached(self, link: Link, cause: Cause | None) -> None:
         """A link of this session is gone, alone or with the session."""
         core: LinkCore = link.context
-        if self._wants_first(core, cause):
-            self._fall_back = True
-            core.settings.rcv_settle_mode = MODE_FIRST
-            core.link = None
-            return
-        core.on_detached(cause)
-
-    def _wants_first(self, core: LinkCore, cause: Cause | None) -> bool:
-        return (
+        if (
             core.state is LinkState.OPENING
-            and core.settings.rcv_settle_mode == MODE_SECOND
+            and link.remote_attach is None
             and cause is not None
             and cause.kind is CauseKind.PEER
             and cause.condition == conditions.NOT_IMPLEMENTED
-            and core.link is not None
-            and core.link.remote_attach is None
-        )
+            and link.session.remote_state is EndpointState.CLOSED
+        ):
+            self._undecided.append(core)  # `on_ended` is next
+        else:
+            core.on_detached(cause)
+
+    def _attach_with_first(self, now: float) -> bool:
+        """Begin anew for the links that were opening, if one of them may have been refused for its mode."""
+        undecided, self._undecided = self._undecided, []
+        if self.ended or all(core.settings.rcv_settle_mode == MODE_FIRST for core in undecided):
+            return False
+        for core in undecided:
+            core.settings.rcv_settle_mode = MODE_FIRST
+            core.link = None
+        self.begin(now)
+        return True
 
     def on_ended(self, cause: Cause | None, now: float) -> None:
         """The session is over; its links have heard of it already."""
-        if self._fall_back and not self.ended:
-            self._fall_back = False
-            self.begin(now)
-            return
-        if self.ended:
+        if self._attach_with_first(now) or self.ended:
             return
         self.ended = True
         self.cause = cause

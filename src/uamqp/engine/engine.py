@@ -50,6 +50,7 @@ from .handshake import (
     SASL_HEADER_DUE,
     SaslClient,
     SaslServer,
+    decode_sasl,
     describe_header,
     describe_stage,
     masked,
@@ -294,7 +295,8 @@ class Engine:
             text = f"the peer didn't answer our close within {config.close_timeout:g} seconds"
             self._terminate(self._cause or Cause(CauseKind.TIMEOUT, None, text))
         elif self._handshake_deadline is not None and now >= self._handshake_deadline:
-            text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {self._waiting_for()}"
+            missing = describe_stage(self._stage, self._input.peek(HEADER_SIZE))
+            text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {missing}"
             self.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         elif self._idle_timeout is not None and now >= self._last_input + self._idle_timeout:
             text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds (idle time-out)"
@@ -695,7 +697,7 @@ class Engine:
         self._terminate(cause)
 
     def _on_sasl_frame(self, data: bytes, start: int, end: int) -> None:
-        frame, _ = decode_composite(data, start, end)
+        frame = decode_sasl(data, start, end)
         if self.trace is not None:
             self.trace("<-", 0, masked(frame), 0)
         if self._sasl is not None:
@@ -716,11 +718,9 @@ class Engine:
             return
         text = "the peer ended the connection without a close"
         if self.remote_state is EndpointState.IDLE:
-            text = f"the peer ended the connection before it was open: {self._waiting_for()}"
+            missing = describe_stage(self._stage, self._input.peek(HEADER_SIZE))
+            text = f"the peer ended the connection before it was open: {missing}"
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
-
-    def _waiting_for(self) -> str:
-        return describe_stage(self._stage, self._input.peek(HEADER_SIZE))
 
     # -- the ends
 

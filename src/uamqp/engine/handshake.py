@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..codec import (
     Composite,
+    DecodeError,
     SaslChallenge,
     SaslCode,
     SaslMechanisms,
     SaslOutcome,
     Symbol,
+    decode_composite,
 )
 from ..codec import SaslInit as SaslInitFrame
 from ..codec import SaslResponse as SaslResponseFrame
@@ -73,6 +75,18 @@ def describe_stage(stage: int, held: bytes) -> str:
     if held and held != header[: len(held)]:
         return f"it sent {describe_header(held)}"
     return f"no {protocol} header came (a port that expects TLS says nothing to a client without it)"
+
+
+def decode_sasl(data: bytes, start: int, end: int) -> Composite:
+    """Return the SASL frame from `start` to `end`.
+
+    Raises:
+        PeerError: it can't be decoded. The codec's own words would quote what may be a secret.
+    """
+    try:
+        return decode_composite(data, start, end)[0]
+    except DecodeError:
+        raise PeerError(conditions.DECODE_ERROR, "a SASL frame can't be decoded") from None
 
 
 def masked(frame: Composite) -> Composite:

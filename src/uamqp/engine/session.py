@@ -384,7 +384,11 @@ class Session:
         if settled:
             del self.incoming[delivery_id]
             delivery.settled = True
-            link.refill()  # where the limit of unsettled deliveries held the credit back
+            link.refill()
+            if len(self.incoming) == self.engine.config.limits.unsettled - 1:  # it held the credit of all links back
+                for other in self._handles.values():
+                    if isinstance(other, Receiver):
+                        other.refill()
 
     def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
         """See `OutgoingDelivery.settle`."""
