@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +40,7 @@ from uamqp import (
 )
 from uamqp.authentication import SASLAnonymous
 from uamqp.testing import Broker
+from uamqp.testing.faults import error
 
 KINDS = pytest.mark.parametrize("kind", [AMQPClient, SendClient, ReceiveClient])
 LINKED = pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
@@ -358,6 +361,40 @@ def test_a_shared_connection_is_left_open(broker: Broker) -> None:
             assert client._connection is None
         assert len(broker.connections) == 1
     broker.wait_for(lambda: broker.connections == ())
+
+
+def test_closed_clients_leave_nothing_on_a_shared_connection(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that lives long holds neither links, sessions nor messages of the clients that are gone."""
+    caplog.set_level("CRITICAL", "uamqp")  # pytest keeps log records, these the errors, and these the clients
+    broker.faults.refuse_attach = lambda address, sending: error("amqp:not-found") if address == "none" else None
+    auth = SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)
+    references: list[weakref.ref[Any]] = []
+
+    def use(connection: Connection) -> None:
+        sender, receiver = SendClient(broker.url + "/q"), ReceiveClient(broker.url + "/q")
+        refused = SendClient(broker.url + "/none")
+        for client in (sender, receiver, refused):
+            client.open(connection=connection)
+        message = Message(b"x")
+        sender.send_message(message)
+        (received,) = receiver.receive_message_batch(timeout=5000)
+        with pytest.raises(errors.LinkDetach):
+            refused.send_message(Message(b"y"))
+        references.extend(
+            weakref.ref(thing)
+            for client in (sender, receiver, refused)
+            for thing in (client, client.message_handler, client._session)
+        )
+        references.extend([weakref.ref(message), weakref.ref(received)])
+        for client in (sender, receiver, refused):
+            client.close()
+
+    with Connection("127.0.0.1", auth) as connection:
+        for _ in range(5):
+            use(connection)
+        connection.sleep(0.05)
+        gc.collect()
+        assert [reference() for reference in references if reference() is not None] == []
 
 
 # -- other clients' habits

@@ -19,8 +19,9 @@ from tests.api.peers import (
     until,
     url,
 )
+from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
-from uamqp import Connection, Message, ReceiveClient, SendClient, errors
+from uamqp import Connection, Message, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
@@ -481,3 +482,52 @@ def test_a_message_is_handed_out_at_once_when_it_comes() -> None:
             delays.append(time.monotonic() - float(b"".join(message.get_data())))
             client._connection.work()  # type: ignore[union-attr]
     assert min(delays) < 0.04
+
+
+# -- everything at once
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
+def test_many_threads_send_receive_and_settle(certificates: Certificates, tls: bool) -> None:
+    """Over one connection; each message is accepted once, whatever was released or modified on the way."""
+    context = certificates.server_context() if tls else None
+    total, per_sender = 300, 100
+    with Broker("localhost", tls=context) as broker:
+        settings: dict[str, Any] = {"verify": certificates.ca} if tls else {"use_tls": False}
+        connection = Connection("localhost", SASLAnonymous("localhost", port=broker.port, **settings))
+        accepted: list[bytes] = []
+        done = threading.Event()
+
+        def send(number: int) -> None:
+            client = SendClient(Target(broker.url, node="q"))
+            client.open(connection=connection)
+            for part in range(0, per_sender, 5):
+                client.send_message([Message(b"%d" % (per_sender * number + part + n)) for n in range(5)])
+            client.close()
+
+        def receive(number: int) -> None:
+            client = ReceiveClient(Source(broker.url, node="q"), prefetch=20, auto_complete=False)
+            client.open(connection=connection)
+            turn = number
+            while not done.is_set():
+                for message in client.receive_message_batch(timeout=50):
+                    turn += 1
+                    if turn % 10 == 0:
+                        message.release()
+                    elif turn % 10 == 5:
+                        message.modify(True, False)
+                    else:
+                        message.accept()
+                        accepted.append(b"".join(message.get_data()))
+            client.close()
+
+        receivers = [Running(lambda number=number: receive(number)) for number in range(3)]  # type: ignore[misc]
+        for sender in [Running(lambda number=number: send(number)) for number in range(3)]:  # type: ignore[misc]
+            sender.result()
+        broker.wait_for(lambda: broker.queue("q").counters.accepted == total, timeout=WAIT)
+        done.set()
+        for receiver in receivers:
+            receiver.result()
+        with bounded(5):
+            connection.destroy()
+    assert sorted(int(body) for body in accepted) == list(range(total))
