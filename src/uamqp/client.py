@@ -379,20 +379,28 @@ class ReceiveClient(AMQPClient):
     def _run_callbacks(self) -> None:
         """Deal with the messages that have arrived for a callback."""
         while self._arrived and not self._shutdown:
-            callback, receiver = self._message_received_callback, self._message_receiver
-            if receiver is not None and receiver._error is not None:
-                self._arrived.clear()  # the peer delivers them again
-                break
             message = self._arrived.popleft()
+            callback, receiver = self._message_received_callback, self._message_receiver
+            if receiver is not None and receiver._error is not None and not message.settled:
+                continue  # it went with the link: the peer delivers it again
             if callback is not None and receiver is not None and not receiver._guarded(callback, message):
                 self._taken(message)
             elif not self._streaming_receive:
                 self._received_messages.put(message)
             else:
-                self._complete_message(message, self.auto_complete)
+                self._complete_if_possible(message)
                 if not message.settled:
                     _logger.info("Message %r was not settled.", message.delivery_no)
                 self._taken(message)
+
+    def _complete_if_possible(self, message: Message) -> bool:
+        """Accept a message as `auto_complete` says; False if its link has gone, and the peer delivers it again."""
+        try:
+            self._complete_message(message, self.auto_complete)
+        except RuntimeError as error:
+            _logger.info("%s", error)
+            return False
+        return True
 
     def _taken(self, message: Message) -> None:
         """The message leaves the client: the peer may send another in its place."""
@@ -508,8 +516,17 @@ class ReceiveClient(AMQPClient):
         self.open()
         deadline = BlockingPump.now() + timeout / 1000 if timeout > 0 else None
         batch = self._take(most)
-        if self._shutdown or not self._wait_ready(deadline):
-            return batch
+        try:
+            if not self._shutdown and self._wait_ready(deadline):
+                self._fill(batch, most, deadline)
+        except errors.AMQPConnectionError:
+            if not batch:
+                raise
+            _logger.info("The link has ended; what had arrived is handed out first.")
+        return batch
+
+    def _fill(self, batch: list[Message], most: int, deadline: float | None) -> None:
+        """Receive until there is something, and then as long as there is more at once."""
         receiving = True
         while receiving and len(batch) < most and not self._shutdown:
             wait = MAX_WAIT
@@ -524,7 +541,6 @@ class ReceiveClient(AMQPClient):
             if batch and not more:
                 break
             batch += more
-        return batch
 
     def _take(self, count: int) -> list[Message]:
         """Hand out messages that have arrived."""
@@ -536,13 +552,8 @@ class ReceiveClient(AMQPClient):
             while len(batch) < count and not queue.empty():
                 message = queue.get()
                 take(message)
-                try:
-                    self._complete_message(message, self.auto_complete)
-                except RuntimeError as error:
-                    # The link has gone meanwhile: the peer has the message still, and the next step raises the reason.
-                    _logger.info("%s", error)
-                    continue
-                batch.append(message)
+                if self._complete_if_possible(message):
+                    batch.append(message)
         return batch
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
@@ -583,14 +594,9 @@ class ReceiveClient(AMQPClient):
         self.auto_complete = False
         self._timeout_reached = False
         message: Message | None = None
-        receiving = True
         try:
             self.open()
-            receiving = self._wait_ready()
-            while (receiving and not self._shutdown) or not self._received_messages.empty():
-                if self._received_messages.empty():
-                    receiving = self._receive_step(MAX_WAIT)
-                    continue
+            while self._message_waits():
                 message = self._received_messages.get()
                 self._taken(message)
                 yield message
@@ -601,9 +607,19 @@ class ReceiveClient(AMQPClient):
                 message = None
         finally:
             self.auto_complete = auto_complete
-            self._complete_message(message, auto_complete and self._connection is not None)
+            try:
+                self._complete_message(message, auto_complete and self._connection is not None)
+            except RuntimeError as error:
+                _logger.info("%s", error)  # its link is gone: the peer delivers it again
             if self._shutdown_after_timeout:
                 self.close()
+
+    def _message_waits(self) -> bool:
+        """Wait for a message to hand out; False when receiving is over."""
+        while self._received_messages.empty():
+            if self._shutdown or not self._wait_ready() or not self._receive_step(MAX_WAIT):
+                return not self._received_messages.empty()
+        return True
 
     def _complete_or_raise(self, message: Message, auto: bool) -> None:
         try:

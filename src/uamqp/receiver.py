@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _DEFAULT_PREFETCH = 10000
+_MAX_REASON = 200
 
 
 class MessageReceiver(MessageLink):
@@ -157,7 +158,7 @@ class MessageReceiver(MessageLink):
             self._refuse(delivery, error)
             return
         if settler is None and not delivery.settled:
-            delivery.settle(codec.ACCEPTED)  # the peer doesn't send settled, though it was asked to
+            _try_settle(delivery, codec.ACCEPTED)  # the peer doesn't send settled, though it was asked to
         message = Message._received(delivery, settler, self.encoding)
         message._bounds = bounds
         self._guarded(self._message_received, message)
@@ -193,7 +194,7 @@ class MessageReceiver(MessageLink):
         """Reject what is no message; the link lives on."""
         _logger.error("Message %d can't be decoded and is rejected: %s", delivery.delivery_id, error)
         if not delivery.settled:
-            delivery.settle(codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error))))
+            _try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
         delivery.link.taken()
 
     def _settle(self, response: Any, delivery: IncomingDelivery) -> None:
@@ -225,5 +226,16 @@ class MessageReceiver(MessageLink):
 
 def _give_back(message: Message) -> None:
     """Have a message delivered to somebody else, unless it was settled."""
-    if not message.settled:
-        message.modify(True, True)
+    try:
+        if not message.settled:
+            message.modify(True, True)
+    except RuntimeError as error:
+        _logger.info("%s", error)  # its link is gone: the peer delivers it again
+
+
+def _try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> None:
+    """Settle while events are handled: the link may have gone in the same breath."""
+    try:
+        delivery.settle(outcome)
+    except LocalProtocolError as error:
+        _logger.info("Message %d isn't settled: %s", delivery.delivery_id, error)

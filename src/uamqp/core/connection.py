@@ -12,8 +12,10 @@ from ..engine import (
     Engine,
     EngineConfig,
     IncomingDelivery,
+    Link,
     LocalProtocolError,
     OutgoingDelivery,
+    Session,
     Trace,
     conditions,
 )
@@ -169,12 +171,17 @@ class ConnectionCore:
         elif isinstance(event, SessionEnded):
             if event.session.context is not None:
                 event.session.context.on_ended(event.cause, now)
-        elif isinstance(event, SessionOpening):
+        elif isinstance(event, SessionOpening) and _is_unanswered(event.session):
             event.session.refuse(now, Error(conditions.NOT_ALLOWED, "this container begins its sessions itself"))
-        elif isinstance(event, LinkOpening):
+        elif isinstance(event, LinkOpening) and _is_unanswered(event.link):
             event.link.refuse(now, Error(conditions.NOT_ALLOWED, "this container attaches its links itself"))
         elif isinstance(event, ConnectionClosed):
             self.cause = event.cause
             for session in tuple(self._sessions):
                 session.on_ended(event.cause, now)
             self.owner.on_connection_closed(event.cause)
+
+
+def _is_unanswered(endpoint: Session | Link) -> bool:
+    """Whether what the peer has opened still waits for our answer: it may have gone in the same breath."""
+    return endpoint.local_state is EndpointState.IDLE and endpoint.remote_state is EndpointState.ACTIVE
