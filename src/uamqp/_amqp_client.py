@@ -177,6 +177,7 @@ class AMQPClient:
             self._ext_connection = True
             self._connection = connection
         else:
+            self._ext_connection = False
             self._connection = self._build_connection()
         self._build_session()
         if self._keep_alive_interval:

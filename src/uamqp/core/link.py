@@ -120,7 +120,7 @@ class LinkCore:
             return
         self.session.remove_link(self)
         link = self.link
-        if link is None or link.local_state is not EndpointState.ACTIVE:
+        if link is None or link.local_state is not EndpointState.ACTIVE or not self.session.connection.is_open:
             self._set_state(LinkState.CLOSED)
             return
         self._set_state(LinkState.CLOSING)

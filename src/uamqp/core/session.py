@@ -93,7 +93,7 @@ class SessionCore:
         self.ended = True
         self.connection.remove_session(self)
         session = self.session
-        if session is not None and session.local_state is EndpointState.ACTIVE:
+        if session is not None and session.local_state is EndpointState.ACTIVE and self.connection.is_open:
             session.end(now)
         for link in tuple(self._links):
             link.close(now)
@@ -105,7 +105,13 @@ class SessionCore:
         self._links.append(link)
         self.open(now)
         if self.is_open:
+            self._attach(link, now)
+
+    def _attach(self, link: LinkCore, now: float) -> None:
+        try:
             link.attach(now)
+        except LocalProtocolError as error:  # the peer's limits don't allow it
+            link.on_detached(Cause(CauseKind.LOCAL, None, str(error)))
 
     def remove_link(self, link: LinkCore) -> None:
         """The link is going, or gone."""
@@ -115,21 +121,25 @@ class SessionCore:
     # -- for the connection
 
     def begin(self, now: float) -> None:
-        """Send the begin."""
+        """Send the begin; a session that the peer's limits don't allow ends at once."""
         engine = self.connection.require_engine()
-        self.session = engine.begin(
-            now,
-            incoming_window=self._incoming_window,
-            outgoing_window=self._outgoing_window,
-            handle_max=self._handle_max,
-        )
-        self.session.context = self
+        try:
+            self.session = engine.begin(
+                now,
+                incoming_window=self._incoming_window,
+                outgoing_window=self._outgoing_window,
+                handle_max=self._handle_max,
+            )
+        except LocalProtocolError as error:
+            self.on_ended(Cause(CauseKind.LOCAL, None, str(error)), now)
+        else:
+            self.session.context = self
 
     def on_opened(self, now: float) -> None:
         """Both sides have begun."""
         for link in tuple(self._links):
             if link.state is LinkState.OPENING:
-                link.attach(now)
+                self._attach(link, now)
 
     def on_link_detached(self, link: Link, cause: Cause | None) -> None:
         """A link of this session is gone, alone or with the session."""
@@ -149,7 +159,11 @@ class SessionCore:
     def _attach_with_first(self, now: float) -> bool:
         """Begin anew for the links that were opening, if one of them may have been refused for its mode."""
         undecided, self._undecided = self._undecided, []
-        if self.ended or all(core.settings.rcv_settle_mode == MODE_FIRST for core in undecided):
+        if (
+            self.ended
+            or not self.connection.is_open
+            or all(core.settings.rcv_settle_mode == MODE_FIRST for core in undecided)
+        ):
             return False
         for core in undecided:
             core.settings.rcv_settle_mode = MODE_FIRST

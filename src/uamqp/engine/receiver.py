@@ -228,6 +228,7 @@ class Receiver(Link):
         # No flow need come when the deliveries have used up the credit.
         self.drain = False
         self.session.engine.emit(ReceiverDrained(self))
+        self.refill()
 
     def append_flow(self, flow: Flow) -> None:
         """The credit that we give."""
