@@ -15,39 +15,22 @@ from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, SendClient, errors
 from uamqp.authentication import SASLAnonymous
-from uamqp.engine import EngineConfig
 
 __all__ = ["RECEIVER", "SENDER", "data_message"]
 
 
-class Hasty(Connection):
-    """A connection that waits for the peer's answers less long than users' do."""
-
-    handshake = 0.25
-    link = 0.25
-    closing = 0.25
-
-    def _config(self) -> EngineConfig:
-        config = super()._config()
-        config.handshake_timeout = self.handshake
-        config.link_timeout = self.link
-        config.close_timeout = self.closing
-        return config
-
-
-def hasty(client: Any) -> Any:
-    """The client, with a connection that is `Hasty`."""
-    client.connection_type = Hasty
-    return client
+HASTE: dict[str, Any] = {"handshake_timeout": 0.25, "link_timeout": 0.25, "close_timeout": 0.25}
+"""For connections and clients whose peer doesn't answer."""
 
 
 def url(server: ScriptedServer, node: str = "q") -> str:
     return f"amqp://127.0.0.1:{server.port}/{node}"
 
 
-def connect(server: ScriptedServer, kind: type[Connection] = Hasty, **settings: Any) -> Connection:
-    """A bare connection to the server, over plain TCP."""
-    return kind("127.0.0.1", SASLAnonymous("127.0.0.1", port=server.port, use_tls=False), **settings)
+def connect(server: ScriptedServer, **settings: Any) -> Connection:
+    """A bare connection to the server, over plain TCP; it doesn't wait long for answers."""
+    auth = SASLAnonymous("127.0.0.1", port=server.port, use_tls=False)
+    return Connection("127.0.0.1", auth, **{**HASTE, **settings})
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import (
+    HASTE,
     RECEIVER,
     SENDER,
     accept_leaving,
@@ -18,7 +19,6 @@ from tests.api.peers import (
     bounded,
     connect,
     data_message,
-    hasty,
     settle,
     until,
     url,
@@ -95,7 +95,7 @@ def raises_what_is_missing() -> Any:
 def test_polling_a_send_client_ends_in_an_error(script: Script) -> None:
     """Defects 1 and 6: 1.6.11 polled for ever when the peer left SASL, open, begin or attach unanswered."""
     with ScriptedServer(script) as server, bounded(5):
-        client = hasty(SendClient(url(server)))
+        client = SendClient(url(server), **HASTE)
         client.open()
         with raises_what_is_missing():
             until(client.client_ready, lambda: None)
@@ -106,7 +106,7 @@ def test_polling_a_send_client_ends_in_an_error(script: Script) -> None:
 def test_sending_ends_in_an_error_and_the_message_stays_pending(script: Script) -> None:
     """Defect 6: send_message returned never."""
     with ScriptedServer(script) as server, bounded(5):
-        client = hasty(SendClient(url(server)))
+        client = SendClient(url(server), **HASTE)
         message = Message(b"x")
         with raises_what_is_missing():
             client.send_message(message)
@@ -119,7 +119,7 @@ def test_sending_ends_in_an_error_and_the_message_stays_pending(script: Script) 
 def test_receiving_ends_in_an_error(script: Script) -> None:
     """Defect 6: receive_message_batch returned never."""
     with ScriptedServer(script) as server, bounded(5):
-        client = hasty(ReceiveClient(url(server)))
+        client = ReceiveClient(url(server), **HASTE)
         with raises_what_is_missing():
             client.receive_message_batch()
         client.close()
@@ -127,7 +127,7 @@ def test_receiving_ends_in_an_error(script: Script) -> None:
 
 def test_iterating_ends_in_an_error() -> None:
     with ScriptedServer(no_attach) as server, bounded(5):
-        client = hasty(ReceiveClient(url(server)))
+        client = ReceiveClient(url(server), **HASTE)
         with raises_what_is_missing():
             list(client.receive_messages_iter())
         client.close()
@@ -137,7 +137,7 @@ def test_iterating_ends_in_an_error() -> None:
 def test_a_batch_with_a_timeout_comes_back_in_time(script: Script) -> None:
     """The time-out of the call counts from its beginning, while the link opens too."""
     with ScriptedServer(script) as server, bounded(5):
-        client = hasty(ReceiveClient(url(server)))
+        client = ReceiveClient(url(server), **HASTE)
         assert client.receive_message_batch(timeout=50) == []
         client.close()
 
@@ -166,7 +166,7 @@ def test_the_default_bounds_are_there() -> None:
 
 
 def open_sender(server: ScriptedServer) -> SendClient:
-    client = hasty(SendClient(url(server)))
+    client = SendClient(url(server), **HASTE)
     client.open()
     until(client.client_ready, lambda: None)
     return client
@@ -215,7 +215,7 @@ def test_closing_waits_for_the_peers_answer() -> None:
 
 def test_closing_a_client_whose_peer_never_answers_anything() -> None:
     with ScriptedServer(nothing_at_all) as server, bounded(5):
-        client = hasty(ReceiveClient(url(server)))
+        client = ReceiveClient(url(server), **HASTE)
         client.open()
         client.client_ready()
         client.close()
@@ -304,8 +304,8 @@ def test_silence_ends_in_an_error(kind: bool) -> None:
         peer.expect_eof()
 
     with ScriptedServer(script) as server, bounded(5):
-        client = (SendClient if kind == SENDER else ReceiveClient)(url(server), idle_timeout=150)
-        hasty(client).open()
+        client = (SendClient if kind == SENDER else ReceiveClient)(url(server), idle_timeout=150, **HASTE)
+        client.open()
         with pytest.raises(errors.ConnectionClose, match=r"(?i)idle|nothing") as caught:
             until(lambda: False, client.do_work)
         assert caught.value.condition == ErrorCodes.InternalServerError

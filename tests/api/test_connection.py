@@ -12,7 +12,6 @@ import pytest
 from tests.api.peers import (
     RECEIVER,
     SENDER,
-    Hasty,
     accept_leaving,
     accept_sender,
     accept_session,
@@ -95,6 +94,9 @@ def test_settings_can_be_read_and_changed() -> None:
             "remote_idle_timeout_empty_frame_send_ratio",
         ),
         ({"container_id": 5}, TypeError, "container_id"),
+        ({"handshake_timeout": 0}, ValueError, "handshake_timeout"),
+        ({"link_timeout": -1}, ValueError, "link_timeout"),
+        ({"close_timeout": "soon"}, TypeError, "close_timeout"),
         ({"hostname": 5}, TypeError, "hostname"),
         ({"hostname": None}, TypeError, "hostname"),
         ({"sasl": "me:secret"}, TypeError, "(?i)sasl|auth"),
@@ -319,9 +321,10 @@ def test_a_broker_that_ends_is_heard_by_all_clients_of_a_connection(broker: Brok
     [
         (1, ErrorCodes.UnauthorizedAccess, False),
         (2, ErrorCodes.InternalServerError, True),
+        (3, ErrorCodes.NotAllowed, False),
         (4, ErrorCodes.InternalServerError, True),
     ],
-    ids=["auth", "sys", "sys-temp"],
+    ids=["auth", "sys", "sys-perm", "sys-temp"],
 )
 def test_a_refused_login_is_clear(code: int, condition: ErrorCodes, retry: bool) -> None:
     """Defect 27: it looked like any broken connection ("unexpected error state"), and always retryable."""
@@ -372,7 +375,7 @@ def test_plain_auth_falls_back_to_anonymous(offered: list[str], chosen: str) -> 
 
     with ScriptedServer(script) as server:
         auth = authentication.AMQPAuth("127.0.0.1", port=server.port, use_tls=False)
-        connection = Hasty("127.0.0.1", auth)
+        connection = Connection("127.0.0.1", auth)
         connection.start()
         until(lambda: connection._state is ConnectionState.OPENED, connection.work)
         connection.destroy()
@@ -386,7 +389,7 @@ def test_what_plain_sends() -> None:
 
     with ScriptedServer(script) as server:
         auth = authentication.SASLPlain("127.0.0.1", "usér", "pä:ß".encode(), port=server.port, use_tls=False)
-        connection = Hasty("127.0.0.1", auth)
+        connection = Connection("127.0.0.1", auth)
         connection.start()
         until(lambda: connection._state is ConnectionState.OPENED, connection.work)
         connection.destroy()
@@ -469,7 +472,7 @@ def test_clients_share_a_connection() -> None:
         peer.tell("still open")
         peer.accept_close()
 
-    with ScriptedServer(script) as server, connect(server, Connection) as connection:
+    with ScriptedServer(script) as server, connect(server) as connection:
         sender, receiver = SendClient(url(server)), ReceiveClient(url(server))
         sender.open(connection=connection)
         assert sender._auth is connection.auth
@@ -498,7 +501,7 @@ def test_a_link_error_does_not_stick_to_the_session_or_connection() -> None:
         peer.ignore("detach")
         peer.accept_close()
 
-    with ScriptedServer(script) as server, connect(server, Connection) as connection:
+    with ScriptedServer(script) as server, connect(server) as connection:
         refused, fine = SendClient(url(server, "none")), SendClient(url(server))
         refused.open(connection=connection)
         with pytest.raises(errors.LinkDetach, match="no such queue"):

@@ -50,6 +50,9 @@ LINKED = pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
 
 BAD: list[tuple[dict[str, Any], Any, str]] = [
     ({"client_name": 5}, TypeError, "client_name"),
+    ({"handshake_timeout": "soon"}, TypeError, "handshake_timeout"),
+    ({"link_timeout": 0}, ValueError, "link_timeout"),
+    ({"close_timeout": -1}, ValueError, "close_timeout"),
     ({"keep_alive_interval": "often"}, TypeError, "keep_alive_interval"),
     ({"keep_alive_interval": -1}, ValueError, "keep_alive_interval"),
     ({"error_policy": "retry"}, TypeError, "error_policy"),
@@ -93,6 +96,8 @@ def test_bad_arguments_are_named(kind: Any, broker: Broker, given: dict[str, Any
     [
         (SendClient, {"msg_timeout": "soon"}, TypeError, "msg_timeout"),
         (SendClient, {"msg_timeout": -1}, ValueError, "msg_timeout"),
+        (SendClient, {"stall_timeout": -1}, ValueError, "stall_timeout"),
+        (SendClient, {"stall_timeout": "soon"}, TypeError, "stall_timeout"),
         (SendClient, {"max_message_size": "big"}, TypeError, "max_message_size"),
         (SendClient, {"link_properties": ["a"]}, TypeError, "(?i)properties"),
         (ReceiveClient, {"timeout": "soon"}, TypeError, "timeout"),

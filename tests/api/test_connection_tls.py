@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_sender, bounded, hasty, settle, until
+from tests.api.peers import HASTE, accept_leaving, accept_sender, bounded, settle, until
 from tests.peer.certs import Certificates, Pair
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, ReceiveClient, SendClient, authentication, errors
@@ -25,7 +25,7 @@ def take_one(peer: SocketPeer) -> None:
 def send_one(port: int, host: str = "localhost", scheme: str = "amqps", **settings: Any) -> Message:
     auth = authentication.SASLAnonymous(host, port=port, **settings)
     message = Message(b"x")
-    client = hasty(SendClient(f"{scheme}://{host}/q", auth=auth))
+    client = SendClient(f"{scheme}://{host}/q", auth=auth, **HASTE)
     try:
         client.send_message(message)
     finally:

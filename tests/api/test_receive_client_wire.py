@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import (
+    HASTE,
     RECEIVER,
     SENDER,
     accept_leaving,
@@ -16,7 +17,6 @@ from tests.api.peers import (
     accept_session,
     bounded,
     data_message,
-    hasty,
     until,
     url,
 )
@@ -716,7 +716,7 @@ def test_an_attach_without_a_source_and_no_detach_is_bounded() -> None:
         peer.accept_close()
 
     with ScriptedServer(script) as server, bounded(5):
-        client = hasty(ReceiveClient(url(server)))
+        client = ReceiveClient(url(server), **HASTE)
         with pytest.raises(errors.AMQPConnectionError):
             client.receive_message_batch()
         client.close()

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.api.peers import (
+    HASTE,
     accept_leaving,
     accept_sender,
     accept_session,
     bounded,
-    hasty,
     noting,
     send_once,
     settle,
@@ -173,7 +173,7 @@ def test_a_timeout_while_the_link_opens(how: str) -> None:
     message = Message(b"x")
     calls = noting(message)
     with ScriptedServer(script) as server, bounded(5):
-        client = hasty(SendClient(url(server), msg_timeout=100))
+        client = SendClient(url(server), msg_timeout=100, **HASTE)
         if how == "send_message":
             with pytest.raises(errors.ClientMessageError, match="timed out"):
                 client.send_message(message)
@@ -219,3 +219,33 @@ def test_timeouts_of_several_messages_are_their_own() -> None:
         server.tell("the second has timed out")
         assert client.wait()
         assert slow.state.name == "SendComplete"
+
+
+def test_a_peer_that_stalls_is_given_up() -> None:
+    """A message without a time-out fails when the peer gives neither credit nor an outcome for `stall_timeout`."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=1)
+        peer.expect("transfer")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=0.2) as client, bounded(5):
+        messages = [Message(b"sent"), Message(b"unsent")]
+        with pytest.raises(errors.ClientMessageError, match=r"timed out.*0\.2 seconds"):
+            client.send_message(messages)
+        assert [message.state for message in messages] == [MessageState.SendFailed] * 2
+
+
+def test_a_peer_that_is_slow_is_not_given_up() -> None:
+    """Every outcome is a sign of life."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=5)
+        came = [peer.expect("transfer") for _ in range(5)]
+        for transfer in came:
+            peer.expect_nothing(0.1)
+            settle(peer, transfer)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=0.3) as client, bounded(5):
+        client.send_message([Message(b"%d" % number) for number in range(5)])

@@ -261,19 +261,20 @@ def test_mode_second_is_given_up_where_the_broker_refuses_it() -> None:
 
 def test_several_links_are_attached_again() -> None:
     client = Client()
-    links = [client.receiver(name=name, rcv_settle_mode=1) for name in "ab"]
+    links = [client.receiver(name=name, rcv_settle_mode=mode) for name, mode in (("a", 1), ("b", 1), ("c", 0))]
     for link in links:
         link.open(client.now)
     client.peer.accept_open()
     client.peer.accept_begin()
     client.peer.expect("attach", name="a")
     client.peer.expect("attach", name="b")
+    client.peer.expect("attach", name="c")
     client.peer.send("end", error=codec.error("amqp:not-implemented"))
     client.peer.expect("end")
     client.peer.accept_begin()
-    for name in "ab":
+    for name in "abc":
         client.peer.accept_attach(RECEIVER, {"rcv_settle_mode": 0, "name": name})
-    assert [link.state for link in links] == [LinkState.OPEN] * 2
+    assert [link.state for link in links] == [LinkState.OPEN] * 3
 
 
 @pytest.mark.parametrize("condition", ["amqp:not-allowed", "amqp:internal-error"])
