@@ -272,6 +272,18 @@ def test_peek_lock_in_so_many_words_is_mode_second() -> None:
         client.close()
 
 
+def test_the_mode_that_the_peer_answers_counts() -> None:
+    """Asked for second, answered first: then accept settles at once."""
+
+    def script(peer: SocketPeer) -> None:
+        assert with_credit(peer, rcv_settle_mode=0).get("rcv_settle_mode") == 1
+        peer.send_delivery(data_message(b"x"))
+        peer.expect("disposition", role=RECEIVER, first=0, settled=True, state="accepted")
+        accept_leaving(peer)
+
+    receive(script, 1, receive_settle_mode=ReceiverSettleMode.PeekLock)
+
+
 def test_a_broker_without_mode_second_gets_mode_first() -> None:
     """Rule 9: RabbitMQ 3 and 4 end the session with amqp:not-implemented; it is opened again with first."""
 
@@ -496,6 +508,24 @@ def test_a_message_of_a_value_that_cannot_be_decoded_does_not_end_the_link() -> 
             lambda: got.extend(client.receive_message_batch(timeout=2000)),
         )
     assert content(got[-1:]) == [b"fine"]
+
+
+def test_a_transfer_that_belongs_to_no_link_ends_the_session() -> None:
+    """A violation by the peer: said to it on the wire, and to the caller as an error."""
+
+    def script(peer: SocketPeer) -> None:
+        with_credit(peer)
+        peer.send("transfer", handle=77, delivery_id=0, delivery_tag=b"t", payload=data_message(b"x"))
+        peer.expect("end", error={"condition": "amqp:session:unattached-handle"})
+        peer.send("end")
+        peer.accept_close()
+
+    with ScriptedServer(script) as server, bounded(5):
+        client = ReceiveClient(url(server))
+        with pytest.raises(errors.LinkDetach, match="77") as caught:
+            client.receive_message_batch()
+        assert caught.value.condition == ErrorCodes.SessionUnattachedHandle
+        client.close()
 
 
 # -- ends
