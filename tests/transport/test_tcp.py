@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
-from uamqp.transport.tcp import READ_SIZE, Stream, connect, is_loopback
+from uamqp.transport.tcp import READ_SIZE, Stream, Waker, connect, is_loopback
 
 
 @pytest.fixture
@@ -212,15 +212,38 @@ def test_waiting_ends_with_input(pair: tuple[Stream, socket.socket]) -> None:
     timer.join()
 
 
-def test_a_shutdown_ends_the_wait(pair: tuple[Stream, socket.socket]) -> None:
-    """Another thread closes the connection."""
+def test_a_waker_ends_the_wait(pair: tuple[Stream, socket.socket]) -> None:
     stream, _ = pair
-    timer = threading.Timer(0.05, stream.shutdown)
+    waker = Waker()
+    timer = threading.Timer(0.05, waker.wake)
     timer.start()
     begun = time.monotonic()
-    stream.wait(20.0)
+    stream.wait(20.0, waker)
     assert time.monotonic() - begun < 10.0
     timer.join()
+    begun = time.monotonic()
+    stream.wait(0.05, waker)  # it wakes once
+    assert time.monotonic() - begun >= 0.04
+    waker.close()
+
+
+def test_a_waker_is_never_full(pair: tuple[Stream, socket.socket]) -> None:
+    stream, _ = pair
+    waker = Waker()
+    for _ in range(100_000):
+        waker.wake()
+    stream.wait(20.0, waker)
+    waker.close()
+    waker.wake()  # says nothing once it is closed
+
+
+def test_after_a_failed_write_the_rest_can_be_read(pair: tuple[Stream, socket.socket]) -> None:
+    stream, theirs = pair
+    theirs.sendall(b"why")
+    stream.give_up_writing()
+    stream.write([b"lost"])
+    assert not stream.unsent
+    assert stream.read() == b"why"
 
 
 def test_high_file_descriptors_will_do() -> None:

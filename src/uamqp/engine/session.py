@@ -18,6 +18,7 @@ from ..codec import (
     End,
     Error,
     Flow,
+    Received,
     Symbol,
     encode_value,
 )
@@ -651,6 +652,8 @@ class Session:
             self._on_sender_settled(first, count, bool(disposition.settled), disposition.state)
 
     def _on_outcomes(self, first: int, count: int, settled: bool, state: object | None) -> None:
+        if not settled and (state is None or (count > 1 and isinstance(state, Received))):
+            return  # it says nothing that would be worth a walk over all deliveries
         outgoing = self.outgoing
         if count == 1:
             delivery = outgoing.get(first)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EngineConfig, Trace
-from .tcp import Stream, connect
+from .tcp import Stream, Waker, connect
 
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
 
 _FLUSH_DELAY = 0.005
+
+_MAX_OUTPUT = 16 * 1024 * 1024
+"""Bytes that the engine may have to write before nothing more is read from a peer that doesn't read."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,7 +64,8 @@ class BlockingPump:
         self._endpoint: Endpoint | None = None
         self._condition = threading.Condition(self.lock)
         self._is_waiting = False  # a thread waits for the socket
-        self._abandoned: Stream | None = None  # closed by the thread that waits for it
+        self._waker: Waker | None = None
+        self._broken_since = 0.0  # when a write failed, if `failure` says so
         self._flusher: _Flusher | None = None
 
     @staticmethod
@@ -84,6 +88,7 @@ class BlockingPump:
         with self.lock:
             self._endpoint = endpoint
             self._stream = Stream(sock, endpoint.tls, endpoint.server_hostname or endpoint.host)
+            self._waker = Waker()
             self._core.start(config, self.now(), trace)
             self._advance()
 
@@ -94,7 +99,8 @@ class BlockingPump:
         """
         with self.lock:
             stream = self._stream
-            if stream is None:
+            waker = self._waker
+            if stream is None or waker is None:
                 return self._core.handle_events(self.now())
             happened = self._advance()
             if self._stream is not stream:
@@ -105,40 +111,35 @@ class BlockingPump:
                 return self._follow(timeout) or happened
             self._is_waiting = True
             wait = self._wait_time(timeout)
+            for_reading = not self._is_clogged()
         try:
-            stream.wait(wait)
+            stream.wait(wait, waker, for_reading=for_reading)
         finally:
             with self.lock:
                 self._is_waiting = False
-                abandoned, self._abandoned = self._abandoned, None
-                if abandoned is not None:
-                    abandoned.close()
                 try:
                     happened = self._receive() or happened
                 finally:
+                    if self._stream is not stream:  # whoever dropped it left the rest to us
+                        stream.close()
+                        waker.close()
                     self._condition.notify_all()
         return happened
 
     def _follow(self, timeout: float) -> bool:
         """Let the thread that waits for the socket already do the reading."""
-        stream = self._stream
-        if stream is not None and stream.unsent:
-            # It may not know that there is something to write.
-            self.lock.release()
-            try:
-                stream.wait(min(timeout, 0.05), for_writing_only=True)
-            finally:
-                self.lock.acquire()
-            return self._advance()
-        if timeout <= 0:
-            return False
-        return self._condition.wait(min(timeout, MAX_WAIT))
+        return timeout > 0 and self._condition.wait(min(timeout, MAX_WAIT))
 
     def _wait_time(self, timeout: float) -> float:
         timeout = min(timeout, MAX_WAIT)
         engine = self._core.engine
         deadline = engine.next_deadline() if engine is not None else None
         return timeout if deadline is None else max(0.0, min(timeout, deadline - self.now()))
+
+    def _is_clogged(self) -> bool:
+        """The peer makes us answer and doesn't read the answers: nothing is read from it until it does."""
+        stream, engine = self._stream, self._core.engine
+        return stream is not None and engine is not None and stream.unsent and len(engine.output) > _MAX_OUTPUT
 
     def _receive(self) -> bool:
         stream = self._stream
@@ -147,13 +148,15 @@ class BlockingPump:
             return False
         happened = False
         try:
-            if stream.handshake():
+            if stream.handshake() and not self._is_clogged():
                 chunk = stream.read()
                 if chunk is not None:
                     happened = True
+                    if not chunk and self.failure is not None:
+                        raise self.failure
                     engine.receive_data(chunk, self.now())
         except OSError as error:
-            self._fail(error)
+            self._fail(self.failure or error)
         return self._advance() or happened
 
     def _advance(self) -> bool:
@@ -161,15 +164,26 @@ class BlockingPump:
         engine = self._core.engine
         if engine is None:
             return False
-        engine.tick(self.now())
-        happened = self._core.handle_events(self.now())
+        now = self.now()
+        engine.tick(now)
+        happened = self._core.handle_events(now)
         self._write()
         while self._core.handle_events(self.now()):
             happened = True
             self._write()
+        if self.failure is not None and now > self._broken_since + engine.config.close_timeout:
+            self._fail(self.failure)
+            self._core.handle_events(now)
         if engine.is_closed:
             self._drop_stream()
+        elif self._is_waiting and self._stream is not None and self._stream.unsent:
+            self._wake()
         return happened
+
+    def _wake(self) -> None:
+        """Have the thread that waits look again."""
+        if self._waker is not None:
+            self._waker.wake()
 
     def _write(self) -> None:
         stream = self._stream
@@ -186,7 +200,13 @@ class BlockingPump:
                     return
                 stream.write(buffers)
         except OSError as error:
-            self._fail(error)
+            if stream.is_handshaking:
+                self._fail(error)
+            elif self.failure is None:
+                # The peer may have said why before it went: that is still to be read.
+                self.failure = error
+                self._broken_since = self.now()
+                stream.give_up_writing()
 
     def flush(self) -> None:
         """Write what is due now; does nothing on a connection that is gone."""
@@ -253,12 +273,14 @@ class BlockingPump:
 
     def _drop_stream(self) -> None:
         stream, self._stream = self._stream, None
-        if stream is not None:
-            if self._is_waiting:  # its number may be used anew as soon as it is closed
-                self._abandoned = stream
-                stream.shutdown()
-            else:
-                stream.close()
+        waker, self._waker = self._waker, None
+        if stream is None or waker is None:
+            return
+        if self._is_waiting:  # its number may be used anew as soon as a socket is closed: that thread closes it
+            waker.wake()
+        else:
+            stream.close()
+            waker.close()
         flusher, self._flusher = self._flusher, None
         if flusher is not None:
             flusher.stop()

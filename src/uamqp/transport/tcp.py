@@ -53,13 +53,14 @@ class Stream:
         server_hostname: whom the certificate must name.
     """
 
-    __slots__ = ("_handshaking", "_sock", "_unsent", "_wants_write")
+    __slots__ = ("_handshaking", "_sock", "_unsent", "_unwritable", "_wants_write")
 
     def __init__(
         self, sock: socket.socket, context: ssl.SSLContext | None = None, server_hostname: str | None = None
     ) -> None:
         self._unsent: deque[memoryview] = deque()
         self._handshaking = context is not None
+        self._unwritable = False
         self._wants_write = False  # TLS: the handshake has something to write
         self._sock = sock
         if context is not None:
@@ -111,6 +112,8 @@ class Stream:
         Raises:
             OSError: the connection is broken.
         """
+        if self._unwritable:
+            return
         unsent = self._unsent
         unsent.extend(memoryview(buffer) for buffer in buffers)
         if self._handshaking:
@@ -125,6 +128,11 @@ class Stream:
                 unsent.popleft()
             else:
                 unsent[0] = view[count:]
+
+    def give_up_writing(self) -> None:
+        """Write nothing more: a write has failed. What the peer has sent before can still be read."""
+        self._unwritable = True
+        self._unsent.clear()
 
     def read(self) -> bytes | None:
         """Return what has arrived; None: nothing yet; b"": the peer will send no more.
@@ -144,44 +152,82 @@ class Stream:
                 part = self._sock.recv(READ_SIZE)
             except _WOULD_BLOCK:
                 break
+            except OSError:
+                if not parts:
+                    raise
+                break  # the error shows again with the next read, as the end does
             if not part:
-                return b"".join(parts)  # the end shows again with the next read
+                return b"".join(parts)
             parts.append(part)
             size += len(part)
         return b"".join(parts) if parts else None
 
-    def wait(self, timeout: float, *, for_writing_only: bool = False) -> None:
-        """Wait until there is something to read, or what is unsent can be written, or the time is over.
+    def wait(self, timeout: float, waker: Waker | None = None, *, for_reading: bool = True) -> None:
+        """Wait until there is something to read, what is unsent can be written, the waker wakes, or the time is over.
 
         Args:
             timeout: seconds; 0 doesn't wait.
+            for_reading: False: leave what arrives where it is.
         """
         sock = self._sock
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if for_reading and isinstance(sock, ssl.SSLSocket) and sock.pending():
             return
-        for_reading, for_writing = not for_writing_only, self._wants_write or (self._unsent and not self._handshaking)
+        for_writing = self._wants_write or (self.unsent and not self._handshaking)
         timeout = max(0.0, timeout)
         if hasattr(select, "poll"):
             poll = select.poll()
             poll.register(sock, (select.POLLIN if for_reading else 0) | (select.POLLOUT if for_writing else 0))
+            if waker is not None:
+                poll.register(waker, select.POLLIN)
             poll.poll(timeout * 1000)
         else:  # Windows
-            select.select([sock] if for_reading else [], [sock] if for_writing else [], [], timeout)
+            readers = [sock.fileno()] if for_reading else []
+            if waker is not None:
+                readers.append(waker.fileno())
+            select.select(readers, [sock.fileno()] if for_writing else [], [], timeout)
+        if waker is not None:
+            waker.rest()
 
-    def shutdown(self) -> None:
-        """End the connection, TLS with a goodbye but without waiting for an answer. Wakes a thread in `wait`."""
+    def close(self) -> None:
+        """End the connection, TLS with a goodbye but without waiting for an answer, and close the socket."""
         sock = self._sock
         try:
             if isinstance(sock, ssl.SSLSocket) and not self._handshaking:
                 sock.unwrap()
         except (OSError, ValueError):
             pass  # the peer needn't answer, and may be gone
+        sock.close()
+
+
+class Waker:
+    """Wakes a thread that waits for a stream."""
+
+    __slots__ = ("_reader", "_writer")
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """The number of the socket that becomes readable."""
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        """Wake the thread that waits, or the next one that will."""
         try:
-            sock.shutdown(socket.SHUT_RDWR)
+            self._writer.send(b"\0")
         except OSError:
-            pass  # it is gone already
+            pass  # enough has been said already
+
+    def rest(self) -> None:
+        """Take note of having been woken."""
+        try:
+            self._reader.recv(4096)
+        except OSError:
+            pass
 
     def close(self) -> None:
-        """End the connection as `shutdown` does, and close the socket."""
-        self.shutdown()
-        self._sock.close()
+        """Close both ends."""
+        self._reader.close()
+        self._writer.close()

@@ -1,0 +1,36 @@
+"""What the peer has said before its connection broke isn't lost, though a write of ours finds the break first."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.peers import accept_sender, accept_session, bounded, connect, settle, until
+from tests.peer import codec
+from tests.peer.server import ScriptedServer, SocketPeer
+from uamqp import Message, MessageSender, Session, Target, errors
+from uamqp.constants import ErrorCodes, MessageSendResult
+
+
+def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        accept_sender(peer, session=False)
+        transfer = peer.expect("transfer")
+        settle(peer, transfer)
+        peer.send("close", error=codec.error("amqp:connection:forced", "maintenance"))
+        peer.close_socket()
+        peer.tell("gone")
+
+    results: list[MessageSendResult] = []
+    with ScriptedServer(script) as server, bounded(10), connect(server) as connection, Session(connection) as session:
+        sender = MessageSender(session, "me", Target("q"))
+        sender.open()
+        until(lambda: sender.get_state().name == "Open", lambda: connection.sleep(0.01))
+        sender.send(Message(b"1"), lambda message, result, delivery_state=None: results.append(result))
+        server.wait("gone")
+        for _ in range(20):  # written, not read: the second write at the latest finds that nobody is there
+            sender.send(Message(b"x"), None)
+        with pytest.raises(errors.ConnectionClose, match="maintenance") as caught:
+            until(lambda: False, connection.work)
+        assert caught.value.condition == ErrorCodes.ConnectionCloseForced
+        assert results == [MessageSendResult.Ok]
