@@ -315,6 +315,8 @@ def test_a_drain_that_crosses_deliveries() -> None:
     sender.drained()
     pair.pump()
     assert kinds(pair.server) == [IncomingDelivery] * 3 + [ReceiverDrained]
+    answer = pair.client.sent("flow")[-1]  # with the receiver's own flag, as section 2.6.7 has it
+    assert (answer["delivery_count"], answer["link_credit"], answer["drain"]) == (5, 0, True)
     assert receiver.credit == sender.credit == 0
     assert not sender.drain
     assert not receiver.drain
