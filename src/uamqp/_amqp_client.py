@@ -236,6 +236,9 @@ class AMQPClient:
                 connection.destroy()
         _logger.debug("Client %r is closed.", self._name)
 
+    def _is_shut_down(self) -> bool:
+        return self._shutdown
+
     def _require_open(self) -> Connection:
         if self._connection is None:
             raise errors.AMQPConnectionError("The client is not open: call open() first.")
@@ -351,12 +354,14 @@ class AMQPClient:
 
     def _wait_ready(self, deadline: float | None = None) -> bool:
         """Wait until the link is open; the engine bounds each step. False when shut down, or past the deadline."""
-        self.open()
         while not self._shutdown:
-            if not self.auth_complete():
-                continue
-            if self._client_ready():
-                return True
+            try:
+                if self.auth_complete() and self._client_ready():
+                    return True
+            except errors.AMQPConnectionError:
+                if self._is_shut_down():
+                    break  # another thread closes the client
+                raise
             now = BlockingPump.now()
             if deadline is not None and now >= deadline:
                 return False

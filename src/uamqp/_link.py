@@ -203,10 +203,10 @@ class MessageLink:
             LinkDetach, ConnectionClose, MessageHandlerError: the link or its connection has failed.
         """
         if self._connection._error is not None:
-            raise self._connection._error
+            raise self._connection._error.with_traceback(None)
         if self._error is not None:
             _logger.warning("%r", self._error)
-            raise self._error
+            raise self._error.with_traceback(None)
         return self._state
 
     @property

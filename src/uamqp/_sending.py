@@ -6,7 +6,6 @@ Both fronts use it: the blocking `SendClient`, and the asyncio one.
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from . import codec, constants, errors
 from .compat import TimeoutException
@@ -19,6 +18,11 @@ _logger = logging.getLogger(__name__)
 
 STALL_TIMEOUT = 60.0
 """Default of `SendQueue`'s `stall_timeout`, in seconds."""
+
+_PAUSE = 3.0
+"""Seconds between two steps from which on the client counts as not driven."""
+
+_TIMED_OUT = "Message send timed out."
 
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 1000
@@ -43,6 +47,7 @@ class SendQueue:
         self._stall_timeout = stall_timeout
         self._outbox: Outbox[Message] = Outbox()
         self._last_progress = 0.0
+        self._last_look = 0.0
         self.backoff = 0.0
 
     def __len__(self) -> int:
@@ -62,7 +67,7 @@ class SendQueue:
         message.idle_time = tick
         message.state = constants.MessageState.WaitingToBeSent
         if not self._outbox:
-            self._last_progress = now
+            self._last_progress = self._last_look = now
         self._outbox.add(message, now + timeout / 1000 if timeout > 0 else None)
 
     def hand_over(self, link: SenderCore, settled: bool, now: float) -> bool:
@@ -78,6 +83,9 @@ class SendQueue:
             entry = self._outbox.next_ready(now)
             if entry is None:
                 break
+            if entry.deadline is not None and entry.deadline <= now:
+                self._time_out(entry, _TIMED_OUT)
+                continue
             message = entry.item
             try:
                 payload = message.encode_message()
@@ -90,15 +98,12 @@ class SendQueue:
             except Exception as error:  # noqa: BLE001 (a body of the user's may raise anything)
                 self._fail(entry, errors.ClientMessageError(error))
             else:
+                self._last_progress = now
                 room -= len(payload)
                 credit -= 1
                 message.state = constants.MessageState.WaitingForSendAck
                 self._outbox.handed_over(entry, delivery)
         return False
-
-    def note_progress(self, now: float) -> None:
-        """The peer has moved: it opened the link, gave credit, or an outcome."""
-        self._last_progress = now
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message."""
@@ -148,9 +153,13 @@ class SendQueue:
         self._outbox.put_back(entry, hold_until)
 
     def expire(self, now: float) -> None:
-        """Give up what is past its time."""
+        """Give up what is past its time. Call it after what has arrived was read: an outcome wins over a time-out."""
+        pause = now - self._last_look
+        self._last_look = now
+        if pause > _PAUSE:  # nobody drove the client meanwhile: the peer isn't to blame
+            self._last_progress += pause
         for entry in self._outbox.expired(now):
-            self._time_out(entry, "Message send timed out.")
+            self._time_out(entry, _TIMED_OUT)
         if self._outbox and now - self._last_progress >= self._stall_timeout:
             text = f"Message send timed out: neither credit nor an outcome for {self._stall_timeout:g} seconds."
             for entry in self._outbox.entries():
@@ -193,6 +202,10 @@ class SendQueue:
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete raised an exception.")
 
-    def clear(self) -> list[Any]:
-        """Drop everything; return what was dropped."""
-        return self._outbox.clear()
+    def drop_all(self, reason: str) -> None:
+        """Drop everything: each message has failed, as cancelled."""
+        for message in self._outbox.clear():
+            error = errors.ClientMessageError(RuntimeError(reason))
+            message.state = constants.MessageState.SendFailed
+            message._response = error
+            self._report(message, constants.MessageSendResult.Cancelled, error)

@@ -113,7 +113,6 @@ class SendClient(AMQPClient):
         self._queue.on_outcome(delivery, BlockingPump.now())
 
     def _on_credit(self) -> None:
-        self._queue.note_progress(BlockingPump.now())
         self._hand_over()
 
     def _hand_over(self) -> bool:
@@ -137,28 +136,33 @@ class SendClient(AMQPClient):
         pump = connection._pump
         with pump.lock:
             now = pump.now()
-            self._queue.expire(now)
             if self._hand_over():
                 timeout = 0
             deadline = self._queue.next_deadline()
         self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - now)))
+        self._expire()
         self._backoff = self._queue.backoff
 
     def _drive(self) -> bool:
         """Take a step towards the outcome of every message; False when the client is shut down."""
         if self._shutdown:
             return False
-        connection = self._require_open()
-        with connection._pump.lock:
-            self._queue.expire(connection._pump.now())
-            if not self._queue:
-                return True
+        if not self._queue:
+            return True
         sender = self._message_sender
         if sender is None or not self._link_is_open(sender):
             self._wait_ready(self._queue.next_deadline())
+            self._expire()
         else:
             self._send_step(MAX_WAIT)
         return not self._shutdown
+
+    def _expire(self) -> None:
+        """Give up the messages whose time is over."""
+        connection = self._connection
+        if connection is not None:
+            with connection._pump.lock:
+                self._queue.expire(connection._pump.now())
 
     # -- messages
 
@@ -269,14 +273,14 @@ class SendClient(AMQPClient):
         return [message.state for message in messages]
 
     def redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
-        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
+        """Go where a redirect of the peer says. Messages that are pending are dropped: they have failed.
 
         Raises:
             ValueError: the connection is shared.
         """
         self._redirect(redirect, auth)
         self._remote_address = address.Target(redirect.address, encoding=self._encoding)
-        self._queue.clear()
+        self._queue.drop_all("The message was dropped: the client was redirected.")
 
 
 class ReceiveClient(AMQPClient):
@@ -379,11 +383,17 @@ class ReceiveClient(AMQPClient):
     def _run_callbacks(self) -> None:
         """Deal with the messages that have arrived for a callback."""
         while self._arrived and not self._shutdown:
-            message = self._arrived.popleft()
             callback, receiver = self._message_received_callback, self._message_receiver
-            if receiver is not None and receiver._error is not None and not message.settled:
+            try:
+                message = self._arrived.popleft()
+            except IndexError:
+                break  # another thread closes the client
+            if receiver is None:
+                self._release(message)
+                break
+            if receiver._error is not None and not message.settled:
                 continue  # it went with the link: the peer delivers it again
-            if callback is not None and receiver is not None and not receiver._guarded(callback, message):
+            if callback is not None and not receiver._guarded(callback, message):
                 self._taken(message)
             elif not self._streaming_receive:
                 self._received_messages.put(message)

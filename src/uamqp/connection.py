@@ -270,7 +270,7 @@ class Connection:
     def _raise_error(self) -> None:
         if self._error is not None:
             _logger.warning("%r", self._error)
-            raise self._error
+            raise self._error.with_traceback(None)
         if self._destroyed:
             raise errors.AMQPConnectionError("The connection was closed: it can't be used any more.")
 

@@ -142,22 +142,27 @@ class BlockingPump:
         return stream is not None and engine is not None and stream.unsent and len(engine.output) > _MAX_OUTPUT
 
     def _receive(self) -> bool:
+        happened = self._read()
+        return self._advance() or happened
+
+    def _read(self) -> bool:
+        """Give the engine what has arrived; tell whether anything has."""
         stream = self._stream
         engine = self._core.engine
         if stream is None or engine is None:
             return False
-        happened = False
         try:
-            if stream.handshake() and not self._is_clogged():
-                chunk = stream.read()
-                if chunk is not None:
-                    happened = True
-                    if not chunk and self.failure is not None:
-                        raise self.failure
-                    engine.receive_data(chunk, self.now())
+            if not stream.handshake() or self._is_clogged():
+                return False
+            chunk = stream.read()
+            if chunk is None:
+                return False
+            if not chunk and self.failure is not None:
+                raise self.failure
+            engine.receive_data(chunk, self.now())
         except OSError as error:
             self._fail(self.failure or error)
-        return self._advance() or happened
+        return True
 
     def _advance(self) -> bool:
         """Timers, events and output, until there is nothing more to do."""
@@ -165,6 +170,9 @@ class BlockingPump:
         if engine is None:
             return False
         now = self.now()
+        deadline = engine.next_deadline()
+        if deadline is not None and now >= deadline:
+            self._read()  # what arrived while nobody called isn't late
         engine.tick(now)
         happened = self._core.handle_events(now)
         self._write()
