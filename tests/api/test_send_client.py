@@ -74,12 +74,15 @@ def test_queue_and_wait(broker: Broker) -> None:
     client = SendClient(broker.url + "/q")
     messages = [Message(b"%d" % number) for number in range(5)]
     client.queue_message(messages[0])  # before open
+    assert abs(messages[0].idle_time - client._counter.get_current_ms()) < 5000
+    messages[1].idle_time = -1
     assert client.pending_messages == messages[:1]
     client.open()
     client.queue_message(*messages[1:])
     assert client.messages_pending()
     assert client.pending_messages == messages
     assert [message.state for message in messages] == [MessageState.WaitingToBeSent] * 5
+    assert messages[1].idle_time >= 0
     assert client.wait() is True
     assert not client.messages_pending()
     client.close()

@@ -12,6 +12,7 @@ from tests.api.peers import (
     accept_sender,
     accept_session,
     bounded,
+    data_message,
     noting,
     send_once,
     settle,
@@ -126,8 +127,11 @@ def test_a_backoff_is_waited_for() -> None:
         settle(peer, peer.expect("transfer"))
         accept_leaving(peer)
 
-    message, _, raised = send_once(script, error_policy=Patient())
-    assert raised is None
+    message = Message(b"x")
+    with ScriptedServer(script) as server, SendClient(url(server), error_policy=Patient()) as client:
+        assert client._backoff == 0
+        client.send_message(message)
+        assert client._backoff == 0.2
     assert message.retries == 1
 
 
@@ -219,6 +223,31 @@ def test_timeouts_of_several_messages_are_their_own() -> None:
         server.tell("the second has timed out")
         assert client.wait()
         assert slow.state.name == "SendComplete"
+
+
+def test_what_has_timed_out_is_not_sent_any_more() -> None:
+    """A message that waits for the session's window when its time is over is withdrawn."""
+
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl()
+        peer.accept_open()
+        peer.accept_begin(incoming_window=1)
+        accept_sender(peer, session=False)
+        first = peer.expect("transfer")
+        peer.wait("the second has timed out")
+        settle(peer, first)
+        peer.send("flow", incoming_window=10)
+        settle(peer, peer.expect("transfer", payload=data_message(b"third")))
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=5000) as client, bounded(5):
+        client.queue_message(Message(b"first"))
+        client._msg_timeout = 100
+        client.queue_message(second := Message(b"second"))
+        until(lambda: second.state is MessageState.SendFailed, client.do_work)
+        server.tell("the second has timed out")
+        client._msg_timeout = 5000
+        client.send_message(Message(b"third"))
 
 
 def test_a_peer_that_stalls_is_given_up() -> None:
