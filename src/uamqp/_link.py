@@ -244,8 +244,9 @@ class MessageLink:
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
         """Something became known of a message that was sent."""
 
-    def on_credit(self) -> None:
-        """The peer gave or took credit."""
+    def on_credit(self) -> bool:
+        """The peer gave or took credit; tell whether there is more to send than was handed over."""
+        return False
 
 
 _STATE_NAMES = {

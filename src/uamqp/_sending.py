@@ -103,6 +103,7 @@ class SendQueue:
                 credit -= 1
                 message.state = constants.MessageState.WaitingForSendAck
                 self._outbox.handed_over(entry, delivery)
+        sender.drained()  # if the peer asked for what there is: that was it
         return False
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:

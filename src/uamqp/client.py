@@ -112,8 +112,8 @@ class SendClient(AMQPClient):
     def _on_outcome(self, delivery: OutgoingDelivery) -> None:
         self._queue.on_outcome(delivery, BlockingPump.now())
 
-    def _on_credit(self) -> None:
-        self._hand_over()
+    def _on_credit(self) -> bool:
+        return self._hand_over()
 
     def _hand_over(self) -> bool:
         """Give messages to the link as far as it takes them; tell whether it would take more at once."""

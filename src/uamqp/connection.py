@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
-from ._arguments import encoded, number
+from ._arguments import encoded, integer, number
 from ._trace import log_frame
 from .authentication import AMQPAuth, SASLAnonymous
 from .core import ConnectionCore, LinkCore
@@ -152,8 +152,10 @@ class Connection:
 
     def _set(self, name: str, value: Any) -> None:
         self._check_idle(name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be a number, not {type(value).__name__}.")
+        if name == "idle_timeout":
+            number(value, name, "milliseconds", positive=True)
+        else:
+            integer(value, name, 0, _UNSET_MAX_FRAME_SIZE)
         previous = self._settings.get(name)
         self._settings[name] = value
         try:
@@ -237,17 +239,16 @@ class Connection:
             AMQPConnectionError: the host is unknown, or doesn't answer.
         """
         self._raise_error()
-        with self._pump.lock:
-            if self._core.engine is not None:
-                return
-            config = self._config()
-            config.mechanisms = self.auth._mechanisms()
-            endpoint = self.auth._endpoint(self._port)
-            try:
-                self._pump.start(endpoint, config, log_frame if self._debug else None)
-            except OSError as error:
-                raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
-            self._note_state()
+        if self._core.engine is not None:
+            return
+        config = self._config()
+        config.mechanisms = self.auth._mechanisms()
+        endpoint = self.auth._endpoint(self._port)
+        try:
+            self._pump.start(endpoint, config, log_frame if self._debug else None)
+        except OSError as error:
+            raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
+        self._note_state()
 
     def work(self) -> None:
         """Do what is due, without waiting: read, write, timers.

@@ -206,6 +206,8 @@ class MessageReceiver(MessageLink):
         """
         if not response or isinstance(response, errors.MessageAlreadySettled):
             return
+        if delivery.settled and delivery.state is None:
+            return  # the sender has settled it: nothing is left to say
         outcome = response._outcome() if isinstance(response, errors.MessageResponse) else None
         if outcome is None:
             raise ValueError(f"Invalid message response type: {response!r}")

@@ -66,7 +66,7 @@ class MessageSender(MessageLink):
         self.target = target
         # Called with each delivery whose fate changed, in place of the callbacks given to `send`.
         self._outcome_handler: Callable[[OutgoingDelivery], None] | None = None
-        self._credit_handler: Callable[[], None] | None = None
+        self._credit_handler: Callable[[], bool] | None = None
         self._deadlines: list[tuple[float, int, _Sent]] = []
         super().__init__(
             session,
@@ -157,10 +157,9 @@ class MessageSender(MessageLink):
         elif delivery.context is not None:
             delivery.context.on_outcome(delivery)
 
-    def on_credit(self) -> None:
-        """The peer gave or took credit."""
-        if self._credit_handler is not None:
-            self._credit_handler()
+    def on_credit(self) -> bool:
+        """The peer gave or took credit; tell whether there is more to send than was handed over."""
+        return self._credit_handler is not None and self._credit_handler()
 
 
 class _Sent:

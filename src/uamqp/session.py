@@ -10,6 +10,7 @@ from . import errors
 from ._arguments import integer
 from .address import Source, Target
 from .core import LinkCore, SessionCore
+from .engine import Link
 from .engine.session import MAX_HANDLE
 
 if TYPE_CHECKING:
@@ -129,7 +130,12 @@ class Session:
     def _attach_received(self, link: LinkCore) -> None:
         if self._on_attach is None or link.link is None:
             return
-        attach = link.link
+        try:
+            self._call_on_attach(link.link)
+        except Exception:  # a callback's fault must not end the link
+            _logger.exception("on_attach raised an exception.")
+
+    def _call_on_attach(self, attach: Link) -> None:
         source = Source.from_c_obj(attach.remote_source) if attach.remote_source is not None else None
         target = Target.from_c_obj(attach.remote_target) if attach.remote_target is not None else None
         properties = errors._as_bytes(attach.remote_properties) or None
@@ -137,10 +143,8 @@ class Session:
         if source is None or target is None:
             source = target = None
             error = errors.AMQPConnectionError("ATTACH frame Source and/or Target is NULL")
-        try:
+        if self._on_attach is not None:
             self._on_attach(source, target, properties, error)
-        except Exception:  # a callback's fault must not end the link
-            _logger.exception("on_attach raised an exception.")
 
 
 def _window(value: int | None, name: str) -> int:

@@ -151,8 +151,8 @@ class ConnectionCore:
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, CreditChanged):
             if event.sender.context is not None:
-                event.sender.context.owner.on_credit()
-                event.sender.drained()
+                if not event.sender.context.owner.on_credit():
+                    event.sender.drained()
         elif isinstance(event, ConnectionOpened):
             self.owner.on_connection_opened()
             if self.is_open:  # it may have been closed in the same breath: that event follows

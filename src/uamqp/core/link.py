@@ -66,8 +66,8 @@ class LinkOwner(Protocol):
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
         """Something became known of a message that was sent (senders only)."""
 
-    def on_credit(self) -> None:
-        """The peer gave or took credit (senders only)."""
+    def on_credit(self) -> bool:
+        """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
 
 
 class LinkCore:

@@ -167,7 +167,7 @@ class Engine:
 
         Never raises for what the peer sent.
         """
-        self.set_now(now)
+        self.now = now
         if self.is_closed:
             return
         if not chunk:
@@ -266,7 +266,7 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
-        self.set_now(now)
+        self.now = now
         if self.is_closed or self._connection_expired(now) or self.local_state is EndpointState.CLOSED:
             return
         while self._waiting:
@@ -314,7 +314,7 @@ class Engine:
             LocalProtocolError: it was opened already, or (server) the client's open hasn't arrived.
         """
         self.check_open()
-        self.set_now(now)
+        self.now = now
         if self.config.role is Role.CLIENT:
             if self._started:
                 raise LocalProtocolError("the connection was opened already")
@@ -336,7 +336,7 @@ class Engine:
 
         Does nothing when it is closing or closed. Where no AMQP connection stands yet, it is over at once.
         """
-        self.set_now(now)
+        self.now = now
         if self.is_closed or self.local_state is EndpointState.CLOSED:
             return
         if not self._header_sent or (
@@ -353,7 +353,7 @@ class Engine:
 
     def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
         """Give the connection up without a word to the peer, for instance because the transport failed."""
-        self.set_now(now)
+        self.now = now
         if not self.is_closed:
             self._terminate(self._cause or Cause(kind, None, message))
 
@@ -399,7 +399,7 @@ class Engine:
         Raises:
             LocalProtocolError: nothing was asked.
         """
-        self.set_now(now)
+        self.now = now
         self._require_sasl_server().outcome(code, additional_data)
         self.resume()
 
@@ -409,7 +409,7 @@ class Engine:
         Raises:
             LocalProtocolError: nothing was asked, or there were too many challenges.
         """
-        self.set_now(now)
+        self.now = now
         self._require_sasl_server().challenge(challenge)
         self.resume()
 
@@ -431,10 +431,6 @@ class Engine:
         return self._channels.all()
 
     # -- for sessions and links
-
-    def set_now(self, now: float) -> None:
-        """Note the time."""
-        self.now = now
 
     def emit(self, event: Event) -> None:
         """Report an event."""
@@ -731,7 +727,10 @@ class Engine:
         cause = self._cause or Cause.make(kind, condition, text)
         if self._header_sent and self.local_state is not EndpointState.CLOSED and self._stage == AMQP_FRAMES:
             self._cause = cause
-            self._send_close(wire_error(condition, text))
+            try:
+                self._send_close(wire_error(condition, text))
+            except LocalProtocolError:
+                pass  # our open doesn't fit into the peer's frames: there is no way to say anything
         self._terminate(cause)
 
     def _terminate(self, cause: Cause | None) -> None:
@@ -775,7 +774,7 @@ class Engine:
         if self.remote_state is not EndpointState.CLOSED:
             for session in self.sessions:
                 if session.local_state is EndpointState.ACTIVE:
-                    session.flush()
+                    session.flush(self.config.limits.output_bytes)
         self.send(0, Close(error))
         self.local_state = EndpointState.CLOSED
 

@@ -199,8 +199,8 @@ class Link:
             raise LocalProtocolError(f"link {self.name!r} is not attached")
         session = self.session
         engine = session.engine
-        engine.set_now(now)
-        session.flush()
+        engine.now = now
+        session.flush(engine.config.limits.output_bytes)  # what has no room stays here, and is reported as unsent
         engine.send(session.channel, Detach(self.handle, closed, error))
         self.local_state = EndpointState.CLOSED
         self._lose_deliveries()
@@ -242,7 +242,7 @@ class Link:
         initial_delivery_count: int = 0,
     ) -> None:
         session = self.session
-        session.engine.set_now(now)
+        session.engine.now = now
         self._prepare(max_message_size, initial_delivery_count)
         attach = Attach(
             self.name,

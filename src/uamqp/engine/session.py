@@ -175,7 +175,7 @@ class Session:
         if not 0 <= handle_max <= MAX_HANDLE:
             raise LocalProtocolError(f"handle_max must be from 0 to {MAX_HANDLE}, not {handle_max!r}")
         engine = self.engine
-        engine.set_now(now)
+        engine.now = now
         if self.channel < 0:
             self.channel = engine.take_channel(self)
         self._window = self._incoming_window = incoming_window
@@ -243,8 +243,8 @@ class Session:
         """
         if self.local_state is not EndpointState.ACTIVE:
             raise LocalProtocolError("the session is not open")
-        self.engine.set_now(now)
-        self.flush()
+        self.engine.now = now
+        self.flush(self.engine.config.limits.output_bytes)
         self.engine.send(self.channel, End(error))
         self.local_state = EndpointState.CLOSED
         self._lose_links(self._cause)
@@ -499,7 +499,7 @@ class Session:
         self._next_outgoing_id = self._next_outgoing_id + 1 & MASK
         self.remote_incoming_window -= 1
 
-    def flush(self, limit: int = MASK) -> bool:
+    def flush(self, limit: int) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
         if self.engine.local_state is not EndpointState.ACTIVE:
             return True  # nothing comes after a close

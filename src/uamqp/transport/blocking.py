@@ -5,6 +5,8 @@ One lock guards the engine. It isn't held while a thread waits for the socket, s
 
 from __future__ import annotations
 
+import logging
+import socket
 import ssl
 import threading
 import time
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 from ..core import ConnectionCore
 from ..engine import CauseKind, EngineConfig, Trace
 from .tcp import Stream, Waker, connect
+
+_logger = logging.getLogger(__name__)
 
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
@@ -31,7 +35,7 @@ class Endpoint:
         host, port: the TCP endpoint.
         tls: the TLS context, None for plain TCP.
         server_hostname: whom the certificate must name; None: `host`.
-        connect_timeout: seconds for the TCP connection, for each address of the host.
+        connect_timeout: seconds for the TCP connection.
     """
 
     host: str
@@ -65,6 +69,8 @@ class BlockingPump:
         self._condition = threading.Condition(self.lock)
         self._is_waiting = False  # a thread waits for the socket
         self._waker: Waker | None = None
+        self._starting = threading.Lock()
+        self._closed = False
         self._broken_since = 0.0  # when a write failed, if `failure` says so
         self._flusher: _Flusher | None = None
 
@@ -79,13 +85,22 @@ class BlockingPump:
         return self._stream is not None
 
     def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
-        """Connect the socket, and have the engine start on it. TLS and AMQP follow with `turn`.
+        """Connect the socket, and have the engine start on it, unless that was done. TLS and AMQP follow with `turn`.
+
+        The lock isn't held while the socket is connected; of several threads one connects, and the others wait for it.
 
         Raises:
-            OSError: the host is unknown, or doesn't answer.
+            OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
         """
-        sock = connect(endpoint.host, endpoint.port, endpoint.connect_timeout)
+        with self._starting:
+            if self._core.engine is None:
+                self._start(connect(endpoint.host, endpoint.port, endpoint.connect_timeout), endpoint, config, trace)
+
+    def _start(self, sock: socket.socket, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
         with self.lock:
+            if self._closed:
+                sock.close()
+                raise ConnectionAbortedError("the connection was closed before it was made")
             self._endpoint = endpoint
             self._stream = Stream(sock, endpoint.tls, endpoint.server_hostname or endpoint.host)
             self._waker = Waker()
@@ -264,6 +279,7 @@ class BlockingPump:
     def close(self) -> None:
         """Close the connection and wait for the peer's answer, as long as the engine's `close_timeout` at most."""
         with self.lock:
+            self._closed = True
             self._core.close(self.now())
             engine = self._core.engine
         if engine is None:
@@ -320,7 +336,10 @@ class _Flusher:
         while self._wait():
             time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
             self._armed = False
-            self._pump.flush()
+            try:
+                self._pump.flush()
+            except Exception:  # a callback's fault must not end the thread
+                _logger.exception("Writing in the background raised an exception.")
 
     def _wait(self) -> bool:
         """Wait until there is something to flush; False when the thread is to end."""

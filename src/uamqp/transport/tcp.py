@@ -6,6 +6,7 @@ import ipaddress
 import select
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -16,22 +17,37 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSL
 
 
 def connect(host: str, port: int, timeout: float) -> socket.socket:
-    """Return a connected TCP socket; each address of the host is tried.
+    """Return a connected TCP socket; each address of the host is tried in turn.
 
     Args:
-        timeout: seconds for each address.
+        timeout: seconds for all addresses together; looking the name up is not in it.
 
     Raises:
         OSError: there is no such host, or no address answers.
     """
-    sock = socket.create_connection((host, port), timeout)
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r} is no name of a host: {error}") from error
+    deadline = time.monotonic() + timeout
+    failure = OSError(f"{host!r} has no address")
+    for family, kind, protocol, _, address in addresses:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(remaining)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setblocking(False)
+        except OSError as error:
+            failure = error
+            sock.close()
+        else:
+            return sock
+    raise failure
 
 
 def is_loopback(host: str) -> bool:
