@@ -405,7 +405,7 @@ def test_handles_up_to_the_peers(handle_max: int) -> None:
 # -- deliveries
 
 
-@pytest.mark.parametrize("links", [1])
+@pytest.mark.parametrize("links", [1, 3])
 def test_unsettled_deliveries_up_to_the_limit(links: int) -> None:
     """Automatic credit gives no more at it, what is out may still come, and it goes on when some are settled."""
     pair = Pair({}, limited(unsettled=6, overrun=0)).open()

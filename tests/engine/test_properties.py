@@ -141,7 +141,7 @@ def read_by_both(data: bytes) -> tuple[Any, Any]:
     return fast, slow
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(encoded_transfers(), st.binary(max_size=10))
 def test_transfers_are_read_as_the_codec_reads_them(data: bytes, payload: bytes) -> None:
     fast, slow = read_by_both(data + payload)
@@ -149,7 +149,7 @@ def test_transfers_are_read_as_the_codec_reads_them(data: bytes, payload: bytes)
     assert fast == slow
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(encoded_transfers(), st.data())
 def test_damaged_transfers_are_read_as_the_codec_reads_them(data: bytes, choices: st.DataObject) -> None:
     damaged = bytearray(data)
@@ -165,7 +165,7 @@ def test_damaged_transfers_are_read_as_the_codec_reads_them(data: bytes, choices
     assert fast == slow
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(st.data())
 def test_dispositions_are_read_as_the_codec_reads_them(data: st.DataObject) -> None:
     items = [
