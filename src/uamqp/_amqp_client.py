@@ -264,7 +264,7 @@ class AMQPClient:
     # -- keep-alive
 
     def _start_keep_alive(self) -> None:
-        self._keep_alive_stop.clear()
+        self._keep_alive_stop = threading.Event()  # one for each thread: an old one may still be busy
         self._keep_alive_thread = threading.Thread(
             target=self._keep_alive, name=f"uamqp-keep-alive-{self._name}", daemon=True
         )
@@ -281,7 +281,8 @@ class AMQPClient:
 
     def _keep_alive(self) -> None:
         """Do the connection's work from time to time; the thread's function."""
-        while not self._keep_alive_stop.wait(self._keep_alive_interval):
+        stop = self._keep_alive_stop
+        while not stop.wait(self._keep_alive_interval):
             connection = self._connection
             if self._shutdown or connection is None:
                 return

@@ -19,9 +19,6 @@ _logger = logging.getLogger(__name__)
 STALL_TIMEOUT = 60.0
 """Default of `SendQueue`'s `stall_timeout`, in seconds."""
 
-_PAUSE = 3.0
-"""Seconds between two steps from which on the client counts as not driven."""
-
 _TIMED_OUT = "Message send timed out."
 
 _HAND_OVER_BYTES = 1024 * 1024
@@ -153,12 +150,14 @@ class SendQueue:
         message.state = constants.MessageState.WaitingToBeSent
         self._outbox.put_back(entry, hold_until)
 
+    def resume(self, now: float) -> None:
+        """The client is driven again. The peer isn't to blame for the pause: it doesn't count as a stall."""
+        self._last_progress += now - self._last_look
+        self._last_look = now
+
     def expire(self, now: float) -> None:
         """Give up what is past its time. Call it after what has arrived was read: an outcome wins over a time-out."""
-        pause = now - self._last_look
         self._last_look = now
-        if pause > _PAUSE:  # nobody drove the client meanwhile: the peer isn't to blame
-            self._last_progress += pause
         for entry in self._outbox.expired(now):
             self._time_out(entry, _TIMED_OUT)
         if self._outbox and now - self._last_progress >= self._stall_timeout:
@@ -203,10 +202,6 @@ class SendQueue:
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete raised an exception.")
 
-    def drop_all(self, reason: str) -> None:
-        """Drop everything: each message has failed, as cancelled."""
-        for message in self._outbox.clear():
-            error = errors.ClientMessageError(RuntimeError(reason))
-            message.state = constants.MessageState.SendFailed
-            message._response = error
-            self._report(message, constants.MessageSendResult.Cancelled, error)
+    def drop_all(self) -> None:
+        """Drop everything. The messages can be queued again."""
+        self._outbox.clear()

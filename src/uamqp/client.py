@@ -136,6 +136,7 @@ class SendClient(AMQPClient):
         pump = connection._pump
         with pump.lock:
             now = pump.now()
+            self._queue.resume(now)
             if self._hand_over():
                 timeout = 0
             deadline = self._queue.next_deadline()
@@ -151,6 +152,7 @@ class SendClient(AMQPClient):
             return True
         sender = self._message_sender
         if sender is None or not self._link_is_open(sender):
+            self._queue.resume(BlockingPump.now())
             self._wait_ready(self._queue.next_deadline())
             self._expire()
         else:
@@ -235,8 +237,10 @@ class SendClient(AMQPClient):
             while running and undone:
                 if undone[-1].state in constants.DONE_STATES:
                     undone.pop()
-                else:
+                elif self._queue:
                     running = self._drive()
+                else:
+                    raise errors.ClientMessageError(RuntimeError("The messages were dropped from the queue."))
             self._raise_failures(batch)
         finally:
             if close_on_done or not running:
@@ -273,14 +277,14 @@ class SendClient(AMQPClient):
         return [message.state for message in messages]
 
     def redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
-        """Go where a redirect of the peer says. Messages that are pending are dropped: they have failed.
+        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
 
         Raises:
             ValueError: the connection is shared.
         """
         self._redirect(redirect, auth)
         self._remote_address = address.Target(redirect.address, encoding=self._encoding)
-        self._queue.drop_all("The message was dropped: the client was redirected.")
+        self._queue.drop_all()
 
 
 class ReceiveClient(AMQPClient):

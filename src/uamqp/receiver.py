@@ -158,7 +158,9 @@ class MessageReceiver(MessageLink):
             self._refuse(delivery, error)
             return
         if settler is None and not delivery.settled:
-            _try_settle(delivery, codec.ACCEPTED)  # the peer doesn't send settled, though it was asked to
+            # The peer doesn't send settled, though it was asked to.
+            if not _try_settle(delivery, codec.ACCEPTED):
+                return  # the link has gone: the peer delivers it again
         message = Message._received(delivery, settler, self.encoding)
         message._bounds = bounds
         self._guarded(self._message_received, message)
@@ -235,9 +237,11 @@ def _give_back(message: Message) -> None:
         _logger.info("%s", error)  # its link is gone: the peer delivers it again
 
 
-def _try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> None:
-    """Settle while events are handled: the link may have gone in the same breath."""
+def _try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> bool:
+    """Settle while events are handled; False if the link has gone in the same breath."""
     try:
         delivery.settle(outcome)
     except LocalProtocolError as error:
         _logger.info("Message %d isn't settled: %s", delivery.delivery_id, error)
+        return False
+    return True

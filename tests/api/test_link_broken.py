@@ -8,7 +8,7 @@ from tests.api.peers import accept_sender, accept_session, bounded, connect, set
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, MessageSender, Session, Target, errors
-from uamqp.constants import ErrorCodes, MessageSendResult
+from uamqp.constants import ErrorCodes, MessageSendResult, SenderSettleMode
 
 
 def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
@@ -34,3 +34,24 @@ def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
             until(lambda: False, connection.work)
         assert caught.value.condition == ErrorCodes.ConnectionCloseForced
         assert results == [MessageSendResult.Ok]
+
+
+def test_what_is_sent_settled_after_a_failed_write_is_not_reported_as_sent() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        accept_sender(peer, session=False, credit=1000)
+        peer.reset_socket()
+        peer.tell("gone")
+
+    sent: list[MessageSendResult] = []
+    with ScriptedServer(script) as server, bounded(10), connect(server) as connection, Session(connection) as session:
+        sender = MessageSender(session, "me", Target("q"), send_settle_mode=SenderSettleMode.Settled)
+        sender.open()
+        until(lambda: sender.get_state().name == "Open", lambda: connection.sleep(0.01))
+        server.wait("gone")
+        for _ in range(100):
+            sender.send(Message(b"x"), lambda message, result, delivery_state=None: sent.append(result))
+        with pytest.raises(errors.ConnectionClose):
+            until(lambda: False, connection.work)
+        assert sent.count(MessageSendResult.Ok) < 10  # those that the socket took before it was known to be broken
+        assert len(sent) == 100

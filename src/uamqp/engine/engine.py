@@ -55,7 +55,7 @@ from .handshake import (
     describe_stage,
     masked,
 )
-from .limits import MIN_MAX_FRAME_SIZE
+from .limits import LEAST_HEARTBEAT, MIN_MAX_FRAME_SIZE
 from .link import Link
 from .session import DEFAULT_WINDOW, MAX_HANDLE, OUTGOING_WINDOW, Session
 from .states import ConnectionState, EndpointState, connection_state
@@ -646,7 +646,7 @@ class Engine:
         self.remote_max_frame_size = performative.max_frame_size
         self._handshake_deadline = None
         if performative.idle_time_out:
-            self._remote_idle = performative.idle_time_out / 1000 * self.config.heartbeat_ratio
+            self._remote_idle = max(performative.idle_time_out / 1000 * self.config.heartbeat_ratio, LEAST_HEARTBEAT)
         if self.local_state is EndpointState.IDLE:
             self.emit(ConnectionOpening(performative))
         elif self.local_state is EndpointState.ACTIVE:

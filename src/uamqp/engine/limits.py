@@ -10,6 +10,9 @@ from dataclasses import dataclass
 MIN_MAX_FRAME_SIZE = 512
 """The least max-frame-size an AMQP container may announce (section 2.7.1, MIN-MAX-FRAME-SIZE)."""
 
+LEAST_HEARTBEAT = 0.01
+"""Seconds between two heartbeats at least, however short an idle-time-out the peer asks for."""
+
 MAX_DELIVERY_TAG = 32
 """Longest delivery-tag, in bytes (section 2.8.7)."""
 

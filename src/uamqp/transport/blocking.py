@@ -22,6 +22,7 @@ MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
 
 _FLUSH_DELAY = 0.005
+_READS = 4
 
 _MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes that the engine may have to write before nothing more is read from a peer that doesn't read."""
@@ -116,7 +117,7 @@ class BlockingPump:
             stream = self._stream
             waker = self._waker
             if stream is None or waker is None:
-                return self._core.handle_events(self.now())
+                return self._core.handle_events(self.now()) or self._follow(timeout)
             happened = self._advance()
             if self._stream is not stream:
                 return happened
@@ -187,7 +188,9 @@ class BlockingPump:
         now = self.now()
         deadline = engine.next_deadline()
         if deadline is not None and now >= deadline:
-            self._read()  # what arrived while nobody called isn't late
+            for _ in range(_READS):  # what arrived while nobody called isn't late
+                if not self._read():
+                    break
         engine.tick(now)
         happened = self._core.handle_events(now)
         self._write()
@@ -211,13 +214,13 @@ class BlockingPump:
     def _write(self) -> None:
         stream = self._stream
         engine = self._core.engine
-        if stream is None or engine is None:
+        if stream is None or engine is None or not stream.is_writable:
             return
         try:
             if stream.is_handshaking and not stream.handshake():
                 return
             stream.write(())
-            while not stream.unsent:
+            while not stream.unsent and stream.is_writable:
                 buffers = engine.data_to_send()
                 if not buffers:
                     return

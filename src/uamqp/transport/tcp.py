@@ -89,6 +89,11 @@ class Stream:
                 raise
 
     @property
+    def is_writable(self) -> bool:
+        """Nothing was given up yet: what is written goes out, or is kept until it can."""
+        return not self._unwritable
+
+    @property
     def is_secure(self) -> bool:
         """TLS is spoken."""
         return isinstance(self._sock, ssl.SSLSocket)
