@@ -57,8 +57,9 @@ class Owner:
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
         self.note(f"outcome of {delivery.context}")
 
-    def on_credit(self) -> None:
+    def on_credit(self) -> bool:
         self.note("credit")
+        return False
 
 
 class Client:
@@ -421,3 +422,158 @@ def test_answers_and_ends_in_one_read(late: str) -> None:
     assert receiver.state is LinkState.LOST
     assert receiver.cause is not None
     assert receiver.cause.condition == "amqp:not-allowed"
+
+
+# -- deliveries
+
+
+def opened_sender(client: Client, credit: int = 10) -> SenderCore:
+    sender = client.sender()
+    sender.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    if credit:
+        client.peer.grant(credit)
+    client.owner.heard.clear()
+    return sender
+
+
+def test_outcomes_are_reported() -> None:
+    client = Client()
+    sender = opened_sender(client)
+    for name in ("first", "second"):
+        sender.sender.send(b"\x00\x53\x75\xa0\x00", context=name)
+    client.peer.expect("transfer")
+    client.peer.expect("transfer")
+    client.peer.send("disposition", role=RECEIVER, first=0, last=1, settled=True, state=codec.accepted())
+    assert client.owner.heard == ["outcome of first", "outcome of second"]
+
+
+def test_what_is_in_flight_is_reported_when_the_link_is_lost() -> None:
+    client = Client()
+    sender = opened_sender(client)
+    delivery = sender.sender.send(b"\x00\x53\x75\xa0\x00", context="it")
+    client.peer.expect("transfer")
+    client.peer.send("detach", handle=0, closed=True)
+    assert "outcome of it" in client.owner.heard
+    assert "open to lost" in client.owner.heard
+    assert delivery.lost
+
+
+def test_a_drain_is_answered_when_nobody_sends() -> None:
+    client = Client()
+    opened_sender(client, credit=0)
+    client.peer.grant(5, drain=True)
+    assert client.owner.heard == ["credit"]
+    client.peer.expect("flow", delivery_count=5, link_credit=0)
+
+
+def test_a_drain_is_answered_after_what_is_sent_upon_it() -> None:
+    client = Client()
+    sender = opened_sender(client, credit=0)
+
+    def send() -> bool:
+        sender.sender.send(b"\x00\x53\x75\xa0\x00")
+        return False
+
+    client.owner.on_credit = send  # type: ignore[method-assign]
+    client.peer.grant(5, drain=True)
+    client.peer.expect("transfer")
+    client.peer.expect("flow", delivery_count=5, link_credit=0)
+
+
+def test_a_drain_waits_for_who_has_more_to_send() -> None:
+    client = Client()
+    opened_sender(client, credit=0)
+    client.owner.on_credit = lambda: True  # type: ignore[method-assign]
+    client.peer.grant(5, drain=True)
+    client.peer.expect_nothing()
+
+
+# -- what the peer's limits don't allow
+
+
+def test_a_session_that_the_peer_has_no_channel_for() -> None:
+    client = Client()
+    client.sender().open(client.now)
+    second = SessionCore(client.core, incoming_window=100)
+    link = SenderCore(second, LinkSettings("s2", Source("me"), Target("q")), client.owner)
+    link.open(client.now)
+    client.peer.accept_open(channel_max=0)
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER)
+    client.peer.expect_nothing()
+    assert link.state is LinkState.LOST
+    assert link.cause is not None
+    assert link.cause.kind is CauseKind.LOCAL
+    assert second.ended
+    assert second.cause is link.cause
+    with pytest.raises(LocalProtocolError, match="ended"):
+        SenderCore(second, LinkSettings("s3", Source("me"), Target("q")), client.owner).open(client.now)
+    assert client.core.is_open
+
+
+def test_a_link_that_the_peer_has_no_handle_for() -> None:
+    client = Client()
+    links = [client.sender(name=str(number)) for number in range(2)]
+    for link in links:
+        link.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin(handle_max=0)
+    client.peer.accept_attach(SENDER)
+    client.peer.expect_nothing()
+    assert links[0].state is LinkState.OPEN
+    assert links[1].state is LinkState.LOST
+    assert links[1].cause is not None
+    assert links[1].cause.kind is CauseKind.LOCAL
+    links[0].close(client.now)
+    client.peer.accept_detach()
+    third = client.sender(name="3")
+    third.open(client.now)
+    client.peer.accept_attach(SENDER, {"name": "3"})
+    assert third.state is LinkState.OPEN
+
+
+def test_a_session_that_is_gone_is_forgotten() -> None:
+    client = Client()
+    client.peer.accept_open()
+    for end_by_peer in (False, True):
+        session = SessionCore(client.core, incoming_window=100)
+        session.open(client.now)
+        session.open(client.now)
+        client.peer.accept_begin()
+        assert client.core._sessions == [session]
+        if end_by_peer:
+            client.peer.send("end", channel=0, error=codec.error("amqp:not-allowed", "no"))
+            client.peer.expect("end")
+            assert session.cause is not None
+        else:
+            session.end(client.now)
+            client.peer.accept_end()
+            assert session.cause is None
+        assert session.ended
+        assert client.core._sessions == []
+
+
+def test_ending_a_session_that_never_began() -> None:
+    client = Client()
+    link = client.sender()
+    link.open(client.now)
+    client.session.end(client.now)
+    assert link.state is LinkState.CLOSED
+    client.session.open(client.now)  # does nothing any more
+    client.peer.accept_open()
+    client.peer.expect_nothing()
+
+
+def test_a_lost_connection_ends_everything() -> None:
+    client = Client()
+    sender = opened_sender(client)
+    client.engine.abort(client.now, "the wire is cut")
+    client.core.handle_events(client.now)
+    assert sender.state is LinkState.LOST
+    assert sender.cause is client.core.cause
+    assert client.session.ended
+    assert client.session.cause is client.core.cause
+    assert client.owner.causes == [client.core.cause]

@@ -137,6 +137,30 @@ def test_clearing() -> None:
     assert taken(outbox) == ["d"]
 
 
+def test_clearing_ends_a_back_off() -> None:
+    outbox = filled("a", "b")
+    entry = hand_over(outbox)
+    assert entry is not None
+    outbox.put_back(entry, hold_until=50.0)
+    assert sorted(outbox.clear()) == ["a", "b"]
+    outbox.add("c")
+    assert outbox.next_deadline() is None
+    assert taken(outbox, now=1.0) == ["c"]
+
+
+def test_an_entry_knows_its_deadline_and_delivery() -> None:
+    outbox: Outbox[str] = Outbox()
+    entry = outbox.add("a", 5.0)
+    assert (entry.deadline, entry.delivery, entry.done) == (5.0, None, False)
+    assert hand_over(outbox) is entry
+    assert entry.delivery is DELIVERY
+    outbox.put_back(entry, 7.0)
+    assert entry.delivery is None
+    assert outbox.next_deadline() == 5.0  # the deadline comes before the back-off's end
+    outbox.add("b")
+    assert outbox.entries()[0] is entry
+
+
 @given(st.lists(st.sampled_from(["add", "hand over", "finish", "put back", "expire"]), max_size=60))
 def test_nothing_is_lost_or_handed_out_twice(steps: list[str]) -> None:
     outbox: Outbox[int] = Outbox()
