@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -278,3 +279,25 @@ def test_a_peer_that_is_slow_is_not_given_up() -> None:
 
     with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=0.3) as client, bounded(5):
         client.send_message([Message(b"%d" % number) for number in range(5)])
+
+
+def test_a_pause_of_ours_is_no_stall_of_the_peers() -> None:
+    """Programs of 1.6 call in when they like; the time in between isn't held against the peer."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer)
+        transfer = peer.expect("transfer")
+        peer.tell("sent")
+        peer.wait("the program has paused")
+        peer.expect_nothing(0.05)
+        settle(peer, transfer)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=0.2) as client, bounded(5):
+        client.queue_message(message := Message(b"x"))
+        until(lambda: message.state is MessageState.WaitingForSendAck, client.do_work)
+        server.wait("sent")
+        threading.Event().wait(0.3)
+        server.tell("the program has paused")
+        assert client.wait()
+        assert message.state.name == "SendComplete"
