@@ -11,6 +11,10 @@ from uamqp import Message, MessageSender, Session, Target, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, SenderSettleMode
 
 
+def has_credit(sender: MessageSender) -> bool:
+    return sender.get_state().name == "Open" and sender._core.credit > 0  # type: ignore[attr-defined]
+
+
 def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
@@ -25,7 +29,7 @@ def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
     with ScriptedServer(script) as server, bounded(10), connect(server) as connection, Session(connection) as session:
         sender = MessageSender(session, "me", Target("q"))
         sender.open()
-        until(lambda: sender.get_state().name == "Open", lambda: connection.sleep(0.01))
+        until(lambda: has_credit(sender), lambda: connection.sleep(0.01))
         sender.send(Message(b"1"), lambda message, result, delivery_state=None: results.append(result))
         server.wait("gone")
         for _ in range(20):  # written, not read: the second write at the latest finds that nobody is there
@@ -40,6 +44,7 @@ def test_what_is_sent_settled_after_a_failed_write_is_not_reported_as_sent() -> 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
         accept_sender(peer, session=False, credit=1000)
+        peer.wait("open")
         peer.reset_socket()
         peer.tell("gone")
 
@@ -47,7 +52,8 @@ def test_what_is_sent_settled_after_a_failed_write_is_not_reported_as_sent() -> 
     with ScriptedServer(script) as server, bounded(10), connect(server) as connection, Session(connection) as session:
         sender = MessageSender(session, "me", Target("q"), send_settle_mode=SenderSettleMode.Settled)
         sender.open()
-        until(lambda: sender.get_state().name == "Open", lambda: connection.sleep(0.01))
+        until(lambda: has_credit(sender), lambda: connection.sleep(0.01))
+        server.tell("open")
         server.wait("gone")
         for _ in range(100):
             sender.send(Message(b"x"), lambda message, result, delivery_state=None: sent.append(result))
