@@ -351,6 +351,29 @@ def test_the_peers_frames_keep_the_connection_alive() -> None:
         client.close()
 
 
+def test_what_came_while_nobody_called_is_no_silence() -> None:
+    """Programs of 1.6 call in when they like; only what the peer didn't send is held against it."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_receiver(peer)
+        peer.ignore("flow")
+        peer.tell("open")
+        for _ in range(6):
+            peer.expect_nothing(0.05)
+            peer.send_empty_frame()
+        peer.tell("enough")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, bounded(5):
+        client = ReceiveClient(url(server), idle_timeout=150)
+        client.open()
+        until(client.client_ready, lambda: None)
+        server.wait("open")
+        server.wait("enough")
+        assert client.receive_message_batch(timeout=20) == []
+        client.close()
+
+
 def test_heartbeats_go_out_as_often_as_the_peer_wants() -> None:
     """Defect 16: the ratio was refused. It is the part of the peer's idle time-out after which an empty frame goes."""
 

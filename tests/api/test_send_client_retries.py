@@ -301,3 +301,23 @@ def test_a_pause_of_ours_is_no_stall_of_the_peers() -> None:
         server.tell("the program has paused")
         assert client.wait()
         assert message.state.name == "SendComplete"
+
+
+def test_an_outcome_that_came_in_time_wins_over_the_time_out() -> None:
+    """It was there before the time was over, though nobody looked."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer)
+        settle(peer, peer.expect("transfer"))
+        peer.tell("settled")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=150) as client, bounded(5):
+        until(client.client_ready, lambda: None)
+        client.queue_message(message := Message(b"x"))
+        client._hand_over()
+        client._connection._pump.flush()  # type: ignore[union-attr]
+        server.wait("settled")
+        threading.Event().wait(0.25)
+        assert client.wait()
+        assert message.state is MessageState.SendComplete
