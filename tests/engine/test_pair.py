@@ -13,6 +13,7 @@ from uamqp.codec import ACCEPTED, RELEASED, Error, Rejected, Source, Symbol, Tar
 from uamqp.engine import (
     CauseKind,
     IncomingDelivery,
+    Limits,
     LocalProtocolError,
     OutgoingDelivery,
     Receiver,
@@ -128,6 +129,26 @@ def test_closes_that_cross() -> None:
         closed = pair.ended(side).cause
         assert (closed.kind if closed is not None else None) is cause
         assert len(side.sent("close")) == 1
+    pair.check()
+
+
+@pytest.mark.parametrize("error", [None, ERROR])
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_close_instead_of_an_answer(error: Error | None, behind: bool) -> None:
+    """What waits for our answer to a begin is read after all when we close, the peer's close with it."""
+    pair = Pair().open()
+    pair.client.answers = False
+    session = pair.server.engine.begin(pair.now)
+    session.attach_sender(pair.now, "link", **TERMINI)
+    if behind:
+        pair.server.engine.close(pair.now)
+    pair.pump()
+    assert kinds(pair.client) == [SessionOpening]
+    pair.client.eof = True  # the peer leaves its end of the stream open
+    pair.client.engine.close(pair.now, error)
+    pair.pump()
+    for side in pair.sides:
+        pair.ended(side)
     pair.check()
 
 
@@ -341,6 +362,45 @@ def test_a_drain_that_is_taken_back() -> None:
     assert sender.credit == receiver.credit == 5
     assert ReceiverDrained not in kinds(pair.server)
     pair.close()
+
+
+def test_credit_given_back_and_given_anew_in_one_flow() -> None:
+    """The answer to a drain and newer credit meet before the sender writes: what is left is counted from both."""
+    pair = Pair()
+    sender, receiver = pair.both()
+    receiver.set_credit(1, drain=True)
+    pair.pump()
+    sender.drained()
+    receiver.set_credit(5, drain=True, echo=True)
+    pair.write(pair.server)
+    pair.read(pair.client)
+    assert (sender.delivery_count, sender.credit) == (1, 4)
+    pair.pump()
+    assert (receiver.delivery_count, receiver.credit) == (1, 4)
+    sender.drained()
+    pair.pump()
+    assert (receiver.delivery_count, receiver.credit) == (5, 0)
+    assert kinds(pair.server) == [ReceiverDrained]
+    pair.close()
+
+
+def test_a_sender_whose_count_runs_ahead_gets_no_credit_by_it() -> None:
+    """A delivery-count beyond what the credit allowed is not believed, however often it is told (section 2.6.7)."""
+    pair = Pair({}, {"limits": Limits(overrun=0)})
+    sender, receiver = pair.both()
+    receiver.set_credit(1)
+    pair.pump()
+    for _ in range(4):
+        sender.delivery_count = (sender.delivery_count + 2**31 - 1) % 2**32
+        sender.ask_for_flow()
+        pair.pump()
+        assert receiver.delivery_count == 0
+    sender._link_credit = 100
+    for _ in range(50):
+        sender.send(b"", settled=True)
+    pair.pump()
+    assert len(pair.server.all(IncomingDelivery)) == 1
+    assert pair.server.sent("detach")[0]["error"]["condition"] == "amqp:link:transfer-limit-exceeded"
 
 
 def test_echoes_are_answered_once() -> None:

@@ -244,6 +244,16 @@ def test_dispositions_are_written_as_another_codec_reads_them(
     assert decode_frame(bytes(whole)).get("state") == frame.get("state")
 
 
+def test_dispositions_around_the_edge_of_a_short_list() -> None:
+    for size in range(180, 270):
+        state = Rejected(Error(Symbol("x"), "y" * size))
+        out = bytearray()
+        append_disposition(out, 0, True, 1, 2, True, encode_value(state))
+        frame = decode_frame(bytes(out))
+        assert frame["state"]["error"]["description"] == "y" * size
+        assert read_disposition(bytes(out), 8, len(out)).state == state
+
+
 # -- messages
 
 
