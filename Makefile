@@ -62,7 +62,7 @@ unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 interop: $(VENV)/.interop
-	@$(BIN)/python -m pytest tests/interop $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/interop tests/peer $(PYTEST_ARGS)
 
 brokers:
 	@tests/interop/brokers/start.sh $(BROKERS)
