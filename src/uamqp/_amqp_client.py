@@ -89,6 +89,7 @@ class AMQPClient:
         self._ext_connection = False
         self._session: Session | None = None
         self._backoff: float = 0
+        self._seen_progress: int | None = None  # of the pump, when our last turn ended
         if error_policy is not None and not isinstance(error_policy, errors.ErrorPolicy):
             raise TypeError(f"error_policy must be an ErrorPolicy, not {type(error_policy).__name__}.")
         self._error_policy = error_policy or errors.ErrorPolicy()
@@ -333,10 +334,12 @@ class AMQPClient:
                 self._require_open()
             return
         try:
-            connection._turn(timeout)
+            connection._turn(timeout, self._seen_progress)
         except errors.AMQPConnectionError:
             if not self._shutdown:
                 raise
+        finally:
+            self._seen_progress = connection._pump.progress
 
     def do_work(self, **kwargs: Any) -> bool:
         """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.

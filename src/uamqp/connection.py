@@ -258,11 +258,11 @@ class Connection:
         """
         self._turn(0.0)
 
-    def _turn(self, timeout: float) -> bool:
+    def _turn(self, timeout: float, seen: int | None = None) -> bool:
         """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened."""
         self._raise_error()
         try:
-            happened = self._pump.turn(timeout)
+            happened = self._pump.turn(timeout, seen)
         finally:
             self._note_state()
         self._raise_error()

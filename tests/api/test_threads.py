@@ -21,7 +21,7 @@ from tests.api.peers import (
 )
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
-from uamqp import Connection, Message, ReceiveClient, SendClient, Source, Target, errors
+from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
@@ -164,6 +164,30 @@ def test_a_send_does_not_wait_for_anothers_receive(broker: Broker) -> None:
         assert len(waiting.result()) == 1
         sender.close()
         receiver.close()
+
+
+def test_what_another_thread_has_dealt_with_is_not_waited_for(broker: Broker) -> None:
+    """An outcome that another thread reads between our look and our wait ends the wait."""
+    done: list[float] = []
+
+    class Overtaken(MessageSender):
+        """Its state is looked at before each step; meanwhile another thread does all the work."""
+
+        def get_state(self) -> Any:
+            state = super().get_state()
+            if message.state.name == "WaitingForSendAck":
+                broker.faults.withhold_outcomes = False
+                Running(lambda: until(lambda: message.state.name == "SendComplete", self._connection.work)).result()
+                done.append(time.monotonic())
+            return state
+
+    client, message = SendClient(broker.url + "/q"), Message(b"x")
+    client.sender_type = Overtaken
+    client.send_message(Message(b"warm"))
+    broker.faults.withhold_outcomes = True
+    client.send_message(message)
+    assert time.monotonic() - done[0] < 0.5
+    client.close()
 
 
 # -- closing from another thread

@@ -59,11 +59,13 @@ class BlockingPump:
     Attributes:
         lock: guards the core and its engine; reentrant. Hold it for every command to them, and briefly.
         failure: the OSError that broke the transport, if one did.
+        progress: grows with every turn, of whatever thread, in which anything happened.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
         self.lock = threading.RLock()
         self.failure: OSError | None = None
+        self.progress = 0
         self._core = core
         self._stream: Stream | None = None
         self._endpoint: Endpoint | None = None
@@ -108,8 +110,12 @@ class BlockingPump:
             self._core.start(config, self.now(), trace)
             self._advance()
 
-    def turn(self, timeout: float = 0.0) -> bool:
+    def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
         """Write what is due, wait for input at most `timeout` seconds, deal with it; tell whether anything happened.
+
+        Args:
+            seen: `progress` when the caller last looked at what it waits for. If another thread has dealt with anything
+                since, there is no waiting: it may be there.
 
         Handlers of the core's owners run in the calling thread, with the lock held.
         """
@@ -121,7 +127,7 @@ class BlockingPump:
             happened = self._advance()
             if self._stream is not stream:
                 return happened
-            if happened:
+            if happened or (seen is not None and seen != self.progress):
                 timeout = 0.0
             if self._is_waiting:
                 return self._follow(timeout) or happened
@@ -197,6 +203,8 @@ class BlockingPump:
         while self._core.handle_events(self.now()):
             happened = True
             self._write()
+        if happened:
+            self.progress += 1
         if self.failure is not None and now > self._broken_since + engine.config.close_timeout:
             self._fail(self.failure)
             self._core.handle_events(now)
