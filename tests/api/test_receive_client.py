@@ -294,6 +294,37 @@ def test_a_callback_that_raises_gives_the_message_back(broker: Broker, caplog: p
     assert [(view.body, view.delivery_count) for view in broker.queue("q").messages] == [(b"1", 1)]
 
 
+def test_callbacks_that_raise_do_not_use_up_the_credit(broker: Broker) -> None:
+    fill(broker, 10)
+    seen: list[int] = []
+
+    def take(message: Message) -> None:
+        seen.extend(bodies([message]))
+        raise ValueError("never")
+
+    client = ReceiveClient(broker.url + "/q", prefetch=2, timeout=150)
+    with bounded(5):
+        client.receive_messages(take)
+    assert seen == list(range(10))
+
+
+def test_a_batch_is_without_what_its_callback_could_not_bear(broker: Broker) -> None:
+    fill(broker, 3)
+
+    def take(message: Message) -> None:
+        if bodies([message]) == [1]:
+            raise ValueError("not this one")
+
+    got: list[Message] = []
+    with ReceiveClient(broker.url + "/q") as client:
+        until(
+            lambda: len(got) == 2,
+            lambda: got.extend(client.receive_message_batch(on_message_received=take, timeout=5000)),
+        )
+    assert bodies(got) == [0, 2]
+    broker.wait_for(lambda: broker.queue("q").counters.modified == 1)
+
+
 def test_a_callback_that_raises_after_settling_settles_once(broker: Broker) -> None:
     """Defect 31: a second disposition went out."""
     fill(broker, 1)
