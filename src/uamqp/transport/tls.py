@@ -29,6 +29,8 @@ def client_context(
         raise ValueError(
             f"verify={ca_file!r}: no certificates in PEM form can be read from it ({error.reason})"
         ) from error
+    # Some distributions leave it to OpenSSL's own configuration, which may allow less.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(cafile=certifi.where())
     if certificate is not None:
