@@ -212,6 +212,20 @@ def test_dispositions_go_out_as_ranges() -> None:
         assert len(client.receive_message_batch()) == 10
 
 
+def test_what_the_client_holds_at_close_is_released() -> None:
+    """In so many words, before the detach: on some brokers a detach counts as a failed delivery."""
+
+    def script(peer: SocketPeer) -> None:
+        with_credit(peer)
+        for number in range(3):
+            peer.send_delivery(data_message(b"%d" % number))
+        peer.expect("disposition", role=RECEIVER, first=0, last=2, settled=True, state="released")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
+        until(lambda: client._received_messages.qsize() == 3, client.do_work)
+
+
 def test_what_each_settlement_sends() -> None:
     def script(peer: SocketPeer) -> None:
         with_credit(peer)
