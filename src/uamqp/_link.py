@@ -189,8 +189,13 @@ class MessageLink:
         connection._pump.flush()
 
     def destroy(self) -> None:
-        """Detach the link; it can't be used again."""
+        """Detach the link and wait for the peer's answer, as long as the connection's `close_timeout` at most.
+
+        What was sent before is with the peer then: some brokers drop what they haven't dealt with when the connection
+        is closed behind it.
+        """
         self.close()
+        self._connection._pump.wait_until(lambda: self._core.state is not LinkState.CLOSING)
 
     def work(self) -> None:
         """Do what is due on the link, without waiting."""

@@ -314,6 +314,7 @@ def test_an_outcome_that_came_in_time_wins_over_the_time_out() -> None:
 
     with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=150) as client, bounded(5):
         until(client.client_ready, lambda: None)
+        until(lambda: client.message_handler._core.credit, client.do_work)  # type: ignore[union-attr]
         client.queue_message(message := Message(b"x"))
         client._hand_over()
         client._connection._pump.flush()  # type: ignore[union-attr]

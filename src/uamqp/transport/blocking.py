@@ -10,10 +10,11 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..core import ConnectionCore
-from ..engine import CauseKind, EngineConfig, Trace
+from ..engine import CauseKind, EndpointState, EngineConfig, Trace
 from .tcp import Stream, Waker, connect
 
 _logger = logging.getLogger(__name__)
@@ -305,6 +306,19 @@ class BlockingPump:
         with self.lock:
             self._advance()
             self._drop_stream()
+
+    def wait_until(self, done: Callable[[], bool]) -> None:
+        """Turn until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
+        engine = self._core.engine
+        if engine is None:
+            return
+        deadline = self.now() + engine.config.close_timeout
+        while True:
+            seen = self.progress
+            remaining = deadline - self.now()
+            if done() or engine.local_state is EndpointState.CLOSED or engine.is_closed or remaining <= 0:
+                return
+            self.turn(remaining, seen)
 
     def _drop_stream(self) -> None:
         stream, self._stream = self._stream, None
