@@ -13,7 +13,7 @@ from ._link import MessageLink
 from .c_uamqp import TickCounter
 from .connection import IDLE_WAIT, Connection
 from .session import Session
-from .transport.blocking import BlockingPump
+from .transport.blocking import MAX_WAIT, BlockingPump
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,9 +23,6 @@ _logger = logging.getLogger(__name__)
 _ClientT = TypeVar("_ClientT", bound="AMQPClient")
 
 _TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
-
-MAX_WAIT = 1.0
-"""Seconds that a client's loop waits at a stretch, at most."""
 
 
 class AMQPClient:

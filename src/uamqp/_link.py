@@ -11,6 +11,7 @@ from ._arguments import encoded, integer
 from .connection import connection_error
 from .core import LinkCore, LinkState
 from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
+from .engine.link import MODE_FIRST
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _LinkT = TypeVar("_LinkT", bound="MessageLink")
-
-DEFAULT_RECEIVE_MODE = 0
-"""rcv-settle-mode first: every broker knows it."""
 
 
 class NativeLink:
@@ -99,7 +97,7 @@ class MessageLink:
     @property
     def _wire_receive_mode(self) -> int:
         if not self._explicit_mode:
-            return DEFAULT_RECEIVE_MODE
+            return MODE_FIRST  # every broker knows it
         return constants.RECEIVER_SETTLE_MODE_WIRE[self._receive_settle_mode]
 
     @property

@@ -1,6 +1,6 @@
 """What becomes of the messages of a sending client: hand-over, outcomes, retries, time-outs. No I/O.
 
-Both fronts use it: the blocking `SendClient`, and the asyncio one.
+It stands apart from `SendClient`, so that an asyncio front can use it as well.
 """
 
 from __future__ import annotations

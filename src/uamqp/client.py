@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from . import address, authentication, constants, errors
-from ._amqp_client import MAX_WAIT, AMQPClient
+from ._amqp_client import AMQPClient
 from ._arguments import integer, number
 from ._receiving import MessageQueue, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
@@ -19,7 +19,7 @@ from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .receiver import MessageReceiver
 from .sender import MessageSender
-from .transport.blocking import BlockingPump
+from .transport.blocking import MAX_WAIT, BlockingPump
 
 __all__ = ["AMQPClient", "ReceiveClient", "SendClient"]
 
