@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, constants, errors
 from ._arguments import number, text
+from ._drive import run
 from ._link import MessageLink
 from .c_uamqp import TickCounter
 from .connection import IDLE_WAIT, Connection
 from .session import Session
-from .transport.blocking import MAX_WAIT, BlockingPump
+from .transport.clock import FOREVER, now
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _ClientT = TypeVar("_ClientT", bound="AMQPClient")
+
+_JOIN_TIMEOUT = 1.0
 
 _TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
 
@@ -166,6 +169,9 @@ class AMQPClient:
         Raises:
             ValueError: the authentication object is in use by another connection.
         """
+        run(self._do_open(connection))
+
+    async def _do_open(self, connection: Connection | None = None) -> None:
         if self._session is not None:
             return
         self._shutdown = False
@@ -217,6 +223,9 @@ class AMQPClient:
 
         Each step waits for the peer's answer for some seconds at most. Messages that wait to be sent stay in the queue.
         """
+        run(self._do_close())
+
+    async def _do_close(self) -> None:
         self._shutdown = True
         self._stop_keep_alive()
         handler, self.message_handler = self.message_handler, None
@@ -226,12 +235,12 @@ class AMQPClient:
             return
         try:
             if handler is not None:
-                handler.destroy()
+                await handler._do_destroy()
             if session is not None:
-                session.destroy()
+                await session._do_destroy()
         finally:
             if not self._ext_connection:
-                connection.destroy()
+                await connection._do_destroy()
         _logger.debug("Client %r is closed.", self._name)
 
     def _is_shut_down(self) -> bool:
@@ -242,21 +251,21 @@ class AMQPClient:
             raise errors.AMQPConnectionError("The client is not open: call open() first.")
         return self._connection
 
-    def _redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+    async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         """Go to the host that a redirect names."""
         if self._ext_connection:
             raise ValueError("Clients with a shared connection cannot be automatically redirected.")
         connection = self._require_open()
-        if self.message_handler is not None:
-            self.message_handler.destroy()
-            self.message_handler = None
-        if self._session is not None:
-            self._session.destroy()
-            self._session = None
+        handler, self.message_handler = self.message_handler, None
+        if handler is not None:
+            await handler._do_destroy()
+        session, self._session = self._session, None
+        if session is not None:
+            await session._do_destroy()
         self._auth = auth
         self._own_auth = False
         self._hostname = text(redirect.hostname, "the redirect's hostname", self._encoding)
-        connection.redirect(redirect, auth)
+        await connection._do_redirect(redirect, auth)
         self._build_session()
 
     # -- keep-alive
@@ -273,7 +282,7 @@ class AMQPClient:
         self._keep_alive_stop.set()
         if thread is not None and thread is not threading.current_thread():
             try:
-                thread.join(MAX_WAIT)
+                thread.join(_JOIN_TIMEOUT)
             except RuntimeError:
                 _logger.debug("The keep-alive thread had not started.")
 
@@ -298,6 +307,9 @@ class AMQPClient:
         Raises:
             AMQPConnectionError: the client isn't open.
         """
+        return run(self._do_auth_complete())
+
+    async def _do_auth_complete(self) -> bool:
         self._require_open()
         return True
 
@@ -307,31 +319,52 @@ class AMQPClient:
         Raises:
             AMQPConnectionError, LinkDetach: opening has failed.
         """
-        if not self.auth_complete():
+        return run(self._do_client_ready())
+
+    async def _do_client_ready(self) -> bool:
+        if not await self._do_auth_complete():
             return False
-        if not self._client_ready():
-            self._turn(IDLE_WAIT)
+        if not await self._do_link_ready():
+            await self._turn(IDLE_WAIT)
             return False
         return True
 
-    def _client_ready(self) -> bool:
-        """Tell whether the link is open; the base client has none."""
+    def _make_handler(self) -> MessageLink | None:
+        """Make the client's link; the base client has none."""
+        return None
+
+    async def _do_link_ready(self) -> bool:
+        """Tell whether the link is open; have it attached if that wasn't done."""
+        if self.message_handler is not None:
+            return self._link_is_open(self.message_handler)
+        if self._session is None:
+            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+        handler = self._make_handler()
+        if handler is None:
+            return True
+        await handler._do_connect()
+        connection = self._connection
+        if connection is not None:
+            with connection._pump.lock:
+                if self.message_handler is None:  # nobody else was faster
+                    handler._attach()
+                    self.message_handler = handler
+        return False
+
+    async def _do_step(self) -> bool:
+        """Do one step of the ready client's work."""
+        await self._turn(IDLE_WAIT)
         return True
 
-    def _client_run(self) -> bool:
-        """Do one step of the open client's work."""
-        self._turn(IDLE_WAIT)
-        return True
-
-    def _turn(self, timeout: float) -> None:
-        """Do the connection's work, waiting up to `timeout` seconds; nothing on a client that another thread closes."""
+    async def _turn(self, timeout: float) -> None:
+        """Do the connection's work, waiting up to `timeout` seconds; nothing on a client that is being closed."""
         connection = self._connection
         if connection is None:
             if not self._shutdown:
                 self._require_open()
             return
         try:
-            connection._turn(timeout, self._seen_progress)
+            await connection._turn(timeout, self._seen_progress)
         except errors.AMQPConnectionError:
             if not self._shutdown:
                 raise
@@ -347,26 +380,29 @@ class AMQPClient:
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
         """
+        return run(self._do_work())
+
+    async def _do_work(self) -> bool:
         if self._shutdown:
             return False
-        if not self.client_ready():
+        if not await self._do_client_ready():
             return True
-        return self._client_run()
+        return await self._do_step()
 
-    def _wait_ready(self, deadline: float | None = None) -> bool:
+    async def _wait_ready(self, deadline: float | None = None) -> bool:
         """Wait until the link is open; the engine bounds each step. False when shut down, or past the deadline."""
         while not self._shutdown:
             try:
-                if self.auth_complete() and self._client_ready():
+                if await self._do_auth_complete() and await self._do_link_ready():
                     return True
             except errors.AMQPConnectionError:
                 if self._is_shut_down():
-                    break  # another thread closes the client
+                    break  # somebody else closes the client
                 raise
-            now = BlockingPump.now()
-            if deadline is not None and now >= deadline:
+            remaining = FOREVER if deadline is None else deadline - now()
+            if remaining <= 0:
                 return False
-            self._turn(MAX_WAIT if deadline is None else min(MAX_WAIT, deadline - now))
+            await self._turn(remaining)
         return False
 
     def _link_is_open(self, handler: MessageLink) -> bool:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import constants, errors, utils
 from ._arguments import encoded, integer
+from ._drive import run
 from .connection import connection_error
 from .core import LinkCore, LinkState
 from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
 from .engine.link import MODE_FIRST
+from .transport.clock import now
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -160,21 +162,31 @@ class MessageLink:
         Raises:
             AMQPConnectionError: the host is unknown, or doesn't answer; or the connection has failed.
         """
-        connection = self._connection
+        run(self._do_open())
+
+    async def _do_open(self) -> None:
+        await self._do_connect()
+        self._attach()
+
+    async def _do_connect(self) -> None:
+        """Connect, unless that was done."""
         try:
-            connection.start()
+            await self._connection._do_start()
         except errors.ConnectionClose:
             raise
         except errors.AMQPConnectionError as error:
             raise errors.AMQPConnectionError(
                 f"Failed to open {self._kind}. Please confirm credentials and target URI. {error}"
             ) from error
-        with connection._pump.lock:
+
+    def _attach(self) -> None:
+        """Ask for the attach; the connection has started."""
+        with self._connection._pump.lock:
             core = self._core
             if self._session._core.ended and self._session._core.cause is None:
                 raise errors.AMQPConnectionError(f"Failed to open {self._kind}: its session has ended.")
             try:
-                core.open(connection._pump.now())
+                core.open(now())
             except LocalProtocolError as error:
                 self._error = errors.AMQPConnectionError(f"Failed to open {self._kind}: {error}")
                 raise self._error from error
@@ -183,7 +195,7 @@ class MessageLink:
         """Detach the link. Does nothing on one that isn't open."""
         connection = self._connection
         with connection._pump.lock:
-            self._core.close(connection._pump.now())
+            self._core.close(now())
         connection._pump.flush()
 
     def destroy(self) -> None:
@@ -192,8 +204,11 @@ class MessageLink:
         What was sent before is with the peer then: some brokers drop what they haven't dealt with when the connection
         is closed behind it.
         """
+        run(self._do_destroy())
+
+    async def _do_destroy(self) -> None:
         self.close()
-        self._connection._pump.wait_until(lambda: self._core.state is not LinkState.CLOSING)
+        await self._connection._wait_until(lambda: self._core.state is not LinkState.CLOSING)
 
     def work(self) -> None:
         """Do what is due on the link, without waiting."""

@@ -11,6 +11,7 @@ from typing import Any
 from . import address, authentication, constants, errors
 from ._amqp_client import AMQPClient
 from ._arguments import integer, number
+from ._drive import run
 from ._receiving import MessageQueue, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
@@ -19,7 +20,7 @@ from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .receiver import MessageReceiver
 from .sender import MessageSender
-from .transport.blocking import MAX_WAIT, BlockingPump
+from .transport.clock import FOREVER, now
 
 __all__ = ["AMQPClient", "ReceiveClient", "SendClient"]
 
@@ -79,18 +80,9 @@ class SendClient(AMQPClient):
         handler = self.message_handler
         return handler if isinstance(handler, MessageSender) else None
 
-    def _client_ready(self) -> bool:
-        sender = self._message_sender
-        if sender is None:
-            self._open_sender()
-            return False
-        return self._link_is_open(sender)
-
-    def _open_sender(self) -> None:
-        if self._session is None:
-            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+    def _make_handler(self) -> MessageSender:
         sender = self.sender_type(
-            self._session,
+            self._session,  # type: ignore[arg-type]  # the caller has looked
             self._name,
             self._remote_address,  # type: ignore[arg-type]  # a Target, as the constructor sees to
             name=f"sender-link-{uuid.uuid4()}",
@@ -106,11 +98,10 @@ class SendClient(AMQPClient):
         )
         sender._outcome_handler = self._on_outcome
         sender._credit_handler = self._on_credit
-        sender.open()
-        self.message_handler = sender
+        return sender
 
     def _on_outcome(self, delivery: OutgoingDelivery) -> None:
-        self._queue.on_outcome(delivery, BlockingPump.now())
+        self._queue.on_outcome(delivery, now())
 
     def _on_credit(self) -> bool:
         return self._hand_over()
@@ -120,31 +111,29 @@ class SendClient(AMQPClient):
         sender = self._message_sender
         if sender is None:
             return False
-        pump = sender._connection._pump
-        with pump.lock:
+        with sender._connection._pump.lock:
             settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
             core = sender._core
-            return self._queue.hand_over(core, settled, pump.now())  # type: ignore[arg-type]  # a SenderCore
+            return self._queue.hand_over(core, settled, now())  # type: ignore[arg-type]  # a SenderCore
 
-    def _client_run(self) -> bool:
-        self._send_step(IDLE_WAIT)
+    async def _do_step(self) -> bool:
+        await self._send_step(IDLE_WAIT)
         return True
 
-    def _send_step(self, timeout: float) -> None:
+    async def _send_step(self, timeout: float) -> None:
         """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
         connection = self._require_open()
-        pump = connection._pump
-        with pump.lock:
-            now = pump.now()
-            self._queue.resume(now)
+        with connection._pump.lock:
+            start = now()
+            self._queue.resume(start)
             if self._hand_over():
                 timeout = 0
             deadline = self._queue.next_deadline()
-        self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - now)))
+        await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
         self._expire()
         self._backoff = self._queue.backoff
 
-    def _drive(self) -> bool:
+    async def _drive(self) -> bool:
         """Take a step towards the outcome of every message; False when the client is shut down."""
         if self._shutdown:
             return False
@@ -152,11 +141,11 @@ class SendClient(AMQPClient):
             return True
         sender = self._message_sender
         if sender is None or not self._link_is_open(sender):
-            self._queue.resume(BlockingPump.now())
-            self._wait_ready(self._queue.next_deadline())
+            self._queue.resume(now())
+            await self._wait_ready(self._queue.next_deadline())
             self._expire()
         else:
-            self._send_step(MAX_WAIT)
+            await self._send_step(FOREVER)
         return not self._shutdown
 
     def _expire(self) -> None:
@@ -164,7 +153,7 @@ class SendClient(AMQPClient):
         connection = self._connection
         if connection is not None:
             with connection._pump.lock:
-                self._queue.expire(connection._pump.now())
+                self._queue.expire(now())
 
     # -- messages
 
@@ -192,13 +181,12 @@ class SendClient(AMQPClient):
                 self._enqueue(single)
 
     def _enqueue(self, message: Message) -> None:
-        now = BlockingPump.now()
         tick = self._counter.get_current_ms()
         if self._connection is None:
-            self._queue.add(message, self._msg_timeout, now, tick)
+            self._queue.add(message, self._msg_timeout, now(), tick)
             return
         with self._connection._pump.lock:
-            self._queue.add(message, self._msg_timeout, now, tick)
+            self._queue.add(message, self._msg_timeout, now(), tick)
 
     def wait(self) -> bool:
         """Send until no message is pending. Returns False if the client was shut down before.
@@ -206,9 +194,12 @@ class SendClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending.
         """
-        self.open()
+        return run(self._do_wait())
+
+    async def _do_wait(self) -> bool:
+        await self._do_open()
         while self.messages_pending():
-            if not self._drive():
+            if not await self._drive():
                 return False
         return not self._shutdown
 
@@ -226,11 +217,16 @@ class SendClient(AMQPClient):
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             TypeError, ValueError: a message can't be sent.
         """
+        run(self._do_send_message(messages, close_on_done))
+
+    async def _do_send_message(
+        self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool
+    ) -> None:
         given = [messages] if isinstance(messages, (Message, BatchMessage)) else list(messages)
         batch = [single for message in given for single in message.gather()]
         for message in batch:
             self._enqueue(message)
-        self.open()
+        await self._do_open()
         running = True
         try:
             undone = list(batch)
@@ -238,13 +234,13 @@ class SendClient(AMQPClient):
                 if undone[-1].state in constants.DONE_STATES:
                     undone.pop()
                 elif self._queue:
-                    running = self._drive()
+                    running = await self._drive()
                 else:
                     raise errors.ClientMessageError(RuntimeError("The messages were dropped from the queue."))
             self._raise_failures(batch)
         finally:
             if close_on_done or not running:
-                self.close()
+                await self._do_close()
 
     @staticmethod
     def _raise_failures(batch: list[Message]) -> None:
@@ -266,14 +262,17 @@ class SendClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
         """
-        self.open()
+        return run(self._do_send_all_messages(close_on_done))
+
+    async def _do_send_all_messages(self, close_on_done: bool) -> list[constants.MessageState]:
+        await self._do_open()
         running = True
         messages = self._queue.pending()
         try:
-            running = self.wait()
+            running = await self._do_wait()
         finally:
             if close_on_done or not running:
-                self.close()
+                await self._do_close()
         return [message.state for message in messages]
 
     def redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
@@ -282,7 +281,10 @@ class SendClient(AMQPClient):
         Raises:
             ValueError: the connection is shared.
         """
-        self._redirect(redirect, auth)
+        run(self._do_redirect(redirect, auth))
+
+    async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        await super()._do_redirect(redirect, auth)
         self._remote_address = address.Target(redirect.address, encoding=self._encoding)
         self._queue.drop_all()
 
@@ -342,18 +344,9 @@ class ReceiveClient(AMQPClient):
         handler = self.message_handler
         return handler if isinstance(handler, MessageReceiver) else None
 
-    def _client_ready(self) -> bool:
-        receiver = self._message_receiver
-        if receiver is None:
-            self._open_receiver()
-            return False
-        return self._link_is_open(receiver)
-
-    def _open_receiver(self) -> None:
-        if self._session is None:
-            raise errors.AMQPConnectionError("The client is not open: call open() first.")
-        receiver = self.receiver_type(
-            self._session,
+    def _make_handler(self) -> MessageReceiver:
+        return self.receiver_type(
+            self._session,  # type: ignore[arg-type]  # the caller has looked
             self._remote_address,  # type: ignore[arg-type]  # a Source, as the constructor sees to
             self._name,
             # Looked up when a message comes: callers replace the method.
@@ -369,8 +362,6 @@ class ReceiveClient(AMQPClient):
             encoding=self._encoding,
             desired_capabilities=self._desired_capabilities,
         )
-        receiver.open()
-        self.message_handler = receiver
 
     def _message_received(self, message: Message) -> None:
         """Take in a message; called while the connection works, with its lock held.
@@ -428,10 +419,10 @@ class ReceiveClient(AMQPClient):
         if message is not None and auto and not message.settled:
             message.accept()
 
-    def _client_run(self) -> bool:
-        return self._receive_step(IDLE_WAIT)
+    async def _do_step(self) -> bool:
+        return await self._receive_step(IDLE_WAIT)
 
-    def _receive_step(self, timeout: float) -> bool:
+    async def _receive_step(self, timeout: float) -> bool:
         """Wait for messages up to `timeout` seconds; False when the time without any is over."""
         if self._arrived:
             timeout = 0
@@ -439,7 +430,7 @@ class ReceiveClient(AMQPClient):
         if remaining is not None:
             timeout = min(timeout, remaining / 1000)
         try:
-            self._turn(timeout)
+            await self._turn(timeout)
         except errors.AMQPConnectionError:
             if not self._drop_stale():
                 raise
@@ -480,15 +471,15 @@ class ReceiveClient(AMQPClient):
             self._shutdown = True
         return True
 
-    def close(self) -> None:
-        """Close the client. Messages that it holds, and that nobody has seen, are released to the peer."""
+    async def _do_close(self) -> None:
+        """Messages that the client holds, and that nobody has seen, are released to the peer."""
         connection = self._connection
         if connection is not None and connection._error is None:
             with connection._pump.lock:
                 for message in (*self._arrived, *self._unseen()):
                     self._release(message)
         self._arrived.clear()
-        super().close()
+        await super()._do_close()
 
     def _unseen(self) -> list[Message]:
         unseen = []
@@ -523,34 +514,39 @@ class ReceiveClient(AMQPClient):
             ValueError: `max_batch_size` is larger than the prefetch.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
         """
+        return run(self._do_receive_message_batch(max_batch_size, on_message_received, timeout))
+
+    async def _do_receive_message_batch(
+        self, max_batch_size: int | None, on_message_received: Callable[[Message], Any] | None, timeout: float
+    ) -> list[Message]:
         if max_batch_size and max_batch_size > self._prefetch:
             raise ValueError(f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}")
         most = max_batch_size or self._prefetch
         self._message_received_callback = on_message_received
-        self.open()
-        deadline = BlockingPump.now() + timeout / 1000 if timeout > 0 else None
+        await self._do_open()
+        deadline = now() + timeout / 1000 if timeout > 0 else None
         batch = self._take(most)
         try:
-            if not self._shutdown and self._wait_ready(deadline):
-                self._fill(batch, most, deadline)
+            if not self._shutdown and await self._wait_ready(deadline):
+                await self._fill(batch, most, deadline)
         except errors.AMQPConnectionError:
             if not batch:
                 raise
             _logger.info("The link has ended; what had arrived is handed out first.")
         return batch
 
-    def _fill(self, batch: list[Message], most: int, deadline: float | None) -> None:
+    async def _fill(self, batch: list[Message], most: int, deadline: float | None) -> None:
         """Receive until there is something, and then as long as there is more at once."""
         receiving = True
         while receiving and len(batch) < most and not self._shutdown:
-            wait = MAX_WAIT
+            wait = FOREVER
             if batch:
                 wait = 0.0  # take what is there, don't wait for more
             elif deadline is not None:
-                wait = min(wait, deadline - BlockingPump.now())
+                wait = deadline - now()
                 if wait <= 0:
                     break
-            receiving = self._receive_step(wait)
+            receiving = await self._receive_step(wait)
             more = self._take(most - len(batch))
             if batch and not more:
                 break
@@ -576,19 +572,22 @@ class ReceiveClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
         """
+        run(self._do_receive_messages(on_message_received))
+
+    async def _do_receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         self._streaming_receive = True
         self._message_received_callback = on_message_received
         self._arrived.extend(self._unseen())  # what an earlier batch left over
         receiving = True
         try:
-            self.open()
-            receiving = self._wait_ready()
+            await self._do_open()
+            receiving = await self._wait_ready()
             while receiving and not self._shutdown:
-                receiving = self._receive_step(MAX_WAIT)
+                receiving = await self._receive_step(FOREVER)
         finally:
             self._streaming_receive = False
             if self._shutdown_after_timeout or self._shutdown:
-                self.close()
+                await self._do_close()
 
     def receive_messages_iter(
         self, on_message_received: Callable[[Message], Any] | None = None
@@ -610,7 +609,7 @@ class ReceiveClient(AMQPClient):
         message: Message | None = None
         try:
             self.open()
-            while self._message_waits():
+            while run(self._message_waits()):
                 message = self._received_messages.get()
                 self._taken(message)
                 yield message
@@ -628,10 +627,10 @@ class ReceiveClient(AMQPClient):
             if self._shutdown_after_timeout:
                 self.close()
 
-    def _message_waits(self) -> bool:
+    async def _message_waits(self) -> bool:
         """Wait for a message to hand out; False when receiving is over."""
         while self._received_messages.empty():
-            if self._shutdown or not self._wait_ready() or not self._receive_step(MAX_WAIT):
+            if self._shutdown or not await self._wait_ready() or not await self._receive_step(FOREVER):
                 return not self._received_messages.empty()
         return True
 
@@ -650,7 +649,10 @@ class ReceiveClient(AMQPClient):
         Raises:
             ValueError: the connection is shared.
         """
-        self._redirect(redirect, auth)
+        run(self._do_redirect(redirect, auth))
+
+    async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        await super()._do_redirect(redirect, auth)
         self._remote_address = address.Source(redirect.address, encoding=self._encoding)
         self._shutdown = False
         self._last_activity_timestamp = None

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
 from ._arguments import encoded, integer, number
+from ._drive import run
 from ._trace import log_frame
 from .authentication import AMQPAuth, SASLAnonymous
 from .core import ConnectionCore, LinkCore
-from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError
-from .transport.blocking import BlockingPump
+from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
+from .transport.blocking import BlockingPump, Endpoint
+from .transport.clock import now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from .session import Session
@@ -98,7 +101,7 @@ class Connection:
         self._reported_state = constants.ConnectionState.UNKNOWN
         self._settings: dict[str, Any] = {}
         self._core = ConnectionCore(self)
-        self._pump = BlockingPump(self._core)
+        self._pump = self._make_pump()
         if max_frame_size:
             self.max_frame_size = max_frame_size
         if channel_max is not None:
@@ -238,14 +241,17 @@ class Connection:
         Raises:
             AMQPConnectionError: the host is unknown, or doesn't answer.
         """
+        run(self._do_start())
+
+    async def _do_start(self) -> None:
         self._raise_error()
         if self._core.engine is not None:
             return
         config = self._config()
         config.mechanisms = self.auth._mechanisms()
-        endpoint = self.auth._endpoint(self._port)
+        endpoint = await self._make_endpoint()
         try:
-            self._pump.start(endpoint, config, log_frame if self._debug else None)
+            await self._start_pump(endpoint, config, log_frame if self._debug else None)
         except OSError as error:
             raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
         self._note_state()
@@ -256,13 +262,19 @@ class Connection:
         Raises:
             AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
         """
-        self._turn(0.0)
+        run(self._turn(0.0))
 
-    def _turn(self, timeout: float, seen: int | None = None) -> bool:
-        """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened."""
+    async def _turn(self, timeout: float, seen: int | None = None) -> bool:
+        """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
+
+        This is where every operation of both fronts waits.
+
+        Args:
+            seen: the pump's `progress` when the caller last looked: if there was any since, there is no waiting.
+        """
         self._raise_error()
         try:
-            happened = self._pump.turn(timeout, seen)
+            happened = await self._turn_pump(timeout, seen)
         finally:
             self._note_state()
         self._raise_error()
@@ -293,18 +305,24 @@ class Connection:
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass, and do the connection's work meanwhile."""
-        deadline = self._pump.now() + seconds
-        while (remaining := deadline - self._pump.now()) > 0:
-            self._turn(remaining)
+        run(self._do_sleep(seconds))
+
+    async def _do_sleep(self, seconds: float) -> None:
+        deadline = now() + seconds
+        while (remaining := deadline - now()) > 0:
+            await self._turn(remaining)
 
     def destroy(self) -> None:
         """Close the connection and everything on it; it can't be used again. Does nothing the second time.
 
         Waits for the peer's answer, 5 seconds at most.
         """
+        run(self._do_destroy())
+
+    async def _do_destroy(self) -> None:
         self._closing = True
         try:
-            self._pump.close()
+            await self._close_pump()
         finally:
             self._destroyed = True
             self._note_state()
@@ -320,20 +338,45 @@ class Connection:
         Raises:
             ValueError: the redirect names no host, or `auth` is in use.
         """
+        run(self._do_redirect(redirect_error, auth))
+
+    async def _do_redirect(self, redirect_error: Any, auth: AMQPAuth) -> None:
         if not redirect_error.hostname:
             raise ValueError("The redirect names no host to go to.")
         if self.hostname == redirect_error.hostname:
             return
         self._consume_auth(auth)
         self._closing = True
-        self._pump.close()
+        await self._close_pump()
         self.auth.close()
         self.auth = auth
         self.hostname = encoded(redirect_error.hostname, "hostname", self._encoding)
         self._core = ConnectionCore(self)
-        self._pump = BlockingPump(self._core)
+        self._pump = self._make_pump()
         self._error = None
         self._closing = False
+
+    # -- the pump: what differs between the fronts
+
+    def _make_pump(self) -> Any:
+        return BlockingPump(self._core)
+
+    async def _make_endpoint(self) -> Endpoint:
+        return self.auth._endpoint(self._port)
+
+    async def _start_pump(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        self._pump.start(endpoint, config, trace)
+
+    async def _turn_pump(self, timeout: float, seen: int | None) -> bool:
+        happened: bool = self._pump.turn(timeout, seen)
+        return happened
+
+    async def _wait_until(self, done: Callable[[], bool]) -> None:
+        """Wait until `done()`, or the connection is closed, for `close_timeout` at most."""
+        self._pump.wait_until(done)
+
+    async def _close_pump(self) -> None:
+        self._pump.close()
 
     # -- what the core reports
 

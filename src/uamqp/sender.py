@@ -12,6 +12,7 @@ from ._arguments import number, text
 from ._link import MessageLink
 from .core import LinkSettings, SenderCore
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
+from .transport.clock import now
 
 if TYPE_CHECKING:
     from .address import Target
@@ -116,7 +117,6 @@ class MessageSender(MessageLink):
             core = self._core
             message._on_message_sent = callback
             payload = message.encode_message()
-            now = connection._pump.now()
             sent = _Sent(message, callback)
             try:
                 delivery = core.sender.send(  # type: ignore[attr-defined]  # _make_core has made a SenderCore
@@ -133,7 +133,7 @@ class MessageSender(MessageLink):
             sent.delivery = delivery
             message.state = constants.MessageState.WaitingForSendAck
             if timeout > 0:
-                heapq.heappush(self._deadlines, (now + timeout / 1000, id(sent), sent))
+                heapq.heappush(self._deadlines, (now() + timeout / 1000, id(sent), sent))
         connection._pump.flush()
         return True
 
@@ -145,8 +145,8 @@ class MessageSender(MessageLink):
         """Do what is due on the link, without waiting: time-outs of messages too."""
         connection = self._connection
         with connection._pump.lock:
-            now = connection._pump.now()
-            while self._deadlines and self._deadlines[0][0] <= now:
+            due = now()
+            while self._deadlines and self._deadlines[0][0] <= due:
                 heapq.heappop(self._deadlines)[2].expire()
         super().work()
 

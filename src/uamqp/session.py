@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._arguments import integer
+from ._drive import run
 from .address import Source, Target
 from .core import LinkCore, SessionCore
 from .engine import Link
 from .engine.session import MAX_HANDLE
+from .transport.clock import now
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -119,12 +121,15 @@ class Session:
 
     def destroy(self) -> None:
         """End the session and its links. Does nothing the second time."""
+        run(self._do_destroy())
+
+    async def _do_destroy(self) -> None:
         connection = self._connection
         with connection._pump.lock:
             if self in connection._sessions:
                 connection._sessions.remove(self)
             if self._session is not None:
-                self._session.end(connection._pump.now())
+                self._session.end(now())
         connection._pump.flush()
 
     def _attach_received(self, link: LinkCore) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, EngineConfig, Trace
+from . import clock
 from .tcp import Stream, Waker, connect
 
 _logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class BlockingPump:
     @staticmethod
     def now() -> float:
         """Return the time that the engine is given."""
-        return time.monotonic()
+        return clock.now()
 
     @property
     def is_connected(self) -> bool:

@@ -1,0 +1,14 @@
+"""The clock of connections, and how long a wait may be."""
+
+from __future__ import annotations
+
+import math
+import time
+
+FOREVER = math.inf
+"""Seconds to wait for what only an event can end."""
+
+
+def now() -> float:
+    """Return the time that engines are given: monotonic seconds."""
+    return time.monotonic()
