@@ -8,6 +8,7 @@ from typing import Any
 
 from . import (
     address,
+    async_ops,
     authentication,
     c_uamqp,
     client,
@@ -23,6 +24,8 @@ from . import (
     utils,
 )
 from .address import Source, Target
+from .async_ops import ConnectionAsync, MessageReceiverAsync, MessageSenderAsync, SessionAsync
+from .async_ops.client_async import AMQPClientAsync, AsyncMessageIter, ReceiveClientAsync, SendClientAsync
 from .client import AMQPClient, ReceiveClient, SendClient
 from .connection import Connection
 from .constants import MessageBodyType, TransportType
@@ -35,20 +38,29 @@ __version__ = "1.7.0"
 
 __all__ = [
     "AMQPClient",
+    "AMQPClientAsync",
+    "AsyncMessageIter",
     "BatchMessage",
     "Connection",
+    "ConnectionAsync",
     "Message",
     "MessageBodyType",
     "MessageReceiver",
+    "MessageReceiverAsync",
     "MessageSender",
+    "MessageSenderAsync",
     "ReceiveClient",
+    "ReceiveClientAsync",
     "SendClient",
+    "SendClientAsync",
     "Session",
+    "SessionAsync",
     "Source",
     "Target",
     "TransportType",
     "__version__",
     "address",
+    "async_ops",
     "authentication",
     "c_uamqp",
     "client",

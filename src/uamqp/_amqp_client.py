@@ -233,11 +233,16 @@ class AMQPClient:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        connection._pump.interrupt()
         try:
             if handler is not None:
                 await handler._do_destroy()
             if session is not None:
                 await session._do_destroy()
+        except BaseException as error:
+            if not isinstance(error, Exception) and not self._ext_connection:  # interrupted, or cancelled
+                connection._pump.abort("closing was interrupted")
+            raise
         finally:
             if not self._ext_connection:
                 await connection._do_destroy()
@@ -343,13 +348,19 @@ class AMQPClient:
         if handler is None:
             return True
         await handler._do_connect()
+        return self._attach(handler)
+
+    def _attach(self, handler: MessageLink) -> bool:
+        """Have a link attached, unless another thread or task was faster; tell whether the link is open."""
         connection = self._connection
-        if connection is not None:
-            with connection._pump.lock:
-                if self.message_handler is None:  # nobody else was faster
-                    handler._attach()
-                    self.message_handler = handler
-        return False
+        if connection is None:
+            return False  # closed meanwhile
+        with connection._pump.lock:
+            if self.message_handler is None:
+                handler._attach()
+                self.message_handler = handler
+            attached = self.message_handler
+        return self._link_is_open(attached)
 
     async def _do_step(self) -> bool:
         """Do one step of the ready client's work."""

@@ -12,6 +12,7 @@ from . import address, authentication, constants, errors
 from ._amqp_client import AMQPClient
 from ._arguments import integer, number
 from ._drive import run
+from ._iteration import MessageIteration
 from ._receiving import MessageQueue, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
@@ -126,7 +127,7 @@ class SendClient(AMQPClient):
         with connection._pump.lock:
             start = now()
             self._queue.resume(start)
-            if self._hand_over():
+            if self._hand_over() and not connection._pump.has_unsent:
                 timeout = 0
             deadline = self._queue.next_deadline()
         await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
@@ -335,6 +336,7 @@ class ReceiveClient(AMQPClient):
         self._message_received_callback: Callable[[Message], Any] | None = None
         self._arrived: deque[Message] = deque()  # messages whose callback hasn't run
         self._received_messages = MessageQueue()
+        self._iteration: MessageIteration | None = None
         super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **kwargs)
 
     # -- the link
@@ -401,7 +403,8 @@ class ReceiveClient(AMQPClient):
     def _complete_if_possible(self, message: Message) -> bool:
         """Accept a message as `auto_complete` says; False if its link has gone, and the peer delivers it again."""
         try:
-            self._complete_message(message, self.auto_complete)
+            if self.auto_complete:
+                self._complete_message(message)
         except RuntimeError as error:
             _logger.info("%s", error)
             return False
@@ -414,9 +417,9 @@ class ReceiveClient(AMQPClient):
                 take(message)
 
     @staticmethod
-    def _complete_message(message: Message | None, auto: bool) -> None:
+    def _complete_message(message: Message) -> None:
         """Accept a message that was not settled otherwise."""
-        if message is not None and auto and not message.settled:
+        if not message.settled:
             message.accept()
 
     async def _do_step(self) -> bool:
@@ -473,6 +476,9 @@ class ReceiveClient(AMQPClient):
 
     async def _do_close(self) -> None:
         """Messages that the client holds, and that nobody has seen, are released to the peer."""
+        iteration, self._iteration = self._iteration, None
+        if iteration is not None:
+            iteration.abandon()
         connection = self._connection
         if connection is not None and connection._error is None:
             with connection._pump.lock:
@@ -538,6 +544,7 @@ class ReceiveClient(AMQPClient):
     async def _fill(self, batch: list[Message], most: int, deadline: float | None) -> None:
         """Receive until there is something, and then as long as there is more at once."""
         receiving = True
+        batch += self._take(most - len(batch))
         while receiving and len(batch) < most and not self._shutdown:
             wait = FOREVER
             if batch:
@@ -599,44 +606,42 @@ class ReceiveClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
         """
-        self._message_received_callback = on_message_received
-        return self._message_generator()
+        return self._message_generator(on_message_received)
 
-    def _message_generator(self) -> Generator[Message, None, None]:
-        auto_complete = self.auto_complete
-        self.auto_complete = False
-        self._timeout_reached = False
-        message: Message | None = None
+    def _message_generator(
+        self, on_message_received: Callable[[Message], Any] | None
+    ) -> Generator[Message, None, None]:
+        iteration = self._start_iteration(on_message_received)
         try:
-            self.open()
-            while run(self._message_waits()):
-                message = self._received_messages.get()
-                self._taken(message)
+            while (message := run(iteration.next())) is not None:
                 yield message
-                if self._connection is None:
-                    message = None  # closed meanwhile: it goes back with the link
-                    break
-                self._complete_or_raise(message, auto_complete)
-                message = None
         finally:
-            self.auto_complete = auto_complete
-            try:
-                self._complete_message(message, auto_complete and self._connection is not None)
-            except RuntimeError as error:
-                _logger.info("%s", error)  # its link is gone: the peer delivers it again
-            if self._shutdown_after_timeout:
-                self.close()
+            run(iteration.end())
+
+    def _start_iteration(
+        self, on_message_received: Callable[[Message], Any] | None, auto_complete: bool | None = None
+    ) -> MessageIteration:
+        """Begin to iterate. One that was broken off before is over then, and its last message is done with."""
+        if self._iteration is not None:
+            self._iteration.settle()
+            self._iteration.abandon()
+        self._message_received_callback = on_message_received
+        self._iteration = MessageIteration(self, self.auto_complete if auto_complete is None else auto_complete)
+        return self._iteration
 
     async def _message_waits(self) -> bool:
         """Wait for a message to hand out; False when receiving is over."""
-        while self._received_messages.empty():
-            if self._shutdown or not await self._wait_ready() or not await self._receive_step(FOREVER):
-                return not self._received_messages.empty()
-        return True
+        messages = self._received_messages
+        while messages.empty():
+            if self._shutdown or not await self._wait_ready():
+                break
+            if messages.empty() and not await self._receive_step(FOREVER):
+                break
+        return not messages.empty()
 
-    def _complete_or_raise(self, message: Message, auto: bool) -> None:
+    def _complete_or_raise(self, message: Message) -> None:
         try:
-            self._complete_message(message, auto)
+            self._complete_message(message)
         except RuntimeError:
             receiver = self._message_receiver
             if receiver is not None:

@@ -129,14 +129,17 @@ class ConnectionCore:
         while backlog:
             handled = True
             while backlog:
-                event = backlog.popleft()
-                kind = type(event)
-                if kind is IncomingDelivery or kind is OutgoingDelivery:
-                    self._on_delivery(event)  # type: ignore[arg-type]  # the line above has told
-                else:
-                    self._on_event(event, now)
+                self.handle(backlog.popleft(), now)
             backlog.extend(engine.events())
         return handled
+
+    def handle(self, event: Event, now: float) -> None:
+        """Hand one event of the engine to whom it concerns."""
+        kind = type(event)
+        if kind is IncomingDelivery or kind is OutgoingDelivery:
+            self._on_delivery(event)  # type: ignore[arg-type]  # the line above has told
+        else:
+            self._on_event(event, now)
 
     @staticmethod
     def _on_delivery(event: IncomingDelivery | OutgoingDelivery) -> None:

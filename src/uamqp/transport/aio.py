@@ -1,6 +1,6 @@
 """The bridge between an engine and an asyncio transport. Imports the engine; knows nothing of clients and brokers.
 
-Time is `loop.time()`. Everything happens in the loop's thread.
+Everything happens in the loop's thread.
 """
 
 from __future__ import annotations
@@ -73,8 +73,13 @@ class EngineProtocol(asyncio.Protocol):
         self._woken = False
         self._finished = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
 
     # -- for the engine's user --
+
+    def now(self) -> float:
+        """Return the time that the engine is given."""
+        return self.loop.time()
 
     def wake(self) -> None:
         """The engine was used outside its events: take a turn soon."""
@@ -106,12 +111,12 @@ class EngineProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
-        self.engine.receive_data(data, self.loop.time())
+        self.engine.receive_data(data, self.now())
         self.turn()
 
     def eof_received(self) -> bool | None:
         """The peer sends nothing more. The transport closes itself once all is written."""
-        self.engine.receive_data(b"", self.loop.time())
+        self.engine.receive_data(b"", self.now())
         self.turn()
         return None
 
@@ -131,7 +136,7 @@ class EngineProtocol(asyncio.Protocol):
         transport, self.transport = self.transport, None
         if transport is not None:
             transport.close()  # Python 3.10's TLS transport warns without
-        self.engine.receive_data(b"", self.loop.time())
+        self.engine.receive_data(b"", self.now())
         try:
             self.turn()
         finally:
@@ -222,13 +227,14 @@ class EngineProtocol(asyncio.Protocol):
         deadline = self.engine.next_deadline()
         if self.transport is None or deadline is None:
             return
-        if self._timer is None or self._timer.when() > deadline:
+        if self._timer is None or self._timer_due > deadline:
             self._disarm()
-            self._timer = self.loop.call_at(deadline, self._tick)
+            self._timer_due = deadline
+            self._timer = self.loop.call_later(max(0.0, deadline - self.now()), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        self.engine.tick(self.loop.time())
+        self.engine.tick(self.now())
         self.turn()
 
     def _disarm(self) -> None:

@@ -89,6 +89,12 @@ class BlockingPump:
         """There is a socket."""
         return self._stream is not None
 
+    @property
+    def has_unsent(self) -> bool:
+        """The socket takes no more for now: a turn that waits ends when it does."""
+        stream = self._stream
+        return stream is not None and stream.unsent
+
     def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
         """Connect the socket, and have the engine start on it, unless that was done. TLS and AMQP follow with `turn`.
 
@@ -249,6 +255,13 @@ class BlockingPump:
         with self.lock:
             if self._stream is not None:
                 self._advance()
+
+    def interrupt(self) -> None:
+        """Have everybody who waits look again at what he waits for."""
+        with self.lock:
+            self.progress += 1
+            self._wake()
+            self._condition.notify_all()
 
     def flush_soon(self) -> None:
         """Have what is due written within a few milliseconds, whether or not anybody calls `turn`.

@@ -1,0 +1,8 @@
+"""The asyncio front of the 1.6 API: connection, session, links; its clients are in `client_async`."""
+
+from .connection_async import ConnectionAsync
+from .receiver_async import MessageReceiverAsync
+from .sender_async import MessageSenderAsync
+from .session_async import SessionAsync
+
+__all__ = ["ConnectionAsync", "MessageReceiverAsync", "MessageSenderAsync", "SessionAsync"]

@@ -1,0 +1,335 @@
+"""The asyncio clients of the 1.6 API: `AMQPClientAsync`, `SendClientAsync`, `ReceiveClientAsync`.
+
+They are the blocking clients, whose operations they await: see `_drive`. Where no event loop runs, their blocking
+methods work as those of the blocking clients do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import address as address  # noqa: PLC0414
+from .. import authentication, client, constants, errors
+from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
+from ..connection import Connection
+from ..message import BatchMessage, Message
+from ..transport.aio_pump import is_in_loop
+from .connection_async import ConnectionAsync
+from .receiver_async import MessageReceiverAsync
+from .sender_async import MessageSenderAsync
+from .session_async import SessionAsync
+from .utils import LoopArgument, get_dict_with_loop_if_needed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["AMQPClientAsync", "AsyncMessageIter", "ReceiveClientAsync", "SendClientAsync"]
+
+_ClientT = TypeVar("_ClientT", bound="AMQPClientAsync")
+
+
+class AMQPClientAsync(LoopArgument, client.AMQPClient):
+    """A connection with one session, driven by an event loop. Many tasks may use it.
+
+    Args:
+        loop: must be None; see `asyncio`.
+        keep_alive_interval: taken for compatibility: the loop keeps the connection alive by itself.
+        Others: see `AMQPClient`.
+
+    Raises:
+        ValueError: a loop was given; else see `AMQPClient`.
+    """
+
+    def __init__(
+        self,
+        remote_address: str | bytes | address.Address,
+        auth: authentication.AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        loop: Any = None,
+        debug: bool = False,
+        error_policy: errors.ErrorPolicy | None = None,
+        keep_alive_interval: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._internal_kwargs = get_dict_with_loop_if_needed(loop)
+        super().__init__(
+            remote_address,
+            auth=auth,
+            client_name=client_name,
+            debug=debug,
+            error_policy=error_policy,
+            keep_alive_interval=keep_alive_interval,
+            **kwargs,
+        )
+        self.connection_type = ConnectionAsync
+        self.session_type = SessionAsync
+
+    async def __aenter__(self: _ClientT) -> _ClientT:  # noqa: PYI019 (Self needs Python 3.11)
+        await self.open_async()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close_async()
+
+    async def _do_open(self, connection: Connection | None = None) -> None:
+        if connection is not None and not isinstance(connection, ConnectionAsync):
+            raise TypeError(
+                f"An asyncio client shares a ConnectionAsync, not a {type(connection).__name__}, which would block."
+            )
+        await super()._do_open(connection)
+
+    def _start_keep_alive(self) -> None:
+        if not is_in_loop():
+            super()._start_keep_alive()
+
+    async def open_async(self, connection: ConnectionAsync | None = None) -> None:
+        """Open the client; its link follows with `client_ready_async` or whatever needs it. See `AMQPClient.open`.
+
+        Args:
+            connection: a connection to share with other clients; it is left open by `close_async`.
+
+        Raises:
+            TypeError: the connection is one of the blocking front.
+            ValueError: the authentication object is in use by another connection.
+        """
+        await self._do_open(connection)
+
+    async def close_async(self) -> None:
+        """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
+
+        Each step waits for the peer's answer for some seconds at most. Cancelling it closes the connection at once,
+        without a word to the peer. Messages that wait to be sent stay in the queue.
+        """
+        await self._do_close()
+
+    async def auth_complete_async(self) -> bool:
+        """Take a step of the authentication; tell whether it is done. See `AMQPClient.auth_complete`."""
+        return await self._do_auth_complete()
+
+    async def client_ready_async(self) -> bool:
+        """Take a step towards the open link; tell whether it is open. See `AMQPClient.client_ready`."""
+        return await self._do_client_ready()
+
+    async def do_work_async(self, **kwargs: Any) -> bool:
+        """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.
+
+        Returns:
+            False when the client is shut down.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        return await self._do_work()
+
+
+class SendClientAsync(client.SendClient, AMQPClientAsync):
+    """A client that sends messages to one node, driven by an event loop.
+
+    Args:
+        loop: must be None; see `asyncio`.
+        keep_alive_interval: see `AMQPClientAsync`.
+        Others: see `SendClient`.
+    """
+
+    def __init__(
+        self,
+        target: str | bytes | address.Address,
+        auth: authentication.AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        loop: Any = None,
+        debug: bool = False,
+        msg_timeout: float = 0,
+        error_policy: errors.ErrorPolicy | None = None,
+        keep_alive_interval: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        get_dict_with_loop_if_needed(loop)
+        super().__init__(
+            target,
+            auth=auth,
+            client_name=client_name,
+            debug=debug,
+            msg_timeout=msg_timeout,
+            error_policy=error_policy,
+            keep_alive_interval=keep_alive_interval,
+            **kwargs,
+        )
+        self.sender_type = MessageSenderAsync
+
+    async def send_message_async(
+        self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool = False
+    ) -> None:
+        """Send messages, and wait until the peer has accepted each. Other tasks may send meanwhile.
+
+        Args:
+            messages: one `Message` or `BatchMessage`, or several.
+            close_on_done: close the client afterwards.
+
+        Raises:
+            ClientMessageError: messages failed; its `info` says which, and why.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            TypeError, ValueError: a message can't be sent.
+        """
+        await self._do_send_message(messages, close_on_done)
+
+    async def send_all_messages_async(self, close_on_done: bool = True) -> list[constants.MessageState]:
+        """Send what is queued, and wait for the outcomes. See `SendClient.send_all_messages`."""
+        return await self._do_send_all_messages(close_on_done)
+
+    async def wait_async(self) -> bool:
+        """Send until no message is pending. Returns False if the client was shut down before.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending.
+        """
+        return await self._do_wait()
+
+    async def redirect_async(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
+
+        Raises:
+            ValueError: the connection is shared.
+        """
+        await self._do_redirect(redirect, auth)
+
+
+class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
+    """A client that receives messages from one node, driven by an event loop.
+
+    Args:
+        loop: must be None; see `asyncio`.
+        keep_alive_interval: see `AMQPClientAsync`.
+        Others: see `ReceiveClient`.
+    """
+
+    def __init__(
+        self,
+        source: str | bytes | address.Address,
+        auth: authentication.AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        loop: Any = None,
+        debug: bool = False,
+        timeout: float = 0,
+        auto_complete: bool = True,
+        error_policy: errors.ErrorPolicy | None = None,
+        keep_alive_interval: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        get_dict_with_loop_if_needed(loop)
+        super().__init__(
+            source,
+            auth=auth,
+            client_name=client_name,
+            debug=debug,
+            timeout=timeout,
+            auto_complete=auto_complete,
+            error_policy=error_policy,
+            keep_alive_interval=keep_alive_interval,
+            **kwargs,
+        )
+        self.receiver_type = MessageReceiverAsync
+
+    async def receive_message_batch_async(
+        self,
+        max_batch_size: int | None = None,
+        on_message_received: Callable[[Message], Any] | None = None,
+        timeout: float = 0,
+    ) -> list[Message]:
+        """Wait for messages; return those that are there as soon as there are any.
+
+        Args:
+            max_batch_size: how many at most; None: the prefetch.
+            on_message_received: a plain function, called with each message before it is returned.
+            timeout: milliseconds to wait; 0: as the client's `timeout` says.
+
+        Raises:
+            ValueError: `max_batch_size` is larger than the prefetch.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        return await self._do_receive_message_batch(max_batch_size, on_message_received, timeout)
+
+    async def receive_messages_async(self, on_message_received: Callable[[Message], Any]) -> None:
+        """Call `on_message_received`, a plain function, with each message until the timeout, closing or an error.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+        """
+        await self._do_receive_messages(on_message_received)
+
+    def receive_messages_iter_async(
+        self, on_message_received: Callable[[Message], Any] | None = None
+    ) -> AsyncMessageIter:
+        """Iterate over messages with `async for`, until the timeout or `close_async`.
+
+        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. So
+        the last one before a `break` isn't, unless you accept it: it is delivered again when the client is closed.
+        """
+        return AsyncMessageIter(self, self.auto_complete, on_message_received)
+
+    async def redirect_async(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
+        """Go where a redirect of the peer says.
+
+        Raises:
+            ValueError: the connection is shared.
+        """
+        await self._do_redirect(redirect, auth)
+
+
+class AsyncMessageIter(AsyncIterator[Message]):
+    """An asynchronous iterator over a client's messages; `ReceiveClientAsync.receive_messages_iter_async` makes one.
+
+    Args:
+        rcv_client: the client; it is opened if need be, and closed at the end if it is one that shuts down after a
+            timeout.
+        auto_complete: accept a message when the next is asked for, unless it was settled otherwise.
+        on_message_received: a plain function, called with each message first.
+
+    Attributes:
+        receiving: the iteration isn't over.
+        current_message: the message that was handed out last.
+    """
+
+    def __init__(
+        self,
+        rcv_client: ReceiveClientAsync,
+        auto_complete: bool = True,
+        on_message_received: Callable[[Message], Any] | None = None,
+    ) -> None:
+        self._client = rcv_client
+        self._iteration = rcv_client._start_iteration(on_message_received, auto_complete)
+
+    @property
+    def receiving(self) -> bool:
+        """The iteration isn't over."""
+        return not self._iteration.ended
+
+    @property
+    def auto_complete(self) -> bool:
+        """A message is accepted when the next is asked for. Settable."""
+        return self._iteration.auto_complete
+
+    @auto_complete.setter
+    def auto_complete(self, value: bool) -> None:
+        self._iteration.auto_complete = value
+
+    @property
+    def current_message(self) -> Message | None:
+        """The message that was handed out last."""
+        return self._iteration.current
+
+    async def __anext__(self) -> Message:
+        iteration = self._iteration
+        if iteration.ended:
+            raise StopAsyncIteration
+        try:
+            message = await iteration.next()
+        except Exception:  # but for cancelling: then it can go on
+            await iteration.end()
+            raise
+        if message is None:
+            await iteration.end()
+            raise StopAsyncIteration
+        return message

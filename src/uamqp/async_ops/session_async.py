@@ -1,0 +1,52 @@
+"""`SessionAsync`: one AMQP session of the asyncio front. Imports the blocking front's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import session
+from .connection_async import ConnectionAsync
+from .utils import LoopArgument, get_dict_with_loop_if_needed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class SessionAsync(LoopArgument, session.Session):
+    """A session on a `ConnectionAsync`.
+
+    Args:
+        loop: must be None; see `asyncio`.
+        Others: see `Session`.
+    """
+
+    def __init__(
+        self,
+        connection: ConnectionAsync,
+        incoming_window: int | None = None,
+        outgoing_window: int | None = None,
+        handle_max: int | None = None,
+        on_attach: Callable[[Any, Any, Any, Any], Any] | None = None,
+        loop: Any = None,
+    ) -> None:
+        self._internal_kwargs = get_dict_with_loop_if_needed(loop)
+        super().__init__(
+            connection,
+            incoming_window=incoming_window,
+            outgoing_window=outgoing_window,
+            handle_max=handle_max,
+            on_attach=on_attach,
+        )
+
+    async def __aenter__(self) -> SessionAsync:  # noqa: PYI034 (Self needs Python 3.11)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.destroy_async()
+
+    async def destroy_async(self) -> None:
+        """End the session and its links. Does nothing the second time."""
+        await self._do_destroy()

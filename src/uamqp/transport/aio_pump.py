@@ -1,0 +1,335 @@
+"""The asyncio pump: what `blocking.BlockingPump` is for the blocking front, for an event loop.
+
+The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the engine's deadlines whether or
+not anybody waits. Who waits, waits for the next progress. No polling, no threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..core import ConnectionCore
+from ..engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
+from ..engine.events import Event
+from . import clock
+from .aio import EngineProtocol
+from .aio_connect import open_connection
+from .blocking import Endpoint
+
+_logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def is_in_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def off_loop(function: Callable[[], T]) -> T:
+    """Call a function that blocks in a thread of the loop's, and return what it returns."""
+    return await asyncio.get_running_loop().run_in_executor(None, function)
+
+
+class AsyncPump:
+    """Drives one connection in an event loop. Coroutines belong to that loop; the other methods may be called anywhere.
+
+    Args:
+        core: the connection.
+
+    Attributes:
+        lock: guards the core and its engine, which other threads may settle messages with; reentrant. Hold it for every
+            command to them, briefly, and never across an `await`.
+        failure: the OSError that broke the transport, if one did.
+        progress: grows with every turn in which anything happened.
+    """
+
+    def __init__(self, core: ConnectionCore) -> None:
+        self.lock = threading.RLock()
+        self.failure: OSError | None = None
+        self.progress = 0
+        self._core = core
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._protocol: _ClientProtocol | None = None
+        self._endpoint: Endpoint | None = None
+        self._starting: asyncio.Lock | None = None
+        self._mutex: asyncio.Lock | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._closed = False
+
+    # -- for the connection
+
+    async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
+        """Connect, TLS included, and have the engine start, unless that was done.
+
+        Of several tasks one connects, and the others wait for it.
+
+        Raises:
+            OSError: the host is unknown, or doesn't answer, or TLS fails, or the connection was closed meanwhile.
+        """
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._core.engine is None:
+                await self._start(endpoint, config, trace)
+
+    async def _start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._endpoint = endpoint
+
+        def make_protocol() -> _ClientProtocol:
+            return _ClientProtocol(self, lambda: self._core.start(config, clock.now(), trace))
+
+        if not self._closed:
+            await open_connection(endpoint, make_protocol, handshake_timeout=config.handshake_timeout)
+        if self._closed:
+            self.abort("the connection was closed before it was made")
+            raise ConnectionAbortedError("the connection was closed before it was made")
+
+    @property
+    def has_unsent(self) -> bool:
+        """The socket takes no more for now: a turn that waits ends when it does."""
+        return self._protocol is not None and not self._protocol.writable
+
+    async def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
+        """Have what is due written, and wait at most `timeout` seconds until anything happens; tell whether it did.
+
+        Args:
+            seen: `progress` when the caller last looked at what it waits for. If there was any since, there is no
+                waiting: it may be there. The loop has its turn all the same.
+
+        Raises:
+            RuntimeError: another loop drives the connection.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("the connection belongs to another event loop")
+        start = self.progress
+        protocol = self._protocol
+        if protocol is not None:
+            protocol.wake()
+        else:
+            self._handle_rest()
+        if timeout <= 0 or start != self.progress or (seen is not None and seen != start):
+            await asyncio.sleep(0)
+        else:
+            await self._wait(loop, timeout)
+        return start != self.progress
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        future: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
+        self._waiters.append(future)
+        try:
+            await future
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if future in self._waiters:
+                self._waiters.remove(future)
+
+    async def wait_until(self, done: Callable[[], bool]) -> None:
+        """Turn until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
+        engine = self._core.engine
+        if engine is None:
+            return
+        deadline = clock.now() + engine.config.close_timeout
+        while True:
+            seen = self.progress
+            remaining = deadline - clock.now()
+            if done() or engine.local_state is EndpointState.CLOSED or engine.is_closed or remaining <= 0:
+                return
+            await self.turn(remaining, seen)
+
+    async def close(self) -> None:
+        """Close the connection, and wait for the peer's answer and the end of the socket.
+
+        That takes as long as the engine's `close_timeout` at most. A cancelled close is done at once, without a word
+        to the peer.
+        """
+        with self.lock:
+            self._closed = True
+            self._core.close(clock.now())
+            engine = self._core.engine
+        if engine is None:
+            return
+        deadline = clock.now() + engine.config.close_timeout
+        try:
+            while not engine.is_closed or self._protocol is not None:
+                remaining = deadline - clock.now()
+                if remaining <= 0:
+                    self.abort("the peer didn't answer our close")
+                    break
+                await self.turn(remaining)
+        except BaseException:
+            self.abort("closing was interrupted")
+            raise
+        await asyncio.sleep(0)  # the transport closes its socket in a turn of its own
+
+    def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
+        """Give the connection up at once, without a word to the peer. For the loop's thread."""
+        with self.lock:
+            self._closed = True
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(clock.now(), message, kind=kind)
+            protocol = self._protocol
+            if protocol is not None:
+                protocol.abort()
+            self._handle_rest()
+        self._wake_waiters()
+
+    def flush(self) -> None:
+        """Have what is due written in the next turn of the loop; does nothing on a connection that is gone."""
+        protocol = self._protocol
+        if protocol is not None:
+            self._in_loop(protocol.wake)
+
+    flush_soon = flush
+
+    def interrupt(self) -> None:
+        """Have everybody who waits look again at what he waits for."""
+        self._in_loop(self.on_progress)
+
+    def _in_loop(self, function: Callable[[], None]) -> None:
+        """Call a function in the loop's thread: now if this is it, else soon."""
+        loop = self._loop
+        if loop is None:
+            return
+        if threading.get_ident() == self._thread:
+            function()
+            return
+        try:
+            loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            _logger.debug("The event loop of the connection is closed.")
+
+    # -- a mutex between tasks, which 1.6 gave to applications
+
+    async def acquire(self, timeout: float) -> None:
+        """Take the mutex.
+
+        Raises:
+            asyncio.TimeoutError: it wasn't free within `timeout` seconds.
+        """
+        if self._mutex is None:
+            self._mutex = asyncio.Lock()
+        await asyncio.wait_for(self._mutex.acquire(), timeout)
+
+    def release(self) -> None:
+        """Release the mutex; does nothing if it is free."""
+        if self._mutex is not None and self._mutex.locked():
+            self._mutex.release()
+
+    # -- for the protocol; in the loop's thread
+
+    def on_made(self, protocol: _ClientProtocol) -> None:
+        """The socket is connected."""
+        self._protocol = protocol
+
+    def on_event(self, event: Event) -> None:
+        """The engine has an event. What a handler raises ends the connection: nobody knows what it has left undone."""
+        try:
+            self._core.handle(event, clock.now())
+        except Exception as error:
+            _logger.exception("A handler raised an exception; the connection is given up.")
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+
+    def on_progress(self) -> None:
+        """Something has happened that somebody may wait for."""
+        self.progress += 1
+        self._wake_waiters()
+
+    def on_lost(self) -> None:
+        """The socket is closed."""
+        self._protocol = None
+        self.on_progress()
+
+    def describe(self, error: Exception) -> str:
+        """Return what to say about the error that has broken the transport."""
+        return f"the connection to {self._endpoint} broke: {error}"
+
+    def _handle_rest(self) -> None:
+        """Deal with events that come when there is no socket (any more)."""
+        with self.lock:
+            if self._core.handle_events(clock.now()):
+                self.progress += 1
+                self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for future in waiters:
+            _set(future)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class _ClientProtocol(EngineProtocol):
+    """The protocol of a client's connection: `EngineProtocol` under the pump's lock."""
+
+    def __init__(self, pump: AsyncPump, start: Callable[[], Engine]) -> None:
+        super().__init__(
+            lambda transport: start(),
+            pump.on_event,
+            on_turn=pump.on_progress,
+            on_writable=pump.on_progress,
+            on_lost=pump.on_lost,
+        )
+        self._pump = pump
+        self._lock = pump.lock
+
+    def now(self) -> float:
+        """Return the time that the engine is given."""
+        return clock.now()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected, and TLS is up."""
+        with self._lock:
+            self._pump.on_made(self)
+            super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        with self._lock:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The peer sends nothing more."""
+        with self._lock:
+            return super().eof_received()
+
+    def resume_writing(self) -> None:
+        """The transport isn't clogged any more."""
+        with self._lock:
+            super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        with self._lock:
+            if exc is not None and not self.engine.is_closed:
+                self._pump.failure = exc if isinstance(exc, OSError) else OSError(str(exc))
+                self.engine.abort(self.now(), self._pump.describe(exc))
+            super().connection_lost(exc)
+
+    def _awake(self) -> None:
+        with self._lock:
+            super()._awake()
+
+    def _tick(self) -> None:
+        with self._lock:
+            super()._tick()
