@@ -1,4 +1,4 @@
-"""The fixtures of these tests."""
+"""The fixtures of these tests, and the second front that some of them run with as well."""
 
 from __future__ import annotations
 
@@ -6,8 +6,28 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.api import peers
+from tests.api.bridge import TWINS, Loop, bridged
 from tests.peer.certs import certificates  # noqa: F401 - a fixture
 from uamqp.testing import Broker
+
+# Modules whose tests run with the blocking front, and with the asyncio front in its clothes (see `bridge`). A test that
+# is about the blocking front alone is marked `blocking(reason)`.
+BOTH = {
+    "test_bounds",
+    "test_connection",
+    "test_connection_tls",
+    "test_threads",
+    "test_connection_clients",
+    "test_connection_cuts",
+    "test_link",
+    "test_link_broken",
+    "test_receive_client",
+    "test_receive_client_wire",
+    "test_send_client",
+    "test_send_client_retries",
+    "test_session",
+}
 
 
 @pytest.fixture
@@ -15,3 +35,26 @@ def broker() -> Iterator[Broker]:
     """An embedded broker without TLS."""
     with Broker() as running:
         yield running
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.module.__name__.rpartition(".")[2] in BOTH:
+        metafunc.fixturenames.append("front")
+        blocking = metafunc.definition.get_closest_marker("blocking")
+        metafunc.parametrize("front", ["blocking"] if blocking else ["blocking", "asyncio"], indirect=True)
+
+
+@pytest.fixture
+def front(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Which front the module's `SendClient` and so on are of."""
+    name: str = request.param
+    if name == "blocking":
+        yield name
+        return
+    loop = Loop()
+    for module in (request.module, peers):
+        for twin, kind in TWINS.items():
+            if hasattr(module, twin):
+                monkeypatch.setattr(module, twin, bridged(kind, loop))
+    yield name
+    loop.close()

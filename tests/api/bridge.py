@@ -1,0 +1,109 @@
+"""The asyncio front in the blocking front's clothes, so that one test can be run with both.
+
+A bridged object is made in the thread of an event loop, and each of its methods runs there: `send_message` is
+`send_message_async`, awaited; what has no `_async` twin is called as it is. The test's thread waits for the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import uamqp
+from uamqp.async_ops.client_async import AMQPClientAsync, ReceiveClientAsync, SendClientAsync
+
+_LIMIT = 60.0  # seconds that a call may take; more than any test has
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="bridge", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(_LIMIT)
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        async def called() -> Any:
+            return function(*args, **kwargs)
+
+        return self.run(called())
+
+    def close(self) -> None:
+        async def finish() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.get_running_loop().shutdown_default_executor()
+
+        self.run(finish())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(_LIMIT)
+        self.loop.close()
+
+
+def bridged(kind: type[Any], loop: Loop) -> type[Any]:
+    """A class that looks as the blocking twin of an asyncio class, and works through the loop."""
+
+    class Bridged:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            given = [unwrapped(argument) for argument in args]
+            named = {name: unwrapped(argument) for name, argument in kwargs.items()}
+            object.__setattr__(self, "_inner", loop.call(kind, *given, **named))
+
+        def __getattr__(self, name: str) -> Any:
+            inner = self._inner
+            if inspect.iscoroutinefunction(getattr(type(inner), f"{name}_async", None)):
+                return lambda *args, **kwargs: loop.run(
+                    getattr(inner, f"{name}_async")(*map(unwrapped, args), **kwargs)
+                )
+            value = getattr(inner, name)
+            if inspect.ismethod(value):
+                return lambda *args, **kwargs: loop.call(value, *args, **kwargs)
+            return value
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            setattr(self._inner, name, value)
+
+        def __enter__(self) -> Any:
+            loop.run(self._inner.__aenter__())
+            return self
+
+        def __exit__(self, *details: object) -> None:
+            loop.run(self._inner.__aexit__(*details))
+
+        def receive_messages_iter(self, on_message_received: Any = None) -> Iterator[Any]:
+            iterator = loop.call(self._inner.receive_messages_iter_async, on_message_received)
+            try:
+                while True:
+                    try:
+                        yield loop.run(iterator.__anext__())
+                    except StopAsyncIteration:
+                        return
+            finally:
+                loop.run(iterator._iteration.end())  # an `async for` has no such end of its own
+
+    Bridged.__name__ = Bridged.__qualname__ = kind.__name__
+    return Bridged
+
+
+def unwrapped(value: Any) -> Any:
+    return value.__dict__.get("_inner", value) if hasattr(value, "__dict__") else value
+
+
+TWINS = {
+    "Connection": uamqp.ConnectionAsync,
+    "Session": uamqp.SessionAsync,
+    "MessageSender": uamqp.MessageSenderAsync,
+    "MessageReceiver": uamqp.MessageReceiverAsync,
+    "AMQPClient": AMQPClientAsync,
+    "SendClient": SendClientAsync,
+    "ReceiveClient": ReceiveClientAsync,
+}
