@@ -7,16 +7,19 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import address, authentication, constants, errors
+from . import address, authentication, compat, constants, errors
 from ._arguments import number, text
 from ._drive import run
 from ._link import MessageLink
+from .authentication import CBSAsyncAuthMixin, CBSAuthMixin
 from .c_uamqp import TickCounter
 from .connection import IDLE_WAIT, Connection
+from .message import Message
 from .session import Session
 from .transport.clock import FOREVER, now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _logger = logging.getLogger(__name__)
@@ -78,6 +81,8 @@ class AMQPClient:
         self._hostname: str = self._require_hostname()
         if auth is not None and not isinstance(auth, authentication.AMQPAuth):
             raise TypeError(f"auth must be an authentication object such as SASLPlain, not {type(auth).__name__}.")
+        if auth is not None:
+            self._check_auth(auth)
         self._own_auth = auth is None
         self._auth = auth if auth is not None else self._default_auth()
         self._check_scheme()
@@ -172,10 +177,11 @@ class AMQPClient:
         run(self._do_open(connection))
 
     async def _do_open(self, connection: Connection | None = None) -> None:
-        if self._session is not None:
+        if self._session is not None or self._connection is not None:
             return
         self._shutdown = False
         if connection is not None:
+            self._check_auth(connection.auth)
             _logger.debug("Using the existing connection %r.", connection.container_id)
             self._auth = connection.auth
             self._ext_connection = True
@@ -183,9 +189,20 @@ class AMQPClient:
         else:
             self._ext_connection = False
             self._connection = self._build_connection()
-        self._build_session()
+        try:
+            await self._open_session()
+        except BaseException:
+            await self._give_up()
+            raise
         if self._keep_alive_interval:
             self._start_keep_alive()
+
+    async def _give_up(self) -> None:
+        """Opening has failed: leave nothing half open."""
+        connection, self._connection = self._connection, None
+        self._session = None
+        if connection is not None and not self._ext_connection:
+            await connection._do_destroy()
 
     def _build_connection(self) -> Connection:
         if self._own_auth and self._auth.consumed:
@@ -207,16 +224,29 @@ class AMQPClient:
         connection._port = self._remote_address.port
         return connection
 
-    def _build_session(self) -> None:
-        """Make the session, unless there is one."""
-        if self._session is None:
-            self._session = self.session_type(
-                self._require_open(),
-                incoming_window=self._incoming_window,
-                outgoing_window=self._outgoing_window,
-                handle_max=self._handle_max,
-                on_attach=self._on_attach,
+    async def _open_session(self) -> None:
+        """Make the session; clients of a connection that authenticates by a token share that of its token."""
+        connection = self._require_open()
+        auth = connection.auth
+        settings = {
+            "incoming_window": self._incoming_window,
+            "outgoing_window": self._outgoing_window,
+            "handle_max": self._handle_max,
+            "on_attach": self._on_attach,
+        }
+        if not isinstance(auth, CBSAuthMixin):
+            self._session = self.session_type(connection, **settings)
+            return
+        if connection._cbs is None:
+            await auth._do_create_authenticator(
+                connection, debug=self._debug_trace, session_type=self.session_type, **settings
             )
+        self._session = auth._session
+
+    @staticmethod
+    def _check_auth(auth: authentication.AMQPAuth) -> None:
+        if isinstance(auth, CBSAsyncAuthMixin):
+            raise TypeError(f"{type(auth).__name__} is for asyncio clients; use SASTokenAuth or JWTTokenAuth here.")
 
     def close(self) -> None:
         """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
@@ -237,7 +267,7 @@ class AMQPClient:
         try:
             if handler is not None:
                 await handler._do_destroy()
-            if session is not None:
+            if session is not None and not isinstance(connection.auth, CBSAuthMixin):
                 await session._do_destroy()
         except BaseException as error:
             if not isinstance(error, Exception) and not self._ext_connection:  # interrupted, or cancelled
@@ -265,13 +295,14 @@ class AMQPClient:
         if handler is not None:
             await handler._do_destroy()
         session, self._session = self._session, None
-        if session is not None:
+        if session is not None and not isinstance(connection.auth, CBSAuthMixin):
             await session._do_destroy()
+        self._check_auth(auth)
         self._auth = auth
         self._own_auth = False
         self._hostname = text(redirect.hostname, "the redirect's hostname", self._encoding)
         await connection._do_redirect(redirect, auth)
-        self._build_session()
+        await self._open_session()
 
     # -- keep-alive
 
@@ -307,16 +338,30 @@ class AMQPClient:
     # -- work
 
     def auth_complete(self) -> bool:
-        """Tell whether authentication is done. There is nothing to do but to wait for the connection.
+        """Take a step of the authentication by a token, if there is one; tell whether the client may send and receive.
 
         Raises:
-            AMQPConnectionError: the client isn't open.
+            AMQPConnectionError: the client isn't open, or the connection has failed.
+            AuthenticationException: the token was refused, or has ended.
+            TimeoutError: the service hasn't answered in time.
         """
         return run(self._do_auth_complete())
 
     async def _do_auth_complete(self) -> bool:
-        self._require_open()
+        if not await self._authorized():
+            await self._turn(IDLE_WAIT)
+            return False
         return True
+
+    async def _authorized(self) -> bool:
+        """Take a step of the authentication, without waiting; tell whether it is done."""
+        auth = self._require_open().auth
+        if not isinstance(auth, CBSAuthMixin):
+            return True
+        timed_out, in_progress = await auth._do_handle_token()
+        if timed_out:
+            raise compat.TimeoutException("Authorization timeout.")
+        return not in_progress
 
     def client_ready(self) -> bool:
         """Take a step towards the open link, without waiting; tell whether it is open.
@@ -362,6 +407,41 @@ class AMQPClient:
             attached = self.message_handler
         return self._link_is_open(attached)
 
+    def mgmt_request(
+        self,
+        message: Message,
+        operation: str | bytes,
+        op_type: str | bytes | None = None,
+        node: str | bytes | None = None,
+        callback: Callable[[int, Message, bytes], Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Make a request to a management node and wait for the answer, once the client is authenticated.
+
+        Arguments, result and errors are those of `Session.mgmt_request`.
+
+        Raises:
+            AuthenticationException, TimeoutError: see `auth_complete`.
+        """
+        return run(self._do_mgmt_request(message, operation, op_type, node, callback, **kwargs))
+
+    async def _do_mgmt_request(
+        self,
+        message: Message,
+        operation: str | bytes,
+        op_type: str | bytes | None,
+        node: str | bytes | None,
+        callback: Callable[[int, Message, bytes], Any] | None,
+        **kwargs: Any,
+    ) -> Any:
+        self._require_open()
+        while not await self._authorized():
+            await self._turn(FOREVER)
+        session = self._session
+        if session is None:
+            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+        return await session._do_mgmt_request(message, operation, op_type, node, callback=callback, **kwargs)
+
     async def _do_step(self) -> bool:
         """Do one step of the ready client's work."""
         await self._turn(IDLE_WAIT)
@@ -374,6 +454,10 @@ class AMQPClient:
             if not self._shutdown:
                 self._require_open()
             return
+        auth = connection.auth
+        if isinstance(auth, CBSAuthMixin):
+            look = auth._next_look()
+            timeout = timeout if look is None else min(timeout, look)
         try:
             await connection._turn(timeout, self._seen_progress)
         except errors.AMQPConnectionError:
@@ -381,6 +465,8 @@ class AMQPClient:
                 raise
         finally:
             self._seen_progress = connection._pump.progress
+        if isinstance(auth, CBSAuthMixin) and not self._shutdown and self._session is not None:
+            await self._authorized()  # messages flow while the token is renewed
 
     def do_work(self, **kwargs: Any) -> bool:
         """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.
@@ -404,7 +490,7 @@ class AMQPClient:
         """Wait until the link is open; the engine bounds each step. False when shut down, or past the deadline."""
         while not self._shutdown:
             try:
-                if await self._do_auth_complete() and await self._do_link_ready():
+                if await self._authorized() and await self._do_link_ready():
                     return True
             except errors.AMQPConnectionError:
                 if self._is_shut_down():

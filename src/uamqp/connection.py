@@ -12,7 +12,7 @@ from . import codec, compat, constants, errors, utils
 from ._arguments import encoded, integer, number
 from ._drive import run
 from ._trace import log_frame
-from .authentication import AMQPAuth, SASLAnonymous
+from .authentication import AMQPAuth, CBSAuthMixin, SASLAnonymous
 from .core import ConnectionCore, LinkCore
 from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
 from .transport.blocking import BlockingPump, Endpoint
@@ -322,8 +322,11 @@ class Connection:
     async def _do_destroy(self) -> None:
         self._closing = True
         try:
+            if isinstance(self.auth, CBSAuthMixin):
+                await self.auth._do_close_authenticator()
             await self._close_pump()
         finally:
+            self._cbs = None
             self._destroyed = True
             self._note_state()
             self.auth.close()
@@ -347,6 +350,9 @@ class Connection:
             return
         self._consume_auth(auth)
         self._closing = True
+        if isinstance(self.auth, CBSAuthMixin):
+            await self.auth._do_close_authenticator()
+        self._cbs = None
         await self._close_pump()
         self.auth.close()
         self.auth = auth

@@ -6,13 +6,15 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import errors
-from ._arguments import integer
+from . import constants, errors
+from ._arguments import encoded, integer
 from ._drive import run
 from .address import Source, Target
 from .core import LinkCore, SessionCore
 from .engine import Link
 from .engine.session import MAX_HANDLE
+from .message import Message
+from .mgmt_operation import MgmtOperation
 from .transport.clock import now
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Session:
         self._outgoing_window = _window(outgoing_window, "outgoing_window")
         self._handle_max = MAX_HANDLE if handle_max is None else integer(handle_max, "handle_max", 0, MAX_HANDLE)
         self._on_attach = on_attach
-        self._mgmt_links: dict[Any, Any] = {}
+        self._mgmt_links: dict[bytes, MgmtOperation] = {}  # by node
         self._session: SessionCore | None = None
 
     def __enter__(self) -> Session:  # noqa: PYI034 (Self needs Python 3.11)
@@ -124,6 +126,7 @@ class Session:
         run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
+        self._mgmt_links.clear()
         connection = self._connection
         with connection._pump.lock:
             if self in connection._sessions:
@@ -131,6 +134,60 @@ class Session:
             if self._session is not None:
                 self._session.end(now())
         connection._pump.flush()
+
+    def mgmt_request(
+        self,
+        message: Message,
+        operation: str | bytes,
+        op_type: str | bytes | None = None,
+        node: str | bytes | None = constants.MGMT_TARGET,
+        **kwargs: Any,
+    ) -> Any:
+        """Make a request to a management node and wait for the answer.
+
+        Args:
+            message: the request; operation, type and message-id are added to a copy of it.
+            operation: the application property `operation`.
+            op_type: the application property `type`; None: `empty`.
+            node: the node's address; None: `$management`. Its links are opened with the first request, and kept.
+
+        Keyword Args:
+            timeout: milliseconds; 0 or None: any time.
+            callback: called as `callback(status, answer, description)`, with an int, a `Message` and bytes; what it
+                returns is returned. It is for the callback to judge the status.
+            status_code_field, description_fields, debug, encoding: see `MgmtOperation`.
+
+        Returns:
+            The answer, a `Message`, where there is no callback.
+
+        Raises:
+            As `MgmtOperation.execute`.
+        """
+        return run(self._do_mgmt_request(message, operation, op_type, node, **kwargs))
+
+    async def _do_mgmt_request(
+        self,
+        message: Message,
+        operation: str | bytes,
+        op_type: str | bytes | None,
+        node: str | bytes | None,
+        timeout: float | None = None,
+        callback: Callable[[int, Message, bytes], Any] | None = None,
+        debug: bool = False,
+        encoding: str = "UTF-8",
+        **fields: Any,
+    ) -> Any:
+        unknown = fields.keys() - {"status_code_field", "description_fields"}
+        if unknown:
+            raise TypeError(f"mgmt_request got unknown keywords: {', '.join(sorted(unknown))}")
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}.")
+        key = encoded(node, "node", encoding) if node else constants.MGMT_TARGET
+        operations = self._mgmt_links
+        if key not in operations:
+            operations[key] = MgmtOperation(self, target=key, debug=debug, encoding=encoding)
+        answer = await operations[key]._do_execute(operation, op_type, message, timeout, **fields)
+        return answer[1] if callback is None else callback(*answer)
 
     def _attach_received(self, link: LinkCore) -> None:
         if self._on_attach is None or link.link is None:

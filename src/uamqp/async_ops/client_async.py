@@ -81,6 +81,13 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
             )
         await super()._do_open(connection)
 
+    @staticmethod
+    def _check_auth(auth: authentication.AMQPAuth) -> None:
+        if isinstance(auth, authentication.CBSAsyncAuthMixin):
+            return
+        if isinstance(auth, authentication.CBSAuthMixin):
+            raise TypeError(f"{type(auth).__name__} is for blocking clients; use SASTokenAsync or JWTTokenAsync here.")
+
     def _start_keep_alive(self) -> None:
         if not is_in_loop():
             super()._start_keep_alive()
@@ -112,6 +119,21 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
     async def client_ready_async(self) -> bool:
         """Take a step towards the open link; tell whether it is open. See `AMQPClient.client_ready`."""
         return await self._do_client_ready()
+
+    async def mgmt_request_async(
+        self,
+        message: Message,
+        operation: str | bytes,
+        op_type: str | bytes | None = None,
+        node: str | bytes | None = None,
+        callback: Callable[[int, Message, bytes], Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Make a request to a management node and wait for the answer; see `AMQPClient.mgmt_request`.
+
+        `callback` is a plain function.
+        """
+        return await self._do_mgmt_request(message, operation, op_type, node, callback, **kwargs)
 
     async def do_work_async(self, **kwargs: Any) -> bool:
         """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.

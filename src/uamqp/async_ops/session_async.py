@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .. import session
+from .. import constants, session
+from ..message import Message
 from .connection_async import ConnectionAsync
 from .utils import LoopArgument, get_dict_with_loop_if_needed
 
@@ -46,6 +47,17 @@ class SessionAsync(LoopArgument, session.Session):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.destroy_async()
+
+    async def mgmt_request_async(
+        self,
+        message: Message,
+        operation: str | bytes,
+        op_type: str | bytes | None = None,
+        node: str | bytes | None = constants.MGMT_TARGET,
+        **kwargs: Any,
+    ) -> Any:
+        """Make a request to a management node and wait for the answer; see `Session.mgmt_request`."""
+        return await self._do_mgmt_request(message, operation, op_type, node, **kwargs)
 
     async def destroy_async(self) -> None:
         """End the session and its links. Does nothing the second time."""

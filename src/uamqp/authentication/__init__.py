@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from .cbs_auth import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
+from .cbs_auth_async import CBSAsyncAuthMixin, JWTTokenAsync, SASTokenAsync
 from .common import AMQPAuth, SASLAnonymous, SASLExternal, SASLPlain
 
-__all__ = ["AMQPAuth", "SASLAnonymous", "SASLExternal", "SASLPlain"]
+__all__ = [
+    "AMQPAuth",
+    "CBSAsyncAuthMixin",
+    "CBSAuthMixin",
+    "JWTTokenAsync",
+    "JWTTokenAuth",
+    "SASLAnonymous",
+    "SASLExternal",
+    "SASLPlain",
+    "SASTokenAsync",
+    "SASTokenAuth",
+    "TokenRetryPolicy",
+]

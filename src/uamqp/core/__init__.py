@@ -6,12 +6,17 @@ no locks, no clocks: the time is an argument, as in the engine. Imports `uamqp.e
 
 from __future__ import annotations
 
+from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .outbox import Entry, Outbox
+from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .session import SessionCore
 
 __all__ = [
+    "CBS_NODE",
+    "DESCRIPTION_FIELDS",
+    "STATUS_FIELDS",
     "ConnectionCore",
     "ConnectionOwner",
     "Entry",
@@ -21,6 +26,13 @@ __all__ = [
     "LinkState",
     "Outbox",
     "ReceiverCore",
+    "Refusal",
+    "Request",
+    "RequestLinks",
+    "RequestState",
     "SenderCore",
     "SessionCore",
+    "Token",
+    "TokenClaim",
+    "TokenStatus",
 ]

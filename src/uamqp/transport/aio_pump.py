@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
@@ -32,6 +32,23 @@ def is_in_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def spawn(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Start a task in the running loop."""
+    return asyncio.get_running_loop().create_task(operation)
+
+
+async def within(operation: Awaitable[T], seconds: float) -> T:
+    """Await something for so many seconds at most; 0: any time.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled.
+    """
+    try:
+        return await asyncio.wait_for(operation, seconds or None)
+    except asyncio.TimeoutError:
+        raise TimeoutError(f"it took longer than {seconds:g} seconds") from None
 
 
 async def off_loop(function: Callable[[], T]) -> T:

@@ -12,3 +12,8 @@ FOREVER = math.inf
 def now() -> float:
     """Return the time that engines are given: monotonic seconds."""
     return time.monotonic()
+
+
+def wall() -> float:
+    """Return the time of the calendar: seconds since 1970, UTC."""
+    return time.time()

@@ -1,0 +1,122 @@
+"""Claims-based security for asyncio clients. Imports `cbs_auth` and the transport."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .. import compat
+from ..transport.aio_pump import is_in_loop, spawn, within
+from .cbs_auth import Authenticator, CBSAuthMixin, JWTTokenAuth, SASTokenAuth
+
+if TYPE_CHECKING:
+    from ..async_ops import ConnectionAsync
+
+_logger = logging.getLogger(__name__)
+
+
+def is_coroutine(get_token: Any) -> bool:
+    """Tell whether a callable is a coroutine function, or a `functools.partial` of one."""
+    while isinstance(get_token, functools.partial):
+        get_token = get_token.func
+    return any(inspect.iscoroutinefunction(function) for function in (get_token, type(get_token).__call__))
+
+
+class CBSAsyncAuthMixin(CBSAuthMixin):
+    """The authentication of a connection that an event loop drives; `update_token` is a coroutine.
+
+    A token is renewed by a task of its own, so that messages flow meanwhile.
+    """
+
+    _renewal: Any = None  # the task that renews the token
+
+    @property
+    def loop(self) -> Any:
+        """None: the object uses the loop that its coroutines are awaited in.
+
+        Raises:
+            AttributeError: there is no authenticator.
+        """
+        if self._cbs_auth is None:
+            raise AttributeError("There is no loop before there is an authenticator.")
+        return None
+
+    async def create_authenticator_async(
+        self, connection: ConnectionAsync, debug: bool = False, loop: Any = None, **kwargs: Any
+    ) -> Authenticator:
+        """Begin the session of the token's links, and connect; see `CBSAuthMixin.create_authenticator`."""
+        return await self._do_create_authenticator(connection, debug=debug, **kwargs)
+
+    async def close_authenticator_async(self) -> None:
+        """Detach the token's links and end their session. Does nothing the second time."""
+        await self._do_close_authenticator()
+
+    async def handle_token_async(self) -> tuple[bool, bool]:
+        """Take a step towards a token in force; see `CBSAuthMixin.handle_token`."""
+        return await self._do_handle_token()
+
+    async def _do_close_authenticator(self) -> None:
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            renewal.cancel()
+        await super()._do_close_authenticator()
+
+    async def _renewed(self) -> bool:
+        connection = self._connection
+        if not is_in_loop() or connection is None:
+            await self.update_token()
+            return True
+        if self._renewal is None:
+            self._renewal = spawn(self._update_in_time())
+            self._renewal.add_done_callback(lambda task: connection._pump.interrupt())
+            return False
+        if not self._renewal.done():
+            return False
+        renewal, self._renewal = self._renewal, None
+        renewal.result()
+        return True
+
+    async def _update_in_time(self) -> None:
+        """As `update_token`, within `timeout`."""
+        if not is_in_loop():
+            await self.update_token()
+            return
+        try:
+            await within(self.update_token(), self.timeout)
+        except TimeoutError as error:
+            raise compat.TimeoutException(f"Authorization timeout. There was no new token: {error}") from error
+
+
+class SASTokenAsync(SASTokenAuth, CBSAsyncAuthMixin):
+    """A shared access signature as token, for asyncio clients. Arguments as `SASTokenAuth`."""
+
+    async def update_token(self) -> None:
+        """Make a new signature, as long-lived as the one before.
+
+        Raises:
+            TokenExpired: there is no key to make one with.
+        """
+        self._sign()
+
+
+class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
+    """A token that a coroutine function of yours gives. Arguments as `JWTTokenAuth`.
+
+    `get_token` is a coroutine function, or a `functools.partial` of one. It may take as long as `timeout`.
+    """
+
+    @staticmethod
+    def _checked(get_token: Any) -> Any:
+        if not is_coroutine(get_token):
+            raise ValueError("get_token must be a coroutine function")
+        return get_token
+
+    async def update_token(self) -> None:
+        """Await `get_token`; what it raises comes out here."""
+        access_token = await self.get_token()
+        self._take_token(access_token.token, access_token.expires_on)
+
+    async def _first_token(self) -> None:
+        await self._update_in_time()

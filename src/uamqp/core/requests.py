@@ -1,0 +1,299 @@
+"""Requests to a node, and their answers: the pair of links that CBS and management use.
+
+Of the AMQP Management draft: a request has a message-id, its answer the same as correlation-id, and a status among the
+application properties.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import codec
+from ..engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, MessageTooLarge, OutgoingDelivery
+from ..engine.link import MODE_FIRST
+from .link import LinkCore, LinkSettings, LinkState, ReceiverCore, SenderCore
+from .session import SessionCore
+
+_logger = logging.getLogger(__name__)
+
+ANSWER_CREDIT = 100
+"""Answers that the peer may send ahead."""
+
+_UNSETTLED = 0
+
+STATUS_FIELDS = ("statusCode", "status-code")
+DESCRIPTION_FIELDS = ("statusDescription", "status-description")
+
+
+class RequestState(enum.Enum):
+    """What has become of a request."""
+
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    """There will be no answer: `Request.cause` says why."""
+    TIMED_OUT = "timed out"
+
+
+class Request:
+    """A request that was made.
+
+    Attributes:
+        number: its message-id.
+        deadline: when it is given up, in monotonic seconds; None: never.
+        state: what has become of it.
+        status: the answer's status; None: it has none that is a number.
+        description: the answer's description; empty if it has none.
+        answer: the delivery of the answer; None before it came.
+        cause: why there will be no answer; else None.
+    """
+
+    __slots__ = (
+        "_description_fields",
+        "_encode",
+        "_status_fields",
+        "answer",
+        "cause",
+        "deadline",
+        "description",
+        "number",
+        "state",
+        "status",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        encode: Callable[[int], bytes],
+        deadline: float | None,
+        status_fields: Sequence[str],
+        description_fields: Sequence[str],
+    ) -> None:
+        self.number = number
+        self.deadline = deadline
+        self.state = RequestState.WAITING
+        self.status: int | None = None
+        self.description = ""
+        self.answer: IncomingDelivery | None = None
+        self.cause: Cause | None = None
+        self._encode = encode
+        self._status_fields = status_fields
+        self._description_fields = description_fields
+
+    @property
+    def done(self) -> bool:
+        """Nothing more will come of it."""
+        return self.state is not RequestState.WAITING
+
+    def _encoded(self) -> bytes:
+        return self._encode(self.number)
+
+    def _answered(self, delivery: IncomingDelivery, properties: dict[Any, Any]) -> None:
+        self.state = RequestState.ANSWERED
+        self.answer = delivery
+        status = _first(properties, self._status_fields)
+        self.status = int(status) if isinstance(status, int) and not isinstance(status, bool) else None
+        description = _first(properties, self._description_fields)
+        self.description = description if isinstance(description, str) else ""
+
+    def _failed(self, cause: Cause | None) -> None:
+        self.state = RequestState.FAILED
+        self.cause = cause or Cause(CauseKind.LOCAL, None, "the links to the node were closed")
+
+
+class RequestLinks:
+    """A pair of links to a node: requests out, answers in. Any number of requests may be under way.
+
+    Args:
+        session: the session it belongs to.
+        node: the node's address, which is source and target of both links.
+        sender_name, receiver_name: the links' names, unlike any other's in this container.
+
+    Attributes:
+        cause: why the links were lost; None while they weren't.
+        unmatched: answers to nothing that is waited for: late ones, mostly. They are dropped.
+    """
+
+    def __init__(self, session: SessionCore, node: str, sender_name: str, receiver_name: str) -> None:
+        self.session = session
+        self.node = node
+        self.cause: Cause | None = None
+        self.unmatched = 0
+        source, target = codec.Source(node), codec.Target(node)
+        self._sender = SenderCore(session, LinkSettings(sender_name, source, target, _UNSETTLED, MODE_FIRST), self)
+        self._receiver = ReceiverCore(
+            session, LinkSettings(receiver_name, source, target, _UNSETTLED, MODE_FIRST), self
+        )
+        self._numbers = 0
+        self._unsent: list[Request] = []
+        self._waiting: dict[int, Request] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Both links are open."""
+        return self._sender.state is LinkState.OPEN and self._receiver.state is LinkState.OPEN
+
+    @property
+    def is_over(self) -> bool:
+        """The links were lost or closed: this pair is of no use any more."""
+        return any(link.state not in (LinkState.IDLE, LinkState.OPENING, LinkState.OPEN) for link in self._links)
+
+    @property
+    def _links(self) -> tuple[LinkCore, LinkCore]:
+        return self._sender, self._receiver
+
+    def open(self, now: float) -> None:
+        """Attach both links as soon as the session is open. Does nothing when that was asked for already.
+
+        Raises:
+            LocalProtocolError: the session has ended.
+        """
+        for link in self._links:
+            link.open(now)
+
+    def close(self, now: float) -> None:
+        """Detach both links; requests that wait fail."""
+        for link in self._links:
+            link.close(now)
+        self._fail_all(None)
+
+    def request(
+        self,
+        encode: Callable[[int], bytes],
+        deadline: float | None = None,
+        status_fields: Sequence[str] = STATUS_FIELDS,
+        description_fields: Sequence[str] = DESCRIPTION_FIELDS,
+    ) -> Request:
+        """Make a request; it goes out when the links are open.
+
+        Args:
+            encode: called with the message-id (an ulong); returns the encoded message.
+            deadline: when it is given up, in monotonic seconds; None: never.
+            status_fields, description_fields: names of application properties of the answer; the first that is there
+                counts.
+        """
+        request = Request(self._numbers, encode, deadline, status_fields, description_fields)
+        self._numbers += 1
+        if self.is_over:
+            request._failed(self.cause)
+            return request
+        self._waiting[request.number] = request
+        self._unsent.append(request)
+        self._send()
+        return request
+
+    def forget(self, request: Request) -> None:
+        """Nobody waits for this one any more; its answer is dropped when it comes."""
+        self._waiting.pop(request.number, None)
+        if request in self._unsent:
+            self._unsent.remove(request)
+
+    def expire(self, now: float) -> None:
+        """Give up what is past its time."""
+        for request in tuple(self._waiting.values()):
+            if request.deadline is not None and request.deadline <= now:
+                request.state = RequestState.TIMED_OUT
+                self.forget(request)
+
+    def _send(self) -> None:
+        if not self.is_open:
+            return
+        unsent, self._unsent = self._unsent, []
+        for request in unsent:
+            try:
+                self._sender.sender.send(request._encoded(), context=request)
+            except (MessageTooLarge, LocalProtocolError) as error:
+                self._fail(request, Cause(CauseKind.LOCAL, None, str(error)))
+
+    def _fail(self, request: Request, cause: Cause | None) -> None:
+        self.forget(request)
+        request._failed(cause)
+
+    def _fail_all(self, cause: Cause | None) -> None:
+        for request in tuple(self._waiting.values()):
+            self._fail(request, cause)
+
+    # -- what the core reports
+
+    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
+        """One of the links changed its state."""
+        if state is LinkState.LOST:
+            lost = self._sender if self._sender.state is LinkState.LOST else self._receiver
+            if self.cause is None:
+                self.cause = lost.cause
+            self._fail_all(self.cause)
+        elif self.is_open:
+            self._receiver.receiver.auto_credit(ANSWER_CREDIT)
+            self._send()
+
+    def on_credit(self) -> bool:
+        """The peer gave or took credit."""
+        return False
+
+    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+        """Something became known of a request's message: the node may have refused it."""
+        request: Request = delivery.context
+        if not delivery.settled or delivery.lost or request.done:
+            return
+        state = delivery.remote_state
+        if isinstance(state, codec.Rejected):
+            error = state.error
+            text = (error.description if error is not None else None) or "the peer rejected the request"
+            self._fail(request, Cause(CauseKind.PEER, error, text))
+        elif isinstance(state, (codec.Released, codec.Modified)):
+            name = type(state).__name__.lower()
+            self._fail(request, Cause(CauseKind.PEER, None, f"the peer's outcome for the request is {name}"))
+
+    def on_delivery(self, delivery: IncomingDelivery) -> None:
+        """An answer arrived."""
+        if not delivery.settled:
+            try:
+                delivery.settle(codec.ACCEPTED)
+            except LocalProtocolError as error:  # the link has gone in the same breath
+                _logger.info("An answer of %s isn't settled: %s", self.node, error)
+        delivery.link.taken()
+        try:
+            number, properties = _read(delivery.payload)
+        except codec.DecodeError as error:
+            self.unmatched += 1
+            _logger.warning("A message from %s can't be read and is dropped: %s", self.node, error)
+            return
+        request = self._waiting.get(number) if number is not None else None
+        if request is None:
+            self.unmatched += 1
+            _logger.info("A message from %s answers no request that is waited for; it is dropped.", self.node)
+            return
+        self.forget(request)
+        request._answered(delivery, properties)
+
+
+def _first(properties: dict[Any, Any], names: Sequence[str]) -> Any:
+    for name in names:
+        if name in properties:
+            return properties[name]
+    return None
+
+
+def _read(payload: bytes) -> tuple[int | None, dict[Any, Any]]:
+    """Return an answer's correlation-id, as a number if it is one, and its application properties."""
+    number: int | None = None
+    properties: dict[Any, Any] = {}
+    for code, start, end in codec.scan_sections(payload):
+        if code == codec.PROPERTIES:
+            fields = codec.Decoder(payload, start, end).value()
+            number = _number(codec.Properties.from_fields(fields).correlation_id)
+        elif code == codec.APPLICATION_PROPERTIES:
+            properties = codec.Decoder(payload, start, end).value()
+    return number, properties
+
+
+def _number(value: Any) -> int | None:
+    """Return a correlation-id as a number: some services give it back as another type than it came as."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:20])
+    return None

@@ -1,0 +1,213 @@
+"""`MgmtOperation`: requests to a management node, and their answers. Imports `core`, the connection and messages."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import compat, constants, errors, types
+from ._arguments import encoded, number
+from ._drive import run
+from .core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
+from .engine import LocalProtocolError
+from .message import Message, MessageProperties
+from .transport.clock import FOREVER, now
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_logger = logging.getLogger(__name__)
+
+_FAULT = "Management Operation error ocurred."  # 1.6's text, its spelling included
+_NOT_OPEN = "Unable to open management session. Please confirm URI namespace exists."
+
+Answer = tuple[int, Message, bytes]
+
+
+class MgmtOperation:
+    """Requests to one node of a session. Any number of them may be under way.
+
+    Args:
+        session: the session.
+        target: the node's address, text or bytes; None: `$management`.
+        debug: taken for compatibility: tracing is the connection's.
+        status_code_field: the answer's application property with the status. Where it is missing, the usual
+            names are looked for.
+        description_fields: likewise, with the description; a name, or several.
+        encoding: of the text among the arguments.
+
+    Attributes:
+        target: as bytes.
+        mgmt_error: why the last pair of links was lost; None while none was.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        target: str | bytes | None = None,
+        debug: bool = False,
+        status_code_field: str | bytes = b"statusCode",
+        description_fields: Any = b"statusDescription",
+        encoding: str = "UTF-8",
+    ) -> None:
+        self.connection = session._connection
+        self.target = encoded(target, "target", encoding) if target else constants.MGMT_TARGET
+        self.mgmt_error: BaseException | None = None
+        self._session = session
+        self._encoding = encoding
+        self._status_fields = _names(status_code_field, "status_code_field", STATUS_FIELDS, encoding)
+        self._description_fields = _names(description_fields, "description_fields", DESCRIPTION_FIELDS, encoding)
+        self._links: RequestLinks | None = None
+        self._was_open = False
+
+    @property
+    def open(self) -> constants.MgmtOpenStatus | None:
+        """Where the links stand; None before the first request."""
+        links = self._links
+        if links is None:
+            return None
+        if links.is_open:
+            return constants.MgmtOpenStatus.Open
+        if links.cause is not None:
+            return constants.MgmtOpenStatus.Error
+        return constants.MgmtOpenStatus.Closed if links.is_over else constants.MgmtOpenStatus.Opening
+
+    def execute(
+        self, operation: str | bytes, op_type: str | bytes | None, message: Message, timeout: float | None = 0
+    ) -> Answer:
+        """Make a request and wait for its answer.
+
+        Args:
+            operation: the application property `operation`.
+            op_type: the application property `type`; None: `empty`.
+            message: the rest of the request; it isn't changed.
+            timeout: milliseconds; 0 or None: any time.
+
+        Returns:
+            Status, answer and description. It is for the caller to judge the status.
+
+        Raises:
+            TimeoutError: there was no answer in time.
+            AMQPConnectionError: the node's links couldn't be opened, or were lost, or the connection was.
+            MessageException: the node refused the request's message.
+            ValueError: the answer has no status.
+        """
+        return run(self._do_execute(operation, op_type, message, timeout))
+
+    async def _do_execute(
+        self,
+        operation: str | bytes,
+        op_type: str | bytes | None,
+        message: Message,
+        timeout: float | None = 0,
+        **fields: Any,
+    ) -> Answer:
+        limit = number(timeout or 0, "timeout", "milliseconds")
+        deadline = now() + limit / 1000 if limit else None
+        encode = self._encoder(operation, op_type, message)
+        status_fields = _names(
+            fields.get("status_code_field"), "status_code_field", self._status_fields, self._encoding
+        )
+        description_fields = _names(
+            fields.get("description_fields"), "description_fields", self._description_fields, self._encoding
+        )
+        connection = self.connection
+        await connection._do_start()
+        with connection._pump.lock:
+            links = self._usable_links()
+            request = links.request(encode, deadline, status_fields, description_fields)
+        connection._pump.flush()
+        try:
+            await self._wait(request, links)
+        finally:
+            with connection._pump.lock:
+                links.forget(request)
+        return self._result(request, links, limit)
+
+    async def _wait(self, request: Request, links: RequestLinks) -> None:
+        connection = self.connection
+        while True:
+            seen = connection._pump.progress
+            with connection._pump.lock:
+                links.expire(now())
+            if request.done:
+                return
+            await connection._turn(FOREVER if request.deadline is None else request.deadline - now(), seen)
+            self._was_open = self._was_open or links.is_open
+
+    def _usable_links(self) -> RequestLinks:
+        """Return the node's links; new ones if there are none, or they were lost."""
+        links = self._links
+        if links is None or links.is_over:
+            node, name = self.target.decode(self._encoding), uuid.uuid4()
+            links = RequestLinks(self._session._core, node, f"{node}-sender-{name}", f"{node}-receiver-{name}")
+            try:
+                links.open(now())
+            except LocalProtocolError as error:
+                raise errors.AMQPConnectionError(f"{_NOT_OPEN} {error}") from error
+            self._links = links
+            self._was_open = False
+        return links
+
+    def _encoder(self, operation: str | bytes, op_type: str | bytes | None, message: Message) -> Callable[[int], bytes]:
+        if not isinstance(message, Message):
+            raise TypeError(f"A management request is a Message, not {type(message).__name__}.")
+        request = copy.copy(message)
+        request.application_properties = {
+            **(message.application_properties or {}),
+            "operation": encoded(operation, "operation", self._encoding),
+            "type": encoded(op_type or b"empty", "op_type", self._encoding),
+        }
+        request.properties = copy.copy(message.properties) if message.properties else MessageProperties()
+
+        def encode(message_id: int) -> bytes:
+            request.properties.message_id = types.AMQPuLong(message_id)
+            return request.encode_message()
+
+        encode(0)  # what can't be encoded shows now
+        return encode
+
+    def _result(self, request: Request, links: RequestLinks, limit: float) -> Answer:
+        if request.state is RequestState.TIMED_OUT:
+            raise compat.TimeoutException(f"Failed to receive mgmt response in {limit:g}ms")
+        if request.state is RequestState.FAILED or request.answer is None:
+            self.mgmt_error = self._failure(request, links)
+            raise self.mgmt_error
+        if request.status is None:
+            raise ValueError(f"{_FAULT} The answer has no status that is a number ({', '.join(self._status_fields)}).")
+        answer = Message._received(request.answer, None, self._encoding)
+        if not 200 <= request.status < 300:
+            _logger.error("Management request to %r: status %d, %s", self.target, request.status, request.description)
+        return request.status, answer, request.description.encode(self._encoding)
+
+    def _failure(self, request: Request, links: RequestLinks) -> BaseException:
+        cause = request.cause
+        policy = self.connection.error_policy
+        text = cause.message if cause is not None else ""
+        if links.is_over and not self._was_open:
+            return errors.AMQPConnectionError(f"{_NOT_OPEN} {text}")
+        error = cause.error if cause is not None else None
+        condition = error.condition if error is not None else None
+        if links.is_over:
+            return errors._process_link_error(policy, condition, text, error.info if error is not None else None)
+        return errors._process_send_error(policy, condition, text, error.info if error is not None else None)
+
+    def destroy(self) -> None:
+        """Detach the links. The next request opens new ones."""
+        links, self._links = self._links, None
+        if links is not None:
+            with self.connection._pump.lock:
+                links.close(now())
+            self.connection._pump.flush()
+
+
+def _names(value: Any, argument: str, usual: tuple[str, ...], encoding: str) -> tuple[str, ...]:
+    """Return names of application properties: those given first, then the usual ones."""
+    if not value:
+        return usual
+    given = value if isinstance(value, (list, tuple)) else [value]
+    names = [encoded(name, argument, encoding).decode(encoding) for name in given]
+    return (*names, *(name for name in usual if name not in names))
