@@ -435,6 +435,14 @@ class MessageProperties:
         if reply_to_group_id is not None:
             self.reply_to_group_id = reply_to_group_id
 
+    def __copy__(self) -> MessageProperties:
+        duplicate = type(self).__new__(type(self))
+        duplicate.__dict__.update(self.__dict__)
+        duplicate._values = list(self._values)
+        if "_changed" in self.__dict__:
+            duplicate._changed = set(self._changed)
+        return duplicate
+
     @classmethod
     def _received(cls, payload: bytes, start: int, end: int, encoding: str) -> MessageProperties:
         properties = cls.__new__(cls)

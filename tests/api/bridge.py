@@ -13,7 +13,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uamqp
+from uamqp.async_ops import MgmtOperationAsync
 from uamqp.async_ops.client_async import AMQPClientAsync, ReceiveClientAsync, SendClientAsync
+from uamqp.authentication import JWTTokenAsync, SASTokenAsync
 
 _LIMIT = 60.0  # seconds that a call may take; more than any test has
 
@@ -98,7 +100,22 @@ def unwrapped(value: Any) -> Any:
     return value.__dict__.get("_inner", value) if hasattr(value, "__dict__") else value
 
 
+class TokenAsync(JWTTokenAsync):
+    """`JWTTokenAsync` that takes a plain function, as `JWTTokenAuth` does."""
+
+    def __init__(self, audience: Any, uri: Any, get_token: Callable[[], Any], **kwargs: Any) -> None:
+        async def get() -> Any:
+            token = get_token()
+            return await token if inspect.isawaitable(token) else token
+
+        super().__init__(audience, uri, get, **kwargs)
+
+
+KINDS: dict[str, type[Any]] = {"SASTokenAuth": SASTokenAsync, "JWTTokenAuth": TokenAsync}
+"""Classes that stand in as they are: nothing in a test calls what is a coroutine there."""
+
 TWINS = {
+    "MgmtOperation": MgmtOperationAsync,
     "Connection": uamqp.ConnectionAsync,
     "Session": uamqp.SessionAsync,
     "MessageSender": uamqp.MessageSenderAsync,

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api import peers
-from tests.api.bridge import TWINS, Loop, bridged
+from tests.api.bridge import KINDS, TWINS, Loop, bridged
 from tests.peer.certs import certificates  # noqa: F401 - a fixture
 from uamqp.testing import Broker
 
 # Modules whose tests run with the blocking front, and with the asyncio front in its clothes (see `bridge`). A test that
 # is about the blocking front alone is marked `blocking(reason)`.
 BOTH = {
+    "test_cbs",
+    "test_mgmt",
     "test_bounds",
     "test_connection",
     "test_connection_tls",
@@ -56,5 +58,8 @@ def front(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         for twin, kind in TWINS.items():
             if hasattr(module, twin):
                 monkeypatch.setattr(module, twin, bridged(kind, loop))
+        for twin, kind in KINDS.items():
+            if hasattr(module, twin):
+                monkeypatch.setattr(module, twin, kind)
     yield name
     loop.close()

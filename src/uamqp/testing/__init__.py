@@ -11,17 +11,27 @@
 from __future__ import annotations
 
 from .broker import Broker
+from .cbs import PutToken, Tokens
 from .faults import Faults, connection_redirect, error, link_redirect
+from .hooks import AttachAnswer, AttachRequest, Hooks
 from .nodes import Counters
+from .services import ServiceRequest, ServiceResponse
 from .views import ConnectionView, MessageView, QueueView
 
 __all__ = [
+    "AttachAnswer",
+    "AttachRequest",
     "Broker",
     "ConnectionView",
     "Counters",
     "Faults",
+    "Hooks",
     "MessageView",
+    "PutToken",
     "QueueView",
+    "ServiceRequest",
+    "ServiceResponse",
+    "Tokens",
     "connection_redirect",
     "error",
     "link_redirect",

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .cbs import Tokens
 from .directory import DirectoryLimits, node_name
 from .envelope import read_header
 from .faults import Faults, error
+from .hooks import Hooks
 from .nodes import Counters, NodeLimits, StoredMessage
 from .server import Options, Predicate, Server
+from .services import Service
 from .views import ConnectionView, QueueView
 
 T = TypeVar("T")
@@ -58,6 +61,9 @@ class Broker:
         allow_second: grant rcv-settle-mode second to clients that ask for it on links that they send over. Else they
             get first, as from most brokers: uamqp 1.6 asks for second, and then waits for ever for a settlement.
         close_timeout: seconds that clients have to answer the close when the broker stops.
+        cbs: there is a node `$cbs`, and links need a token that was put there; see `tokens`.
+        steal_links: a link of the same name and container as one that is attached takes its place (amqp:link:stolen).
+        unpack_batches: keep the messages of a batch (message-format 0x80013700) one by one.
 
     Raises:
         ValueError: a setting is out of range, or contradicts another.
@@ -90,6 +96,9 @@ class Broker:
         queues: Iterable[str] = (),
         allow_second: bool = False,
         close_timeout: float = 0.5,
+        cbs: bool = False,
+        steal_links: bool = False,
+        unpack_batches: bool = False,
     ) -> None:
         options = Options(
             host=host,
@@ -105,6 +114,9 @@ class Broker:
             link_credit=link_credit,
             allow_second=allow_second,
             close_timeout=close_timeout,
+            cbs=cbs,
+            steal_links=steal_links,
+            unpack_batches=unpack_batches,
             nodes=NodeLimits(max_queue_messages, max_queue_bytes, max_deliveries, dead_letter_expired),
             directory=DirectoryLimits(max_nodes, make_nodes),
         )
@@ -231,6 +243,30 @@ class Broker:
     def faults(self) -> Faults:
         """The knobs for faults."""
         return self._server.faults
+
+    @property
+    def tokens(self) -> Tokens:
+        """The service `$cbs`: its knobs, and what was put there."""
+        return self._server.tokens
+
+    @property
+    def hooks(self) -> Hooks:
+        """What a test has to say to attaches and messages."""
+        return self._server.hooks
+
+    def serve(self, address: str, service: Service | None) -> None:
+        """Answer requests at an address, such as `$management`, by a function; None: no more.
+
+        Args:
+            address: may have `*` in it: `*/$management` stands for that of every queue. The last that fits is asked.
+            service: from a `ServiceRequest` to a `ServiceResponse`, or None for no answer. It runs in the broker's
+                thread and must not wait for anything.
+        """
+        self.call(lambda server: server.services.serve(address, service))
+
+    def expire_tokens(self) -> int:
+        """End all tokens, as if their time were over; returns how many were in force."""
+        return self.call(lambda server: sum(each.expire_tokens() for each in list(server.connections)))
 
     @property
     def counters(self) -> Counters:

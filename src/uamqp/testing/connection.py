@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..codec import (
     Accepted,
     Coordinator,
+    Described,
     Error,
     Modified,
     Rejected,
@@ -33,10 +35,13 @@ from ..engine import (
     Session,
     events,
 )
-from .directory import NoNode, node_name
+from .cbs import CBS_NODE, UNAUTHORIZED, PutToken, covers
+from .directory import NoNode, local_name, node_name
 from .faults import error
-from .links import Incoming, Outgoing
-from .nodes import Node, Queue, Topic
+from .hooks import AttachAnswer, AttachRequest
+from .links import Attached, Incoming, Outgoing
+from .nodes import Node, Queue, StoredMessage, Topic
+from .services import Service, ServiceIncoming, ServiceOutgoing, ServiceRequest, ServiceResponse
 from .wire import BrokerProtocol
 
 if TYPE_CHECKING:
@@ -85,6 +90,8 @@ class Connection:
         self.forced = False
         self.stalled: dict[Outgoing, None] = {}
         self._dynamic: list[Queue] = []
+        self._tokens: dict[str, PutToken] = {}  # in force, by audience
+        self._token_timers: dict[str, asyncio.TimerHandle] = {}
         self._certificate_name: str | None = None
         self._challenged = False
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -124,7 +131,7 @@ class Connection:
         if resumed or self.server.draining:
             self.server.turn_soon()
 
-    def links(self) -> list[Incoming | Outgoing]:
+    def links(self) -> list[Attached | ServiceIncoming | ServiceOutgoing]:
         """Every attached link."""
         return [
             link.context
@@ -192,6 +199,9 @@ class Connection:
         self._clean_up()
 
     def _clean_up(self) -> None:
+        for timer in self._token_timers.values():
+            timer.cancel()
+        self._token_timers.clear()
         dynamic, self._dynamic = self._dynamic, []
         for queue in dynamic:
             self.server.directory.delete(queue)
@@ -214,7 +224,7 @@ class Connection:
         user: str | None = None
         if refusal is not None:
             code = refusal
-        elif mechanism == "ANONYMOUS":
+        elif mechanism in {"ANONYMOUS", "MSSBCBS"}:
             code = _SASL_OK
         elif mechanism == "PLAIN":
             user = _plain_user(response, self.server.options.users)
@@ -266,14 +276,148 @@ class Connection:
             return
         try:
             self._check_refusal(link)
-            if isinstance(link, Receiver):
-                self._attach_incoming(link)
-            elif isinstance(link, Sender):
-                self._attach_outgoing(link)
+            if not self._attach_to_service(link):
+                self._attach_to_node(link)
         except _Refused as refused:
             link.refuse(self.now(), refused.error)
         except NoNode as problem:
             link.refuse(self.now(), error(problem.condition, problem.description))
+
+    def _attach_to_node(self, link: Link) -> None:
+        answer = self._hooked(link)
+        if isinstance(link, Receiver):
+            self._attach_incoming(link, answer)
+        elif isinstance(link, Sender):
+            self._attach_outgoing(link, answer)
+
+    def _hooked(self, link: Link) -> AttachAnswer:
+        """Ask the test's hook, and look whether a token allows the link."""
+        terminus = link.remote_source if link.is_sender else link.remote_target
+        address = getattr(terminus, "address", None)
+        address = address if isinstance(address, str) and address else None
+        self._check_token(address)
+        hook = self.server.hooks.on_attach
+        if hook is None:
+            return AttachAnswer()
+        attach = link.remote_attach
+        opened = self.engine.remote_open
+        answer = hook(
+            AttachRequest(
+                name=link.name,
+                address=address,
+                sends=not link.is_sender,
+                properties=_plain(link.remote_properties),
+                filters=_plain(getattr(link.remote_source, "filter", None)),
+                desired_capabilities=tuple(map(str, attach.desired_capabilities if attach is not None else ())),
+                container_id=opened.container_id if opened is not None else "",
+            )
+        )
+        if isinstance(answer, Error):
+            raise _Refused(answer)
+        return answer or AttachAnswer()
+
+    # -- services and tokens --
+
+    def _attach_to_service(self, link: Link) -> bool:
+        """Attach a link to a service, if its address is one's."""
+        terminus = link.remote_source if link.is_sender else link.remote_target
+        address = getattr(terminus, "address", None)
+        if not isinstance(address, str) or not address:
+            return False
+        name = local_name(address, self.hosts)
+        service: Service | None
+        if name == CBS_NODE and self.server.options.cbs:
+            service = self._answer_token
+        else:
+            if self.server.services.find(name) is None:
+                return False
+            service = self._answer_request
+            self._check_token(address)
+        size = self.server.options.max_message_size
+        if isinstance(link, Receiver):
+            link.accept(self.now(), rcv_settle_mode=_FIRST, max_message_size=size)
+            link.context = ServiceIncoming(self, link, name, service)
+        elif isinstance(link, Sender):
+            reply_address = getattr(link.remote_target, "address", None)
+            link.accept(self.now(), max_message_size=size)
+            link.context = ServiceOutgoing(self, link, name, reply_address)
+        return True
+
+    def answer(self, session: Session, request: ServiceRequest, payload: bytes) -> None:
+        """Send the answer to a request: where its reply-to says, or else to the client's link from the service."""
+        links = [
+            (link.session is session, each)
+            for each_session in self.engine.sessions
+            for link in each_session.links
+            if isinstance(each := link.context, ServiceOutgoing) and each.name == request.node and link.is_open
+        ]
+        links.sort(key=lambda found: not found[0])  # those of the same session first
+        for _, link in links:
+            if request.reply_to is not None and request.reply_to == link.reply_address:
+                link.send(payload)
+                return
+        node = self._reply_node(request)
+        if node is not None:
+            node.put(StoredMessage(payload, 0, None, 0))
+        elif links:
+            links[0][1].send(payload)
+
+    def _reply_node(self, request: ServiceRequest) -> Node | None:
+        try:
+            name = node_name(request.reply_to, self.hosts) if request.reply_to else None
+            return self.server.directory.nodes.get(name) if name is not None else None
+        except NoNode:
+            return None
+
+    def _answer_request(self, request: ServiceRequest) -> ServiceResponse | None:
+        service = self.server.services.find(request.node)  # it may have been replaced
+        return ServiceResponse(404, "there is no service any more") if service is None else service(request)
+
+    def _answer_token(self, request: ServiceRequest) -> ServiceResponse | None:
+        return self.server.tokens.answer(request, self)
+
+    def authorize(self, token: PutToken) -> None:
+        """A token is in force from now on, until it ends."""
+        previous = self._token_timers.pop(token.audience, None)
+        if previous is not None:
+            previous.cancel()
+        self._tokens[token.audience] = token
+        if token.expires_at is not None:
+            left = max(0.0, token.expires_at - time.time())
+            self._token_timers[token.audience] = self.protocol.loop.call_later(left, self.expire_token, token.audience)
+
+    def expire_tokens(self) -> int:
+        """End all tokens now; returns how many were in force."""
+        audiences = list(self._tokens)
+        for audience in audiences:
+            self.expire_token(audience)
+        return len(audiences)
+
+    def expire_token(self, audience: str) -> None:
+        """A token has ended: its links are detached, if tokens are required."""
+        timer = self._token_timers.pop(audience, None)
+        if timer is not None:
+            timer.cancel()
+        self._tokens.pop(audience, None)
+        if not self.server.tokens.required:
+            return
+        for link in self.links():
+            name = link.node.name if link.node is not None else getattr(link, "name", None)
+            if name != CBS_NODE and (name is None or not self._is_covered(name)):
+                link.expel(UNAUTHORIZED, "the token has expired")
+        self.server.turn_soon()
+
+    def _is_covered(self, name: str) -> bool:
+        return any(covers(audience, name) for audience in self._tokens)
+
+    def _check_token(self, address: str | None) -> None:
+        if not self.server.tokens.required:
+            return
+        name = "" if address is None else local_name(address, self.hosts)
+        if not self._is_covered(name):
+            raise _Refused(error(UNAUTHORIZED, f"no token for {name!r} was put on this connection"))
+
+    # -- links to queues and topics --
 
     def _check_refusal(self, link: Link) -> None:
         rule = self.server.faults.refuse_attach
@@ -284,7 +428,7 @@ class Connection:
         if rule is not None:
             raise _Refused(rule)
 
-    def _attach_incoming(self, link: Receiver) -> None:
+    def _attach_incoming(self, link: Receiver, hooked: AttachAnswer) -> None:
         target = link.remote_target
         if isinstance(target, Coordinator):
             raise NoNode("amqp:not-implemented", "this broker has no transactions")
@@ -297,16 +441,17 @@ class Connection:
         if target.dynamic:
             node = self._make_dynamic()
             address = node.name
-        elif address is not None:
-            node = self._node(address, target.capabilities)
+        elif hooked.node is not None or address is not None:
+            node = self._node(hooked.node or address or "", target.capabilities)
         answer = Target(address=address, dynamic=target.dynamic)
         answer.capabilities = _granted(target.capabilities, node)
         options = self.server.options
         mode = None if options.allow_second else _FIRST
-        link.accept(self.now(), target=answer, rcv_settle_mode=mode, max_message_size=options.max_message_size)
+        self._steal(link, node, hooked)
+        link.accept(self.now(), target=answer, rcv_settle_mode=mode, **self._granted_to(hooked))
         link.context = Incoming(self, link, node, address)
 
-    def _attach_outgoing(self, link: Sender) -> None:
+    def _attach_outgoing(self, link: Sender, hooked: AttachAnswer) -> None:
         source = link.remote_source
         if not isinstance(source, Source):
             raise NoNode("amqp:invalid-field", "an attach as receiver needs a source")
@@ -317,7 +462,7 @@ class Connection:
         elif address is None:
             raise NoNode("amqp:invalid-field", "an attach as receiver needs an address in its source")
         else:
-            node = self._node(address, source.capabilities)
+            node = self._node(hooked.node or address, source.capabilities)
         browsing = source.distribution_mode == StdDistMode.COPY and not isinstance(node, Topic)
         answer = Source(
             address=address,
@@ -327,12 +472,38 @@ class Connection:
             outcomes=OUTCOMES,
             capabilities=_granted(source.capabilities, node),
         )
-        link.accept(self.now(), source=answer, max_message_size=self.server.options.max_message_size)
+        if hooked.filters:
+            answer.filter = _granted_filters(source.filter, hooked.filters)
+        self._steal(link, node, hooked)
+        link.accept(self.now(), source=answer, **self._granted_to(hooked))
         link.context = Outgoing(self, link, node, self.server.number(), browsing)
 
     def _node(self, address: str, capabilities: tuple[Symbol, ...]) -> Node:
         name = node_name(address, self.hosts)
         return self.server.directory.node(name, topic=_TOPIC in capabilities)
+
+    def _granted_to(self, hooked: AttachAnswer) -> dict[str, Any]:
+        """Return what the answer to an attach says beside its terminus."""
+        size = hooked.max_message_size
+        return {
+            "max_message_size": self.server.options.max_message_size if size is None else size,
+            "properties": {Symbol(name): value for name, value in hooked.properties.items()} or None,
+            "offered_capabilities": tuple(map(Symbol, hooked.offered_capabilities)),
+        }
+
+    def _steal(self, link: Link, node: Node | None, hooked: AttachAnswer) -> None:
+        """Detach the links that this one takes the place of."""
+        opened = self.engine.remote_open
+        steals = self.server.options.steal_links
+        for connection in list(self.server.connections):
+            theirs = connection.engine.remote_open
+            same_client = opened is not None and theirs is not None and opened.container_id == theirs.container_id
+            for other in connection.links():
+                if other.link is link or other.link.is_sender != link.is_sender:
+                    continue
+                taken = hooked.steals and node is not None and other.node is node
+                if taken or (steals and same_client and other.link.name == link.name):
+                    other.expel("amqp:link:stolen", "another link has taken its place")
 
     def _make_dynamic(self) -> Queue:
         queue = self.server.directory.make_dynamic()
@@ -377,6 +548,22 @@ def _address(address: object) -> str | None:
     if not isinstance(address, str):
         raise NoNode("amqp:invalid-field", f"an address is a string, not {address!r}")
     return str(address)
+
+
+def _plain(fields: Any) -> dict[str, Any]:
+    """A map by name, without the descriptors of its values."""
+    return {
+        str(name): value.value if isinstance(value, Described) else value for name, value in dict(fields or {}).items()
+    }
+
+
+def _granted_filters(wanted: Any, granted: dict[str, Any]) -> dict[Symbol, Any]:
+    """The filters of an answer: each described as the client's was, if it was."""
+    found: dict[Symbol, Any] = {}
+    for name, value in granted.items():
+        described = dict(wanted or {}).get(Symbol(name))
+        found[Symbol(name)] = Described(described.descriptor, value) if isinstance(described, Described) else value
+    return found
 
 
 def _granted(capabilities: tuple[Symbol, ...], node: Node | None) -> tuple[Symbol, ...]:

@@ -15,7 +15,7 @@ from .nodes import Consumer, Counters, Node, NodeLimits, Queue, StoredMessage, T
 DEAD = "/$dead"
 TOPIC = "topic://"
 _QUEUE = "queue://"
-_SCHEMES = ("amqp://", "amqps://")
+_SCHEMES = ("amqp://", "amqps://", "sb://")
 _DYNAMIC = "dynamic/"
 
 
@@ -57,6 +57,18 @@ def node_name(address: str, own_hosts: Collection[str]) -> str:
     Raises:
         NoNode: the address is empty, another host's, or kept for the broker's own use.
     """
+    name = local_name(address, own_hosts)
+    if name.startswith("$"):
+        raise NoNode("amqp:not-found", f"there is no node {name!r}: this broker has none whose name begins with $")
+    return name
+
+
+def local_name(address: str, own_hosts: Collection[str]) -> str:
+    """As `node_name`, but for names that begin with $, too.
+
+    Raises:
+        NoNode: the address is empty, or another host's.
+    """
     name = address
     if name.lower().startswith(_SCHEMES):
         try:
@@ -70,8 +82,6 @@ def node_name(address: str, own_hosts: Collection[str]) -> str:
     name = name.removeprefix(_QUEUE)
     if not name or name == TOPIC:
         raise NoNode("amqp:invalid-field", f"the address {address!r} has no name in it")
-    if name.startswith("$"):
-        raise NoNode("amqp:not-found", f"there is no node {name!r}: this broker has none whose name begins with $")
     return name
 
 

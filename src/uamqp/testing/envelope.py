@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..codec import (
+    DATA,
     DELIVERY_ANNOTATIONS,
     HEADER,
     MESSAGE_ANNOTATIONS,
@@ -17,9 +18,13 @@ from ..codec import (
     Symbol,
     append_section_header,
     append_value,
+    binary_bounds,
     decode_composite,
     scan_sections,
 )
+
+BATCH_FORMAT = 0x80013700
+"""The message-format of a batch: each of its data sections is an encoded message."""
 
 _HEADER_START = b"\x00\x53\x70"
 
@@ -112,3 +117,12 @@ def read_to(payload: bytes) -> str | None:
             to = Properties.from_fields(values).to
             return to if isinstance(to, str) else None
     return None
+
+
+def batch_parts(payload: bytes) -> list[bytes]:
+    """Return the messages in a batch. One that can't be read stays as it is."""
+    try:
+        found = [binary_bounds(payload, start, end) for code, start, end in scan_sections(payload) if code == DATA]
+    except DecodeError:
+        return [payload]
+    return [payload[start:end] for start, end in found]

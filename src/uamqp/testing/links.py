@@ -130,7 +130,9 @@ class Incoming(Producer):
                 return Rejected(error("amqp:decode-error", f"the message's header can't be read: {problem}"))
         ttl = info.header.ttl
         expires = None if ttl is None else self.connection.now() + ttl / 1000
-        node.put(StoredMessage(payload, delivery.message_format, expires, info.header.delivery_count or 0))
+        count = info.header.delivery_count or 0
+        for kept in self.connection.server.kept(node.name, payload, delivery.message_format):
+            node.put(StoredMessage(kept, 0 if kept is not payload else delivery.message_format, expires, count))
         return ACCEPTED
 
     def _relay(self, delivery: IncomingDelivery) -> Outcome:
@@ -206,8 +208,10 @@ class Outgoing(Consumer):
         link = self.link
         settled = link.snd_settle_mode == _SETTLED or (self.browsing and link.snd_settle_mode > _SETTLED)
         context = None if self.browsing else message
+        on_tag = self.connection.server.hooks.on_tag
+        tag = on_tag(self.node.name, payload) if on_tag is not None else None
         try:
-            link.send(payload, message_format=message.message_format, settled=settled, context=context)
+            link.send(payload, tag=tag, message_format=message.message_format, settled=settled, context=context)
         except MessageTooLarge:
             if not self.browsing:
                 self.queue.modify(message, now, failed=False, not_to=self)

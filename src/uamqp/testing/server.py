@@ -11,11 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .cbs import Tokens
 from .connection import Connection
 from .directory import Directory, DirectoryLimits, node_name
+from .envelope import BATCH_FORMAT, batch_parts
 from .faults import Faults, error
+from .hooks import Hooks
 from .links import Outgoing
 from .nodes import NodeLimits
+from .services import Services
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -43,10 +47,20 @@ class Options:
     nodes: NodeLimits = field(default_factory=NodeLimits)
     directory: DirectoryLimits = field(default_factory=DirectoryLimits)
 
+    cbs: bool = False
+    steal_links: bool = False
+    unpack_batches: bool = False
+
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The SASL mechanisms on offer. EXTERNAL is left out on connections without a client certificate."""
-        return ("EXTERNAL", "PLAIN", "ANONYMOUS") if self.anonymous else ("EXTERNAL", "PLAIN")
+        names = ["EXTERNAL"]
+        if self.cbs:
+            names.append("MSSBCBS")
+        names.append("PLAIN")
+        if self.anonymous:
+            names.append("ANONYMOUS")
+        return tuple(names)
 
     def check(self) -> None:
         """Raise ValueError for what is out of range."""
@@ -94,6 +108,9 @@ class Server:
     Attributes:
         address: host and port that it listens on, once started.
         directory: its nodes. They outlive `stop`.
+        services: nodes that answer requests.
+        tokens: the service `$cbs`.
+        hooks: what a test has to say to attaches and messages.
         connections: those that stand.
         hosts: host names that are its own.
         draining: links whose client waits for an answer to its drain.
@@ -103,6 +120,9 @@ class Server:
         self.options = options
         self.faults = Faults(self._faults_changed)
         self.directory = Directory(options.directory, options.nodes)
+        self.services = Services()
+        self.tokens = Tokens(required=options.cbs)
+        self.hooks = Hooks()
         self.connections: dict[Connection, None] = {}
         self.draining: dict[Outgoing, None] = {}
         self.address = (options.host, options.port)
@@ -249,6 +269,20 @@ class Server:
         if self.loop is not None:
             self.directory.tick(self.loop.time())
             self.end_turn()
+
+    def kept(self, name: str, payload: bytes, message_format: int) -> list[bytes]:
+        """Return the messages to keep for one that came in: itself, or what a batch or a hook makes of it."""
+        parts = [payload]
+        if self.options.unpack_batches and message_format == BATCH_FORMAT:
+            parts = batch_parts(payload)
+        hook = self.hooks.on_store
+        if hook is None:
+            return parts
+        kept: list[bytes] = []
+        for part in parts:
+            made = hook(name, part)
+            kept += [part] if made is None else made if isinstance(made, list) else [made]
+        return kept
 
     # -- knobs --
 

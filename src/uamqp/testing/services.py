@@ -1,0 +1,249 @@
+"""Nodes of the embedded broker that answer requests: `$management`, `$cbs`, or any other. No I/O.
+
+A `Service` is a function of yours, from a `ServiceRequest` to a `ServiceResponse`. Imports the codec and the engine.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..codec import (
+    ACCEPTED,
+    APPLICATION_PROPERTIES,
+    DATA,
+    PROPERTIES,
+    SEQUENCE,
+    VALUE,
+    DecodeError,
+    Decoder,
+    Properties,
+    Rejected,
+    append_section_header,
+    append_value,
+    scan_sections,
+)
+from ..engine import IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
+from .faults import error
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+REQUEST_CREDIT = 100
+"""Requests that a client may send ahead, on each link."""
+
+MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
+CBS_FIELDS = ("status-code", "status-description")
+
+
+@dataclass(slots=True)
+class ServiceRequest:
+    """A request to a service.
+
+    Fields:
+        node: the address that it was sent to.
+        operation, type: its application properties of these names; None if it has none.
+        properties: all its application properties.
+        body: of an amqp-value section the value, of data sections the bytes, of sequences the lists; None without any.
+        payload: the encoded message.
+        message_id, correlation_id, reply_to: its properties of these names.
+        container_id: of the client's open.
+        user: who the client has authenticated as; None: anonymous.
+    """
+
+    node: str
+    operation: str | None
+    type: str | None
+    properties: dict[Any, Any]
+    body: Any
+    payload: bytes
+    message_id: Any
+    correlation_id: Any
+    reply_to: str | None
+    container_id: str
+    user: str | None
+
+
+@dataclass(slots=True)
+class ServiceResponse:
+    """What a service answers.
+
+    Fields:
+        status: a number, as in HTTP. None: leave it out, as no service should.
+        description: the status in words. None: leave it out.
+        body: becomes an amqp-value section; `bytes` in it go out as binary.
+        properties: more application properties.
+        fields: names of the application properties for status and description.
+        correlation_id: in place of the request's, for clients that should be confused.
+    """
+
+    status: int | None = 200
+    description: str | None = "OK"
+    body: Any = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    fields: tuple[str, str] = MANAGEMENT_FIELDS
+    correlation_id: Any = None
+
+    def encode(self, request: ServiceRequest) -> bytes:
+        """Return the encoded answer to a request."""
+        correlation_id = self.correlation_id
+        if correlation_id is None:
+            correlation_id = request.correlation_id if request.correlation_id is not None else request.message_id
+        out = bytearray(Properties(correlation_id=correlation_id, to=request.reply_to).encode())
+        properties = dict(self.properties)
+        if self.status is not None:
+            properties[self.fields[0]] = self.status
+        if self.description is not None:
+            properties[self.fields[1]] = self.description
+        append_section_header(out, APPLICATION_PROPERTIES)
+        append_value(out, properties)
+        append_section_header(out, VALUE)
+        append_value(out, self.body)
+        return bytes(out)
+
+
+Service = Callable[[ServiceRequest], "ServiceResponse | None"]
+"""Answers a request; None: not at all. It runs in the broker's thread and must not wait for anything."""
+
+
+class Services:
+    """The services of a broker, by the pattern of their address: `$management`, `*/$management`."""
+
+    def __init__(self) -> None:
+        self._services: dict[str, Service] = {}
+
+    def serve(self, pattern: str, service: Service | None) -> None:
+        """Have a service answer at an address; None: no more."""
+        self._services.pop(pattern, None)
+        if service is not None:
+            self._services[pattern] = service
+
+    def find(self, name: str) -> Service | None:
+        """Return the service at an address; the one that came last wins."""
+        for pattern, service in reversed(self._services.items()):
+            if name == pattern or fnmatch.fnmatchcase(name, pattern):
+                return service
+        return None
+
+
+class ServiceLink:
+    """One link of a client to or from a service.
+
+    Attributes:
+        node: None, as it is no queue or topic.
+        name: the service's address.
+    """
+
+    node = None
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+
+    def faults_changed(self) -> None:
+        """Some knob was turned: nothing is withheld here."""
+
+    def gone(self) -> None:
+        """The link is gone."""
+
+
+class ServiceIncoming(ServiceLink):
+    """A link that requests come over."""
+
+    def __init__(self, connection: Connection, link: Receiver, name: str, service: Service) -> None:
+        super().__init__(connection, name)
+        self.link = link
+        self._service = service
+        link.auto_credit(REQUEST_CREDIT)
+        connection.wake()
+
+    def receive(self, delivery: IncomingDelivery) -> None:
+        """A request arrived."""
+        self.link.taken()
+        try:
+            request = self._read(delivery.payload)
+        except DecodeError as problem:
+            self._settle(delivery, Rejected(error("amqp:decode-error", f"the request can't be read: {problem}")))
+            return
+        self._settle(delivery, ACCEPTED)
+        response = self._service(request)
+        if response is not None:
+            self.connection.answer(self.link.session, request, response.encode(request))
+
+    def expel(self, condition: str, description: str) -> None:
+        """Detach the link."""
+        self.connection.detach(self.link, condition, description)
+
+    def _settle(self, delivery: IncomingDelivery, outcome: Any) -> None:
+        if not delivery.settled and self.link.is_open:
+            delivery.settle(outcome)
+
+    def _read(self, payload: bytes) -> ServiceRequest:
+        properties = Properties()
+        application: dict[Any, Any] = {}
+        bodies: list[Any] = []
+        kind = 0
+        for code, start, end in scan_sections(payload):
+            if code == PROPERTIES:
+                properties = Properties.from_fields(Decoder(payload, start, end).value())
+            elif code == APPLICATION_PROPERTIES:
+                application = Decoder(payload, start, end).value()
+            elif code in (DATA, SEQUENCE, VALUE):
+                kind = code
+                bodies.append(Decoder(payload, start, end).value())
+        opened = self.connection.engine.remote_open
+        return ServiceRequest(
+            node=self.name,
+            operation=_text(application.get("operation")),
+            type=_text(application.get("type")),
+            properties=application,
+            body=b"".join(bodies) if kind == DATA else bodies[0] if len(bodies) == 1 else bodies or None,
+            payload=payload,
+            message_id=properties.message_id,
+            correlation_id=properties.correlation_id,
+            reply_to=_text(properties.reply_to),
+            container_id=opened.container_id if opened is not None else "",
+            user=self.connection.user,
+        )
+
+
+class ServiceOutgoing(ServiceLink):
+    """A link that answers go over.
+
+    Attributes:
+        reply_address: what the client calls its end, and may name as reply-to.
+    """
+
+    def __init__(self, connection: Connection, link: Sender, name: str, reply_address: str | None) -> None:
+        super().__init__(connection, name)
+        self.link = link
+        self.reply_address = reply_address
+
+    def send(self, payload: bytes) -> None:
+        """Send an answer; it waits for credit."""
+        try:
+            self.link.send(payload)
+        except MessageTooLarge:
+            return  # the client has said that it doesn't take it
+        self.connection.wake()
+
+    def outcome(self, delivery: OutgoingDelivery) -> None:
+        """Something became known of an answer: nobody asks."""
+
+    def credit_changed(self) -> None:
+        """The client gave credit: the engine sends by itself."""
+
+    def drained(self) -> bool:
+        """Nobody drains a service."""
+        self.link.drained()
+        return True
+
+    def expel(self, condition: str, description: str) -> None:
+        """Detach the link."""
+        self.connection.detach(self.link, condition, description)
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, str) else None
