@@ -40,7 +40,7 @@ def test_the_package_says_that_it_is_typed() -> None:
 
 def test_the_requirements_are_few() -> None:
     required = [line for line in metadata.requires("uamqp") or [] if "extra ==" not in line]
-    assert [re.split(r"[<>=~! ]", line)[0] for line in required] == ["certifi"]
+    assert [re.split(r"[<>=~! ]", line)[0] for line in required] == ["certifi", "websockets"]
 
 
 @pytest.mark.parametrize(

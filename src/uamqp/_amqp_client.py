@@ -46,7 +46,7 @@ class AMQPClient:
 
     Keyword Args:
         encoding: of text; default UTF-8.
-        transport_type, http_proxy: of the connection, where there is no `auth`.
+        transport_type, http_proxy: of the connection; an `auth` for WebSocket or with a proxy of its own keeps to that.
         max_frame_size (65536 bytes), channel_max, idle_timeout (milliseconds), properties,
             remote_idle_timeout_empty_frame_send_ratio: see `Connection`.
         incoming_window, outgoing_window (65536), handle_max, on_attach: see `Session`.
@@ -71,7 +71,7 @@ class AMQPClient:
         **kwargs: Any,
     ) -> None:
         self._encoding: str = kwargs.pop("encoding", None) or "UTF-8"
-        self._transport_type = kwargs.pop("transport_type", None) or constants.TransportType.Amqp
+        self._transport_type = kwargs.pop("transport_type", None)
         self._http_proxy = kwargs.pop("http_proxy", None)
         self._remote_address = (
             remote_address
@@ -83,6 +83,7 @@ class AMQPClient:
             raise TypeError(f"auth must be an authentication object such as SASLPlain, not {type(auth).__name__}.")
         if auth is not None:
             self._check_auth(auth)
+            auth._use_transport(self._transport_type, self._http_proxy)
         self._own_auth = auth is None
         self._auth = auth if auth is not None else self._default_auth()
         self._check_scheme()

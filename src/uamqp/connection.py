@@ -15,8 +15,9 @@ from ._trace import log_frame
 from .authentication import AMQPAuth, CBSAuthMixin, SASLAnonymous
 from .core import ConnectionCore, LinkCore
 from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
-from .transport.blocking import BlockingPump, Endpoint
+from .transport.blocking import BlockingPump
 from .transport.clock import now
+from .transport.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,6 +20,8 @@ BOTH = {
     "test_connection",
     "test_connection_tls",
     "test_threads",
+    "test_websocket",
+    "test_proxy",
     "test_connection_clients",
     "test_connection_cuts",
     "test_link",

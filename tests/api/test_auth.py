@@ -295,4 +295,4 @@ def test_users_and_passwords_on_the_broker() -> None:
 def test_credentials_do_not_go_into_a_pickle_unseen() -> None:
     """An object with a TLS context can't be pickled; one without may be, with its password, as any object."""
     with pytest.raises(TypeError):
-        pickle.dumps(SASLPlain("h", "me", SECRET))
+        pickle.dumps(SASLPlain("h", "me", SECRET, ssl_context=ssl.create_default_context()))

@@ -192,7 +192,7 @@ def test_a_token_that_is_no_new_one_is_asked_for_again_later(service: Broker) ->
 
 
 def test_a_signature_is_made_anew(service: Broker) -> None:
-    with SendClient(uri(service), auth=signed(service, expiry=2, refresh_window=1)) as client, bounded(20):
+    with SendClient(uri(service), auth=signed(service, expiry=4, refresh_window=3)) as client, bounded(20):
         while len(service.tokens.put) < 2:
             client.send_message(Message(b"x"))
     first, second = service.tokens.put[:2]

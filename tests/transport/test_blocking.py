@@ -13,7 +13,8 @@ from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp.core import ConnectionCore, LinkCore
 from uamqp.engine import Cause, CauseKind, EngineConfig
-from uamqp.transport.blocking import BlockingPump, Endpoint
+from uamqp.transport.blocking import BlockingPump
+from uamqp.transport.endpoint import Endpoint
 
 
 class Owner:

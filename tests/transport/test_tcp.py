@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
+from uamqp.transport.endpoint import Endpoint
 from uamqp.transport.tcp import READ_SIZE, Stream, Waker, connect, is_loopback
 
 
@@ -42,7 +43,7 @@ def read_exactly(sock: socket.socket, count: int) -> bytes:
 
 def test_connecting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        sock = connect("127.0.0.1", server.getsockname()[1], 5.0)
+        sock = connect(Endpoint("127.0.0.1", server.getsockname()[1], connect_timeout=5.0))
         assert sock.gettimeout() == 0.0
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         sock.close()
@@ -53,7 +54,7 @@ def test_each_address_of_a_host_is_tried() -> None:
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with socket.create_server((address, 0), family=family) as server:
             try:
-                sock = connect("localhost", server.getsockname()[1], 5.0)
+                sock = connect(Endpoint("localhost", server.getsockname()[1], connect_timeout=5.0))
             except ConnectionRefusedError:
                 # A machine on which localhost has one address only.
                 assert len({info[0] for info in socket.getaddrinfo("localhost", 1)}) == 1
@@ -65,9 +66,9 @@ def test_refused_and_unknown() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        connect("127.0.0.1", port, 5.0)
+        connect(Endpoint("127.0.0.1", port, connect_timeout=5.0))
     with pytest.raises(OSError, match=r"(?i)name|address|known"):
-        connect("no-such-host.invalid", 5671, 5.0)
+        connect(Endpoint("no-such-host.invalid", 5671, connect_timeout=5.0))
 
 
 def test_a_host_that_does_not_answer_is_given_up() -> None:
@@ -78,7 +79,7 @@ def test_a_host_that_does_not_answer_is_given_up() -> None:
 
         def connect_many() -> None:
             for _ in range(64):
-                waiting.append(connect("127.0.0.1", server.getsockname()[1], 0.2))  # noqa: PERF401
+                waiting.append(connect(Endpoint("127.0.0.1", server.getsockname()[1], connect_timeout=0.2)))  # noqa: PERF401
 
         with pytest.raises(TimeoutError):
             connect_many()
@@ -141,7 +142,7 @@ def test_a_read_is_bounded(pair: tuple[Stream, socket.socket]) -> None:
 
 def test_a_reset_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        stream = Stream(connect("127.0.0.1", server.getsockname()[1], 5.0))
+        stream = Stream(connect(Endpoint("127.0.0.1", server.getsockname()[1], connect_timeout=5.0)))
         theirs, _ = server.accept()
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         theirs.close()
@@ -288,7 +289,7 @@ def test_tls(certificates: Certificates) -> None:  # noqa: F811
             target=tls_server, args=(listener, certificates.server_context(), payload, echo), daemon=True
         )
         server.start()
-        sock = connect("127.0.0.1", listener.getsockname()[1], 5.0)
+        sock = connect(Endpoint("127.0.0.1", listener.getsockname()[1], connect_timeout=5.0))
         stream = Stream(sock, certificates.client_context(), "localhost")
         assert stream.is_secure
         assert stream.is_handshaking

@@ -10,7 +10,7 @@ from .. import connection, errors
 from ..authentication import AMQPAuth
 from ..engine import EngineConfig, Trace
 from ..transport.aio_pump import AsyncPump, is_in_loop, off_loop
-from ..transport.blocking import Endpoint
+from ..transport.endpoint import Endpoint
 from .utils import LoopArgument, get_dict_with_loop_if_needed
 
 if TYPE_CHECKING:

@@ -404,7 +404,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
             compat.quote_plus(self.uri).encode(self._encoding),
             self.expires_in,
         )
-        self._take_token(token, wall() + self.expires_in.total_seconds())
+        self._take_token(token, int(wall() + self.expires_in.total_seconds()))
 
     @classmethod
     def from_shared_access_key(

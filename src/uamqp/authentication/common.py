@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import constants
-from .._arguments import encoded, number
+from .._arguments import encoded, number, text
 from ..constants import TransportType
 from ..engine import sasl
 from ..transport import tls
-from ..transport.blocking import Endpoint
+from ..transport.endpoint import Endpoint, Proxy
 from ..transport.tcp import is_loopback
 
 if TYPE_CHECKING:
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-DEFAULT_AMQP_PORT = 5672
-"""Port of AMQP without TLS."""
+DEFAULT_WEBSOCKET_PATH = "/$servicebus/websocket/"
+
+_DEFAULT_PORTS = {  # by: WebSocket, TLS
+    (False, False): constants.DEFAULT_AMQP_PORT,
+    (False, True): constants.DEFAULT_AMQPS_PORT,
+    (True, False): 80,
+    (True, True): constants.DEFAULT_AMQP_WSS_PORT,
+}
 
 
 class AMQPAuth:
@@ -34,22 +40,25 @@ class AMQPAuth:
 
     Args:
         hostname: host of the TCP connection, and whom its TLS certificate must name; text or bytes.
-        port: TCP port; None: 5671, or 5672 without TLS.
+        port: TCP port; None: 5671, or 5672 without TLS; for WebSocket 443, or 80 without TLS.
         verify: path of a file with the CA certificates to trust (PEM), instead of the operating system's.
-        http_proxy: not supported yet; must be None.
-        transport_type: `TransportType.Amqp`; WebSocket is not supported yet.
+        http_proxy: a proxy that makes the connection: a dict with `proxy_hostname`, `proxy_port` and, if it wants them,
+            `username` and `password`. As in 1.6 a proxy means WebSocket; `use_websocket=False` says that it doesn't.
+        transport_type: `TransportType.Amqp` or `TransportType.AmqpOverWebsocket`; None: Amqp.
         encoding: of the text among the arguments.
         use_tls: False: plain TCP.
         ssl_context: a TLS context to use as it is, instead of `verify` and `certificate`.
         certificate: path of a client certificate chain (PEM), for servers that ask for one.
         key: path of its private key; None: in the same file.
         key_password: of the private key.
-        connect_timeout: seconds for the TCP connection.
+        connect_timeout: seconds for the TCP connection, and for the proxy.
+        use_websocket: AMQP goes over a WebSocket, or doesn't, whatever the other arguments imply; None: as they do.
+        websocket_path: the path of the server's WebSocket.
 
     Raises:
         FileNotFoundError: a file doesn't exist.
+        KeyError: `http_proxy` has no host or port.
         ValueError: an argument is out of range, a file can't be used, or arguments contradict each other.
-        NotImplementedError: WebSocket or a proxy is asked for.
 
     Attributes:
         hostname: as bytes.
@@ -73,6 +82,8 @@ class AMQPAuth:
         key: str | None = None,
         key_password: str | None = None,
         connect_timeout: float = 10.0,
+        use_websocket: bool | None = None,
+        websocket_path: str = DEFAULT_WEBSOCKET_PATH,
     ) -> None:
         self._encoding = encoding
         self.hostname = encoded(hostname, "hostname", encoding)
@@ -84,60 +95,68 @@ class AMQPAuth:
         self.sasl_client: Any = None
         self._use_tls = use_tls
         self._connect_timeout = number(connect_timeout, "connect_timeout", "seconds", positive=True)
-        self._ssl_context = self._make_context(ssl_context, verify, certificate, key, key_password)
+        self._use_websocket = use_websocket
+        self._websocket_path = text(websocket_path, "websocket_path", encoding)
+        self._files = {"verify": verify, "certificate": certificate, "key": key}
+        self._key_password = key_password
+        self._check_files(ssl_context)
+        self._ssl_context = ssl_context  # made when it is first needed: that reads files
         self.port: int | None = None
+        self._proxy: Proxy | None = None
+        self._is_websocket = False
         self.set_io(hostname, port, http_proxy, transport_type)
 
-    def _make_context(
-        self,
-        given: ssl.SSLContext | None,
-        verify: str | None,
-        certificate: str | None,
-        key: str | None,
-        key_password: str | None,
-    ) -> ssl.SSLContext | None:
-        files = {"verify": verify, "certificate": certificate, "key": key}
+    def _check_files(self, given: ssl.SSLContext | None) -> None:
+        files = {name: path for name, path in self._files.items() if path is not None}
         if not self._use_tls:
-            named = [name for name, value in {**files, "ssl_context": given}.items() if value is not None]
+            named = [*files, *(["ssl_context"] if given is not None else [])]
             if named:
                 raise ValueError(f"use_tls=False goes without {', '.join(named)}: there is no TLS to apply it to.")
-            return None
+            return
         if given is not None and not hasattr(given, "wrap_socket"):
             raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(given).__name__}.")
-        if key is not None and certificate is None:
+        if "key" in files and "certificate" not in files:
             raise ValueError("key goes with certificate: there is no certificate that it belongs to.")
-        if given is not None:
-            named = [name for name, value in files.items() if value is not None]
-            if named:
-                raise ValueError(f"ssl_context takes the place of {', '.join(named)}: give one or the other.")
-            return given
+        if given is not None and files:
+            raise ValueError(f"ssl_context takes the place of {', '.join(files)}: give one or the other.")
         for name, path in files.items():
-            if path is not None and not Path(path).exists():
+            if not Path(path).exists():
                 raise FileNotFoundError(f"{name}: there is no file {path!r}")
-        return tls.client_context(verify, certificate, key, key_password)
+        if files:
+            tls.check_files(self._files["verify"], self._files["certificate"], self._files["key"], self._key_password)
 
     def set_io(
         self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None, transport_type: Any
     ) -> None:
-        """Choose the transport: TCP with or without TLS."""
-        if transport_type is not None and getattr(transport_type, "name", None) != TransportType.Amqp.name:
+        """Choose the transport: WebSocket, or TCP with or without TLS."""
+        if transport_type is not None:
             transport_type = constants.member_of(TransportType, transport_type, "transport_type")
-        if http_proxy is not None or (transport_type is not None and transport_type.name != TransportType.Amqp.name):
-            raise NotImplementedError("AMQP over WebSocket and HTTP proxies are not supported by this version.")
-        self.set_tlsio(hostname, port)
+        websocket = self._use_websocket
+        if websocket is None:
+            websocket = http_proxy is not None or transport_type is TransportType.AmqpOverWebsocket
+        if websocket:
+            self.set_wsio(hostname, port, http_proxy)
+        else:
+            self.set_tlsio(hostname, port)
+            self._proxy = _proxy(http_proxy, self._encoding)
 
     def set_tlsio(self, hostname: str | bytes, port: int | str | None) -> None:
         """Use TCP, with TLS unless it is turned off."""
         self.hostname = encoded(hostname, "hostname", self._encoding)
         self.port = _port(port)
+        self._is_websocket = False
 
     def set_wsio(self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None) -> None:
-        """Use WebSocket: not supported yet.
+        """Use WebSocket, over TLS unless it is turned off."""
+        self.set_tlsio(hostname, port)
+        self._is_websocket = True
+        self._proxy = _proxy(http_proxy, self._encoding)
 
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError("AMQP over WebSocket is not supported by this version.")
+    def _use_transport(self, transport_type: Any, http_proxy: dict[str, Any] | None) -> None:
+        """Take over what a client was given beside this object."""
+        if (transport_type is None and http_proxy is None) or self.consumed or self._is_websocket:
+            return
+        self.set_io(self.hostname, self.port, http_proxy, transport_type)
 
     @property
     def use_tls(self) -> bool:
@@ -154,8 +173,24 @@ class AMQPAuth:
         if self.port is not None:
             port = self.port
         elif port is None:
-            port = constants.DEFAULT_AMQPS_PORT if self._use_tls else DEFAULT_AMQP_PORT
-        return Endpoint(host, port, self._ssl_context, connect_timeout=self._connect_timeout)
+            port = _DEFAULT_PORTS[self._is_websocket, self._use_tls]
+        return Endpoint(
+            host,
+            port,
+            self._context(),
+            connect_timeout=self._connect_timeout,
+            proxy=self._proxy,
+            websocket_path=self._websocket_path if self._is_websocket else None,
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        """Return the TLS context; reads certificates the first time, so don't call it in an event loop."""
+        if self._use_tls and self._ssl_context is None:
+            files = self._files
+            self._ssl_context = tls.client_context(
+                files["verify"], files["certificate"], files["key"], self._key_password
+            )
+        return self._ssl_context
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
         """Return the SASL mechanisms to use, best first."""
@@ -260,6 +295,25 @@ class SASLExternal(AMQPAuth):
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
         return (self.sasl,)
+
+
+def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
+    """Return the proxy that 1.6's dict describes."""
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise TypeError(f"http_proxy must be a dict, not {type(settings).__name__}.")
+    for name in ("proxy_hostname", "proxy_port"):
+        if not settings.get(name):
+            raise KeyError(f"http_proxy needs {name!r}")
+    port = _port(settings["proxy_port"])
+    username, password = settings.get("username"), settings.get("password")
+    return Proxy(
+        text(settings["proxy_hostname"], "proxy_hostname", encoding),
+        port or 0,
+        text(username, "username", encoding) if username else None,
+        text(password, "password", encoding) if password else None,
+    )
 
 
 def _port(port: int | str | None) -> int | None:

@@ -64,10 +64,16 @@ class Broker:
         cbs: there is a node `$cbs`, and links need a token that was put there; see `tokens`.
         steal_links: a link of the same name and container as one that is attached takes its place (amqp:link:stolen).
         unpack_batches: keep the messages of a batch (message-format 0x80013700) one by one.
+        websocket: speak AMQP over WebSocket (wss with TLS), at any path or the one that is given; `url` stays what it
+            is.
 
     Raises:
         ValueError: a setting is out of range, or contradicts another.
     """
+
+    _thread: threading.Thread | None = None
+    _loop_thread: int | None = None
+    _stopping: asyncio.Event | None = None
 
     def __init__(
         self,
@@ -99,6 +105,7 @@ class Broker:
         cbs: bool = False,
         steal_links: bool = False,
         unpack_batches: bool = False,
+        websocket: bool | str = False,
     ) -> None:
         options = Options(
             host=host,
@@ -117,15 +124,13 @@ class Broker:
             cbs=cbs,
             steal_links=steal_links,
             unpack_batches=unpack_batches,
+            websocket=websocket,
             nodes=NodeLimits(max_queue_messages, max_queue_bytes, max_deliveries, dead_letter_expired),
             directory=DirectoryLimits(max_nodes, make_nodes),
         )
         options.check()
         self._tls = _tls_context(tls, tls_cert, tls_key, tls_ca)
         self._server = Server(options, self._tls)
-        self._thread: threading.Thread | None = None
-        self._loop_thread: int | None = None
-        self._stopping: asyncio.Event | None = None
         for name in queues:
             self._server.directory.ensure(node_name(name, self._server.hosts))
 

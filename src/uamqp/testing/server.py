@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..transport.aio_websocket import WebSocketProtocol
+from ..transport.websocket import WebSocket
 from .cbs import Tokens
 from .connection import Connection
 from .directory import Directory, DirectoryLimits, node_name
@@ -20,6 +22,9 @@ from .hooks import Hooks
 from .links import Outgoing
 from .nodes import NodeLimits
 from .services import Services
+
+UPGRADE_TIMEOUT = 10.0
+"""Seconds that a client may take for TLS, and for the upgrade to WebSocket."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -49,6 +54,7 @@ class Options:
 
     cbs: bool = False
     steal_links: bool = False
+    websocket: bool | str = False
     unpack_batches: bool = False
 
     @property
@@ -152,7 +158,7 @@ class Server:
                 self._accept,
                 sock=listening,
                 ssl=self._tls,
-                ssl_handshake_timeout=10.0 if self._tls is not None else None,
+                ssl_handshake_timeout=UPGRADE_TIMEOUT if self._tls is not None else None,
                 backlog=512,
             )
         except BaseException:
@@ -193,7 +199,12 @@ class Server:
         if task is not None:
             self._accepting.add(task)
             task.add_done_callback(self._accepting.discard)
-        return Connection(self).protocol
+        protocol = Connection(self).protocol
+        websocket = self.options.websocket
+        if not websocket:
+            return protocol
+        path = websocket if isinstance(websocket, str) else None
+        return WebSocketProtocol(WebSocket.server(path), protocol, UPGRADE_TIMEOUT)
 
     async def _bind(self) -> _Listening:
         options = self.options

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ..engine import Engine
 from ..engine.events import Event
@@ -20,6 +20,17 @@ ROUNDS = 8
 
 LINGER = 5.0
 """Seconds that the last bytes have to leave in before the socket is closed without them."""
+
+
+def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """Return a transport as one that is read and written; uvloop's are of no class that asyncio knows.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not hasattr(transport, "write") or not hasattr(transport, "pause_reading"):
+        raise TypeError(f"AMQP needs a stream, not {transport!r}")
+    return cast("asyncio.Transport", transport)
 
 
 class EngineProtocol(asyncio.Protocol):
@@ -102,9 +113,7 @@ class EngineProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"an AMQP connection needs a stream, not {transport!r}")
-        self.transport = transport
+        self.transport = transport = stream_of(transport)
         transport.set_write_buffer_limits(high=self._buffer_size)
         self.engine = self._make_engine(transport)
         self.turn()

@@ -1,4 +1,4 @@
-"""Connected asyncio transports."""
+"""Connected asyncio transports: TCP, the proxy's tunnel, TLS, WebSocket."""
 
 from __future__ import annotations
 
@@ -6,41 +6,99 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from .blocking import Endpoint
+from .aio import stream_of
+from .aio_websocket import WebSocketProtocol
+from .endpoint import Endpoint
+from .proxy import Tunnel
+from .tcp import READ_SIZE
+from .websocket import WebSocket
 
 
 async def open_connection(
     endpoint: Endpoint, make_protocol: Callable[[], asyncio.Protocol], *, handshake_timeout: float
 ) -> None:
-    """Connect a protocol to an endpoint."""
-    loop = asyncio.get_running_loop()
-    sock = await asyncio.wait_for(_connect(endpoint.host, endpoint.port), endpoint.connect_timeout)
+    """Connect a protocol to an endpoint. Cancelling it leaves nothing behind.
+
+    Args:
+        make_protocol: makes the protocol; its `connection_made` is called when AMQP can begin.
+        handshake_timeout: seconds for TLS, and for the upgrade to WebSocket.
+
+    Raises:
+        OSError: there is no such host, or no address answers, or a proxy, TLS or the upgrade failed: the text says it.
+    """
     try:
-        await loop.create_connection(
-            make_protocol,
+        sock = await asyncio.wait_for(_connect(endpoint), endpoint.connect_timeout)
+    except asyncio.TimeoutError:
+        raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
+    stage = "TLS handshake" if endpoint.tls is not None else ""
+    protocol: asyncio.Protocol = make_protocol()
+    path = endpoint.websocket_path
+    if path is not None:
+        websocket = WebSocket.client(endpoint.host, endpoint.port, path, secure=endpoint.tls is not None)
+        protocol = WebSocketProtocol(websocket, protocol, handshake_timeout)
+    transport: asyncio.Transport | None = None
+    try:
+        made, _ = await asyncio.get_running_loop().create_connection(
+            lambda: protocol,
             sock=sock,
             ssl=endpoint.tls,
-            server_hostname=(endpoint.server_hostname or endpoint.host) if endpoint.tls is not None else None,
+            server_hostname=endpoint.tls_hostname,
             ssl_handshake_timeout=handshake_timeout if endpoint.tls is not None else None,
         )
-    except BaseException:
-        sock.close()
+        transport = stream_of(made)
+        if isinstance(protocol, WebSocketProtocol):
+            stage = "WebSocket upgrade"
+            await protocol.opened
+    except BaseException as error:
+        if isinstance(protocol, WebSocketProtocol):
+            protocol.opened.cancel()
+        if transport is not None:
+            transport.abort()
+        else:
+            sock.close()
+        if isinstance(error, OSError):
+            raise OSError(endpoint.describe(error, stage)) from error
         raise
 
 
-async def _connect(host: str, port: int) -> socket.socket:
+async def _connect(endpoint: Endpoint) -> socket.socket:
+    """Return a TCP socket that is connected to an endpoint, through its proxy if it has one."""
     loop = asyncio.get_running_loop()
-    failure: OSError = OSError(f"{host!r} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    sock = await _dial(*endpoint.tcp)
+    if endpoint.proxy is None:
+        return sock
+    try:
+        tunnel = Tunnel(endpoint.proxy, endpoint.host, endpoint.port)
+        await loop.sock_sendall(sock, tunnel.request)
+        while not tunnel.receive(await loop.sock_recv(sock, READ_SIZE)):
+            pass
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _dial(host: str, port: int) -> socket.socket:
+    """Return a connected socket; each address of the host is tried in turn."""
+    loop = asyncio.get_running_loop()
+    try:
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r} is no name of a host: {error}") from error
+    failure = OSError(f"{host!r} has no address")
+    for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
-        sock.setblocking(False)
         try:
+            sock.setblocking(False)
             await loop.sock_connect(sock, address)
-            return sock
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except OSError as error:
-            sock.close()
             failure = error
+            sock.close()
         except BaseException:
             sock.close()
             raise
+        else:
+            return sock
     raise failure

@@ -18,7 +18,7 @@ from ..engine.events import Event
 from . import clock
 from .aio import EngineProtocol
 from .aio_connect import open_connection
-from .blocking import Endpoint
+from .endpoint import Endpoint
 
 _logger = logging.getLogger(__name__)
 
@@ -276,7 +276,7 @@ class AsyncPump:
 
     def describe(self, error: Exception) -> str:
         """Return what to say about the error that has broken the transport."""
-        return f"the connection to {self._endpoint} broke: {error}"
+        return self._endpoint.describe(error, "") if self._endpoint is not None else str(error)
 
     def _handle_rest(self) -> None:
         """Deal with events that come when there is no socket (any more)."""

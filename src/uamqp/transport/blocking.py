@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, EngineConfig, Trace
 from . import clock
+from .endpoint import Endpoint
 from .tcp import Stream, Waker, connect
+from .websocket import WebSocket
+from .websocket_stream import WebSocketStream
 
 _logger = logging.getLogger(__name__)
 
@@ -28,28 +29,6 @@ _READS = 4
 
 _MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes that the engine may have to write before nothing more is read from a peer that doesn't read."""
-
-
-@dataclass(slots=True, frozen=True)
-class Endpoint:
-    """Where a connection goes.
-
-    Fields:
-        host, port: the TCP endpoint.
-        tls: the TLS context, None for plain TCP.
-        server_hostname: whom the certificate must name; None: `host`.
-        connect_timeout: seconds for the TCP connection.
-    """
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None = None
-    server_hostname: str | None = None
-    connect_timeout: float = 10.0
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 class BlockingPump:
@@ -69,7 +48,7 @@ class BlockingPump:
         self.failure: OSError | None = None
         self.progress = 0
         self._core = core
-        self._stream: Stream | None = None
+        self._stream: Stream | WebSocketStream | None = None
         self._endpoint: Endpoint | None = None
         self._condition = threading.Condition(self.lock)
         self._is_waiting = False  # a thread waits for the socket
@@ -105,7 +84,7 @@ class BlockingPump:
         """
         with self._starting:
             if self._core.engine is None:
-                self._start(connect(endpoint.host, endpoint.port, endpoint.connect_timeout), endpoint, config, trace)
+                self._start(connect(endpoint), endpoint, config, trace)
 
     def _start(self, sock: socket.socket, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
         with self.lock:
@@ -113,7 +92,7 @@ class BlockingPump:
                 sock.close()
                 raise ConnectionAbortedError("the connection was closed before it was made")
             self._endpoint = endpoint
-            self._stream = Stream(sock, endpoint.tls, endpoint.server_hostname or endpoint.host)
+            self._stream = _stream(sock, endpoint)
             self._waker = Waker()
             self._core.start(config, self.now(), trace)
             self._advance()
@@ -285,12 +264,9 @@ class BlockingPump:
         self._drop_stream()
 
     def _describe(self, error: OSError) -> str:
-        where = f" to {self._endpoint}" if self._endpoint is not None else ""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the TLS certificate of {self._endpoint} was not accepted: {error.verify_message}"
-        if self._stream is not None and self._stream.is_handshaking:
-            return f"the TLS handshake with {self._endpoint} failed: {error}"
-        return f"the connection{where} broke: {error}"
+        stream = self._stream
+        stage = stream.stage if stream is not None else ""
+        return self._endpoint.describe(error, stage) if self._endpoint is not None else str(error)
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
         """Give the connection up at once, without a word to the peer."""
@@ -347,6 +323,17 @@ class BlockingPump:
         flusher, self._flusher = self._flusher, None
         if flusher is not None:
             flusher.stop()
+
+
+def _stream(sock: socket.socket, endpoint: Endpoint) -> Stream | WebSocketStream:
+    """Return the stream of AMQP bytes over a connected socket."""
+    stream = Stream(sock, endpoint.tls, endpoint.tls_hostname)
+    path = endpoint.websocket_path
+    if path is None:
+        return stream
+    return WebSocketStream(
+        stream, WebSocket.client(endpoint.host, endpoint.port, path, secure=endpoint.tls is not None)
+    )
 
 
 class _Flusher:

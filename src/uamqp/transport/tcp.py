@@ -10,26 +10,53 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+from .endpoint import Endpoint
+from .proxy import Tunnel
+
 READ_SIZE = 262144
 """Bytes taken from the socket at a time, at most."""
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-def connect(host: str, port: int, timeout: float) -> socket.socket:
-    """Return a connected TCP socket; each address of the host is tried in turn.
+def connect(endpoint: Endpoint) -> socket.socket:
+    """Return a TCP socket that is connected to an endpoint, through its proxy if it has one.
 
-    Args:
-        timeout: seconds for all addresses together; looking the name up is not in it.
+    `connect_timeout` bounds it, but for looking the name up.
 
     Raises:
-        OSError: there is no such host, or no address answers.
+        OSError: there is no such host, or no address answers, or the proxy refuses.
     """
+    deadline = time.monotonic() + endpoint.connect_timeout
+    sock = _dial(*endpoint.tcp, deadline)
+    if endpoint.proxy is not None:
+        try:
+            _open_tunnel(sock, Tunnel(endpoint.proxy, endpoint.host, endpoint.port), deadline)
+        except BaseException:
+            sock.close()
+            raise
+    sock.setblocking(False)
+    return sock
+
+
+def _open_tunnel(sock: socket.socket, tunnel: Tunnel, deadline: float) -> None:
+    try:
+        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        sock.sendall(tunnel.request)
+        done = False
+        while not done:
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            done = tunnel.receive(sock.recv(READ_SIZE))
+    except TimeoutError:
+        raise TimeoutError("the proxy didn't answer in time") from None
+
+
+def _dial(host: str, port: int, deadline: float) -> socket.socket:
+    """Return a connected socket; each address of the host is tried in turn."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"{host!r} is no name of a host: {error}") from error
-    deadline = time.monotonic() + timeout
     failure = OSError(f"{host!r} has no address")
     for family, kind, protocol, _, address in addresses:
         remaining = deadline - time.monotonic()
@@ -41,7 +68,6 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setblocking(False)
         except OSError as error:
             failure = error
             sock.close()
@@ -102,6 +128,11 @@ class Stream:
     def is_handshaking(self) -> bool:
         """The TLS handshake isn't finished."""
         return self._handshaking
+
+    @property
+    def stage(self) -> str:
+        """What is under way before the stream can be used; empty: nothing."""
+        return "TLS handshake" if self._handshaking else ""
 
     @property
     def unsent(self) -> bool:

@@ -23,16 +23,33 @@ def client_context(
         FileNotFoundError: one of the files doesn't exist.
         ValueError: a file can't be used: the text says which, and why.
     """
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError as error:
-        raise ValueError(
-            f"verify={ca_file!r}: no certificates in PEM form can be read from it ({error.reason})"
-        ) from error
+    check_files(ca_file, certificate, key, password)
+    context = ssl.create_default_context(cafile=ca_file)
     # Some distributions leave it to OpenSSL's own configuration, which may allow less.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(cafile=certifi.where())
+    if certificate is not None:
+        context.load_cert_chain(certificate, key, password)
+    return context
+
+
+def check_files(
+    ca_file: str | None = None, certificate: str | None = None, key: str | None = None, password: str | None = None
+) -> None:
+    """Check that the files of `client_context` can be used, without reading the system's certificates.
+
+    Raises:
+        FileNotFoundError: one of them doesn't exist.
+        ValueError: one can't be used: the text says which, and why.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except ssl.SSLError as error:
+            text = f"verify={ca_file!r}: no certificates in PEM form can be read from it ({error.reason})"
+            raise ValueError(text) from error
     if certificate is not None:
         try:
             context.load_cert_chain(certificate, key, password)
@@ -40,4 +57,3 @@ def client_context(
             raise ValueError(
                 f"certificate={certificate!r}: no certificate with its private key can be read from it ({error.reason})"
             ) from error
-    return context
