@@ -10,7 +10,18 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from uamqp.codec import ACCEPTED, Composite, Properties, Source, Symbol, Target
+from uamqp.codec import (
+    ACCEPTED,
+    APPLICATION_PROPERTIES,
+    VALUE,
+    Composite,
+    Properties,
+    Source,
+    Symbol,
+    Target,
+    append_section_header,
+    append_value,
+)
 from uamqp.engine import (
     Engine,
     EngineConfig,
@@ -48,6 +59,16 @@ def message(body: bytes, **properties: Any) -> bytes:
     """An encoded message with one data section of up to 255 bytes."""
     head = Properties(**properties).encode() if properties else b""
     return head + b"\x00\x53\x75\xa0" + bytes([len(body)]) + body
+
+
+def request(body: Any, application: dict[str, Any] | None = None, **properties: Any) -> bytes:
+    """An encoded message with application properties and an amqp-value section."""
+    out = bytearray(Properties(**properties).encode())
+    append_section_header(out, APPLICATION_PROPERTIES)
+    append_value(out, application or {})
+    append_section_header(out, VALUE)
+    append_value(out, body)
+    return bytes(out)
 
 
 def big_message(size: int) -> bytes:
@@ -149,7 +170,7 @@ class Client:
         session = session or await self.session()
         link = session.attach_sender(
             self.now(),
-            f"sender-{next(self._names)}",
+            options.pop("name", None) or f"sender-{next(self._names)}",
             source=options.pop("source", Source(address="here")),
             target=Target(address=target) if isinstance(target, str) else target,
             **options,
@@ -165,9 +186,9 @@ class Client:
         session = session or await self.session()
         link = session.attach_receiver(
             self.now(),
-            f"receiver-{next(self._names)}",
+            options.pop("name", None) or f"receiver-{next(self._names)}",
             source=Source(address=source) if isinstance(source, str) else source,
-            target=Target(address="here"),
+            target=options.pop("target", Target(address="here")),
             **options,
         )
         if credit:

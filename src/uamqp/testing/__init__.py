@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from .broker import Broker
 from .cbs import PutToken, Tokens
+from .envelope import with_annotations
 from .faults import Faults, connection_redirect, error, link_redirect
-from .hooks import AttachAnswer, AttachRequest, Hooks
+from .hooks import AttachAnswer, AttachRequest, HookError, Hooks
 from .nodes import Counters
 from .services import ServiceRequest, ServiceResponse
 from .views import ConnectionView, MessageView, QueueView
@@ -25,6 +26,7 @@ __all__ = [
     "ConnectionView",
     "Counters",
     "Faults",
+    "HookError",
     "Hooks",
     "MessageView",
     "PutToken",
@@ -35,4 +37,5 @@ __all__ = [
     "connection_redirect",
     "error",
     "link_redirect",
+    "with_annotations",
 ]

@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     add("--max-message-size", type=int, default=64 * 1024 * 1024, metavar="BYTES", help="(%(default)s)")
     add("--max-queue-messages", type=int, default=100_000, metavar="N", help="(%(default)s)")
     add("--max-queue-bytes", type=int, default=256 * 1024 * 1024, metavar="BYTES", help="(%(default)s)")
+    add(
+        "--cbs", action="store_true", help="have a node $cbs, and let no link attach without a token; any token will do"
+    )
+    add("--steal-links", action="store_true", help="a link takes the place of one of the same name and container-id")
+    add("--unpack-batches", action="store_true", help="keep the messages of a batch one by one")
     add("--max-deliveries", type=int, metavar="N", help="failed deliveries that make a dead letter (no limit)")
     return made
 
@@ -74,6 +79,9 @@ def broker_of(arguments: argparse.Namespace) -> Broker:
         max_queue_messages=arguments.max_queue_messages,
         max_queue_bytes=arguments.max_queue_bytes,
         max_deliveries=arguments.max_deliveries,
+        cbs=arguments.cbs,
+        steal_links=arguments.steal_links,
+        unpack_batches=arguments.unpack_batches,
     )
 
 

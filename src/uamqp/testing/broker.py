@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .cbs import Tokens
-from .directory import DirectoryLimits, node_name
+from .directory import DirectoryLimits, arrived, local_name, node_name
 from .envelope import read_header
 from .faults import Faults, error
 from .hooks import Hooks
-from .nodes import Counters, NodeLimits, StoredMessage
+from .nodes import Counters, NodeLimits
 from .server import Options, Predicate, Server
-from .services import Service
+from .services import Service, ServiceLink
 from .views import ConnectionView, QueueView
 
 T = TypeVar("T")
@@ -301,18 +301,18 @@ class Broker:
 
         Raises:
             ValueError: the message's header can't be read, or there can be no such node.
+            HookError: `hooks.on_store` fails.
         """
         encode = getattr(message, "encode_message", None)
         payload = bytes(encode() if encode is not None else message)
-        header = read_header(payload).header
+        read_header(payload)
 
         def put(server: Server) -> None:
             node = server.directory.ensure(server.name(name))
-            expires = None
-            if header.ttl is not None:
-                now = time.monotonic() if server.loop is None else server.loop.time()
-                expires = now + header.ttl / 1000
-            node.put(StoredMessage(payload, message_format, expires, header.delivery_count or 0))
+            now = time.monotonic() if server.loop is None else server.loop.time()
+            kept = server.kept(node.name, payload, message_format)
+            for message in [arrived(part, message_format if part is payload else 0, now) for part in kept]:
+                node.put(message)
             server.end_turn()
 
         self.call(put)
@@ -390,15 +390,16 @@ class Broker:
         condition: str = "amqp:link:detach-forced",
         description: str | None = None,
     ) -> int:
-        """Detach the links of a queue or topic, or all links, with an error; returns how many there were."""
+        """Detach the links of a queue, topic or service, or all links, with an error; returns how many there were."""
 
         def detach(server: Server) -> int:
-            name = server.name(address) if address is not None else None
+            name = local_name(address, server.hosts) if address is not None else None
             links = [
                 link
                 for connection in server.connections
                 for link in connection.links()
-                if name is None or (link.node is not None and link.node.name == name)
+                if name is None
+                or name == (link.name if isinstance(link, ServiceLink) else link.node and link.node.name)
             ]
             for link in links:
                 link.expel(condition, description or "")

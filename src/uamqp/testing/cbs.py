@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 CBS_NODE = "$cbs"
 UNAUTHORIZED = "amqp:unauthorized-access"
 
+MAX_RECORDS = 10_000
+"""Tokens that are remembered; then the oldest are forgotten."""
+
+MAX_IN_FORCE = 1000
+"""Audiences that one connection may have tokens for."""
+
+_TOPIC = "topic://"
+
 
 @dataclass(slots=True, frozen=True)
 class PutToken:
@@ -46,16 +54,19 @@ class Tokens:
     """The broker's `$cbs`. Set its knobs at any time, from any thread.
 
     Attributes:
-        put: the tokens that clients have put, those that were refused included.
+        put: the tokens that clients have put, those that were refused included; the last 10,000.
         required: links are refused unless a token for their address, or for what it lies under, is in force; and
             detached when it ends. `$cbs` itself is free.
         refuse: None; or the status and description to refuse every token with; or a function from a `PutToken` to
             either.
         lifetime: seconds for which tokens are in force, in place of what they say themselves; None: what they say.
         silent: don't answer.
+        delay: seconds to hold answers back for.
         status_missing: answer without a status.
         wrong_correlation: answer with another correlation-id.
     """
+
+    __slots__ = ("delay", "lifetime", "put", "refuse", "required", "silent", "status_missing", "wrong_correlation")
 
     def __init__(self, required: bool) -> None:
         self.put: list[PutToken] = []
@@ -63,52 +74,63 @@ class Tokens:
         self.refuse: Refusal | Callable[[PutToken], Refusal | None] | None = None
         self.lifetime: float | None = None
         self.silent = False
+        self.delay = 0.0
         self.status_missing = False
         self.wrong_correlation = False
 
     def answer(self, request: ServiceRequest, connection: Connection) -> ServiceResponse | None:
         """Deal with a request."""
-        if request.operation != "put-token":
-            return ServiceResponse(400, f"there is no operation {request.operation!r}", fields=CBS_FIELDS)
-        text = request.body if isinstance(request.body, str) else ""
-        expires_at = end_of(text) if self.lifetime is None else time.time() + self.lifetime
-        token = PutToken(
-            str(request.properties.get("name", "")), request.type or "", text, expires_at, request.container_id
-        )
-        self.put.append(token)
-        refusal = self.refuse(token) if callable(self.refuse) else self.refuse
+        status, description = self._judge(request, connection)
         if self.silent:
             return None
-        if refusal is None and expires_at is not None and expires_at <= time.time():
-            refusal = (401, "ExpiredToken: the token has expired")
-        if refusal is not None:
-            return ServiceResponse(*refusal, fields=CBS_FIELDS)
-        connection.authorize(token)
-        response = ServiceResponse(202, "Accepted", fields=CBS_FIELDS)
+        response = ServiceResponse(status, description, fields=CBS_FIELDS, delay=self.delay)
         if self.status_missing:
             response.status = None
         if self.wrong_correlation:
             response.correlation_id = "another"
         return response
 
+    def _judge(self, request: ServiceRequest, connection: Connection) -> Refusal:
+        if request.operation != "put-token":
+            return 400, f"there is no operation {request.operation!r}"
+        audience = request.properties.get("name")
+        if not isinstance(audience, str) or not audience:
+            return 400, "put-token needs the application property `name`: the URI that the token is for"
+        if not isinstance(request.body, str):
+            return (
+                400,
+                f"the body of put-token is an amqp-value section with a string, not {type(request.body).__name__}",
+            )
+        expires_at = end_of(request.body) if self.lifetime is None else time.time() + self.lifetime
+        token = PutToken(str(audience), request.type or "", request.body, expires_at, request.container_id)
+        self.put.append(token)
+        del self.put[:-MAX_RECORDS]
+        refusal = self.refuse(token) if callable(self.refuse) else self.refuse
+        if refusal is not None:
+            return refusal
+        if expires_at is not None and expires_at <= time.time():
+            return 401, "ExpiredToken: the token has expired"
+        if not self.silent and not connection.authorize(token):
+            return 403, f"this connection has tokens for {MAX_IN_FORCE} audiences already"
+        return 202, "Accepted"
+
 
 def end_of(token: str) -> float | None:
     """Return when a token ends, as a shared access signature or a JSON web token says it; None: it doesn't."""
-    if token.startswith("SharedAccessSignature "):
-        ends = parse_qs(token.partition(" ")[2]).get("se", [])
-        return float(ends[0]) if ends and ends[0].isdigit() else None
-    parts = token.split(".")
-    if len(parts) == 3:
-        try:
-            claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-            return float(claims["exp"])
-        except (ValueError, KeyError, TypeError):
-            return None
-    return None
+    try:
+        if token.startswith("SharedAccessSignature "):
+            return float(parse_qs(token.partition(" ")[2])["se"][0])
+        _, claims, _ = token.split(".")
+        return float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def covers(audience: str, name: str) -> bool:
     """Tell whether a token for a URI is good for the node of this name."""
-    path = unquote(urlsplit(audience).path if "://" in audience else audience).strip("/").lower()
-    name = name.lower()
+    try:
+        path = unquote(urlsplit(audience).path if "://" in audience else audience).strip("/").lower()
+    except ValueError:  # no URL after all
+        return False
+    name = name.removeprefix(_TOPIC).lower()
     return not path or name == path or name.startswith(f"{path}/")

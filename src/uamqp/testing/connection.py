@@ -35,10 +35,10 @@ from ..engine import (
     Session,
     events,
 )
-from .cbs import CBS_NODE, UNAUTHORIZED, PutToken, covers
+from .cbs import CBS_NODE, MAX_IN_FORCE, UNAUTHORIZED, PutToken, covers
 from .directory import NoNode, local_name, node_name
 from .faults import error
-from .hooks import AttachAnswer, AttachRequest
+from .hooks import AttachAnswer, AttachRequest, failure
 from .links import Attached, Incoming, Outgoing
 from .nodes import Node, Queue, StoredMessage, Topic
 from .services import Service, ServiceIncoming, ServiceOutgoing, ServiceRequest, ServiceResponse
@@ -55,6 +55,7 @@ OUTCOMES = (
     Symbol(Released.NAME),
     Symbol(Modified.NAME),
 )
+STOLEN = "amqp:link:stolen"
 _QUEUE, _TOPIC = Symbol("queue"), Symbol("topic")
 _SASL_OK, _SASL_AUTH = 0, 1
 _FIRST = 0
@@ -92,6 +93,7 @@ class Connection:
         self._dynamic: list[Queue] = []
         self._tokens: dict[str, PutToken] = {}  # in force, by audience
         self._token_timers: dict[str, asyncio.TimerHandle] = {}
+        self._late: set[asyncio.TimerHandle] = set()  # answers that are held back
         self._certificate_name: str | None = None
         self._challenged = False
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -199,9 +201,10 @@ class Connection:
         self._clean_up()
 
     def _clean_up(self) -> None:
-        for timer in self._token_timers.values():
+        for timer in (*self._token_timers.values(), *self._late):
             timer.cancel()
         self._token_timers.clear()
+        self._late.clear()
         dynamic, self._dynamic = self._dynamic, []
         for queue in dynamic:
             self.server.directory.delete(queue)
@@ -292,37 +295,42 @@ class Connection:
 
     def _hooked(self, link: Link) -> AttachAnswer:
         """Ask the test's hook, and look whether a token allows the link."""
-        terminus = link.remote_source if link.is_sender else link.remote_target
-        address = getattr(terminus, "address", None)
-        address = address if isinstance(address, str) and address else None
+        address = _wanted(link)
         self._check_token(address)
         hook = self.server.hooks.on_attach
         if hook is None:
             return AttachAnswer()
         attach = link.remote_attach
         opened = self.engine.remote_open
-        answer = hook(
-            AttachRequest(
-                name=link.name,
-                address=address,
-                sends=not link.is_sender,
-                properties=_plain(link.remote_properties),
-                filters=_plain(getattr(link.remote_source, "filter", None)),
-                desired_capabilities=tuple(map(str, attach.desired_capabilities if attach is not None else ())),
-                container_id=opened.container_id if opened is not None else "",
-            )
+        request = AttachRequest(
+            name=link.name,
+            address=address,
+            sends=not link.is_sender,
+            properties=_plain(link.remote_properties),
+            filters=_plain(getattr(link.remote_source, "filter", None)),
+            desired_capabilities=tuple(map(str, attach.desired_capabilities if attach is not None else ())),
+            container_id=opened.container_id if opened is not None else "",
         )
+        try:
+            answer = hook(request)
+            if answer is None:
+                answer = AttachAnswer()
+            if isinstance(answer, AttachAnswer):
+                answer.check()
+            elif not isinstance(answer, Error):
+                raise TypeError(f"it returns an AttachAnswer, an error or None, not {answer!r}")
+        except Exception as problem:
+            raise _Refused(failure("hooks.on_attach", problem)) from problem
         if isinstance(answer, Error):
             raise _Refused(answer)
-        return answer or AttachAnswer()
+        return answer
 
     # -- services and tokens --
 
     def _attach_to_service(self, link: Link) -> bool:
         """Attach a link to a service, if its address is one's."""
-        terminus = link.remote_source if link.is_sender else link.remote_target
-        address = getattr(terminus, "address", None)
-        if not isinstance(address, str) or not address:
+        address = _wanted(link)
+        if address is None:
             return False
         name = local_name(address, self.hosts)
         service: Service | None
@@ -343,8 +351,21 @@ class Connection:
             link.context = ServiceOutgoing(self, link, name, reply_address)
         return True
 
-    def answer(self, session: Session, request: ServiceRequest, payload: bytes) -> None:
-        """Send the answer to a request: where its reply-to says, or else to the client's link from the service."""
+    def answer(self, session: Session, request: ServiceRequest, payload: bytes, delay: float = 0.0) -> None:
+        """Send the answer to a request, after so many seconds."""
+        if delay > 0:
+            self._late = {timer for timer in self._late if timer.when() > self.now()}
+            self._late.add(self.protocol.loop.call_later(delay, self.answer, session, request, payload))
+            return
+        way = self.way_back(session, request)
+        if isinstance(way, ServiceOutgoing):
+            way.send(payload)
+        elif way is not None:
+            way.put(StoredMessage(payload))
+            self.server.turn_soon()
+
+    def way_back(self, session: Session, request: ServiceRequest) -> ServiceOutgoing | Node | None:
+        """Where a request is answered to: where its reply-to says, or else the client's link from the service."""
         links = [
             (link.session is session, each)
             for each_session in self.engine.sessions
@@ -354,18 +375,17 @@ class Connection:
         links.sort(key=lambda found: not found[0])  # those of the same session first
         for _, link in links:
             if request.reply_to is not None and request.reply_to == link.reply_address:
-                link.send(payload)
-                return
-        node = self._reply_node(request)
-        if node is not None:
-            node.put(StoredMessage(payload, 0, None, 0))
-        elif links:
-            links[0][1].send(payload)
+                return link
+        return self._reply_node(request, bool(links)) or (links[0][1] if links else None)
 
-    def _reply_node(self, request: ServiceRequest) -> Node | None:
+    def _reply_node(self, request: ServiceRequest, must_exist: bool) -> Node | None:
+        """The queue or topic of a reply-to."""
         try:
             name = node_name(request.reply_to, self.hosts) if request.reply_to else None
-            return self.server.directory.nodes.get(name) if name is not None else None
+            if name is None:
+                return None
+            directory = self.server.directory
+            return directory.nodes.get(name) if must_exist else directory.node(name)
         except NoNode:
             return None
 
@@ -376,8 +396,10 @@ class Connection:
     def _answer_token(self, request: ServiceRequest) -> ServiceResponse | None:
         return self.server.tokens.answer(request, self)
 
-    def authorize(self, token: PutToken) -> None:
-        """A token is in force from now on, until it ends."""
+    def authorize(self, token: PutToken) -> bool:
+        """A token is in force from now on, until it ends. False: there are too many."""
+        if len(self._tokens) >= MAX_IN_FORCE and token.audience not in self._tokens:
+            return False
         previous = self._token_timers.pop(token.audience, None)
         if previous is not None:
             previous.cancel()
@@ -385,6 +407,7 @@ class Connection:
         if token.expires_at is not None:
             left = max(0.0, token.expires_at - time.time())
             self._token_timers[token.audience] = self.protocol.loop.call_later(left, self.expire_token, token.audience)
+        return True
 
     def expire_tokens(self) -> int:
         """End all tokens now; returns how many were in force."""
@@ -402,8 +425,8 @@ class Connection:
         if not self.server.tokens.required:
             return
         for link in self.links():
-            name = link.node.name if link.node is not None else getattr(link, "name", None)
-            if name != CBS_NODE and (name is None or not self._is_covered(name)):
+            name = self._token_name(_wanted(link.link))
+            if name != CBS_NODE and not self._is_covered(name):
                 link.expel(UNAUTHORIZED, "the token has expired")
         self.server.turn_soon()
 
@@ -413,18 +436,20 @@ class Connection:
     def _check_token(self, address: str | None) -> None:
         if not self.server.tokens.required:
             return
-        name = "" if address is None else local_name(address, self.hosts)
+        name = self._token_name(address)
         if not self._is_covered(name):
             raise _Refused(error(UNAUTHORIZED, f"no token for {name!r} was put on this connection"))
+
+    def _token_name(self, address: str | None) -> str:
+        """What a token must cover for a link: without an address, all of the broker."""
+        return "" if address is None else local_name(address, self.hosts)
 
     # -- links to queues and topics --
 
     def _check_refusal(self, link: Link) -> None:
         rule = self.server.faults.refuse_attach
         if callable(rule):
-            terminus = link.remote_source if link.is_sender else link.remote_target
-            address = getattr(terminus, "address", None)
-            rule = rule(address if isinstance(address, str) else None, not link.is_sender)
+            rule = rule(_wanted(link), not link.is_sender)
         if rule is not None:
             raise _Refused(rule)
 
@@ -449,7 +474,8 @@ class Connection:
         mode = None if options.allow_second else _FIRST
         self._steal(link, node, hooked)
         link.accept(self.now(), target=answer, rcv_settle_mode=mode, **self._granted_to(hooked))
-        link.context = Incoming(self, link, node, address)
+        link.context = incoming = Incoming(self, link, node, address)
+        incoming.epoch = hooked.epoch
 
     def _attach_outgoing(self, link: Sender, hooked: AttachAnswer) -> None:
         source = link.remote_source
@@ -476,7 +502,8 @@ class Connection:
             answer.filter = _granted_filters(source.filter, hooked.filters)
         self._steal(link, node, hooked)
         link.accept(self.now(), source=answer, **self._granted_to(hooked))
-        link.context = Outgoing(self, link, node, self.server.number(), browsing)
+        link.context = outgoing = Outgoing(self, link, node, self.server.number(), browsing)
+        outgoing.epoch = hooked.epoch
 
     def _node(self, address: str, capabilities: tuple[Symbol, ...]) -> Node:
         name = node_name(address, self.hosts)
@@ -492,18 +519,39 @@ class Connection:
         }
 
     def _steal(self, link: Link, node: Node | None, hooked: AttachAnswer) -> None:
-        """Detach the links that this one takes the place of."""
+        """Detach the links that this one takes the place of, unless one of them is stronger."""
+        rivals: list[Attached] = []
+        if node is not None:
+            rivals = [
+                each
+                for each in node.attachments()
+                if isinstance(each, Incoming | Outgoing) and each.link.is_sender == link.is_sender
+            ]
+        epoch = hooked.epoch
+        for rival in rivals:
+            if rival.epoch is not None and not hooked.steals and (epoch is None or epoch < rival.epoch):
+                text = f"a link with epoch {rival.epoch} is attached; this one has {'none' if epoch is None else epoch}"
+                raise _Refused(error(STOLEN, text))
+        stolen: list[Attached | ServiceIncoming | ServiceOutgoing] = []
+        if hooked.steals or epoch is not None:
+            stolen += rivals
+        if self.server.options.steal_links:
+            stolen += [each for each in self._namesakes(link) if each not in stolen]
+        for each in stolen:
+            each.expel(STOLEN, "another link has taken its place")
+
+    def _namesakes(self, link: Link) -> list[Attached | ServiceIncoming | ServiceOutgoing]:
+        """The links of the same client, by its container-id, that have the same name and direction."""
         opened = self.engine.remote_open
-        steals = self.server.options.steal_links
-        for connection in list(self.server.connections):
-            theirs = connection.engine.remote_open
-            same_client = opened is not None and theirs is not None and opened.container_id == theirs.container_id
-            for other in connection.links():
-                if other.link is link or other.link.is_sender != link.is_sender:
-                    continue
-                taken = hooked.steals and node is not None and other.node is node
-                if taken or (steals and same_client and other.link.name == link.name):
-                    other.expel("amqp:link:stolen", "another link has taken its place")
+        return [
+            other
+            for connection in self.server.connections
+            if (theirs := connection.engine.remote_open) is not None
+            and opened is not None
+            and opened.container_id == theirs.container_id
+            for other in connection.links()
+            if other.link is not link and other.link.name == link.name and other.link.is_sender == link.is_sender
+        ]
 
     def _make_dynamic(self) -> Queue:
         queue = self.server.directory.make_dynamic()
@@ -540,6 +588,13 @@ class _Refused(Exception):
     def __init__(self, error: Error) -> None:
         super().__init__(str(error.condition))
         self.error = error
+
+
+def _wanted(link: Link) -> str | None:
+    """The address that a client's link is for; None: the anonymous relay, or a dynamic node."""
+    terminus = link.remote_source if link.is_sender else link.remote_target
+    address = getattr(terminus, "address", None)
+    return address if isinstance(address, str) and address else None
 
 
 def _address(address: object) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from .envelope import with_annotations
+from .envelope import read_header, with_annotations
 from .nodes import Consumer, Counters, Node, NodeLimits, Queue, StoredMessage, Topic
 
 DEAD = "/$dead"
@@ -276,6 +276,17 @@ class _Burial:
 
 def _totals(node: Node) -> Counters:
     return node.totals() if isinstance(node, Topic) else node.counters
+
+
+def arrived(payload: bytes, message_format: int, now: float) -> StoredMessage:
+    """A message to be stored, with the time to live and delivery-count of its header.
+
+    Raises:
+        DecodeError: the header is malformed.
+    """
+    header = read_header(payload).header
+    expires = None if header.ttl is None else now + header.ttl / 1000
+    return StoredMessage(payload, message_format, expires, header.delivery_count or 0)
 
 
 def subscribe(node: Node, consumer: Consumer) -> Queue:

@@ -80,7 +80,12 @@ def with_header(payload: bytes, delivery_count: int, ttl: int | None) -> bytes:
 
 
 def with_annotations(payload: bytes, notes: Mapping[str, Any]) -> bytes:
-    """The message with more message-annotations. A message that can't be read stays as it is."""
+    """The message with more message-annotations. A message that can't be read stays as it is.
+
+    Args:
+        payload: the encoded message.
+        notes: by name; values of the codec's typed mapping.
+    """
     try:
         start = 0  # where the annotations' section goes, and
         end = 0  # where what it replaces ends

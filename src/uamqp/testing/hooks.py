@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..codec import Error
+from ..codec import Error, append_value
+from .faults import error
+
+MAX_TAG = 32
+"""Bytes in a delivery-tag (section 2.8.7)."""
+
+_logger = logging.getLogger("uamqp.testing")
 
 
 @dataclass(slots=True)
@@ -43,6 +50,8 @@ class AttachAnswer:
         offered_capabilities: extensions that are granted.
         max_message_size: bytes; None: the broker's.
         steals: detach other links to this node of the same direction first (amqp:link:stolen).
+        epoch: the link takes the place of others to this node of the same direction that have a lower epoch, the same,
+            or none (amqp:link:stolen). While it is attached, links with a lower one, or none, are refused.
     """
 
     node: str | None = None
@@ -51,21 +60,81 @@ class AttachAnswer:
     offered_capabilities: tuple[str, ...] = ()
     max_message_size: int | None = None
     steals: bool = False
+    epoch: int | None = None
+
+    def check(self) -> None:
+        """Raise ValueError, or TypeError, for what can't be sent."""
+        append_value(bytearray(), self.properties)
+        append_value(bytearray(), self.filters)
+        if self.epoch is not None and not isinstance(self.epoch, int):
+            raise TypeError(f"an epoch is an integer, not {self.epoch!r}")
 
 
 @dataclass(slots=True)
 class Hooks:
     """Functions of a test's. They run in the broker's thread and must not wait for anything.
 
+    What they raise is logged, and told to the client as amqp:internal-error; a message whose `on_tag` raises goes out
+    with the usual tag.
+
     Fields:
         on_attach: called with each attach to a queue or topic. It returns an error to refuse it, an `AttachAnswer`, or
             None for the usual course.
-        on_store: called with the name of the node and each encoded message that comes in; it returns the message to
-            keep, or several, or None for the message as it is.
-        on_tag: called with the name of the node and each encoded message that goes out; it returns the delivery-tag, or
-            None for the usual one.
+        on_store: called with the name of the node and each encoded message that comes in, by `Broker.put` too; it
+            returns the message to keep, or several, or None for the message as it is.
+        on_tag: called with the name of the node and each encoded message that goes out; it returns the delivery-tag, 1
+            to 32 bytes, or None for the usual one.
     """
 
     on_attach: Callable[[AttachRequest], AttachAnswer | Error | None] | None = None
     on_store: Callable[[str, bytes], bytes | list[bytes] | None] | None = None
     on_tag: Callable[[str, bytes], bytes | None] | None = None
+
+    def stored(self, name: str, payload: bytes) -> list[bytes]:
+        """What to keep for a message that came in.
+
+        Raises:
+            HookError: the hook fails.
+        """
+        if self.on_store is None:
+            return [payload]
+        try:
+            made = self.on_store(name, payload)
+            kept = [payload] if made is None else made if isinstance(made, list) else [made]
+            for each in kept:
+                if not isinstance(each, bytes):
+                    raise TypeError(f"it returns encoded messages as bytes, not {each!r}")
+        except Exception as problem:
+            raise HookError(failure("hooks.on_store", problem)) from problem
+        return kept
+
+    def tag(self, name: str, payload: bytes) -> bytes | None:
+        """The delivery-tag for a message that goes out; None: the usual one, which it gets if the hook fails, too."""
+        if self.on_tag is None:
+            return None
+        try:
+            made: Any = self.on_tag(name, payload)
+            if made is not None and not (isinstance(made, bytes) and 0 < len(made) <= MAX_TAG):
+                raise ValueError(f"a delivery-tag has 1 to {MAX_TAG} bytes, not {made!r}")
+        except Exception as problem:  # noqa: BLE001 - it is the test's, and is logged
+            failure("hooks.on_tag", problem)
+            return None
+        return bytes(made) if made is not None else None
+
+
+class HookError(RuntimeError):
+    """A hook raised, or returned what it can't.
+
+    Args:
+        error: for the client.
+    """
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.description)
+        self.error = error
+
+
+def failure(what: str, problem: Exception) -> Error:
+    """The error for a function of a test's that raised. It is logged, too."""
+    _logger.error("%s raised", what, exc_info=problem)
+    return error("amqp:internal-error", f"{what} raised {type(problem).__name__}: {problem}")

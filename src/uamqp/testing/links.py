@@ -19,9 +19,10 @@ from ..codec import (
     TransactionalState,
 )
 from ..engine import CauseKind, IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
-from .directory import NoNode, node_name, subscribe, unsubscribe
+from .directory import NoNode, arrived, node_name, subscribe, unsubscribe
 from .envelope import NO_HEADER, read_header, read_to, with_annotations, with_header
 from .faults import Outcome, error
+from .hooks import HookError
 from .nodes import Consumer, Node, Producer, StoredMessage
 
 if TYPE_CHECKING:
@@ -41,15 +42,19 @@ class Incoming(Producer):
         link: the engine's.
         node: where its messages go; None: where each one's `to` says (anonymous relay).
         address: as the client gave it; None for the relay.
+
+    Attributes:
+        epoch: what a hook gave it; see `AttachAnswer`.
     """
 
-    __slots__ = ("_faults", "_header", "_low", "_withheld", "address", "connection", "link", "node")
+    __slots__ = ("_faults", "_header", "_low", "_withheld", "address", "connection", "epoch", "link", "node")
 
     def __init__(self, connection: Connection, link: Receiver, node: Node | None, address: str | None) -> None:
         self.connection = connection
         self.link = link
         self.node = node
         self.address = address
+        self.epoch: int | None = None
         self._faults = connection.server.faults
         self._header = NO_HEADER
         self._low = 0
@@ -131,8 +136,20 @@ class Incoming(Producer):
         ttl = info.header.ttl
         expires = None if ttl is None else self.connection.now() + ttl / 1000
         count = info.header.delivery_count or 0
-        for kept in self.connection.server.kept(node.name, payload, delivery.message_format):
-            node.put(StoredMessage(kept, 0 if kept is not payload else delivery.message_format, expires, count))
+        try:
+            parts = self.connection.server.kept(node.name, payload, delivery.message_format)
+            messages = [
+                StoredMessage(payload, delivery.message_format, expires, count)
+                if part is payload
+                else arrived(part, 0, self.connection.now())
+                for part in parts
+            ]
+        except HookError as problem:
+            return Rejected(problem.error)
+        except DecodeError as problem:
+            return Rejected(error("amqp:decode-error", f"a message out of this one can't be read: {problem}"))
+        for message in messages:
+            node.put(message)
         return ACCEPTED
 
     def _relay(self, delivery: IncomingDelivery) -> Outcome:
@@ -174,15 +191,19 @@ class Outgoing(Consumer):
         node: where its messages come from.
         number: unlike any other consumer's.
         browsing: it takes no messages off the queue.
+
+    Attributes:
+        epoch: what a hook gave it; see `AttachAnswer`.
     """
 
-    __slots__ = ("_expelled", "_stalled", "connection", "link", "node", "queue")
+    __slots__ = ("_expelled", "_stalled", "connection", "epoch", "link", "node", "queue")
 
     def __init__(self, connection: Connection, link: Sender, node: Node, number: int, browsing: bool) -> None:
         super().__init__(number, browsing)
         self.connection = connection
         self.link = link
         self.node = node
+        self.epoch: int | None = None
         self._expelled = False
         self._stalled = False
         self.queue = subscribe(node, self)
@@ -208,8 +229,7 @@ class Outgoing(Consumer):
         link = self.link
         settled = link.snd_settle_mode == _SETTLED or (self.browsing and link.snd_settle_mode > _SETTLED)
         context = None if self.browsing else message
-        on_tag = self.connection.server.hooks.on_tag
-        tag = on_tag(self.node.name, payload) if on_tag is not None else None
+        tag = self.connection.server.hooks.tag(self.node.name, payload)
         try:
             link.send(payload, tag=tag, message_format=message.message_format, settled=settled, context=context)
         except MessageTooLarge:

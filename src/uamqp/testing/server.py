@@ -282,18 +282,15 @@ class Server:
             self.end_turn()
 
     def kept(self, name: str, payload: bytes, message_format: int) -> list[bytes]:
-        """Return the messages to keep for one that came in: itself, or what a batch or a hook makes of it."""
+        """Return the messages to keep for one that came in: itself, or what a batch or a hook makes of it.
+
+        Raises:
+            HookError: the hook fails.
+        """
         parts = [payload]
         if self.options.unpack_batches and message_format == BATCH_FORMAT:
             parts = batch_parts(payload)
-        hook = self.hooks.on_store
-        if hook is None:
-            return parts
-        kept: list[bytes] = []
-        for part in parts:
-            made = hook(name, part)
-            kept += [part] if made is None else made if isinstance(made, list) else [made]
-        return kept
+        return [kept for part in parts for kept in self.hooks.stored(name, part)]
 
     # -- knobs --
 

@@ -1,6 +1,7 @@
 """Nodes of the embedded broker that answer requests: `$management`, `$cbs`, or any other. No I/O.
 
-A `Service` is a function of yours, from a `ServiceRequest` to a `ServiceResponse`. Imports the codec and the engine.
+A `Service` is a function of yours, from a `ServiceRequest` to a `ServiceResponse`. Imports the codec, the engine, and
+of the broker what reads messages.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from typing import TYPE_CHECKING, Any
 from ..codec import (
     ACCEPTED,
     APPLICATION_PROPERTIES,
-    DATA,
-    PROPERTIES,
-    SEQUENCE,
     VALUE,
     DecodeError,
-    Decoder,
     Properties,
     Rejected,
     append_section_header,
     append_value,
-    scan_sections,
 )
 from ..engine import IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
 from .faults import error
+from .hooks import failure
+from .views import MessageView
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 REQUEST_CREDIT = 100
 """Requests that a client may send ahead, on each link."""
+
+MAX_ANSWERS = 1000
+"""Answers that may wait for credit, on each link."""
 
 MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
 CBS_FIELDS = ("status-code", "status-description")
@@ -77,6 +78,7 @@ class ServiceResponse:
         properties: more application properties.
         fields: names of the application properties for status and description.
         correlation_id: in place of the request's, for clients that should be confused.
+        delay: seconds to hold the answer back for.
     """
 
     status: int | None = 200
@@ -85,6 +87,7 @@ class ServiceResponse:
     properties: dict[str, Any] = field(default_factory=dict)
     fields: tuple[str, str] = MANAGEMENT_FIELDS
     correlation_id: Any = None
+    delay: float = 0.0
 
     def encode(self, request: ServiceRequest) -> bytes:
         """Return the encoded answer to a request."""
@@ -105,7 +108,10 @@ class ServiceResponse:
 
 
 Service = Callable[[ServiceRequest], "ServiceResponse | None"]
-"""Answers a request; None: not at all. It runs in the broker's thread and must not wait for anything."""
+"""Answers a request; None: not at all. It runs in the broker's thread and must not wait for anything.
+
+If it raises, the answer is status 500 with what was raised, which is logged as well.
+"""
 
 
 class Services:
@@ -167,10 +173,14 @@ class ServiceIncoming(ServiceLink):
         except DecodeError as problem:
             self._settle(delivery, Rejected(error("amqp:decode-error", f"the request can't be read: {problem}")))
             return
+        if self.connection.way_back(self.link.session, request) is None:
+            text = f"nowhere to answer to: no reply-to of a node, and no link from {self.name} on this connection"
+            self._settle(delivery, Rejected(error("amqp:precondition-failed", text)))
+            return
         self._settle(delivery, ACCEPTED)
-        response = self._service(request)
-        if response is not None:
-            self.connection.answer(self.link.session, request, response.encode(request))
+        payload, delay = self._ask(request)
+        if payload is not None:
+            self.connection.answer(self.link.session, request, payload, delay)
 
     def expel(self, condition: str, description: str) -> None:
         """Detach the link."""
@@ -180,26 +190,32 @@ class ServiceIncoming(ServiceLink):
         if not delivery.settled and self.link.is_open:
             delivery.settle(outcome)
 
+    def _ask(self, request: ServiceRequest) -> tuple[bytes | None, float]:
+        """Return the encoded answer, None for none, and for how long to hold it back."""
+        try:
+            response = self._service(request)
+            if response is None:
+                return None, 0.0
+            if not isinstance(response, ServiceResponse):
+                raise TypeError(f"a service returns a ServiceResponse or None, not {response!r}")
+            return response.encode(request), max(0.0, response.delay)
+        except Exception as problem:  # noqa: BLE001 - it is the test's, and its client is to hear of it
+            text = str(failure(f"the service at {self.name}", problem).description)
+            status, description = CBS_FIELDS
+            both = {status: 500, description: text}  # whichever the client looks for
+            return ServiceResponse(500, text, properties=both).encode(request), 0.0
+
     def _read(self, payload: bytes) -> ServiceRequest:
-        properties = Properties()
-        application: dict[Any, Any] = {}
-        bodies: list[Any] = []
-        kind = 0
-        for code, start, end in scan_sections(payload):
-            if code == PROPERTIES:
-                properties = Properties.from_fields(Decoder(payload, start, end).value())
-            elif code == APPLICATION_PROPERTIES:
-                application = Decoder(payload, start, end).value()
-            elif code in (DATA, SEQUENCE, VALUE):
-                kind = code
-                bodies.append(Decoder(payload, start, end).value())
+        view = MessageView(payload, 0, 0)
+        properties = view.properties or Properties()
+        application = view.application_properties
         opened = self.connection.engine.remote_open
         return ServiceRequest(
             node=self.name,
             operation=_text(application.get("operation")),
             type=_text(application.get("type")),
             properties=application,
-            body=b"".join(bodies) if kind == DATA else bodies[0] if len(bodies) == 1 else bodies or None,
+            body=view.body,
             payload=payload,
             message_id=properties.message_id,
             correlation_id=properties.correlation_id,
@@ -223,6 +239,9 @@ class ServiceOutgoing(ServiceLink):
 
     def send(self, payload: bytes) -> None:
         """Send an answer; it waits for credit."""
+        if self.link.queued >= MAX_ANSWERS:
+            self.expel("amqp:resource-limit-exceeded", f"{MAX_ANSWERS} answers wait for credit")
+            return
         try:
             self.link.send(payload)
         except MessageTooLarge:
