@@ -10,12 +10,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := $(wildcard src tests examples benchmarks fuzz)
 
-.PHONY: help setup setup-interop demo test lint types unit interop brokers stop-brokers fuzz bench clean
+.PHONY: help setup setup-interop setup-downstream demo test lint types unit interop downstream brokers stop-brokers fuzz bench clean
 
 help:
 	@echo "make demo           send and receive messages on the embedded broker"
 	@echo "make test           lint, type check and test"
 	@echo "make interop        test against the brokers that run, and against python-qpid-proton"
+	@echo "make downstream     test the Azure packages that were written for uamqp 1.6, in an environment of their own"
 	@echo "make brokers        install and start the brokers (Debian 12, root): BROKERS='rabbitmq3 activemq', default all"
 	@echo "make stop-brokers   stop them"
 	@echo "make fuzz           fuzz the codec, the engine and SASL, a minute each: FUZZ_ARGS='--seconds 3600' for longer"
@@ -46,6 +47,13 @@ $(VENV)/.interop: $(VENV)/.dev
 	@$(PIP) install --editable '.[dev,interop]'
 	@touch $@
 
+setup-downstream:
+	@$(MAKE) --no-print-directory VENV=$(VENV)-downstream $(VENV)-downstream/.downstream
+
+$(VENV)/.downstream: $(VENV)/.python pyproject.toml
+	@$(PIP) install --editable '.[dev,downstream]'
+	@touch $@
+
 demo: $(VENV)/.dev
 	@$(BIN)/python examples/send_and_receive.py
 
@@ -64,6 +72,9 @@ unit: $(VENV)/.dev
 interop: $(VENV)/.interop
 	@$(BIN)/python -m pytest tests/interop tests/peer $(PYTEST_ARGS)
 
+downstream: setup-downstream
+	@$(VENV)-downstream/bin/python -m pytest tests/downstream $(PYTEST_ARGS)
+
 brokers:
 	@tests/interop/brokers/start.sh $(BROKERS)
 
@@ -77,5 +88,5 @@ bench: $(VENV)/.dev
 	@for program in benchmarks/bench_*.py; do $(BIN)/python $$program || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks
+	rm -rf $(VENV) $(VENV)-downstream build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks
 	find src tests examples benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 INTEROP = Path(__file__).parent / "interop"
+DOWNSTREAM = Path(__file__).parent / "downstream"
 
 # The same examples in every run, and no deadlines: a slow machine is no failure.
 # HYPOTHESIS_PROFILE=explore looks for new ones, and remembers those that failed.
@@ -41,20 +42,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def interop_wanted(config: pytest.Config) -> bool:
     """Whether this run was asked for tests/interop: by --interop, or by a path in it."""
-    if config.getoption("--interop"):
-        return True
+    return bool(config.getoption("--interop")) or is_named(INTEROP, config)
+
+
+def is_named(folder: Path, config: pytest.Config) -> bool:
+    """Whether this run was given a path in the folder."""
     where = config.invocation_params.dir
     named = (Path(where, str(argument).split("::")[0]).resolve() for argument in config.args)
-    return any(path == INTEROP or INTEROP in path.parents for path in named)
+    return any(path == folder or folder in path.parents for path in named)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if collection_path == INTEROP and not interop_wanted(config):
         return True
+    if collection_path == DOWNSTREAM and not is_named(DOWNSTREAM, config):
+        return True
     return None
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    if interop_wanted(config):
-        return None
-    return "tests/interop is left out: `make interop` runs it"
+    left_out = [] if interop_wanted(config) else ["tests/interop (`make interop` runs it)"]
+    if not is_named(DOWNSTREAM, config):
+        left_out.append("tests/downstream (`make downstream` runs it)")
+    return f"left out: {', '.join(left_out)}" if left_out else None

@@ -19,6 +19,7 @@ from ..codec import (
     Error,
     Flow,
     Received,
+    Rejected,
     Symbol,
     encode_value,
 )
@@ -43,6 +44,7 @@ MAX_HANDLE = 0xFFFFFFFF
 
 # Frame header, descriptor, list of 32 bits, role, first, last, settled.
 _DISPOSITION_OVERHEAD = 32
+_REJECTED = Rejected()
 
 
 class Session:
@@ -403,8 +405,16 @@ class Session:
         delivery.state = state
 
     def settle_sent(self, delivery: OutgoingDelivery) -> None:
-        """Confirm the receiver's outcome (rcv-settle-mode second)."""
-        if delivery.delivery_id is not None:
+        """Confirm the receiver's outcome (rcv-settle-mode second): some receivers compare it with what they asked for.
+
+        A rejection comes back without its error: with one it would say that the rejection itself has failed.
+        """
+        if delivery.delivery_id is None:
+            return
+        state = _REJECTED if isinstance(delivery.remote_state, Rejected) else delivery.remote_state
+        try:
+            self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, state)  # type: ignore[arg-type]  # it came as one
+        except LocalProtocolError:  # too long for the peer's frames; that it is settled is what counts
             self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, None)
 
     def _dispose(self, receiver: bool, delivery_id: int, settled: bool, state: DeliveryState | None) -> None:

@@ -431,6 +431,9 @@ class Connection:
         self.server.turn_soon()
 
     def _is_covered(self, name: str) -> bool:
+        """Whether a token allows the node; what belongs to no entity ($management) is allowed by any."""
+        if name.startswith("$"):
+            return bool(self._tokens)
         return any(covers(audience, name) for audience in self._tokens)
 
     def _check_token(self, address: str | None) -> None:
