@@ -19,11 +19,12 @@ from ..codec import (
     TransactionalState,
 )
 from ..engine import CauseKind, IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
-from .directory import NoNode, arrived, node_name, subscribe, unsubscribe
+from .directory import NoNode, arrived, local_name, node_name, subscribe, unsubscribe
 from .envelope import NO_HEADER, read_header, read_to, with_annotations, with_header
 from .faults import Outcome, error
 from .hooks import HookError
 from .nodes import Consumer, Node, Producer, StoredMessage
+from .services import take_request
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -157,6 +158,10 @@ class Incoming(Producer):
             address = read_to(delivery.payload)
             if address is None:
                 raise NoNode("amqp:precondition-failed", "a message for the anonymous relay needs an address in `to`")
+            name = local_name(address, self.connection.hosts)
+            service = self.connection.service(name)
+            if service is not None:
+                return take_request(self.connection, self.link.session, name, service, delivery.payload)
             node = self.connection.server.directory.node(node_name(address, self.connection.hosts))
             if node.room() <= 0:
                 raise NoNode("amqp:resource-limit-exceeded", f"{node.name} is full")
