@@ -310,9 +310,7 @@ class Broker:
         def put(server: Server) -> None:
             node = server.directory.ensure(server.name(name))
             now = time.monotonic() if server.loop is None else server.loop.time()
-            kept = server.kept(node.name, payload, message_format)
-            for message in [arrived(part, message_format if part is payload else 0, now) for part in kept]:
-                node.put(message)
+            server.store(node, arrived(payload, message_format, now), now)
             server.end_turn()
 
         self.call(put)
