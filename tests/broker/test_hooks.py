@@ -14,12 +14,14 @@ from uamqp.testing import (
     Broker,
     HookError,
     MessageView,
+    ServiceRequest,
+    ServiceResponse,
     Settlement,
     error,
     with_annotations,
 )
 
-from .client import Client, connect, message, story, symbols, until
+from .client import Client, connect, message, request, story, symbols, until
 
 SESSION = "com.example:session"
 EPOCH = Symbol("com.microsoft:epoch")
@@ -303,6 +305,49 @@ async def test_what_is_settled(broker: Broker, caplog: pytest.LogCaptureFixture)
     assert broker.queue("q").depth == 0
     assert broker.dead_letters("q").depth == 1  # the client's outcome, where the hook fails
     assert "hooks.on_settle raised" in caplog.text
+
+
+@story
+async def test_hooks_and_services_use_the_broker(broker: Broker) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def store(name: str, payload: bytes) -> None:
+        if name == "q":
+            broker.put("log", message(b"stored"))
+
+    def tag(name: str, payload: bytes) -> None:
+        if name == "q":
+            seen.append((name, broker.queue("q").unsettled))
+            broker.put("log", message(b"sent"))
+            if len(seen) == 1:
+                broker.put("q", message(b"more"))
+
+    def settle(given: Settlement) -> None:
+        if given.node == "q":
+            broker.put("log", message(b"settled"))
+
+    def serve(asked: ServiceRequest) -> ServiceResponse:
+        broker.put("q", message(b"served"))
+        return ServiceResponse(body=broker.expire_tokens() + len(broker.connections) + broker.detach_links("none"))
+
+    broker.hooks.on_store, broker.hooks.on_tag, broker.hooks.on_settle = store, tag, settle
+    broker.serve("$management", serve)
+    async with await connect(broker) as client:
+        receiver = await client.attach_receiver("q", credit=3)
+        session = await client.session()
+        answers = await client.attach_receiver("$management", session, credit=1)
+        await client.send(await client.attach_sender("$management", session), request(1))
+        assert MessageView((await client.receive(answers)).payload, 0, 0).body == 1
+        await client.send(await client.attach_sender("q"), message(b"sent"))
+        bodies = []
+        for _ in range(3):
+            delivery = await client.receive(receiver)
+            bodies.append(MessageView(delivery.payload, 0, 0).body)
+            client.settle(delivery)
+        assert sorted(bodies) == [b"more", b"sent", b"served"]
+        await until(broker, lambda: broker.queue("log").depth == 9)
+        client.give_credit(receiver, 0)
+    assert broker.queue("q").counters.accepted == 3
 
 
 @pytest.mark.parametrize("made", ["text", [b"", None], [("q", "x")], [(1, b"")], ("$x", b""), LookupError("full")])

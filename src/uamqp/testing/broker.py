@@ -311,7 +311,7 @@ class Broker:
             node = server.directory.ensure(server.name(name))
             now = time.monotonic() if server.loop is None else server.loop.time()
             server.store(node, arrived(payload, message_format, now), now)
-            server.end_turn()
+            server.turn_soon()  # not now: this may be called by a hook, in the middle of a turn
 
         self.call(put)
 
