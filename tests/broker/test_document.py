@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from uamqp.testing import Broker
+from uamqp.testing import (
+    AttachAnswer,
+    AttachRequest,
+    Broker,
+    Hooks,
+    ServiceRequest,
+    ServiceResponse,
+    Settlement,
+    Tokens,
+)
 from uamqp.testing.faults import SILENT, Faults
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "broker.md").read_text(encoding="utf-8")
@@ -42,6 +51,16 @@ def test_the_settings_that_are_named_exist() -> None:
         for name in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")
     }
     assert named <= set(inspect.signature(Broker).parameters)
+
+
+@pytest.mark.parametrize(
+    "kind", [AttachAnswer, AttachRequest, Hooks, ServiceRequest, ServiceResponse, Settlement, Tokens]
+)
+def test_what_a_double_of_a_service_uses_is_named(kind: Any) -> None:
+    chapter = DOCUMENT[DOCUMENT.index("## Standing in") : DOCUMENT.index("## Looking and helping")]
+    for name in kind.__slots__:
+        assert re.search(rf"`[^`]*\b{name}\b[^`]*`", chapter), name
+        assert re.search(rf"^    .*\b{name}\b.*: ", inspect.getdoc(kind) or "", re.MULTILINE), name
 
 
 @pytest.mark.parametrize("index", range(len(CODE)))

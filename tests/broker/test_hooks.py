@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-from uamqp.codec import ACCEPTED, RELEASED, Described, Header, Rejected, Source, Symbol, Timestamp, ULong
+from uamqp.codec import ACCEPTED, RELEASED, Described, Header, Modified, Rejected, Source, Symbol, Timestamp, ULong
 from uamqp.engine import Receiver
-from uamqp.testing import AttachAnswer, AttachRequest, Broker, HookError, MessageView, error, with_annotations
+from uamqp.testing import (
+    AttachAnswer,
+    AttachRequest,
+    Broker,
+    HookError,
+    MessageView,
+    ServiceRequest,
+    ServiceResponse,
+    Settlement,
+    error,
+    with_annotations,
+)
 
-from .client import Client, connect, message, story, symbols, until
+from .client import Client, connect, message, request, story, symbols, until
 
 SESSION = "com.example:session"
 EPOCH = Symbol("com.microsoft:epoch")
@@ -238,7 +249,108 @@ async def test_a_message_becomes_several_or_none(broker: Broker) -> None:
     assert [view.body for view in broker.queue("q").messages] == [b"1", b"copy"]
 
 
-@pytest.mark.parametrize("made", ["text", [b"", None], LookupError("full")])
+@story
+async def test_messages_for_other_nodes(broker: Broker) -> None:
+    """Partitions, sessions, the subscriptions of a topic."""
+    calls: list[str] = []
+
+    def store(name: str, payload: bytes) -> Any:
+        calls.append(name)
+        body = MessageView(payload, 0, 0).body
+        if body == b"pair":
+            return ("q/1", message(b"one"))
+        return [("q/1", payload), ("q/2", message(b"other")), payload] if body == b"list" else None
+
+    broker.hooks.on_store = store
+    async with await connect(broker) as client:
+        sender = await client.attach_sender("q")
+        for body in (b"pair", b"list", b"none"):
+            assert await client.send(sender, message(body)) == ACCEPTED
+    assert calls == ["q", "q", "q"]
+    for node, bodies in (("q", [b"list", b"none"]), ("q/1", [b"one", b"list"]), ("q/2", [b"other"])):
+        assert [view.body for view in broker.queue(node).messages] == bodies
+
+
+@story
+async def test_what_is_settled(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    """A hook is told of outcomes, and may have another applied."""
+    told: list[Settlement] = []
+    deferred: list[bytes] = []
+
+    def settle(given: Settlement) -> Any:
+        told.append(given)
+        if isinstance(given.outcome, Modified) and given.outcome.undeliverable_here:
+            deferred.append(given.payload)
+            return ACCEPTED
+        return 1 if isinstance(given.outcome, Rejected) else None
+
+    broker.hooks.on_settle = settle
+    broker.hooks.on_tag = lambda name, payload: b"tag-" + payload[-1:]
+    for body in (b"0", b"1", b"2"):
+        broker.put("q", message(body))
+    outcomes = [Modified(undeliverable_here=True), Rejected(), ACCEPTED]
+    async with await connect(broker) as client:
+        receiver = await client.attach_receiver("q", credit=3)
+        for outcome in outcomes:
+            client.settle(await client.receive(receiver), outcome)
+        await until(broker, lambda: broker.queue("q").unsettled == 0)
+        browser = await client.attach_receiver(Source(address="q/$dead", distribution_mode=Symbol("copy")), credit=9)
+        assert (await client.receive(browser)).settled
+        client.detach(browser)
+    assert [(each.node, each.payload, each.tag) for each in told] == [
+        ("q", message(body), b"tag-" + body) for body in (b"0", b"1", b"2")
+    ]
+    assert [type(each.outcome) for each in told] == [type(outcome) for outcome in outcomes]
+    assert deferred == [message(b"0")]
+    assert broker.queue("q").depth == 0
+    assert broker.dead_letters("q").depth == 1  # the client's outcome, where the hook fails
+    assert "hooks.on_settle raised" in caplog.text
+
+
+@story
+async def test_hooks_and_services_use_the_broker(broker: Broker) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def store(name: str, payload: bytes) -> None:
+        if name == "q":
+            broker.put("log", message(b"stored"))
+
+    def tag(name: str, payload: bytes) -> None:
+        if name == "q":
+            seen.append((name, broker.queue("q").unsettled))
+            broker.put("log", message(b"sent"))
+            if len(seen) == 1:
+                broker.put("q", message(b"more"))
+
+    def settle(given: Settlement) -> None:
+        if given.node == "q":
+            broker.put("log", message(b"settled"))
+
+    def serve(asked: ServiceRequest) -> ServiceResponse:
+        broker.put("q", message(b"served"))
+        return ServiceResponse(body=broker.expire_tokens() + len(broker.connections) + broker.detach_links("none"))
+
+    broker.hooks.on_store, broker.hooks.on_tag, broker.hooks.on_settle = store, tag, settle
+    broker.serve("$management", serve)
+    async with await connect(broker) as client:
+        receiver = await client.attach_receiver("q", credit=3)
+        session = await client.session()
+        answers = await client.attach_receiver("$management", session, credit=1)
+        await client.send(await client.attach_sender("$management", session), request(1))
+        assert MessageView((await client.receive(answers)).payload, 0, 0).body == 1
+        await client.send(await client.attach_sender("q"), message(b"sent"))
+        bodies = []
+        for _ in range(3):
+            delivery = await client.receive(receiver)
+            bodies.append(MessageView(delivery.payload, 0, 0).body)
+            client.settle(delivery)
+        assert sorted(bodies) == [b"more", b"sent", b"served"]
+        await until(broker, lambda: broker.queue("log").depth == 9)
+        client.give_credit(receiver, 0)
+    assert broker.queue("q").counters.accepted == 3
+
+
+@pytest.mark.parametrize("made", ["text", [b"", None], [("q", "x")], [(1, b"")], ("$x", b""), LookupError("full")])
 @story
 async def test_a_hook_for_storing_that_fails(broker: Broker, caplog: pytest.LogCaptureFixture, made: Any) -> None:
     def hook(name: str, payload: bytes) -> Any:
@@ -252,13 +364,16 @@ async def test_a_hook_for_storing_that_fails(broker: Broker, caplog: pytest.LogC
         outcome = await client.send(sender, message(b"x"))
         assert isinstance(outcome, Rejected)
         assert outcome.error is not None
-        assert outcome.error.condition == "amqp:internal-error"
-        with pytest.raises(HookError, match=r"hooks\.on_store raised"):
+        if made == ("$x", b""):
+            assert outcome.error.condition == "amqp:not-found"
+        else:
+            assert outcome.error.condition == "amqp:internal-error"
+            assert "hooks.on_store raised" in caplog.text
+        with pytest.raises((HookError, ValueError), match=r"hooks\.on_store raised|there is no node"):
             broker.put("q", message(b"x"))
         broker.hooks.on_store = None
         assert await client.send(sender, message(b"x")) == ACCEPTED
     assert broker.queue("q").depth == 1
-    assert "hooks.on_store raised" in caplog.text
 
 
 @story

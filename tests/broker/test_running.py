@@ -15,8 +15,11 @@ import time
 import pytest
 
 from tests.peer.certs import Certificates
+from uamqp import Message, SendClient
+from uamqp.authentication import SASTokenAuth
 from uamqp.codec import ACCEPTED
 from uamqp.engine import CauseKind, events, sasl
+from uamqp.errors import LinkDetach
 from uamqp.testing import Broker
 from uamqp.testing.__main__ import main
 
@@ -339,6 +342,20 @@ async def test_the_command(number: signal.Signals) -> None:
     assert (await closed(client)).condition == "amqp:connection:forced"
     out, err = await asyncio.to_thread(process.communicate, None, 20)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_the_command_can_stand_in_for_a_service() -> None:
+    with run("--port", "0", "--cbs", "--steal-links", "--unpack-batches") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with SendClient(f"{url}/q") as client, pytest.raises(LinkDetach, match="no token for 'q'"):
+            client.send_message(Message("x"))
+        port = int(url.rpartition(":")[2])
+        auth = SASTokenAuth.from_shared_access_key(f"{url}/q", "name", "key", port=port, use_tls=False)
+        with SendClient(f"{url}/q", auth=auth) as client:
+            client.send_message(Message("x"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_the_command_over_tls(certificates: Certificates) -> None:

@@ -160,6 +160,19 @@ async def test_a_dynamic_reply_address(broker: Broker) -> None:
 
 
 @story
+async def test_a_request_over_the_anonymous_relay(broker: Broker) -> None:
+    broker.serve("$management", echo)
+    async with await connect(broker) as client:
+        session = await client.session()
+        relay = await client.attach_sender(None, session)
+        replies = await client.attach_receiver("replies", session, credit=1)
+        assert await client.send(relay, request(1, to="$management", reply_to="replies")) == ACCEPTED
+        assert (await answer(client, replies)).body == 1
+        outcome = await client.send(relay, request(1, to="$other", reply_to="replies"))
+        assert outcome.error.condition == "amqp:not-found"
+
+
+@story
 async def test_a_request_that_nobody_could_be_answered_is_rejected(broker: Broker) -> None:
     asked: list[ServiceRequest] = []
     broker.serve("$management", asked.append)

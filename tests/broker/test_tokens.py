@@ -190,9 +190,10 @@ async def test_tokens_end() -> None:
     with Broker(cbs=True) as broker:
         async with await connect(broker) as client:
             cbs = await Putter.on(client)
-            await cbs.put("amqp://host/q", web_token(exp=time.time() + 0.3))
+            await cbs.put("amqp://host/q", web_token(exp=time.time() + 3600))
             await cbs.put("amqp://host/r", web_token(exp=time.time() + 3600))
             ending, staying = await client.attach_sender("q"), await client.attach_receiver("r")
+            await cbs.put("amqp://host/q", web_token(exp=time.time() + 2))
             event = await client.next(events.LinkDetached)
             assert event.link is ending
             assert event.cause is not None
@@ -209,14 +210,15 @@ async def test_a_newer_token_counts() -> None:
     with Broker(cbs=True) as broker:
         async with await connect(broker) as client:
             cbs = await Putter.on(client)
+            await cbs.put("amqp://host/other")
+            other = await client.attach_sender("other")
             broker.tokens.lifetime = 0.2
             await cbs.put("amqp://host/q")
-            broker.tokens.lifetime = 3600
+            broker.tokens.lifetime = None
             await cbs.put("amqp://host/q")
             link = await client.attach_sender("q")
             broker.tokens.lifetime = 0.3
             await cbs.put("amqp://host/other")  # ends later than the first would have
-            other = await client.attach_sender("other")
             assert await client.refusal(other) == "amqp:unauthorized-access"
             assert link.is_open
 

@@ -14,7 +14,7 @@ from .broker import Broker
 from .cbs import PutToken, Tokens
 from .envelope import with_annotations
 from .faults import Faults, connection_redirect, error, link_redirect
-from .hooks import AttachAnswer, AttachRequest, HookError, Hooks
+from .hooks import AttachAnswer, AttachRequest, HookError, Hooks, Settlement
 from .nodes import Counters
 from .services import ServiceRequest, ServiceResponse
 from .views import ConnectionView, MessageView, QueueView
@@ -33,6 +33,7 @@ __all__ = [
     "QueueView",
     "ServiceRequest",
     "ServiceResponse",
+    "Settlement",
     "Tokens",
     "connection_redirect",
     "error",

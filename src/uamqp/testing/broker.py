@@ -310,10 +310,8 @@ class Broker:
         def put(server: Server) -> None:
             node = server.directory.ensure(server.name(name))
             now = time.monotonic() if server.loop is None else server.loop.time()
-            kept = server.kept(node.name, payload, message_format)
-            for message in [arrived(part, message_format if part is payload else 0, now) for part in kept]:
-                node.put(message)
-            server.end_turn()
+            server.store(node, arrived(payload, message_format, now), now)
+            server.turn_soon()  # not now: this may be called by a hook, in the middle of a turn
 
         self.call(put)
 

@@ -333,13 +333,10 @@ class Connection:
         if address is None:
             return False
         name = local_name(address, self.hosts)
-        service: Service | None
-        if name == CBS_NODE and self.server.options.cbs:
-            service = self._answer_token
-        else:
-            if self.server.services.find(name) is None:
-                return False
-            service = self._answer_request
+        service = self.service(name)
+        if service is None:
+            return False
+        if name != CBS_NODE:
             self._check_token(address)
         size = self.server.options.max_message_size
         if isinstance(link, Receiver):
@@ -350,6 +347,12 @@ class Connection:
             link.accept(self.now(), max_message_size=size)
             link.context = ServiceOutgoing(self, link, name, reply_address)
         return True
+
+    def service(self, name: str) -> Service | None:
+        """The service of this name."""
+        if name == CBS_NODE and self.server.options.cbs:
+            return self._answer_token
+        return self._answer_request if self.server.services.find(name) is not None else None
 
     def answer(self, session: Session, request: ServiceRequest, payload: bytes, delay: float = 0.0) -> None:
         """Send the answer to a request, after so many seconds."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..codec import Error, append_value
-from .faults import error
+from .faults import Outcome, error
 
 MAX_TAG = 32
 """Bytes in a delivery-tag (section 2.8.7)."""
@@ -71,42 +71,66 @@ class AttachAnswer:
 
 
 @dataclass(slots=True)
+class Settlement:
+    """What a client made of a message that it received.
+
+    Fields:
+        node: the queue or topic.
+        payload: the encoded message, as it was stored.
+        tag: the delivery-tag that it went out with.
+        outcome: accepted, rejected, released or modified.
+    """
+
+    node: str
+    payload: bytes
+    tag: bytes
+    outcome: Outcome
+
+
+Kept = bytes | tuple[str, bytes]
+"""An encoded message for the node that it was sent to, or the name of a node with one for that."""
+
+
+@dataclass(slots=True)
 class Hooks:
     """Functions of a test's. They run in the broker's thread and must not wait for anything.
 
     What they raise is logged, and told to the client as amqp:internal-error; a message whose `on_tag` raises goes out
-    with the usual tag.
+    with the usual tag, and one whose `on_settle` raises gets the client's outcome.
 
     Fields:
         on_attach: called with each attach to a queue or topic. It returns an error to refuse it, an `AttachAnswer`, or
             None for the usual course.
         on_store: called with the name of the node and each encoded message that comes in, by `Broker.put` too; it
-            returns the message to keep, or several, or None for the message as it is.
+            returns the message to keep, or a list of messages, or None for the message as it is. A pair of a node's
+            name and a message in place of a message puts it there, without calling the hook again.
         on_tag: called with the name of the node and each encoded message that goes out; it returns the delivery-tag, 1
             to 32 bytes, or None for the usual one.
+        on_settle: called with a `Settlement` for each message that a client gives an outcome; it returns the outcome to
+            apply in its place (accepted: the message is gone), or None for the client's.
     """
 
     on_attach: Callable[[AttachRequest], AttachAnswer | Error | None] | None = None
-    on_store: Callable[[str, bytes], bytes | list[bytes] | None] | None = None
+    on_store: Callable[[str, bytes], Kept | Sequence[Kept] | None] | None = None
     on_tag: Callable[[str, bytes], bytes | None] | None = None
+    on_settle: Callable[[Settlement], Outcome | None] | None = None
 
-    def stored(self, name: str, payload: bytes) -> list[bytes]:
-        """What to keep for a message that came in.
+    def stored(self, name: str, payload: bytes) -> list[tuple[str, bytes]]:
+        """What to keep for a message that came in, with the name of the node to keep it at.
 
         Raises:
             HookError: the hook fails.
         """
         if self.on_store is None:
-            return [payload]
+            return [(name, payload)]
         try:
-            made = self.on_store(name, payload)
-            kept = [payload] if made is None else made if isinstance(made, list) else [made]
-            for each in kept:
-                if not isinstance(each, bytes):
-                    raise TypeError(f"it returns encoded messages as bytes, not {each!r}")
+            made: Any = self.on_store(name, payload)
+            if made is None:
+                made = payload
+            found = [_kept(name, each) for each in (made if isinstance(made, list) else [made])]
         except Exception as problem:
             raise HookError(failure("hooks.on_store", problem)) from problem
-        return kept
+        return found
 
     def tag(self, name: str, payload: bytes) -> bytes | None:
         """The delivery-tag for a message that goes out; None: the usual one, which it gets if the hook fails, too."""
@@ -120,6 +144,27 @@ class Hooks:
             failure("hooks.on_tag", problem)
             return None
         return bytes(made) if made is not None else None
+
+    def settled(self, settlement: Settlement) -> Outcome:
+        """The outcome to apply to a message; the client's if the hook fails."""
+        if self.on_settle is None:
+            return settlement.outcome
+        try:
+            made: Any = self.on_settle(settlement)
+            if made is not None and not isinstance(made, Outcome):
+                raise TypeError(f"it returns an outcome or None, not {made!r}")
+        except Exception as problem:  # noqa: BLE001 - as above
+            failure("hooks.on_settle", problem)
+            return settlement.outcome
+        return settlement.outcome if made is None else made
+
+
+def _kept(name: str, made: Any) -> tuple[str, bytes]:
+    if isinstance(made, tuple) and len(made) == 2:
+        name, made = made
+    if not isinstance(made, bytes) or not isinstance(name, str):
+        raise TypeError(f"it returns encoded messages as bytes, or pairs of node and message, not {made!r}")
+    return name, made
 
 
 class HookError(RuntimeError):

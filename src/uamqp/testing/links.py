@@ -19,11 +19,12 @@ from ..codec import (
     TransactionalState,
 )
 from ..engine import CauseKind, IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
-from .directory import NoNode, arrived, node_name, subscribe, unsubscribe
+from .directory import NoNode, local_name, node_name, subscribe, unsubscribe
 from .envelope import NO_HEADER, read_header, read_to, with_annotations, with_header
 from .faults import Outcome, error
-from .hooks import HookError
+from .hooks import HookError, Settlement
 from .nodes import Consumer, Node, Producer, StoredMessage
+from .services import take_request
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -135,21 +136,15 @@ class Incoming(Producer):
                 return Rejected(error("amqp:decode-error", f"the message's header can't be read: {problem}"))
         ttl = info.header.ttl
         expires = None if ttl is None else self.connection.now() + ttl / 1000
-        count = info.header.delivery_count or 0
+        message = StoredMessage(payload, delivery.message_format, expires, info.header.delivery_count or 0)
         try:
-            parts = self.connection.server.kept(node.name, payload, delivery.message_format)
-            messages = [
-                StoredMessage(payload, delivery.message_format, expires, count)
-                if part is payload
-                else arrived(part, 0, self.connection.now())
-                for part in parts
-            ]
+            self.connection.server.store(node, message, self.connection.now())
         except HookError as problem:
             return Rejected(problem.error)
+        except NoNode as problem:
+            return Rejected(error(problem.condition, problem.description))
         except DecodeError as problem:
             return Rejected(error("amqp:decode-error", f"a message out of this one can't be read: {problem}"))
-        for message in messages:
-            node.put(message)
         return ACCEPTED
 
     def _relay(self, delivery: IncomingDelivery) -> Outcome:
@@ -157,6 +152,10 @@ class Incoming(Producer):
             address = read_to(delivery.payload)
             if address is None:
                 raise NoNode("amqp:precondition-failed", "a message for the anonymous relay needs an address in `to`")
+            name = local_name(address, self.connection.hosts)
+            service = self.connection.service(name)
+            if service is not None:
+                return take_request(self.connection, self.link.session, name, service, delivery.payload)
             node = self.connection.server.directory.node(node_name(address, self.connection.hosts))
             if node.room() <= 0:
                 raise NoNode("amqp:resource-limit-exceeded", f"{node.name} is full")
@@ -246,7 +245,10 @@ class Outgoing(Consumer):
         if message is None or not delivery.settled:
             return
         delivery.context = None
-        state = delivery.remote_state
+        state: object = delivery.remote_state
+        hooks = self.connection.server.hooks
+        if hooks.on_settle is not None and isinstance(state, Outcome):
+            state = hooks.settled(Settlement(self.node.name, message.payload, delivery.tag, state))
         if type(state) is Accepted:
             self.queue.accept(message)
         elif state is None:

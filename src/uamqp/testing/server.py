@@ -15,12 +15,12 @@ from ..transport.aio_websocket import WebSocketProtocol
 from ..transport.websocket import WebSocket
 from .cbs import Tokens
 from .connection import Connection
-from .directory import Directory, DirectoryLimits, node_name
+from .directory import Directory, DirectoryLimits, arrived, node_name
 from .envelope import BATCH_FORMAT, batch_parts
 from .faults import Faults, error
 from .hooks import Hooks
 from .links import Outgoing
-from .nodes import NodeLimits
+from .nodes import Node, NodeLimits, StoredMessage
 from .services import Services
 
 UPGRADE_TIMEOUT = 10.0
@@ -281,16 +281,26 @@ class Server:
             self.directory.tick(self.loop.time())
             self.end_turn()
 
-    def kept(self, name: str, payload: bytes, message_format: int) -> list[bytes]:
-        """Return the messages to keep for one that came in: itself, or what a batch or a hook makes of it.
+    def store(self, node: Node, message: StoredMessage, now: float) -> None:
+        """Put a message that came in on its node, or what a batch or a hook makes of it.
 
         Raises:
             HookError: the hook fails.
+            DecodeError: what it makes of it, or what is in the batch, has a malformed header.
+            NoNode: the hook wants it where nothing can be.
         """
-        parts = [payload]
-        if self.options.unpack_batches and message_format == BATCH_FORMAT:
-            parts = batch_parts(payload)
-        return [kept for part in parts for kept in self.hooks.stored(name, part)]
+        unpack = self.options.unpack_batches and message.message_format == BATCH_FORMAT
+        if not unpack and self.hooks.on_store is None:
+            node.put(message)
+            return
+        payload = message.payload
+        found: list[tuple[Node, StoredMessage]] = []
+        for part in batch_parts(payload) if unpack else [payload]:
+            for name, kept in self.hooks.stored(node.name, part):
+                there = node if name == node.name else self.directory.ensure(self.name(name))
+                found.append((there, message.copy() if kept == payload else arrived(kept, 0, now)))
+        for there, each in found:
+            there.put(each)
 
     # -- knobs --
 

@@ -15,13 +15,14 @@ from ..codec import (
     ACCEPTED,
     APPLICATION_PROPERTIES,
     VALUE,
+    Accepted,
     DecodeError,
     Properties,
     Rejected,
     append_section_header,
     append_value,
 )
-from ..engine import IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
+from ..engine import IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender, Session
 from .faults import error
 from .hooks import failure
 from .views import MessageView
@@ -168,61 +169,13 @@ class ServiceIncoming(ServiceLink):
     def receive(self, delivery: IncomingDelivery) -> None:
         """A request arrived."""
         self.link.taken()
-        try:
-            request = self._read(delivery.payload)
-        except DecodeError as problem:
-            self._settle(delivery, Rejected(error("amqp:decode-error", f"the request can't be read: {problem}")))
-            return
-        if self.connection.way_back(self.link.session, request) is None:
-            text = f"nowhere to answer to: no reply-to of a node, and no link from {self.name} on this connection"
-            self._settle(delivery, Rejected(error("amqp:precondition-failed", text)))
-            return
-        self._settle(delivery, ACCEPTED)
-        payload, delay = self._ask(request)
-        if payload is not None:
-            self.connection.answer(self.link.session, request, payload, delay)
+        outcome = take_request(self.connection, self.link.session, self.name, self._service, delivery.payload)
+        if not delivery.settled and self.link.is_open:
+            delivery.settle(outcome)
 
     def expel(self, condition: str, description: str) -> None:
         """Detach the link."""
         self.connection.detach(self.link, condition, description)
-
-    def _settle(self, delivery: IncomingDelivery, outcome: Any) -> None:
-        if not delivery.settled and self.link.is_open:
-            delivery.settle(outcome)
-
-    def _ask(self, request: ServiceRequest) -> tuple[bytes | None, float]:
-        """Return the encoded answer, None for none, and for how long to hold it back."""
-        try:
-            response = self._service(request)
-            if response is None:
-                return None, 0.0
-            if not isinstance(response, ServiceResponse):
-                raise TypeError(f"a service returns a ServiceResponse or None, not {response!r}")
-            return response.encode(request), max(0.0, response.delay)
-        except Exception as problem:  # noqa: BLE001 - it is the test's, and its client is to hear of it
-            text = str(failure(f"the service at {self.name}", problem).description)
-            status, description = CBS_FIELDS
-            both = {status: 500, description: text}  # whichever the client looks for
-            return ServiceResponse(500, text, properties=both).encode(request), 0.0
-
-    def _read(self, payload: bytes) -> ServiceRequest:
-        view = MessageView(payload, 0, 0)
-        properties = view.properties or Properties()
-        application = view.application_properties
-        opened = self.connection.engine.remote_open
-        return ServiceRequest(
-            node=self.name,
-            operation=_text(application.get("operation")),
-            type=_text(application.get("type")),
-            properties=application,
-            body=view.body,
-            payload=payload,
-            message_id=properties.message_id,
-            correlation_id=properties.correlation_id,
-            reply_to=_text(properties.reply_to),
-            container_id=opened.container_id if opened is not None else "",
-            user=self.connection.user,
-        )
 
 
 class ServiceOutgoing(ServiceLink):
@@ -262,6 +215,66 @@ class ServiceOutgoing(ServiceLink):
     def expel(self, condition: str, description: str) -> None:
         """Detach the link."""
         self.connection.detach(self.link, condition, description)
+
+
+def take_request(
+    connection: Connection, session: Session, name: str, service: Service, payload: bytes
+) -> Accepted | Rejected:
+    """Have a service answer a request.
+
+    Args:
+        connection, session: that it came over.
+        name: the service's address.
+        service: the service.
+        payload: the encoded request.
+    """
+    try:
+        request = _read(connection, name, payload)
+    except DecodeError as problem:
+        return Rejected(error("amqp:decode-error", f"the request can't be read: {problem}"))
+    if connection.way_back(session, request) is None:
+        text = f"nowhere to answer to: no reply-to of a node, and no link from {name} on this connection"
+        return Rejected(error("amqp:precondition-failed", text))
+    answer, delay = _ask(service, request)
+    if answer is not None:
+        connection.answer(session, request, answer, delay)
+    return ACCEPTED
+
+
+def _ask(service: Service, request: ServiceRequest) -> tuple[bytes | None, float]:
+    """Return the encoded answer, None for none, and for how long to hold it back."""
+    try:
+        response = service(request)
+        if response is None:
+            return None, 0.0
+        if not isinstance(response, ServiceResponse):
+            raise TypeError(f"a service returns a ServiceResponse or None, not {response!r}")
+        return response.encode(request), max(0.0, response.delay)
+    except Exception as problem:  # noqa: BLE001 - it is the test's, and its client is to hear of it
+        text = str(failure(f"the service at {request.node}", problem).description)
+        status, description = CBS_FIELDS
+        both = {status: 500, description: text}  # whichever the client looks for
+        return ServiceResponse(500, text, properties=both).encode(request), 0.0
+
+
+def _read(connection: Connection, name: str, payload: bytes) -> ServiceRequest:
+    view = MessageView(payload, 0, 0)
+    properties = view.properties or Properties()
+    application = view.application_properties
+    opened = connection.engine.remote_open
+    return ServiceRequest(
+        node=name,
+        operation=_text(application.get("operation")),
+        type=_text(application.get("type")),
+        properties=application,
+        body=view.body,
+        payload=payload,
+        message_id=properties.message_id,
+        correlation_id=properties.correlation_id,
+        reply_to=_text(properties.reply_to),
+        container_id=opened.container_id if opened is not None else "",
+        user=connection.user,
+    )
 
 
 def _text(value: Any) -> str | None:
