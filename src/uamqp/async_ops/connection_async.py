@@ -122,9 +122,9 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         return AsyncPump(self._core)
 
     async def _make_endpoint(self) -> Endpoint:
-        if not is_in_loop():
+        if not is_in_loop() or self.auth._is_prepared:
             return await super()._make_endpoint()
-        return await off_loop(lambda: self.auth._endpoint(self._port))  # it may read certificates
+        return await off_loop(lambda: self.auth._endpoint(self._port))  # it reads certificates
 
     async def _start_pump(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
         if not is_in_loop():

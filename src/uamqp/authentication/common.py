@@ -183,6 +183,11 @@ class AMQPAuth:
             websocket_path=self._websocket_path if self._is_websocket else None,
         )
 
+    @property
+    def _is_prepared(self) -> bool:
+        """There are no certificates to be read any more before the connection is made."""
+        return not self._use_tls or self._ssl_context is not None
+
     def _context(self) -> ssl.SSLContext | None:
         """Return the TLS context; reads certificates the first time, so don't call it in an event loop."""
         if self._use_tls and self._ssl_context is None:
