@@ -296,6 +296,20 @@ def test_cancelling_at_any_moment_leaves_what_can_be_closed(broker: Broker, step
         broker.wait_for(lambda: broker.connections == ())
 
 
+def test_cancelling_again_and_again_is_never_forgotten(broker: Broker) -> None:
+    """`asyncio.wait_for` before Python 3.12 may swallow a cancellation; nothing of ours may."""
+
+    async def main() -> None:
+        for number in range(200):
+            client = ReceiveClientAsync(broker.url + "/q")
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.receive_message_batch_async(), 0.0005 * (number % 7))
+            await client.close_async()
+
+    run_asyncio(main)
+    broker.wait_for(lambda: broker.connections == ())
+
+
 def test_a_cancelled_wait_loses_no_message(broker: Broker) -> None:
     async def main() -> None:
         got: list[str] = []

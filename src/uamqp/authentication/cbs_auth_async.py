@@ -8,7 +8,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
-from ..transport.aio_pump import is_in_loop, spawn, within
+from ..transport.aio import within
+from ..transport.aio_pump import is_in_loop, spawn
 from .cbs_auth import Authenticator, CBSAuthMixin, JWTTokenAuth, SASTokenAuth
 
 if TYPE_CHECKING:

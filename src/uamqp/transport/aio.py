@@ -6,11 +6,14 @@ Everything happens in the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 from ..engine import Engine
 from ..engine.events import Event
+
+T = TypeVar("T")
 
 EngineFactory = Callable[[asyncio.Transport], Engine]
 EventHandler = Callable[[Event], None]
@@ -20,6 +23,35 @@ ROUNDS = 8
 
 LINGER = 5.0
 """Seconds that the last bytes have to leave in before the socket is closed without them."""
+
+
+async def within(operation: Awaitable[T], seconds: float) -> T:
+    """Await something for so many seconds at most; 0: any time.
+
+    `asyncio.wait_for` before Python 3.12 forgets that it was cancelled if that comes in the moment of the result.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled.
+    """
+    task = asyncio.current_task()
+    if not seconds or task is None:
+        return await operation
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(seconds, expire)
+    try:
+        return await operation
+    except asyncio.CancelledError:
+        if not expired or (sys.version_info >= (3, 11) and task.uncancel() > 0):
+            raise
+        raise TimeoutError(f"it took longer than {seconds:g} seconds") from None
+    finally:
+        timer.cancel()
 
 
 def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from .aio import stream_of
+from .aio import stream_of, within
 from .aio_websocket import WebSocketProtocol
 from .endpoint import Endpoint
 from .proxy import Tunnel
@@ -27,8 +27,8 @@ async def open_connection(
         OSError: there is no such host, or no address answers, or a proxy, TLS or the upgrade failed: the text says it.
     """
     try:
-        sock = await asyncio.wait_for(_connect(endpoint), endpoint.connect_timeout)
-    except asyncio.TimeoutError:
+        sock = await within(_connect(endpoint), endpoint.connect_timeout)
+    except TimeoutError:
         raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
     stage = "TLS handshake" if endpoint.tls is not None else ""
     protocol: asyncio.Protocol = make_protocol()

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
 from ..engine.events import Event
 from . import clock
-from .aio import EngineProtocol
+from .aio import EngineProtocol, within
 from .aio_connect import open_connection
 from .endpoint import Endpoint
 
@@ -37,18 +37,6 @@ def is_in_loop() -> bool:
 def spawn(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """Start a task in the running loop."""
     return asyncio.get_running_loop().create_task(operation)
-
-
-async def within(operation: Awaitable[T], seconds: float) -> T:
-    """Await something for so many seconds at most; 0: any time.
-
-    Raises:
-        TimeoutError: it took longer; it was cancelled.
-    """
-    try:
-        return await asyncio.wait_for(operation, seconds or None)
-    except asyncio.TimeoutError:
-        raise TimeoutError(f"it took longer than {seconds:g} seconds") from None
 
 
 async def off_loop(function: Callable[[], T]) -> T:
@@ -241,7 +229,10 @@ class AsyncPump:
         """
         if self._mutex is None:
             self._mutex = asyncio.Lock()
-        await asyncio.wait_for(self._mutex.acquire(), timeout)
+        try:
+            await within(self._mutex.acquire(), timeout)
+        except TimeoutError:
+            raise asyncio.TimeoutError(f"the lock wasn't free within {timeout:g} seconds") from None
 
     def release(self) -> None:
         """Release the mutex; does nothing if it is free."""
