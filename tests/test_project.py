@@ -44,7 +44,15 @@ def test_the_requirements_are_few() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/broker.md", "tests/interop/brokers/README.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/design.md",
+        "docs/broker.md",
+        "docs/migration.md",
+        "tests/interop/brokers/README.md",
+    ],
 )
 def test_links_between_documents_lead_somewhere(document: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text(document)):

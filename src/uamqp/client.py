@@ -16,11 +16,14 @@ from ._iteration import MessageIteration
 from ._receiving import MessageQueue, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
+from .connection import Connection as Connection  # noqa: PLC0414
+from .constants import TransportType as TransportType  # noqa: PLC0414
 from .engine import OutgoingDelivery
 from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .receiver import MessageReceiver
 from .sender import MessageSender
+from .session import Session as Session  # noqa: PLC0414
 from .transport.clock import FOREVER, now
 
 __all__ = ["AMQPClient", "ReceiveClient", "SendClient"]

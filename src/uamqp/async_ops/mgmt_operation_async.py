@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
 from ..message import Message
 from ..mgmt_operation import Answer, MgmtOperation
-from .session_async import SessionAsync
 from .utils import LoopArgument, get_dict_with_loop_if_needed
+
+if TYPE_CHECKING:
+    from .session_async import SessionAsync
 
 
 class MgmtOperationAsync(LoopArgument, MgmtOperation):

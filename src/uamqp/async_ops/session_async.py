@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constants, session
 from ..message import Message
 from .connection_async import ConnectionAsync
+from .mgmt_operation_async import MgmtOperationAsync as MgmtOperationAsync  # noqa: PLC0414
 from .utils import LoopArgument, get_dict_with_loop_if_needed
 
 if TYPE_CHECKING:

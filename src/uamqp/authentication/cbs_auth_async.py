@@ -8,9 +8,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
+from ..constants import TransportType as TransportType  # noqa: PLC0414
 from ..transport.aio import within
 from ..transport.aio_pump import is_in_loop, spawn
 from .cbs_auth import Authenticator, CBSAuthMixin, JWTTokenAuth, SASTokenAuth
+from .cbs_auth import TokenRetryPolicy as TokenRetryPolicy  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from ..async_ops import ConnectionAsync
