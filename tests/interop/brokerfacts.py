@@ -44,6 +44,7 @@ class RealBroker:
     takes_list_value: bool = True  # a list of two or more items as amqp-value
     external: bool = False  # SASL EXTERNAL over TLS, with a client certificate
     no_sasl: bool = False  # an AMQP header without SASL before it
+    websocket: int = 0  # the port of AMQP over WebSocket
     largest_message: int = 16 * 1024 * 1024 - 1024
     durable_queue: str | None = None  # the address of a queue whose durable messages outlive the broker's process
 
@@ -152,5 +153,6 @@ BROKERS = (
         relays=True,
         external=True,
         no_sasl=True,
+        websocket=5688,
     ),
 )

@@ -1,4 +1,5 @@
-// A small queue broker on rhea: node rhea_broker.js PORT [TLS-PORT CERTIFICATES-FOLDER] (HOST in the environment; default 127.0.0.1)
+// A small queue broker on rhea: node rhea_broker.js PORT [TLS-PORT CERTIFICATES-FOLDER [WEBSOCKET-PORT]] (HOST in the environment;
+// default 127.0.0.1)
 //
 // Any address is a queue, made on first use; topic://NAME fans out; dynamic sources; anonymous relay (null target); browsing
 // (distribution-mode copy); a selector filter of the form KEY = 'VALUE'. Logins: PLAIN amqp/secret and guest/guest, ANONYMOUS,
@@ -214,7 +215,7 @@ for (const event of ['connection_error', 'session_error', 'sender_error', 'recei
     container.on(event, context => console.log(event, String(context.message || context.error || context.connection.error)));
 }
 
-const [port, tlsPort, certificates] = process.argv.slice(2);
+const [port, tlsPort, certificates, webSocketPort] = process.argv.slice(2);
 const options = {
     host: process.env.HOST || '127.0.0.1',
     receiver_options: { autoaccept: false, credit_window: 1000 },
@@ -235,5 +236,12 @@ if (tlsPort) {
         ca: [read('ca.pem')],
         ...options,
     });
+}
+if (webSocketPort) {
+    const { WebSocketServer } = require('ws');
+    const names = ['AMQPWSB10', 'amqp'];
+    const handleProtocols = offered => names.find(name => offered.has(name)) || false;
+    const server = new WebSocketServer({ host: options.host, port: Number(webSocketPort), handleProtocols });
+    server.on('connection', socket => container.websocket_accept(socket, options));
 }
 console.log('listening');
