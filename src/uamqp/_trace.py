@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from enum import Enum
+from typing import Any
 
-from .codec import Composite
+from .codec import Composite, Described
 
 _logger = logging.getLogger("uamqp.c_uamqp")
 
@@ -15,9 +17,31 @@ def log_frame(direction: str, channel: int, performative: Composite | None, payl
         _logger.info("%s Empty frame", direction)
         return
     name = performative.NAME.split(":")[1].upper()
-    values = [getattr(performative, field.attribute) for field in performative.FIELDS]
-    while values and values[-1] in (None, ()):
-        values.pop()
-    fields = ",".join("NULL" if value in (None, ()) else str(value) for value in values)
     payload = f" + {payload_size} bytes" if payload_size else ""
-    _logger.info("%s [%s]* {%s}%s (channel %d)", direction, name, fields, payload, channel)
+    _logger.info("%s [%s]%s%s (channel %d)", direction, name, shown(performative), payload, channel)
+
+
+def shown(value: Any) -> str:
+    """Return a value as 1.6's trace had it: `* {..}` for what is described, `<00 ff>` for binary, NULL for nothing."""
+    if _is_absent(value):
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (bytes, bytearray)):
+        return "***" if value == b"***" else f"<{bytes(value).hex(' ')}>"
+    if isinstance(value, Composite):
+        fields = [getattr(value, field.attribute) for field in value.FIELDS]
+        while fields and _is_absent(fields[-1]):
+            fields.pop()
+        return f"* {{{','.join(map(shown, fields))}}}"
+    if isinstance(value, Described):
+        return f"* {shown(value.value)}"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'[{shown(key)}:{shown(item)}]' for key, item in value.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"{{{','.join(map(shown, value))}}}"
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, tuple) and not value)

@@ -20,6 +20,7 @@ BOTH = {
     "test_connection",
     "test_connection_tls",
     "test_threads",
+    "test_trace",
     "test_websocket",
     "test_proxy",
     "test_connection_clients",

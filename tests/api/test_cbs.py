@@ -314,6 +314,16 @@ def test_a_host_that_does_not_answer() -> None:
     client.close()
 
 
+def test_a_keep_alive_thread_that_never_started() -> None:
+    """What 1.6's own test_keep_alive_thread_fail_to_start held."""
+    auth = SASTokenAuth.from_shared_access_key("sb://fake/fake", "fake", "fake")
+    client = AMQPClient("sb://fake/fake", auth=auth, keep_alive_interval=10)
+    client._keep_alive_thread = threading.Thread(target=print)
+    client.close()
+    assert client._keep_alive_thread is None
+    assert client.do_work(fake_kwarg=5) is False
+
+
 # -- the wire, against a codec of its own
 
 
