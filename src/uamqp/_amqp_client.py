@@ -192,17 +192,19 @@ class AMQPClient:
             self._connection = self._build_connection()
         try:
             await self._open_session()
-        except BaseException:
-            await self._give_up()
+        except BaseException as error:
+            await self._give_up(at_once=not isinstance(error, Exception))
             raise
         if self._keep_alive_interval:
             self._start_keep_alive()
 
-    async def _give_up(self) -> None:
-        """Opening has failed: leave nothing half open."""
+    async def _give_up(self, at_once: bool) -> None:
+        """Opening has failed: leave nothing half open. `at_once`: without a word to the peer."""
         connection, self._connection = self._connection, None
         self._session = None
         if connection is not None and not self._ext_connection:
+            if at_once:
+                connection._pump.abort("opening was interrupted")
             await connection._do_destroy()
 
     def _build_connection(self) -> Connection:

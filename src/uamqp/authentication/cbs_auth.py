@@ -145,6 +145,7 @@ class CBSAuthMixin:
                 claim.links.open(now())
         except BaseException:
             connection._cbs = self._cbs_auth = None
+            connection._pump.interrupt()  # others may wait for it
             await session._do_destroy()
             raise
         finally:
@@ -216,8 +217,11 @@ class CBSAuthMixin:
         self._busy = True
         try:
             return await self._step(connection, authenticator.claim, status)
-        except ValueError as error:
-            raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
+        except BaseException as error:
+            connection._pump.interrupt()  # others may wait for what this one leaves undone
+            if isinstance(error, ValueError):
+                raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
+            raise
         finally:
             self._busy = False
 
