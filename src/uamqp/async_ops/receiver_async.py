@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constants, errors, receiver
 from ..address import Source
+from .link_async import MessageLinkAsync
 from .session_async import SessionAsync
-from .utils import LoopArgument, get_dict_with_loop_if_needed
+from .utils import get_dict_with_loop_if_needed
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ..message import Message
 
 
-class MessageReceiverAsync(LoopArgument, receiver.MessageReceiver):
+class MessageReceiverAsync(MessageLinkAsync, receiver.MessageReceiver):
     """A link over which messages are received, on a `SessionAsync`.
 
     Args:
@@ -60,40 +59,6 @@ class MessageReceiverAsync(LoopArgument, receiver.MessageReceiver):
             encoding=encoding,
             desired_capabilities=desired_capabilities,
         )
-
-    async def __aenter__(self) -> MessageReceiverAsync:  # noqa: PYI034 (Self needs Python 3.11)
-        await self.open_async()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.destroy_async()
-
-    async def open_async(self) -> None:
-        """Attach the link; connects and begins the session where that wasn't done. `get_state` tells when it is open.
-
-        Raises:
-            AMQPConnectionError: the host is unknown, or doesn't answer; or the connection has failed.
-        """
-        await self._do_open()
-
-    async def close_async(self) -> None:
-        """Detach the link. Does nothing on one that isn't open."""
-        self.close()
-
-    async def destroy_async(self) -> None:
-        """Detach the link and wait for the peer's answer, as long as the connection's `close_timeout` at most."""
-        await self._do_destroy()
-
-    async def work_async(self) -> None:
-        """Do what is due on the link, and give the loop a turn.
-
-        Raises:
-            AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
-        """
-        self.work()
-        await self._connection._turn(0.0)
 
     async def reset_link_credit_async(self, link_credit: int, **kwargs: Any) -> None:
         """Ask for `link_credit` messages from now on; see `MessageReceiver.reset_link_credit`."""
