@@ -17,6 +17,7 @@ from uamqp.authentication import SASLAnonymous
 from uamqp.constants import TransportType
 from uamqp.testing import Broker
 from uamqp.transport.endpoint import Proxy
+from uamqp.transport.proxy import Tunnel
 
 SECRET = "pass:word"
 HASTE: dict[str, Any] = {"handshake_timeout": 0.5, "link_timeout": 0.5, "close_timeout": 0.5}
@@ -161,6 +162,32 @@ def test_a_proxy_that_is_not_there() -> None:
     auth = SASLAnonymous("host.invalid", use_tls=False, http_proxy={"proxy_hostname": "127.0.0.1", "proxy_port": port})
     with pytest.raises(errors.AMQPConnectionError, match=r"Unable to connect to host\.invalid:80 through the proxy"):
         SendClient("amqp://host.invalid/q", auth=auth).send_message(Message(b"x"))
+
+
+@pytest.mark.parametrize("kind", list(TransportType))
+def test_the_proxy_of_an_auth_stays_whatever_the_client_says(broker: Broker, kind: TransportType) -> None:
+    with TunnelServer() as proxy:
+        auth = proxied(broker.port, proxy, use_websocket=False)
+        with SendClient("amqp://127.0.0.1/q", auth=auth, transport_type=kind) as client:
+            client.send_message(Message(b"x"))
+        assert len(proxy.heads) == 1
+    assert broker.queue("q").depth == 1
+
+
+@pytest.mark.parametrize("host", ["h\r\nX-Injected: y", "a b", "x" * 70 + ".example", "a..b"])
+def test_a_name_that_no_proxy_can_be_asked_for(host: str) -> None:
+    with TunnelServer() as proxy, bounded(5):
+        http_proxy = {"proxy_hostname": "127.0.0.1", "proxy_port": proxy.port}
+        client = SendClient("amqps://127.0.0.1/q", auth=SASLAnonymous(host, http_proxy=http_proxy), **HASTE)
+        with pytest.raises(errors.AMQPConnectionError, match="is no name of a host"):
+            client.send_message(Message(b"x"))
+        client.close()
+        assert proxy.heads == []
+
+
+def test_names_beyond_ascii_and_ipv6_in_a_request() -> None:
+    assert Tunnel(Proxy("p", 1), "b\u00fccher.example", 5671).request.startswith(b"CONNECT xn--bcher-kva.example:5671 ")
+    assert Tunnel(Proxy("p", 1), "::1", 5671).request.startswith(b"CONNECT [::1]:5671 ")
 
 
 def test_arguments() -> None:

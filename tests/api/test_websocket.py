@@ -89,6 +89,12 @@ def test_the_path() -> None:
             send(broker.port)
 
 
+@pytest.mark.parametrize("path", ["/a#b", "/a b", "/a\r\nX-Injected: y", "/a\0"])
+def test_a_path_that_cannot_be_asked_for(path: str) -> None:
+    with pytest.raises(ValueError, match="websocket_path"):
+        auth(1, websocket_path=path)
+
+
 def test_the_connection_is_cut_and_another_made() -> None:
     with Broker(websocket=True) as broker:
         client = SendClient(broker.url + "/q", auth=auth(broker.port))

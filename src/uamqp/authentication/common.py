@@ -96,7 +96,7 @@ class AMQPAuth:
         self._use_tls = use_tls
         self._connect_timeout = number(connect_timeout, "connect_timeout", "seconds", positive=True)
         self._use_websocket = use_websocket
-        self._websocket_path = text(websocket_path, "websocket_path", encoding)
+        self._websocket_path = _path(text(websocket_path, "websocket_path", encoding))
         self._files = {"verify": verify, "certificate": certificate, "key": key}
         self._key_password = key_password
         self._check_files(ssl_context)
@@ -154,7 +154,9 @@ class AMQPAuth:
 
     def _use_transport(self, transport_type: Any, http_proxy: dict[str, Any] | None) -> None:
         """Take over what a client was given beside this object."""
-        if (transport_type is None and http_proxy is None) or self.consumed or self._is_websocket:
+        if (transport_type is None and http_proxy is None) or self.consumed:
+            return
+        if self._is_websocket or self._proxy is not None:
             return
         self.set_io(self.hostname, self.port, http_proxy, transport_type)
 
@@ -319,6 +321,12 @@ def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
         text(username, "username", encoding) if username else None,
         text(password, "password", encoding) if password else None,
     )
+
+
+def _path(path: str) -> str:
+    if "#" in path or any(character.isspace() or not character.isprintable() for character in path):
+        raise ValueError(f"websocket_path must have no '#', no spaces and no control characters: {path!r}.")
+    return path
 
 
 def _port(port: int | str | None) -> int | None:

@@ -20,11 +20,14 @@ class Tunnel:
     Args:
         proxy: the proxy.
         host, port: where the tunnel is to lead.
+
+    Raises:
+        ProxyError: the host's name can't be one.
     """
 
     def __init__(self, proxy: Proxy, host: str, port: int) -> None:
         self._proxy = proxy
-        self._target = address_text(host, port)
+        self._target = address_text(_name(host), port)
         self._head = bytearray()
 
     @property
@@ -68,3 +71,13 @@ class Tunnel:
             raise ProxyError(f"the proxy {self._proxy} refused to connect to {self._target}: {why} ({text[9:80]})")
         if not status.startswith("2"):
             raise ProxyError(f"the proxy {self._proxy} refused to connect to {self._target}: {text[9:80]}")
+
+
+def _name(host: str) -> str:
+    """Return a host's name as it goes into a request: a line break in it would begin a field of its own."""
+    if any(character.isspace() or not character.isprintable() or character in "/?#@" for character in host):
+        raise ProxyError(f"{host!r} is no name of a host: it has characters that no name has")
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError as error:
+        raise ProxyError(f"{host!r} is no name of a host: {error}") from error
