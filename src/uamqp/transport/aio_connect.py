@@ -26,15 +26,14 @@ async def open_connection(
     Raises:
         OSError: there is no such host, or no address answers, or a proxy, TLS or the upgrade failed: the text says it.
     """
+    websocket = WebSocket.to(endpoint)
     try:
         sock = await within(_connect(endpoint), endpoint.connect_timeout)
     except TimeoutError:
         raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
     stage = "TLS handshake" if endpoint.tls is not None else ""
     protocol: asyncio.Protocol = make_protocol()
-    path = endpoint.websocket_path
-    if path is not None:
-        websocket = WebSocket.client(endpoint.host, endpoint.port, path, secure=endpoint.tls is not None)
+    if websocket is not None:
         protocol = WebSocketProtocol(websocket, protocol, handshake_timeout)
     transport: asyncio.Transport | None = None
     try:

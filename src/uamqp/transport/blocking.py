@@ -327,13 +327,9 @@ class BlockingPump:
 
 def _stream(sock: socket.socket, endpoint: Endpoint) -> Stream | WebSocketStream:
     """Return the stream of AMQP bytes over a connected socket."""
+    websocket = WebSocket.to(endpoint)
     stream = Stream(sock, endpoint.tls, endpoint.tls_hostname)
-    path = endpoint.websocket_path
-    if path is None:
-        return stream
-    return WebSocketStream(
-        stream, WebSocket.client(endpoint.host, endpoint.port, path, secure=endpoint.tls is not None)
-    )
+    return stream if websocket is None else WebSocketStream(stream, websocket)
 
 
 class _Flusher:

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from .endpoint import address_text
+from .endpoint import Endpoint, address_text
 
 SUBPROTOCOLS = (Subprotocol("AMQPWSB10"), Subprotocol("amqp"))
 """What Azure's services call it, and what the OASIS binding does."""
@@ -57,6 +57,14 @@ class WebSocket:
         protocol = ClientProtocol(uri, subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE)
         protocol.send_request(protocol.connect())
         return cls(protocol)
+
+    @classmethod
+    def to(cls, endpoint: Endpoint) -> WebSocket | None:
+        """Return the client's end for an endpoint; None if AMQP goes without a WebSocket there."""
+        path = endpoint.websocket_path
+        if path is None:
+            return None
+        return cls.client(endpoint.host, endpoint.port, path, secure=endpoint.tls is not None)
 
     @classmethod
     def server(cls, path: str | None = None) -> WebSocket:
