@@ -29,6 +29,7 @@ BOTH = {
     "test_link_broken",
     "test_receive_client",
     "test_receive_client_wire",
+    "test_seed",
     "test_send_client",
     "test_send_client_retries",
     "test_session",
