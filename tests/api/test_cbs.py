@@ -145,9 +145,9 @@ def test_closing_before_the_answer(service: Broker) -> None:
 
 
 def test_a_token_is_renewed_while_messages_flow(service: Broker) -> None:
-    giver = Giver(lifetime=2)
+    giver = Giver(lifetime=4)
     sent = 0
-    with SendClient(uri(service), auth=given(service, giver, refresh_window=1.7)) as client, bounded(20):
+    with SendClient(uri(service), auth=given(service, giver, refresh_window=3.7)) as client, bounded(20):
         while len(service.tokens.put) < 3:
             client.send_message(Message(b"%d" % sent))
             sent += 1
@@ -157,9 +157,9 @@ def test_a_token_is_renewed_while_messages_flow(service: Broker) -> None:
 
 
 def test_a_token_is_renewed_while_a_receiver_waits(service: Broker) -> None:
-    giver = Giver(lifetime=2)
+    giver = Giver(lifetime=4)
     arrived: list[str] = []
-    client = ReceiveClient(uri(service), auth=given(service, giver, refresh_window=1.5), timeout=0)
+    client = ReceiveClient(uri(service), auth=given(service, giver, refresh_window=3.5), timeout=0)
 
     def take(message: Message) -> None:
         arrived.append(str(message))
@@ -192,7 +192,7 @@ def test_a_token_that_is_no_new_one_is_asked_for_again_later(service: Broker) ->
 
 
 def test_a_signature_is_made_anew(service: Broker) -> None:
-    with SendClient(uri(service), auth=signed(service, expiry=4, refresh_window=3)) as client, bounded(20):
+    with SendClient(uri(service), auth=signed(service, expiry=6, refresh_window=5)) as client, bounded(20):
         while len(service.tokens.put) < 2:
             client.send_message(Message(b"x"))
     first, second = service.tokens.put[:2]
