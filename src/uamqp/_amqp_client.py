@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 _ClientT = TypeVar("_ClientT", bound="AMQPClient")
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .client import ReceiveClient
     from .message import Message
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 
 class MessageIteration:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-_logger = logging.getLogger(__name__)
-
 _LinkT = TypeVar("_LinkT", bound="MessageLink")
 
 
@@ -49,6 +47,7 @@ class MessageLink:
 
     _states: Any = None  # the enumeration of the subclass
     _kind = "link"
+    _logger = logging.getLogger(__name__)  # the subclass has that of its module, as 1.6 did
 
     def __init__(
         self,
@@ -223,7 +222,7 @@ class MessageLink:
         if self._connection._error is not None:
             raise self._connection._error.with_traceback(None)
         if self._error is not None:
-            _logger.warning("%r", self._error)
+            self._logger.warning("%r", self._error)
             raise self._error.with_traceback(None)
         return self._state
 
@@ -245,11 +244,11 @@ class MessageLink:
             self._detach_received(self._core.cause)
         old, new = self._state_of(previous), self._state_of(state)
         if old is not new:
-            _logger.info("%s %r state changed from %r to %r", self._kind, self.name, old, new)
+            self._logger.info("%s %r state changed from %r to %r", self._kind, self.name, old, new)
             try:
                 self.on_state_changed(old, new)
             except Exception:  # a callback's fault must not stop the connection
-                _logger.exception("on_state_changed raised an exception.")
+                self._logger.exception("on_state_changed raised an exception.")
 
     def _detach_received(self, cause: Cause | None) -> None:
         """Keep the exception that the next call raises."""

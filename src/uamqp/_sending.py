@@ -14,7 +14,7 @@ from .engine import MessageTooLarge, OutgoingDelivery
 from .message import _ALREADY_SETTLED, Message
 from .sender import result_of
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 STALL_TIMEOUT = 60.0
 """Default of `SendQueue`'s `stall_timeout`, in seconds."""

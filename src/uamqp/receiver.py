@@ -52,6 +52,7 @@ class MessageReceiver(MessageLink):
 
     _states = constants.MessageReceiverState
     _kind = "Message Receiver"
+    _logger = _logger
 
     def __init__(
         self,

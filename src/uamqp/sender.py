@@ -46,6 +46,7 @@ class MessageSender(MessageLink):
 
     _states = constants.MessageSenderState
     _kind = "Message Sender"
+    _logger = _logger
 
     def __init__(
         self,

@@ -59,3 +59,12 @@ def test_nothing_without_debug(broker: Broker, caplog: pytest.LogCaptureFixture)
     with SendClient(broker.url + "/q") as client:
         client.send_message(Message(b"x"))
     assert lines(caplog) == []
+
+
+def test_links_and_clients_log_where_1_6_did(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="uamqp")
+    with SendClient(broker.url + "/q") as client:
+        client.send_message(Message(b"x"))
+    states = [record for record in caplog.records if "state changed" in record.getMessage()]
+    assert {record.name.removesuffix("_async") for record in states} == {"uamqp.connection", "uamqp.sender"}
+    assert {record.name for record in caplog.records if record.getMessage().startswith("Client")} == {"uamqp.client"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from .utils import LoopArgument, get_dict_with_loop_if_needed
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-_logger = logging.getLogger(__name__)
 
 
 class ConnectionAsync(LoopArgument, connection.Connection):
