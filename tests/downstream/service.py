@@ -151,11 +151,10 @@ class Service:
         return self.queue(f"{name}|{session}" if session is not None else name)
 
     def do_peek_message(self, name: str, body: dict[str, Any]) -> ServiceResponse:
-        found = [
-            message
-            for message in self._queue_of(name, body).waiting()
-            if sequence_of(message.payload) >= body["from-sequence-number"]
-        ][: body["message-count"]]
+        everything = self._queue_of(name, body)._messages.values()  # those that a receiver holds, too
+        found = [message for message in everything if sequence_of(message.payload) >= body["from-sequence-number"]][
+            : body["message-count"]
+        ]
         if not found:
             return ServiceResponse(204, "nothing")
         return ServiceResponse(body={"messages": [{"message": message.payload} for message in found]})
