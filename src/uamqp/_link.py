@@ -189,6 +189,7 @@ class MessageLink:
             except LocalProtocolError as error:
                 self._error = errors.AMQPConnectionError(f"Failed to open {self._kind}: {error}")
                 raise self._error from error
+        self._connection._pump.flush()
 
     def close(self) -> None:
         """Detach the link. Does nothing on one that isn't open."""

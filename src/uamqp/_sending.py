@@ -37,6 +37,7 @@ class SendQueue:
 
     Attributes:
         backoff: seconds of the last back-off that was asked for.
+        decided: how many messages have left, sent or failed.
     """
 
     def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float) -> None:
@@ -46,6 +47,7 @@ class SendQueue:
         self._last_progress = 0.0
         self._last_look = 0.0
         self.backoff = 0.0
+        self.decided = 0
 
     def __len__(self) -> int:
         return len(self._outbox)
@@ -114,6 +116,7 @@ class SendQueue:
         self._last_progress = now
         if result is constants.MessageSendResult.Ok:
             self._outbox.finish(entry)
+            self.decided += 1
             message = entry.item
             message.state = constants.MessageState.SendComplete
             message._response = _ALREADY_SETTLED
@@ -187,6 +190,7 @@ class SendQueue:
         result: constants.MessageSendResult = constants.MessageSendResult.Error,
     ) -> None:
         self._outbox.finish(entry)
+        self.decided += 1
         message = entry.item
         message.state = constants.MessageState.SendFailed
         message._response = error  # type: ignore[assignment]  # 1.6 keeps time-outs there too

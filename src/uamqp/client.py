@@ -30,6 +30,11 @@ __all__ = ["AMQPClient", "ReceiveClient", "SendClient"]
 
 _logger = logging.getLogger(__name__)
 
+_CLOSED = (
+    "The client was closed before {} of {} messages had an outcome. They are still queued: "
+    "open the client again and call wait() to send them, or look at pending_messages."
+)
+
 
 class SendClient(AMQPClient):
     """A client that sends messages to one node.
@@ -130,8 +135,11 @@ class SendClient(AMQPClient):
         with connection._pump.lock:
             start = now()
             self._queue.resume(start)
+            decided = self._queue.decided
             if self._hand_over() and not connection._pump.has_unsent:
                 timeout = 0
+            if self._queue.decided != decided:
+                timeout = 0  # some have failed already: who waits for them has to look
             deadline = self._queue.next_deadline()
         await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
         self._expire()
@@ -242,6 +250,9 @@ class SendClient(AMQPClient):
                 else:
                     raise errors.ClientMessageError(RuntimeError("The messages were dropped from the queue."))
             self._raise_failures(batch)
+            left = sum(message.state not in constants.DONE_STATES for message in undone)
+            if left:
+                raise errors.ClientMessageError(RuntimeError(_CLOSED.format(left, len(batch))))
         finally:
             if close_on_done or not running:
                 await self._do_close()
@@ -534,33 +545,33 @@ class ReceiveClient(AMQPClient):
         self._message_received_callback = on_message_received
         await self._do_open()
         deadline = now() + timeout / 1000 if timeout > 0 else None
-        batch = self._take(most)
         try:
             if not self._shutdown and await self._wait_ready(deadline):
-                await self._fill(batch, most, deadline)
+                await self._gather(most, deadline)
         except errors.AMQPConnectionError:
+            batch = self._take(most)
             if not batch:
                 raise
             _logger.info("The link has ended; what had arrived is handed out first.")
-        return batch
+            return batch
+        # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
+        return self._take(most)
 
-    async def _fill(self, batch: list[Message], most: int, deadline: float | None) -> None:
+    async def _gather(self, most: int, deadline: float | None) -> None:
         """Receive until there is something, and then as long as there is more at once."""
+        messages = self._received_messages
         receiving = True
-        batch += self._take(most - len(batch))
-        while receiving and len(batch) < most and not self._shutdown:
+        while receiving and (held := messages.qsize()) < most and not self._shutdown:
             wait = FOREVER
-            if batch:
+            if held:
                 wait = 0.0  # take what is there, don't wait for more
             elif deadline is not None:
                 wait = deadline - now()
                 if wait <= 0:
                     break
             receiving = await self._receive_step(wait)
-            more = self._take(most - len(batch))
-            if batch and not more:
+            if held and messages.qsize() <= held:
                 break
-            batch += more
 
     def _take(self, count: int) -> list[Message]:
         """Hand out messages that have arrived."""

@@ -63,6 +63,12 @@ def bodies(messages: Any) -> list[str]:
     return [str(message) for message in messages]
 
 
+async def eventually(happened: Callable[[], bool]) -> None:
+    """Look again and again, since nothing announces what is waited for; `run` has the bound."""
+    while not happened():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
 # -- the usual course, on each loop
 
 
@@ -327,6 +333,62 @@ def test_a_cancelled_wait_loses_no_message(broker: Broker) -> None:
                 except asyncio.TimeoutError:
                     pass
         assert got == [str(number) for number in range(20)]
+
+    run_asyncio(main)
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_cancelled_batch_accepts_nothing_that_is_not_handed_out(broker: Broker, turns: int) -> None:
+    for number in range(20):
+        broker.put("q", Message(f"{number}"))
+    received: list[str] = []
+
+    async def main() -> None:
+        async with ReceiveClientAsync(broker.url + "/q", prefetch=20, timeout=300) as client:
+            received.extend(bodies(await client.receive_message_batch_async(max_batch_size=1)))
+            task = asyncio.ensure_future(client.receive_message_batch_async(max_batch_size=20))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                received.extend(bodies(await task))
+            except asyncio.CancelledError:
+                pass
+            while batch := await client.receive_message_batch_async():
+                received.extend(bodies(batch))
+
+    run_asyncio(main)
+    assert received == [str(number) for number in range(20)]
+    assert broker.queue("q").depth == 0
+
+
+def test_sending_tells_that_the_client_was_closed_meanwhile(broker: Broker) -> None:
+    broker.faults.withhold_outcomes = True
+
+    async def main() -> None:
+        client = SendClientAsync(broker.url + "/q")
+        await client.open_async()
+        messages = [Message("x"), Message("y")]
+        task = asyncio.ensure_future(client.send_message_async(messages))
+        await eventually(lambda: all(message.state is MessageState.WaitingForSendAck for message in messages))
+        await client.close_async()
+        with pytest.raises(errors.ClientMessageError, match="closed before 2 of 2 messages had an outcome"):
+            await task
+        assert client.pending_messages == messages
+
+    run_asyncio(main)
+
+
+def test_a_link_is_attached_though_nobody_drives_the_connection(broker: Broker) -> None:
+    async def main() -> None:
+        auth = SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)
+        connection = ConnectionAsync("127.0.0.1", auth)
+        session = SessionAsync(connection)
+        for number in range(2):  # the first waits for the session, the second doesn't
+            sender = MessageSenderAsync(session, b"here", Target(f"{broker.url}/{number}"))
+            await sender.open_async()
+            await eventually(lambda: sender.get_state().name == "Open")  # noqa: B023 (awaited at once)
+        await connection.destroy_async()
 
     run_asyncio(main)
 
