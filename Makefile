@@ -10,11 +10,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := $(wildcard src tests examples benchmarks fuzz)
 
-.PHONY: help setup setup-interop setup-downstream demo test lint types unit interop downstream brokers stop-brokers fuzz bench clean
+# What a user installs: made by `make dist` of what is here.
+SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed)
+
+.PHONY: help setup setup-interop setup-downstream demo test lint types unit unit-compiled packaging dist interop downstream \
+  brokers stop-brokers fuzz bench clean
 
 help:
 	@echo "make demo           send and receive messages on the embedded broker"
-	@echo "make test           lint, type check and test"
+	@echo "make test           lint, type check and test, as plain Python and compiled"
+	@echo "make unit           the tests as plain Python; make unit-compiled: compiled"
+	@echo "make dist           build the source distribution and the wheels into dist"
 	@echo "make interop        test against the brokers that run, and against python-qpid-proton"
 	@echo "make downstream     test the Azure packages that were written for uamqp 1.6, in an environment of their own"
 	@echo "make brokers        install and start the brokers (Debian 12, root): BROKERS='rabbitmq3 activemq', default all"
@@ -39,25 +45,26 @@ $(VENV)/.python:
 	    "or pip 22.3 or later" >&2; exit 1; }
 	@touch $@
 
+# Plain Python: the sources here, as they are.
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
-	@$(PIP) install --editable '.[dev]'
+	@SKIP_CYTHON=1 $(PIP) install --editable '.[dev]'
 	@touch $@
 
 $(VENV)/.interop: $(VENV)/.dev
-	@$(PIP) install --editable '.[dev,interop]'
+	@SKIP_CYTHON=1 $(PIP) install --editable '.[dev,interop]'
 	@touch $@
 
 setup-downstream:
 	@$(MAKE) --no-print-directory VENV=$(VENV)-downstream $(VENV)-downstream/.downstream
 
 $(VENV)/.downstream: $(VENV)/.python pyproject.toml
-	@$(PIP) install --editable '.[dev,downstream]'
+	@SKIP_CYTHON=1 $(PIP) install --editable '.[dev,downstream]'
 	@touch $@
 
 demo: $(VENV)/.dev
 	@$(BIN)/python examples/send_and_receive.py
 
-test: lint types unit
+test: lint types unit unit-compiled packaging
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
@@ -67,7 +74,37 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy $(CHECKED)
 
 unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@UAMQP_BUILD=pure $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The source distribution, the compiled wheel of it, and the pure wheel.
+dist: $(VENV)/.dist
+
+$(VENV)/.dist: $(VENV)/.dev $(SOURCES)
+	@rm -rf dist
+	@REQUIRE_CYTHON=1 $(BIN)/python -m build --outdir dist . >build.log 2>&1 || { cat build.log; exit 1; }
+	@SKIP_CYTHON=1 $(BIN)/python -m build --wheel --outdir dist . >>build.log 2>&1 || { cat build.log; exit 1; }
+	@touch $@
+
+# The compiled wheel, installed from its file into an environment of its own.
+$(VENV)-compiled/.compiled: $(VENV)/.dist
+	@$(MAKE) --no-print-directory VENV=$(VENV)-compiled $(VENV)-compiled/.python
+	@$(VENV)-compiled/bin/python -m pip --quiet --disable-pip-version-check install --force-reinstall --no-deps dist/uamqp-*-cp*.whl
+	@$(VENV)-compiled/bin/python -m pip --quiet --disable-pip-version-check install "$$(echo dist/uamqp-*-cp*.whl)[dev]"
+	@touch $@
+
+# Everything below needs a C compiler. Without one that is said, and in CI it is a failure.
+NO_COMPILER = echo "NOT TESTED: the compiled build, for there is no C compiler here" >&2; [ "$$CI" != true ]
+
+unit-compiled: $(VENV)/.dev
+	@if $(BIN)/python tests/packaging/compiler.py; then \
+	  $(MAKE) --no-print-directory $(VENV)-compiled/.compiled && \
+	  UAMQP_BUILD=compiled $(VENV)-compiled/bin/python -m pytest $(PYTEST_ARGS); \
+	else $(NO_COMPILER); fi
+
+packaging: $(VENV)/.dev
+	@if $(BIN)/python tests/packaging/compiler.py; then \
+	  $(MAKE) --no-print-directory dist && $(BIN)/python -m pytest tests/packaging $(PYTEST_ARGS); \
+	else $(NO_COMPILER); fi
 
 interop: $(VENV)/.interop
 	@$(BIN)/python -m pytest tests/interop tests/peer $(PYTEST_ARGS)
@@ -88,5 +125,5 @@ bench: $(VENV)/.dev
 	@for program in benchmarks/bench_*.py; do $(BIN)/python $$program || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(VENV)-downstream build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks
+	rm -rf $(VENV) $(VENV)-compiled $(VENV)-downstream build build.log dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks
 	find src tests examples benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 INTEROP = Path(__file__).parent / "interop"
-DOWNSTREAM = Path(__file__).parent / "downstream"
+# Folders that are left out unless a path in them is given, and what runs them.
+BY_NAME = {
+    Path(__file__).parent / "downstream": "make downstream",
+    Path(__file__).parent / "packaging": "make packaging",
+}
 
 # The same examples in every run, and no deadlines: a slow machine is no failure.
 # HYPOTHESIS_PROFILE=explore looks for new ones, and remembers those that failed.
@@ -55,13 +59,12 @@ def is_named(folder: Path, config: pytest.Config) -> bool:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if collection_path == INTEROP and not interop_wanted(config):
         return True
-    if collection_path == DOWNSTREAM and not is_named(DOWNSTREAM, config):
+    if collection_path in BY_NAME and not is_named(collection_path, config):
         return True
     return None
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    left_out = [] if interop_wanted(config) else ["tests/interop (`make interop` runs it)"]
-    if not is_named(DOWNSTREAM, config):
-        left_out.append("tests/downstream (`make downstream` runs it)")
+    left_out = [] if interop_wanted(config) else ["tests/interop (`make interop`)"]
+    left_out += [f"tests/{folder.name} (`{run}`)" for folder, run in BY_NAME.items() if not is_named(folder, config)]
     return f"left out: {', '.join(left_out)}" if left_out else None

@@ -6,31 +6,32 @@ May import `codec`, `c_uamqp` and the map and text helpers of `_sections`. The c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from . import _sections, c_uamqp, codec
+from ._portable import Portable
+from .codec import DATA, SEQUENCE, VALUE
+from .codec.encode import append_text
 
 
-class MessageBody:
+class MessageBody(Portable):
     """The body of a message. `c_message` (a `c_uamqp.cMessage`) gives a body to start from."""
 
-    _type = c_uamqp.MessageBodyType.NoneType
-    _code = b""
+    __slots__ = ("_encoding", "_parts")
+
+    _fields = ("_encoding", "_parts")
+    _type: ClassVar[c_uamqp.MessageBodyType] = c_uamqp.MessageBodyType.NoneType
+    _code: ClassVar[bytes] = b""
+
+    # Each section's value, encoded; of data sections the content alone.
+    _parts: list[bytes]
 
     def __init__(self, c_message: Any = None, encoding: str = "UTF-8") -> None:
         self._encoding = encoding
-        # Each section's value, encoded; of data sections the content alone.
-        self._parts: list[bytes] = []
+        self._parts = []
         if c_message is not None and c_message.body_type is self._type:
             payload = c_message._encode_payload()
             self._parts = _contents(payload, codec.scan_sections(payload))
-
-    @classmethod
-    def _of(cls, parts: list[bytes], encoding: str) -> Any:
-        body = cls.__new__(cls)
-        body._encoding = encoding
-        body._parts = parts
-        return body
 
     @property
     def type(self) -> c_uamqp.MessageBodyType:
@@ -51,8 +52,13 @@ class MessageBody:
         return value.decode(self._encoding) if isinstance(value, bytes) else str(value)
 
 
+_DATA = _sections.DATA
+
+
 class DataBody(MessageBody):
     """A body of data sections: bytes. `data` iterates over them, ``bytes()`` joins them."""
+
+    __slots__ = ()
 
     _type = c_uamqp.MessageBodyType.DataType
 
@@ -62,18 +68,18 @@ class DataBody(MessageBody):
             data = data.encode(self._encoding)
         if not isinstance(data, bytes):
             raise TypeError(f"A data section holds str or bytes, not {type(data).__name__}.")
-        self._parts.append(data)
+        self._parts.append(data if type(data) is bytes else bytes(data))
 
     @property
     def data(self) -> Iterator[bytes]:
         """The content of each section."""
-        return (part for part in self._parts)
+        return iter(self._parts)
 
     def _append_to(self, out: bytearray) -> None:
         # A message needs a body: no section at all goes out as an empty one.
-        for part in self._parts or (b"",):
-            out += _sections.DATA
-            _sections.append_text(out, 0xA0, part)
+        for part in self._parts or [b""]:
+            out += _DATA
+            append_text(out, 0xA0, part)
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -93,6 +99,8 @@ class DataBody(MessageBody):
 
 class ValueBody(MessageBody):
     """A body that is one AMQP value."""
+
+    __slots__ = ()
 
     _type = c_uamqp.MessageBodyType.ValueType
     _code = _sections.VALUE
@@ -122,6 +130,8 @@ class ValueBody(MessageBody):
 class SequenceBody(MessageBody):
     """A body of sequence sections: lists. `data` iterates over them."""
 
+    __slots__ = ()
+
     _type = c_uamqp.MessageBodyType.SequenceType
     _code = _sections.SEQUENCE
 
@@ -140,7 +150,7 @@ class SequenceBody(MessageBody):
 
     def _append_to(self, out: bytearray) -> None:
         if self._parts:
-            super()._append_to(out)
+            MessageBody._append_to(self, out)
         else:
             out += _sections.SEQUENCE
             out.append(0x45)
@@ -162,28 +172,33 @@ class SequenceBody(MessageBody):
         return "".join([self._text(item) for sequence in self.data for item in sequence])
 
 
-_KINDS: dict[int, type[Any]] = {codec.DATA: DataBody, codec.SEQUENCE: SequenceBody, codec.VALUE: ValueBody}
-
-
 def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]:
     """The value of each body section, encoded; of data sections the content alone.
 
     `bounds` is what `codec.scan_sections` found: data sections are binary, with a size that fits.
     """
     parts = []
+    chars = payload
     for code, start, end in bounds:
-        if code == codec.DATA:
-            parts.append(payload[start + (2 if payload[start] == 0xA0 else 5) : end])
-        elif code == codec.SEQUENCE or code == codec.VALUE:
-            parts.append(payload[start:end])
+        if code == DATA:
+            parts.append(chars[start + (2 if payload[start] == 0xA0 else 5) : end])
+        elif code == SEQUENCE or code == VALUE:
+            parts.append(chars[start:end])
     return parts
 
 
 def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
     """The body out of the sections that `codec.scan_sections` found; None if there is none."""
+    parts = _contents(payload, bounds)
+    if not parts:
+        return None
+    kind: type[MessageBody] = DataBody
     for code, _, _ in bounds:
-        kind = _KINDS.get(code)
-        if kind is not None:
-            body: MessageBody = kind._of(_contents(payload, bounds), encoding)
-            return body
-    return None
+        if code == SEQUENCE:
+            kind = SequenceBody
+        elif code == VALUE:
+            kind = ValueBody
+    body = kind.__new__(kind)
+    body._encoding = encoding
+    body._parts = parts
+    return body

@@ -12,7 +12,7 @@ from ._drive import run
 from .connection import connection_error
 from .core import LinkCore, LinkState
 from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
-from .engine.link import MODE_FIRST
+from .engine.terms import MODE_FIRST
 from .transport.clock import now
 
 if TYPE_CHECKING:

@@ -1,11 +1,20 @@
-"""The messages that a receiving client holds until somebody asks for them. No I/O."""
+"""From deliveries to messages, and the messages that a client holds until somebody asks for them. No I/O."""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
+from typing import TYPE_CHECKING, Any
 
+from . import codec, errors
+from ._message import Message, received_message
 from .compat import queue
-from .message import Message
+from .engine import IncomingDelivery, LocalProtocolError
+
+if TYPE_CHECKING:
+    from .receiver import MessageReceiver
+
+_logger = logging.getLogger("uamqp.receiver")  # as in 1.6
 
 
 class MessageQueue:
@@ -45,16 +54,121 @@ class MessageQueue:
     def task_done(self) -> None:
         """Nothing; callers of 1.6 call it."""
 
+    def hand_out(self, count: int, auto_complete: bool) -> list[Message]:
+        """Take up to `count` messages out for the application. Call it with the connection's lock held.
+
+        Args:
+            auto_complete: accept those that aren't settled yet. One whose link has gone is left out: the peer delivers
+                it again.
+        """
+        batch: list[Message] = []
+        messages = self._messages
+        while messages and len(batch) < count:
+            message = messages.popleft()
+            take(message)
+            if not auto_complete or complete(message):
+                batch.append(message)
+        return batch
+
 
 def hold(message: Message) -> None:
     """The client holds the message: the peer gets no credit for another in its place until it is taken."""
-    delivery = message._delivery
+    delivery: Any = message._delivery
     if delivery is not None:
-        delivery.link.buffered += 1  # type: ignore[attr-defined]  # an IncomingDelivery
+        link = delivery.link
+        link.buffered += 1
 
 
 def take(message: Message) -> None:
     """The message leaves the client."""
-    delivery = message._delivery
+    delivery: Any = message._delivery
     if delivery is not None:
-        delivery.link.taken()  # type: ignore[attr-defined]  # an IncomingDelivery
+        link = delivery.link
+        link.taken()
+
+
+def complete(message: Message) -> bool:
+    """Accept a message that wasn't settled otherwise; False if its link has gone, and the peer delivers it again."""
+    try:
+        if message._response is None:
+            message.accept()
+    except RuntimeError as error:
+        _logger.info("%s", error)
+        return False
+    return True
+
+
+class Intake:
+    """Makes messages of a receiver's deliveries, and settles them.
+
+    Args:
+        receiver: the link. Called: `_message_received` with each message, `_callback_failed` with what that raised,
+            `_refuse` with a delivery that is no message.
+        settled: the messages count as settled: nothing can be said of them.
+        encoding: of the text in the messages.
+    """
+
+    __slots__ = ("_encoding", "_receiver", "_settler")
+
+    def __init__(self, receiver: MessageReceiver, settled: bool, encoding: str) -> None:
+        self._receiver = receiver
+        self._encoding = encoding
+        # One callable for all messages of the link; without one a message counts as settled.
+        self._settler = None if settled else self.settle
+
+    def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
+        """A message arrived."""
+        try:
+            bounds = codec.scan_sections(delivery.payload)
+        except codec.DecodeError as error:
+            self._receiver._refuse(delivery, error)
+            return
+        if self._settler is None and not delivery.settled:
+            # The peer doesn't send settled, though it was asked to.
+            if not try_settle(delivery, codec.ACCEPTED):
+                return  # the link has gone: the peer delivers it again
+        message = received_message(delivery, self._settler, self._encoding, bounds)
+        try:
+            self._receiver._message_received(message)
+        except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+            self._receiver._callback_failed(message, error)
+        link: Any = delivery.link
+        link.taken()
+
+    def settle(self, response: Any, delivery: IncomingDelivery) -> None:
+        """Settle a message; called by it, from any thread.
+
+        Raises:
+            RuntimeError: its link is gone.
+            ValueError: the response is none of the errors module's.
+        """
+        if not response or isinstance(response, errors.MessageAlreadySettled):
+            return
+        if delivery.settled and delivery.state is None:
+            return  # the sender has settled it: nothing is left to say
+        outcome = response._outcome() if isinstance(response, errors.MessageResponse) else None
+        if outcome is None:
+            raise ValueError(f"Invalid message response type: {response!r}")
+        pump = self._receiver._connection._pump
+        with pump.lock:
+            try:
+                delivery.settle(outcome)
+            except LocalProtocolError as error:
+                name = type(outcome).__name__.lower()
+                raise RuntimeError(
+                    f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: {error}"
+                ) from error
+        if delivery.link.session.incoming:
+            pump.flush_soon()
+        else:
+            pump.flush()
+
+
+def try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> bool:
+    """Settle while events are handled; False if the link has gone in the same breath."""
+    try:
+        delivery.settle(outcome)
+    except LocalProtocolError as error:
+        _logger.info("Message %d isn't settled: %s", delivery.delivery_id, error)
+        return False
+    return True

@@ -11,7 +11,9 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
-from .codec.encode import close_compound
+from ._portable import Portable
+from .codec.decode import value_between
+from .codec.encode import append_bare, append_text, close_compound
 
 if TYPE_CHECKING:
     from .types import AMQPType
@@ -40,19 +42,11 @@ def append_amqp(out: bytearray, value: Any, encoding: str) -> None:
     """Appends what `utils.data_factory` makes of a value; raises its errors, with `out` as it was."""
     if encoding == "UTF-8":
         try:
-            codec.append_bare(out, value)
+            append_bare(out, value)
             return
         except codec.EncodeError:
             pass  # Objects that have a c_data and nothing else; or there is an error, which data_factory tells.
     out += utils.data_factory(value, encoding).__amqp_encode__()
-
-
-def append_text(out: bytearray, code: int, data: bytes) -> None:
-    """Appends bytes as string, binary or symbol; `code` is the constructor with a one-byte size."""
-    size = len(data)
-    out.append(code if size < 256 else code + 0x10)
-    out += size.to_bytes(1 if size < 256 else 4, "big")
-    out += data
 
 
 def append_map(out: bytearray, values: dict[Any, Any], encoding: str, symbols: bool) -> None:
@@ -140,7 +134,7 @@ def _unsigned(value: Any, name: str, most: int) -> int:
     return number
 
 
-class MessageHeader:
+class MessageHeader(Portable):
     """The header of a message (section 3.2.1). None: not set, or not sent.
 
     `delivery_count`: failed deliveries before this one (0 also when the sender left it out). `time_to_live`:
@@ -149,8 +143,9 @@ class MessageHeader:
     `OverflowError`. `header` is a header in AMQP's own terms (`c_uamqp.cHeader`).
     """
 
-    _original: bytes | None = None
-    _came: tuple[Any, ...] = ()
+    __slots__ = ("_came", "_original", "delivery_count", "durable", "first_acquirer", "priority", "time_to_live")
+
+    _fields = __slots__
 
     def __init__(self, header: Any = None) -> None:
         self.delivery_count: int | None = 0
@@ -158,36 +153,32 @@ class MessageHeader:
         self.first_acquirer: bool | None = None
         self.durable: bool | None = None
         self.priority: int | None = None
+        self._original: bytes | None = None
+        self._came: tuple[Any, ...] | None = None
         if header is not None:
             encoded = header.__amqp_encode__()
             self._load(encoded, 0, len(encoded))
 
-    @classmethod
-    def _received(cls, payload: bytes, start: int, end: int) -> MessageHeader:
-        header = cls()
-        header._load(payload, start, end)
-        return header
-
     def _load(self, payload: bytes, start: int, end: int) -> None:
-        fields = codec.Decoder(payload, start, end, True).value()
+        fields = value_between(payload, start, end, True)
         if len(fields) > 5:
             raise ValueError(f"A message header has 5 fields, this one has {len(fields)}.")
         fields += [None] * (5 - len(fields))
         self.durable, self.priority, self.time_to_live, self.first_acquirer, count = fields
         self.delivery_count = 0 if count is None else count
         self._original = payload[start:end]
-        self._came = self._fields()
+        self._came = self._given()
 
     @property
     def ttl(self) -> int | None:
         """Another name of `time_to_live`, to read."""
         return self.time_to_live
 
-    def _fields(self) -> tuple[Any, ...]:
+    def _given(self) -> tuple[Any, ...]:
         return self.durable, self.priority, self.time_to_live, self.first_acquirer, self.delivery_count
 
     def _append_to(self, out: bytearray) -> None:
-        if self._original is not None and _same(self._fields(), self._came):
+        if self._original is not None and _same(self._given(), self._came):
             out += self._original
             return
         start = len(out)
@@ -226,6 +217,13 @@ class MessageHeader:
         )
 
 
+def received_header(payload: bytes, start: int, end: int) -> MessageHeader:
+    """Return the header of a received message: the value of the section from `start` to `end`."""
+    header = MessageHeader()
+    header._load(payload, start, end)
+    return header
+
+
 def _boolean(value: Any) -> int:
     if value is None:
         return 0x40
@@ -256,6 +254,8 @@ def _unwrapped(value: Any) -> Any:
 class _Field:
     """A field of the properties, by its position: text that is a string, a symbol or binary (`code`)."""
 
+    __slots__ = ("code", "index", "name")
+
     def __init__(self, index: int, code: int = _STRING) -> None:
         self.index = index
         self.code = code
@@ -264,9 +264,13 @@ class _Field:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, owner: Any, kind: type | None = None) -> Any:
-        if owner is None:
-            return self
+    def __get__(self, owner: Any, kind: type) -> Any:
+        return self if owner is None else self._read(owner)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        self._write(owner, value)
+
+    def _read(self, owner: MessageProperties) -> Any:
         value = owner._values[self.index]
         kind = type(value)
         if kind is bytes or value is None:
@@ -277,16 +281,17 @@ class _Field:
             return int(value)
         return value.value if isinstance(value, _values.AMQPValue) else value
 
-    def __set__(self, owner: Any, value: Any) -> None:
-        if value is not None:
-            value = self.wire(value, owner._encoding)
-        owner._values[self.index] = value
-        if owner._original is not None:
-            owner._changed.add(self.index)
+    def _write(self, owner: MessageProperties, value: Any) -> None:
+        owner._values[self.index] = None if value is None else self.wire(value, owner._encoding)
+        owner._changed |= 1 << self.index
 
     def wire(self, value: Any, encoding: str) -> Any:
         """A value that isn't None as it is kept: what `append` takes."""
-        value = _unwrapped(value)
+        kind = type(value)
+        if kind is bytes:
+            return value
+        if kind is not str:
+            value = _unwrapped(value)
         if isinstance(value, str):
             return value.encode(encoding)
         if isinstance(value, bytes):
@@ -301,6 +306,8 @@ class _Field:
 class _AddressField(_Field):
     """An address: text, or anything else that has an AMQP type."""
 
+    __slots__ = ()
+
     def wire(self, value: Any, encoding: str) -> Any:
         if isinstance(value, str):
             return value.encode(encoding)
@@ -311,6 +318,8 @@ class _AddressField(_Field):
 
 class _IdField(_Field):
     """A message's id: text, ulong, UUID or binary; nothing else is allowed on the wire."""
+
+    __slots__ = ()
 
     def wire(self, value: Any, encoding: str) -> Any:
         if isinstance(value, str):
@@ -340,6 +349,8 @@ class _IdField(_Field):
 class _IntegerField(_Field):
     """An integer: a time in milliseconds, or a sequence number."""
 
+    __slots__ = ()
+
     def wire(self, value: Any, encoding: str) -> Any:
         value = _unwrapped(value)
         if not isinstance(value, int):
@@ -355,7 +366,7 @@ class _IntegerField(_Field):
         codec.append_value(out, codec.Timestamp(value))
 
 
-class MessageProperties:
+class MessageProperties(Portable):
     """The properties of a message (section 3.2.4); each may be None. Text is given as str or bytes, and read as bytes.
 
     `message_id`, `correlation_id`: text, int (goes out as ulong), `uuid.UUID`, bytearray (binary). A symbol goes
@@ -367,8 +378,12 @@ class MessageProperties:
     numbers out of range raise `OverflowError` when the message is encoded.
     """
 
-    _original: bytes | None = None
-    _changed: set[int]
+    __slots__ = ("_changed", "_encoding", "_original", "_values")
+
+    _fields = __slots__
+
+    _original: bytes | None
+    _changed: int  # a bit for each field, by its position
 
     message_id = _IdField(0)
     user_id = _Field(1, _BINARY)
@@ -404,60 +419,60 @@ class MessageProperties:
     ) -> None:
         self._encoding = encoding
         self._values: list[Any] = [None] * 13
+        self._original = None
+        self._changed = 0
         if properties is not None:
             encoded = properties.__amqp_encode__()
             self._load(encoded, 0, len(encoded))
             return
         if message_id is not None:
-            self.message_id = message_id
+            self._fill(0, message_id)
         if user_id is not None:
-            self.user_id = user_id
+            self._fill(1, user_id)
         if to is not None:
-            self.to = to
+            self._fill(2, to)
         if subject is not None:
-            self.subject = subject
+            self._fill(3, subject)
         if reply_to is not None:
-            self.reply_to = reply_to
+            self._fill(4, reply_to)
         if correlation_id is not None:
-            self.correlation_id = correlation_id
+            self._fill(5, correlation_id)
         if content_type is not None:
-            self.content_type = content_type
+            self._fill(6, content_type)
         if content_encoding is not None:
-            self.content_encoding = content_encoding
+            self._fill(7, content_encoding)
         if absolute_expiry_time is not None:
-            self.absolute_expiry_time = absolute_expiry_time
+            self._fill(8, absolute_expiry_time)
         if creation_time is not None:
-            self.creation_time = creation_time
+            self._fill(9, creation_time)
         if group_id is not None:
-            self.group_id = group_id
+            self._fill(10, group_id)
         if group_sequence is not None:
-            self.group_sequence = group_sequence
+            self._fill(11, group_sequence)
         if reply_to_group_id is not None:
-            self.reply_to_group_id = reply_to_group_id
+            self._fill(12, reply_to_group_id)
+
+    def _fill(self, index: int, value: Any) -> None:
+        field = _FIELDS[index]
+        self._values[index] = field.wire(value, self._encoding)
 
     def __copy__(self) -> MessageProperties:
-        duplicate = type(self).__new__(type(self))
-        duplicate.__dict__.update(self.__dict__)
+        duplicate: MessageProperties = type(self).__new__(type(self))
+        duplicate.__setstate__(self.__getstate__())
         duplicate._values = list(self._values)
-        if "_changed" in self.__dict__:
-            duplicate._changed = set(self._changed)
         return duplicate
 
-    @classmethod
-    def _received(cls, payload: bytes, start: int, end: int, encoding: str) -> MessageProperties:
-        properties = cls.__new__(cls)
-        properties._encoding = encoding
-        properties._load(payload, start, end)
-        return properties
-
     def _load(self, payload: bytes, start: int, end: int) -> None:
-        values = codec.Decoder(payload, start, end, True).value()
+        values = value_between(payload, start, end, True)
         missing = 13 - len(values)
         if missing < 0:
             raise ValueError(f"Message properties have 13 fields, these have {len(values)}.")
-        self._values = values + [None] * missing if missing else values
-        self._original = payload[start:end]
-        self._changed = set()
+        if missing:
+            values += [None] * missing
+        chars = payload
+        self._values = values
+        self._original = chars[start:end]
+        self._changed = 0
 
     def _append_to(self, out: bytearray) -> None:
         if self._original is not None:
@@ -479,10 +494,10 @@ class MessageProperties:
             value = values[index]
             if value is None:
                 out.append(0x40)
-            elif self._original is not None and index not in self._changed:
+            elif self._original is not None and not self._changed >> index & 1:
                 codec.append_value(out, came[index])
             elif type(value) is bytes:
-                append_text(out, _FIELDS[index].code, value)
+                append_text(out, _CODES[index], value)
             else:
                 _FIELDS[index].append(out, value)
         close_compound(out, start, count)
@@ -500,3 +515,12 @@ class MessageProperties:
 _FIELDS: tuple[_Field, ...] = tuple(
     sorted((value for value in vars(MessageProperties).values() if isinstance(value, _Field)), key=lambda f: f.index)
 )
+_CODES = bytes(field.code for field in _FIELDS)
+
+
+def received_properties(payload: bytes, start: int, end: int, encoding: str) -> MessageProperties:
+    """Return the properties of a received message: the value of the section from `start` to `end`."""
+    properties = MessageProperties.__new__(MessageProperties)
+    properties._encoding = encoding
+    properties._load(payload, start, end)
+    return properties

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 
 from . import codec, constants, errors
+from ._message import _ALREADY_SETTLED, Message
 from .compat import TimeoutException
 from .core import Entry, Outbox, SenderCore
 from .engine import MessageTooLarge, OutgoingDelivery
-from .message import _ALREADY_SETTLED, Message
-from .sender import result_of
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -24,7 +23,27 @@ _TIMED_OUT = "Message send timed out."
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 1000
 
-_UNDECIDED = (constants.MessageState.WaitingToBeSent, constants.MessageState.WaitingForSendAck)
+_SENT = constants.MessageState.SendComplete
+_IN_FLIGHT = constants.MessageState.WaitingForSendAck
+_WAITING = constants.MessageState.WaitingToBeSent
+_OK = constants.MessageSendResult.Ok
+_ACCEPTED = codec.ACCEPTED
+
+_UNDECIDED = (_WAITING, _IN_FLIGHT)
+
+
+def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
+    """Return what a delivery's outcome means; None: it isn't decided yet."""
+    if not delivery.settled:
+        return None
+    if delivery.lost:
+        return constants.MessageSendResult.Error
+    if delivery.remote_state is _ACCEPTED:
+        return _OK
+    # Settled without a state, or before it was sent: the receiver has taken it over (section 3.4).
+    if delivery.remote_state is None or isinstance(delivery.remote_state, (codec.Accepted, codec.Received)):
+        return _OK
+    return constants.MessageSendResult.Error
 
 
 class SendQueue:
@@ -40,10 +59,12 @@ class SendQueue:
         decided: how many messages have left, sent or failed.
     """
 
+    __slots__ = ("_last_look", "_last_progress", "_outbox", "_policy", "_stall_timeout", "backoff", "decided")
+
     def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float) -> None:
         self._policy = policy
         self._stall_timeout = stall_timeout
-        self._outbox: Outbox[Message] = Outbox()
+        self._outbox = Outbox()
         self._last_progress = 0.0
         self._last_look = 0.0
         self.backoff = 0.0
@@ -56,18 +77,20 @@ class SendQueue:
         """Return the messages that wait to be sent, or for an outcome."""
         return [message for message in self._outbox.items() if message.state in _UNDECIDED]
 
-    def add(self, message: Message, timeout: float, now: float, tick: int) -> None:
-        """Take in a message.
+    def add_all(self, messages: list[Message], timeout: float, now: float, tick: int) -> None:
+        """Take in messages.
 
         Args:
-            timeout: milliseconds from now until it is given up; 0: never, but for the stall time-out.
-            tick: what `idle_time` of the message becomes.
+            timeout: milliseconds from now until they are given up; 0: never, but for the stall time-out.
+            tick: what `idle_time` of the messages becomes.
         """
-        message.idle_time = tick
-        message.state = constants.MessageState.WaitingToBeSent
         if not self._outbox:
             self._last_progress = self._last_look = now
-        self._outbox.add(message, now + timeout / 1000 if timeout > 0 else None)
+        deadline = now + timeout / 1000 if timeout > 0 else None
+        for message in messages:
+            message.idle_time = tick
+            message.state = _WAITING
+            self._outbox.add(message, deadline)
 
     def hand_over(self, link: SenderCore, settled: bool, now: float) -> bool:
         """Give messages to the link as far as its credit goes; tell whether there are more that it could take now."""
@@ -88,7 +111,7 @@ class SendQueue:
             message = entry.item
             try:
                 payload = message.encode_message()
-                delivery = sender.send(payload, message_format=message.message_format, settled=settled, context=entry)
+                delivery = sender.enqueue(payload, None, message.message_format, settled, None, entry)
             except MessageTooLarge as error:
                 self._fail(
                     entry,
@@ -100,25 +123,25 @@ class SendQueue:
                 self._last_progress = now
                 room -= len(payload)
                 credit -= 1
-                message.state = constants.MessageState.WaitingForSendAck
+                message.state = _IN_FLIGHT
                 self._outbox.handed_over(entry, delivery)
         sender.drained()  # if the peer asked for what there is: that was it
         return False
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message."""
-        entry: Entry[Message] | None = delivery.context
+        entry: Entry | None = delivery.context
         if entry is None or entry.delivery is not delivery:
             return  # it has timed out
         result = result_of(delivery)
         if result is None:
             return
         self._last_progress = now
-        if result is constants.MessageSendResult.Ok:
+        if result is _OK:
             self._outbox.finish(entry)
             self.decided += 1
             message = entry.item
-            message.state = constants.MessageState.SendComplete
+            message.state = _SENT
             message._response = _ALREADY_SETTLED
             if message.on_send_complete is not None:
                 self._report(message, result, None)
@@ -137,7 +160,7 @@ class SendQueue:
         text = f"the peer's outcome for the message is {name}"
         return errors._process_send_error(self._policy, constants.ErrorCodes.UnknownError, text)
 
-    def _on_refused(self, entry: Entry[Message], error: errors.MessageException, now: float) -> None:
+    def _on_refused(self, entry: Entry, error: errors.MessageException, now: float) -> None:
         action = error.action
         message = entry.item
         if action is None or not action.retry or message.retries >= self._policy.max_retries:
@@ -146,11 +169,11 @@ class SendQueue:
         self.backoff = action.backoff
         self._again(entry, now + action.backoff if action.backoff else None, count=action.increment_retries)
 
-    def _again(self, entry: Entry[Message], hold_until: float | None, *, count: bool = True) -> None:
+    def _again(self, entry: Entry, hold_until: float | None, *, count: bool = True) -> None:
         message = entry.item
         if count:
             message.retries += 1
-        message.state = constants.MessageState.WaitingToBeSent
+        message.state = _WAITING
         self._outbox.put_back(entry, hold_until)
 
     def resume(self, now: float) -> None:
@@ -178,14 +201,14 @@ class SendQueue:
         deadline = self._outbox.next_deadline()
         return stalled if deadline is None else min(stalled, deadline)
 
-    def _time_out(self, entry: Entry[Message], text: str) -> None:
+    def _time_out(self, entry: Entry, text: str) -> None:
         if entry.delivery is not None:
             entry.delivery.withdraw()
         self._fail(entry, TimeoutException(text), constants.MessageSendResult.Timeout)
 
     def _fail(
         self,
-        entry: Entry[Message],
+        entry: Entry,
         error: BaseException,
         result: constants.MessageSendResult = constants.MessageSendResult.Error,
     ) -> None:
@@ -193,7 +216,7 @@ class SendQueue:
         self.decided += 1
         message = entry.item
         message.state = constants.MessageState.SendFailed
-        message._response = error  # type: ignore[assignment]  # 1.6 keeps time-outs there too
+        message._response = error  # 1.6 keeps time-outs there too
         self._report(message, result, error)
 
     @staticmethod

@@ -13,12 +13,11 @@ from ._amqp_client import AMQPClient
 from ._arguments import integer, number
 from ._drive import run
 from ._iteration import MessageIteration
-from ._receiving import MessageQueue, hold, take
+from ._receiving import MessageQueue, complete, hold, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
 from .connection import Connection as Connection  # noqa: PLC0414
 from .constants import TransportType as TransportType  # noqa: PLC0414
-from .engine import OutgoingDelivery
 from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .receiver import MessageReceiver
@@ -105,12 +104,9 @@ class SendClient(AMQPClient):
             encoding=self._encoding,
             desired_capabilities=self._desired_capabilities,
         )
-        sender._outcome_handler = self._on_outcome
+        sender._handle_outcomes(self._queue.on_outcome)
         sender._credit_handler = self._on_credit
         return sender
-
-    def _on_outcome(self, delivery: OutgoingDelivery) -> None:
-        self._queue.on_outcome(delivery, now())
 
     def _on_credit(self) -> bool:
         return self._hand_over()
@@ -188,17 +184,16 @@ class SendClient(AMQPClient):
         Raises:
             TypeError, ValueError: one of them can't be sent: it was received, sent before, or holds too much.
         """
-        for message in messages:
-            for single in message.gather():
-                self._enqueue(single)
+        self._enqueue([single for message in messages for single in message.gather()])
 
-    def _enqueue(self, message: Message) -> None:
+    def _enqueue(self, messages: list[Message]) -> None:
         tick = self._counter.get_current_ms()
-        if self._connection is None:
-            self._queue.add(message, self._msg_timeout, now(), tick)
+        connection = self._connection
+        if connection is None:
+            self._queue.add_all(messages, self._msg_timeout, now(), tick)
             return
-        with self._connection._pump.lock:
-            self._queue.add(message, self._msg_timeout, now(), tick)
+        with connection._pump.lock:
+            self._queue.add_all(messages, self._msg_timeout, now(), tick)
 
     def wait(self) -> bool:
         """Send until no message is pending. Returns False if the client was shut down before.
@@ -236,8 +231,7 @@ class SendClient(AMQPClient):
     ) -> None:
         given = [messages] if isinstance(messages, (Message, BatchMessage)) else list(messages)
         batch = [single for message in given for single in message.gather()]
-        for message in batch:
-            self._enqueue(message)
+        self._enqueue(batch)
         await self._do_open()
         running = True
         try:
@@ -404,23 +398,24 @@ class ReceiveClient(AMQPClient):
                 break
             if receiver._error is not None and not message.settled:
                 continue  # it went with the link: the peer delivers it again
-            if callback is not None and not receiver._guarded(callback, message):
+            if callback is not None and not self._called(receiver, callback, message):
                 self._taken(message)
             elif not self._streaming_receive:
                 self._received_messages.put(message)
             else:
-                self._complete_if_possible(message)
+                if self.auto_complete:
+                    complete(message)
                 if not message.settled:
                     _logger.info("Message %r was not settled.", message.delivery_no)
                 self._taken(message)
 
-    def _complete_if_possible(self, message: Message) -> bool:
-        """Accept a message as `auto_complete` says; False if its link has gone, and the peer delivers it again."""
+    @staticmethod
+    def _called(receiver: MessageReceiver, callback: Callable[[Message], Any], message: Message) -> bool:
+        """Call a callback with a message; tell whether it returned."""
         try:
-            if self.auto_complete:
-                self._complete_message(message)
-        except RuntimeError as error:
-            _logger.info("%s", error)
+            callback(message)
+        except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+            receiver._callback_failed(message, error)
             return False
         return True
 
@@ -576,16 +571,10 @@ class ReceiveClient(AMQPClient):
     def _take(self, count: int) -> list[Message]:
         """Hand out messages that have arrived."""
         queue = self._received_messages
-        batch: list[Message] = []
         if queue.empty() or self._connection is None:
-            return batch
+            return []
         with self._connection._pump.lock:
-            while len(batch) < count and not queue.empty():
-                message = queue.get()
-                take(message)
-                if self._complete_if_possible(message):
-                    batch.append(message)
-        return batch
+            return queue.hand_out(count, self.auto_complete)
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, `close` or an error.

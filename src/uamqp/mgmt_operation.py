@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from . import compat, constants, errors, types
 from ._arguments import encoded, number
 from ._drive import run
+from ._message import Message, received_message
 from .core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .engine import LocalProtocolError
-from .message import Message, MessageProperties
+from .message import MessageProperties
 from .transport.clock import FOREVER, now
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class MgmtOperation:
             raise self.mgmt_error
         if request.status is None:
             raise ValueError(f"{_FAULT} The answer has no status that is a number ({', '.join(self._status_fields)}).")
-        answer = Message._received(request.answer, None, self._encoding)
+        answer = received_message(request.answer, None, self._encoding)
         if not 200 <= request.status < 300:
             _logger.error("Management request to %r: status %d, %s", self.target, request.status, request.description)
         return request.status, answer, request.description.encode(self._encoding)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import codec, constants, errors
 from ._arguments import integer, text
 from ._link import MessageLink
+from ._receiving import Intake, try_settle
 from .core import LinkSettings, LinkState, ReceiverCore
 from .engine import IncomingDelivery, LocalProtocolError, Receiver
 from .engine.limits import MAX_CREDIT
@@ -102,9 +103,9 @@ class MessageReceiver(MessageLink):
             self._properties,
             self._capabilities,
         )
-        # One callable for all messages of the link; without one a message counts as settled.
-        self._settler = None if settled else self._settle
-        return ReceiverCore(self._session._core, settings, self)
+        core = ReceiverCore(self._session._core, settings, self)
+        core.handler = Intake(self, settled, self.encoding).on_delivery
+        return core
 
     @property
     def _receiver(self) -> Receiver | None:
@@ -150,43 +151,24 @@ class MessageReceiver(MessageLink):
         if state is LinkState.OPEN:
             self._start_prefetch()
 
-    def on_delivery(self, delivery: IncomingDelivery) -> None:
-        """A message arrived."""
-        settler = self._settler
-        try:
-            bounds = codec.scan_sections(delivery.payload)
-        except codec.DecodeError as error:
-            self._refuse(delivery, error)
-            return
-        if settler is None and not delivery.settled:
-            # The peer doesn't send settled, though it was asked to.
-            if not _try_settle(delivery, codec.ACCEPTED):
-                return  # the link has gone: the peer delivers it again
-        message = Message._received(delivery, settler, self.encoding)
-        message._bounds = bounds
-        self._guarded(self._message_received, message)
-        delivery.link.taken()
+    def _callback_failed(self, message: Message, error: BaseException) -> None:
+        """A callback has raised an exception.
 
-    def _guarded(self, callback: Callable[[Message], Any], message: Message) -> bool:
-        """Call a callback with a message; tell whether it returned.
-
-        What it raises doesn't end the connection, and the message isn't lost: it is given back, at once or with the
-        link that the error ends.
+        It doesn't end the connection, and the message isn't lost: it is given back, at once or with the link that the
+        error ends.
         """
-        try:
-            callback(message)
-            return True
-        except KeyboardInterrupt:
+        if isinstance(error, KeyboardInterrupt):
             _give_back(message)
             self._error = errors.AMQPClientShutdown()
-        except RuntimeError as error:
-            _logger.exception("on_message_received raised an exception.")
+        elif isinstance(error, RuntimeError):
+            _logger.error("on_message_received raised an exception.", exc_info=error)
             self._error = errors._process_link_error(self.error_policy, constants.ErrorCodes.UnknownError, str(error))
             self._error.__cause__ = error
-        except Exception:
-            _logger.exception("on_message_received raised an exception; the message is given back.")
+        elif isinstance(error, Exception):
+            _logger.error("on_message_received raised an exception; the message is given back.", exc_info=error)
             _give_back(message)
-        return False
+        else:
+            raise error
 
     def _message_received(self, message: Message) -> None:
         """Hand a message to the callback; an override point."""
@@ -197,36 +179,8 @@ class MessageReceiver(MessageLink):
         """Reject what is no message; the link lives on."""
         _logger.error("Message %d can't be decoded and is rejected: %s", delivery.delivery_id, error)
         if not delivery.settled:
-            _try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
+            try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
         delivery.link.taken()
-
-    def _settle(self, response: Any, delivery: IncomingDelivery) -> None:
-        """Settle a message; called by it, from any thread.
-
-        Raises:
-            RuntimeError: its link is gone.
-            ValueError: the response is none of the errors module's.
-        """
-        if not response or isinstance(response, errors.MessageAlreadySettled):
-            return
-        if delivery.settled and delivery.state is None:
-            return  # the sender has settled it: nothing is left to say
-        outcome = response._outcome() if isinstance(response, errors.MessageResponse) else None
-        if outcome is None:
-            raise ValueError(f"Invalid message response type: {response!r}")
-        pump = self._connection._pump
-        with pump.lock:
-            try:
-                delivery.settle(outcome)
-            except LocalProtocolError as error:
-                name = type(outcome).__name__.lower()
-                raise RuntimeError(
-                    f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: {error}"
-                ) from error
-        if delivery.link.session.incoming:
-            pump.flush_soon()
-        else:
-            pump.flush()
 
 
 def _give_back(message: Message) -> None:
@@ -236,13 +190,3 @@ def _give_back(message: Message) -> None:
             message.modify(True, True)
     except RuntimeError as error:
         _logger.info("%s", error)  # its link is gone: the peer delivers it again
-
-
-def _try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> bool:
-    """Settle while events are handled; False if the link has gone in the same breath."""
-    try:
-        delivery.settle(outcome)
-    except LocalProtocolError as error:
-        _logger.info("Message %d isn't settled: %s", delivery.delivery_id, error)
-        return False
-    return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import codec, constants, errors
 from ._arguments import number, text
 from ._link import MessageLink
+from ._sending import result_of
 from .core import LinkSettings, SenderCore
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from .transport.clock import now
@@ -66,8 +67,8 @@ class MessageSender(MessageLink):
     ) -> None:
         self.source = codec.Source(text(source, "source", encoding))
         self.target = target
-        # Called with each delivery whose fate changed, in place of the callbacks given to `send`.
-        self._outcome_handler: Callable[[OutgoingDelivery], None] | None = None
+        # Called with each delivery whose fate changed, and the time, in place of the callbacks given to `send`.
+        self._outcome_handler: Callable[[OutgoingDelivery, float], None] | None = None
         self._credit_handler: Callable[[], bool] | None = None
         self._deadlines: list[tuple[float, int, _Sent]] = []
         super().__init__(
@@ -93,7 +94,12 @@ class MessageSender(MessageLink):
             self._properties,
             self._capabilities,
         )
-        return SenderCore(self._session._core, settings, self)
+        core = SenderCore(self._session._core, settings, self)
+        core.handler = self._outcome_handler
+        return core
+
+    def _handle_outcomes(self, handler: Callable[[OutgoingDelivery, float], None]) -> None:
+        self._outcome_handler = self._core.handler = handler
 
     def send(self, message: Message, callback: Callable[..., Any] | None, timeout: float = 0) -> bool:
         """Hand a message over; it goes out as soon as the peer has given credit for it.
@@ -153,9 +159,7 @@ class MessageSender(MessageLink):
 
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
         """Something became known of a message that was sent."""
-        if self._outcome_handler is not None:
-            self._outcome_handler(delivery)
-        elif delivery.context is not None:
+        if delivery.context is not None:
             delivery.context.on_outcome(delivery)
 
     def on_credit(self) -> bool:
@@ -197,18 +201,6 @@ class _Sent:
                 self._callback(message, result, delivery_state=state)
             except Exception:  # a callback's fault must not stop the connection
                 _logger.exception("The callback of a message that was sent raised an exception.")
-
-
-def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
-    """Return what a delivery's outcome means; None: it isn't decided yet."""
-    if not delivery.settled:
-        return None
-    if delivery.lost:
-        return constants.MessageSendResult.Error
-    # Settled without a state, or before it was sent: the receiver has taken it over (section 3.4).
-    if delivery.remote_state is None or isinstance(delivery.remote_state, (codec.Accepted, codec.Received)):
-        return constants.MessageSendResult.Ok
-    return constants.MessageSendResult.Error
 
 
 def outcome_fields(delivery: OutgoingDelivery) -> list[Any] | None:

@@ -12,7 +12,7 @@ from ._drive import run
 from .address import Source, Target
 from .core import LinkCore, SessionCore
 from .engine import Link
-from .engine.session import MAX_HANDLE
+from .engine.terms import MAX_HANDLE
 from .message import Message
 from .mgmt_operation import MgmtOperation
 from .transport.clock import now

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from uamqp import codec, errors
+from uamqp._message import received_message
 from uamqp.constants import MessageState
 from uamqp.message import BatchMessage, Message, MessageHeader, MessageProperties
 
@@ -257,7 +258,7 @@ class TestAsAMessage:
             delivery_id, tag, message_format, settled = 1, b"t", FORMAT, False
             payload = BatchMessage([b"a", b"b"]).encode_message()
 
-        message = Message._received(Delivery(), lambda response, delivery: None)
+        message = received_message(Delivery(), lambda response, delivery: None)
         assert message.message_format == FORMAT
         assert [list(Message.decode_from_bytes(part).data) for part in message.data] == [[b"a"], [b"b"]]
         assert [code for code, _, _ in codec.scan_sections(Delivery.payload)] == [codec.DATA] * 2

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from uamqp import codec, types
+from uamqp._message import received_message
 from uamqp.constants import ErrorCodes, MessageBodyType, MessageState
 from uamqp.errors import (
     MessageAccepted,
@@ -44,7 +45,7 @@ class Delivery:
 
 
 def received(payload: bytes, settler: Any = lambda response, delivery: None) -> Message:
-    return Message._received(Delivery(payload), settler)
+    return received_message(Delivery(payload), settler)
 
 
 def section(code: int, value: Any) -> bytes:
@@ -531,7 +532,7 @@ class TestSettling:
     def test_a_link_gets_the_delivery_as_well(self) -> None:
         seen: list[Any] = []
         delivery = Delivery(Message("x").encode_message(), message_format=5)
-        message = Message._received(delivery, lambda response, of: seen.append((response, of)))
+        message = received_message(delivery, lambda response, of: seen.append((response, of)))
         assert (message.delivery_no, message.delivery_tag, message.message_format) == (7, b"tag", 5)
         assert message.state is MessageState.ReceivedUnsettled
         assert message.accept() is True
@@ -541,7 +542,7 @@ class TestSettling:
     @pytest.mark.parametrize(("settled", "settler"), [(True, print), (False, None), (True, None)])
     def test_settled_by_the_sender(self, settled: bool, settler: Any) -> None:
         # 1.6 took no notice of the transfer's settled flag.
-        message = Message._received(Delivery(b"", settled=settled), settler)
+        message = received_message(Delivery(b"", settled=settled), settler)
         assert (message.state, message.settled) == (MessageState.ReceivedSettled, True)
         assert message.accept() is False
         assert isinstance(message._response, MessageAlreadySettled)
@@ -625,7 +626,7 @@ class TestSending:
         message = Own("x", "t")
         message.anything = 5  # type: ignore[attr-defined]
         message.retries += 1
-        assert (message.tag, message.retries, Message.retries) == ("t", 1, 0)
+        assert (message.tag, message.retries, Message("y").retries) == ("t", 1, 0)
         assert isinstance(Own.decode_from_bytes(message.encode_message()), Own)
 
     def test_incoming_ignores_sections(self) -> None:

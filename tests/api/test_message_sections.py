@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from uamqp import c_uamqp, codec, types
+from uamqp._message import received_message
 from uamqp.message import Message, MessageHeader, MessageProperties
 
 UUID = uuid.UUID("37f9db00-fbb1-11e0-9f96-0800200c9a66")
@@ -26,7 +27,7 @@ class Delivery:
 
 
 def received(payload: bytes, settler: Any = lambda response, delivery: None) -> Message:
-    return Message._received(Delivery(payload), settler)
+    return received_message(Delivery(payload), settler)
 
 
 def section(code: int, value: Any) -> bytes:

@@ -57,7 +57,7 @@ from uamqp.codec.limits import MAX_DEPTH, MAX_ELEMENTS, MAX_KEY_COLLISIONS
         ("00", "expected a value at offset 1"),
         ("0040", "expected a value at offset 2"),
         # Keys that Python has no hash for.
-        ("c10402c1010040", "can't use as a key"),
+        ("c10502c1010040", "can't use as a key"),
         ("c10802c00401c10100" + "40", "can't use as a key"),
         ("c1060200530145" + "40", "can't use as a key"),
     ],

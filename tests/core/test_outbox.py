@@ -12,21 +12,21 @@ from uamqp.core import Entry, Outbox
 DELIVERY: Any = object()
 
 
-def filled(*items: str, deadline: float | None = None) -> Outbox[str]:
-    outbox: Outbox[str] = Outbox()
+def filled(*items: str, deadline: float | None = None) -> Outbox:
+    outbox: Outbox = Outbox()
     for item in items:
         outbox.add(item, deadline)
     return outbox
 
 
-def hand_over(outbox: Outbox[str], now: float = 0.0) -> Entry[str] | None:
+def hand_over(outbox: Outbox, now: float = 0.0) -> Entry | None:
     entry = outbox.next_ready(now)
     if entry is not None:
         outbox.handed_over(entry, DELIVERY)
     return entry
 
 
-def taken(outbox: Outbox[str], now: float = 0.0) -> list[str]:
+def taken(outbox: Outbox, now: float = 0.0) -> list[str]:
     """All that can be handed over now, in order."""
     found = []
     while (entry := hand_over(outbox, now)) is not None:
@@ -81,7 +81,7 @@ def test_the_longer_back_off_counts() -> None:
 
 
 def test_deadlines() -> None:
-    outbox: Outbox[str] = Outbox()
+    outbox: Outbox = Outbox()
     outbox.add("late", 9.0)
     outbox.add("never")
     early = outbox.add("early", 2.0)
@@ -149,7 +149,7 @@ def test_clearing_ends_a_back_off() -> None:
 
 
 def test_an_entry_knows_its_deadline_and_delivery() -> None:
-    outbox: Outbox[str] = Outbox()
+    outbox: Outbox = Outbox()
     entry = outbox.add("a", 5.0)
     assert (entry.deadline, entry.delivery, entry.done) == (5.0, None, False)
     assert hand_over(outbox) is entry
@@ -163,9 +163,9 @@ def test_an_entry_knows_its_deadline_and_delivery() -> None:
 
 @given(st.lists(st.sampled_from(["add", "hand over", "finish", "put back", "expire"]), max_size=60))
 def test_nothing_is_lost_or_handed_out_twice(steps: list[str]) -> None:
-    outbox: Outbox[int] = Outbox()
+    outbox: Outbox = Outbox()
     model_waiting: set[int] = set()
-    in_flight: dict[int, Entry[int]] = {}
+    in_flight: dict[int, Entry] = {}
     number = 0
     for now, step in enumerate(steps):
         if step == "add":

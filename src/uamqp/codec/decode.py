@@ -32,7 +32,6 @@ from .values import (
 
 _unpack_u16 = struct.Struct(">H").unpack_from
 _unpack_i16 = struct.Struct(">h").unpack_from
-_unpack_u32 = struct.Struct(">I").unpack_from
 _unpack_i32 = struct.Struct(">i").unpack_from
 _unpack_u64 = struct.Struct(">Q").unpack_from
 _unpack_i64 = struct.Struct(">q").unpack_from
@@ -77,7 +76,7 @@ class Decoder:
     build.
     """
 
-    __slots__ = ("bare", "data", "depth", "end", "pos", "spare")
+    __slots__ = ("bare", "count", "data", "depth", "end", "pos", "spare")
 
     def __init__(self, data: bytes, pos: int = 0, end: int | None = None, bare: bool = False) -> None:
         size = len(data)
@@ -89,37 +88,63 @@ class Decoder:
         self.pos = pos
         self.end = end
         self.bare = bare
+        self.count = 0
         self.depth = 0
         self.spare = MAX_ELEMENTS
 
     def value(self) -> Any:
         """The next value; `pos` is then after it."""
         pos = self.pos
-        end = self.end
-        if pos >= end:
+        if pos >= self.end:
             raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
-        data = self.data
-        code = data[pos]
-        pos += 1
-        # The usual codes first, without a further call; what isn't right about them is found out by _coded.
-        if code == 0xA1 or code == 0xA3:
-            if pos < end:
-                stop = pos + 1 + data[pos]
-                if stop <= end:
-                    self.pos = stop
-                    content = data[pos + 1 : stop]
-                    return content if self.bare else self._text(content, code)
-        elif code == 0x40 or code == 0x41 or code == 0x42:
-            self.pos = pos
-            return None if code == 0x40 else code == 0x41
-        elif 0x52 <= code <= 0x54 and pos < end:
-            number = data[pos]
-            self.pos = pos + 1
-            if code == 0x54:
-                return number - 256 if number > 127 else number
-            return number if self.bare else int.__new__(UInt if code == 0x52 else ULong, number)
-        self.pos = pos
+        code = self.data[pos]
+        self.pos = pos + 1
         return self._coded(code)
+
+    def _values(self, count: int) -> list[Any]:
+        """The next `count` values: the usual ones without a further call, all others by `value`, errors included."""
+        data = self.data
+        chars = data
+        end = self.end
+        bare = self.bare
+        pos = self.pos
+        items: list[Any] = []
+        for _ in range(count):
+            code = data[pos] if pos < end else -1
+            if code == 0xA1 or code == 0xA3:
+                stop = pos + 2 + data[pos + 1] if pos + 1 < end else end + 1
+                if stop <= end:
+                    content = chars[pos + 2 : stop]
+                    pos = stop
+                    if not bare:
+                        self.pos = pos
+                        items.append(self._text(content, code))
+                    else:
+                        items.append(content)
+                    continue
+            elif code == 0x40:
+                items.append(None)
+                pos += 1
+                continue
+            elif code == 0x41 or code == 0x42:
+                items.append(code == 0x41)
+                pos += 1
+                continue
+            elif 0x52 <= code <= 0x54 and pos + 1 < end:
+                number = data[pos + 1]
+                pos += 2
+                if code == 0x54:
+                    items.append(number - 256 if number > 127 else number)
+                elif bare:
+                    items.append(number)
+                else:
+                    items.append(int.__new__(UInt if code == 0x52 else ULong, number))
+                continue
+            self.pos = pos
+            items.append(self.value())
+            pos = self.pos
+        self.pos = pos
+        return items
 
     def skip(self) -> None:
         """Moves over the next value without building it. What lies inside a sized value isn't looked at."""
@@ -144,7 +169,7 @@ class Decoder:
             elif width == _SIZE32:
                 if pos + 4 > end:
                     raise self._truncated(code, pos)
-                pos += 4 + _unpack_u32(data, pos)[0]
+                pos += 4 + u32(data, pos)
             else:
                 raise DecodeError(f"unknown constructor 0x{code:02x} at offset {pos - 1}")
             if pos > end:
@@ -159,6 +184,10 @@ class Decoder:
 
     def _coded(self, code: int) -> Any:
         """The value whose constructor `code` lies just before `pos` (or before the elements of an array)."""
+        if code == 0xC1 or code == 0xD1:
+            return self._map(code)
+        if code == 0xC0 or code == 0xD0:
+            return self._list(code)
         kind = code >> 4
         if kind == 0xA or kind == 0xB:
             return self._variable(code)
@@ -170,10 +199,6 @@ class Decoder:
             return self._fixed4(code)
         if kind == 0x8:
             return self._fixed8(code)
-        if code == 0xC1 or code == 0xD1:
-            return self._map(code)
-        if code == 0xC0 or code == 0xD0:
-            return self._list(code)
         if code == 0x00:
             return self._described()
         if code == 0xE0 or code == 0xF0:
@@ -233,13 +258,13 @@ class Decoder:
         if code == 0x71:
             return _unpack_i32(self.data, pos)[0]
         if code == 0x70:
-            number = _unpack_u32(self.data, pos)[0]
+            number = u32(self.data, pos)
             return number if self.bare else int.__new__(UInt, number)
         if code == 0x72:
             real = _unpack_f32(self.data, pos)[0]
             return real if self.bare else float.__new__(Float, real)
         if code == 0x73:
-            number = _unpack_u32(self.data, pos)[0]
+            number = u32(self.data, pos)
             if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
                 raise DecodeError(f"char at offset {pos} is 0x{number:x}, which is no Unicode character")
             return chr(number) if self.bare else str.__new__(Char, chr(number))
@@ -292,22 +317,24 @@ class Decoder:
         raise self._unknown(code)
 
     def _variable(self, code: int) -> Any:
+        data = self.data
         pos = self.pos
         if code < 0xB0:
             if pos >= self.end:
                 raise self._truncated(code, pos + 1)
-            size = self.data[pos]
+            size = data[pos]
             pos += 1
         else:
             if pos + 4 > self.end:
                 raise self._truncated(code, pos + 4)
-            size = _unpack_u32(self.data, pos)[0]
+            size = u32(data, pos)
             pos += 4
         stop = pos + size
         if stop > self.end:
             raise self._truncated(code, stop)
         self.pos = stop
-        content = self.data[pos:stop]
+        chars = data
+        content = chars[pos:stop]
         form = code & 0x0F
         if form == 0x0 or (self.bare and (form == 0x1 or form == 0x3)):
             return content
@@ -318,14 +345,14 @@ class Decoder:
     def _text(self, content: bytes, code: int) -> str:
         """The content of a string or symbol that ends at `pos`."""
         try:
-            return content.decode() if code & 0x0F == 0x1 else Symbol(content, "utf-8")
+            return content.decode("utf-8") if code & 0x0F == 0x1 else Symbol(content, "utf-8")
         except UnicodeDecodeError as error:
             raise DecodeError(
                 f"{_NAMES[code]} isn't UTF-8 at offset {self.pos - len(content) + error.start}: {error.reason}"
             ) from None
 
-    def _enter(self, code: int) -> tuple[int, int]:
-        """Reads size and count of a compound or array; returns its end and its count."""
+    def _enter(self, code: int) -> int:
+        """Reads size and count of a compound or array; returns its end, and leaves its count in `count`."""
         pos = self.pos
         if code < 0xD0 or code == 0xE0:
             width = 1
@@ -337,8 +364,8 @@ class Decoder:
             width = 4
             if pos + 8 > self.end:
                 raise self._truncated(code, pos + 8)
-            size = _unpack_u32(self.data, pos)[0]
-            count = _unpack_u32(self.data, pos + 4)[0]
+            size = u32(self.data, pos)
+            count = u32(self.data, pos + 4)
         stop = pos + width + size
         if stop > self.end:
             raise self._truncated(code, stop)
@@ -347,29 +374,30 @@ class Decoder:
         if self.depth >= MAX_DEPTH:
             raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {pos}")
         self.pos = pos + 2 * width
-        return stop, count
+        self.count = count
+        return stop
 
     def _leave(self, code: int, stop: int) -> None:
         if self.pos != stop:
             raise DecodeError(f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}")
 
     def _list(self, code: int) -> list[Any]:
-        stop, count = self._enter(code)
+        stop = self._enter(code)
+        count = self.count
         if count > stop - self.pos:
             raise DecodeError(f"list of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
         end = self.end
         self.end = stop
         self.depth += 1
-        items: list[Any] = []
-        for _ in range(count):
-            items.append(self.value())  # noqa: PERF401 (a comprehension is a call before Python 3.12)
+        items = self._values(count)
         self._leave(code, stop)
         self.depth -= 1
         self.end = end
         return items
 
     def _map(self, code: int) -> dict[Any, Any]:
-        stop, count = self._enter(code)
+        stop = self._enter(code)
+        count = self.count
         if count & 1:
             raise DecodeError(f"map at offset {self.pos} has an odd number of elements ({count})")
         if count > stop - self.pos:
@@ -379,14 +407,15 @@ class Decoder:
         self.depth += 1
         items: dict[Any, Any] = {}
         collisions: dict[int, int] | None = None
-        for _ in range(count >> 1):
-            key = self.value()
+        flat = self._values(count)
+        for index in range(0, count, 2):
+            key = flat[index]
             kind = type(key)
             if kind is not bytes and kind is not Symbol and kind is not str and not isinstance(key, int):
                 if collisions is None:
                     collisions = {}
                 key = self._key(key, items, collisions)
-            items[key] = self.value()
+            items[key] = flat[index + 1]
         self._leave(code, stop)
         self.depth -= 1
         self.end = end
@@ -410,7 +439,8 @@ class Decoder:
         return key
 
     def _array(self, code: int) -> list[Any]:
-        stop, count = self._enter(code)
+        stop = self._enter(code)
+        count = self.count
         end = self.end
         self.end = stop
         if self.pos == stop and not count:
@@ -436,7 +466,7 @@ class Decoder:
             raise DecodeError(f"array of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
         items: list[Any] = [] if self.bare else Array((), _NAMES[element], descriptors)
         for _ in range(count):
-            items.append(self._coded(element))  # noqa: PERF401 (as in _list)
+            items.append(self._coded(element))  # noqa: PERF401 (a comprehension is a call before Python 3.12)
         self._leave(code, stop)
         self.depth -= 1
         self.end = end
@@ -461,6 +491,26 @@ class Decoder:
 
 def _frozen(value: list[Any]) -> tuple[Any, ...]:
     return tuple([_frozen(item) if isinstance(item, list) else item for item in value])
+
+
+def u32(data: bytes, pos: int) -> int:
+    """The unsigned number in the four bytes from `pos` on, which have to be there."""
+    number = data[pos]
+    number = number << 8 | data[pos + 1]
+    number = number << 8 | data[pos + 2]
+    return number << 8 | data[pos + 3]
+
+
+def value_between(data: bytes, pos: int, end: int, bare: bool) -> Any:
+    """The value that starts at `pos`; it may reach up to `end`. As `Decoder.value`, for bounds that fit the data."""
+    decoder = Decoder.__new__(Decoder)
+    decoder.data = data
+    decoder.pos = pos
+    decoder.end = end
+    decoder.bare = bare
+    decoder.count = decoder.depth = 0
+    decoder.spare = MAX_ELEMENTS
+    return decoder.value()
 
 
 def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:

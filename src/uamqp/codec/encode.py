@@ -117,15 +117,16 @@ def append_binary(out: bytearray, value: bytes | bytearray) -> None:
 
 def append_string(out: bytearray, value: str) -> None:
     """Appends a string."""
-    _append_text(out, 0xA1, _utf8(value))
+    append_text(out, 0xA1, _utf8(value))
 
 
 def append_symbol(out: bytearray, value: str) -> None:
     """Appends a symbol."""
-    _append_text(out, 0xA3, _utf8(value))
+    append_text(out, 0xA3, _utf8(value))
 
 
-def _append_text(out: bytearray, code: int, data: bytes) -> None:
+def append_text(out: bytearray, code: int, data: bytes) -> None:
+    """Appends bytes as a string, binary or symbol: `code` is the constructor with a one-byte size."""
     size = len(data)
     if size <= 0xFF:
         out.append(code)
@@ -144,7 +145,7 @@ def _append_wide_size(out: bytearray, code: int, size: int) -> None:
 
 def _utf8(value: str) -> bytes:
     try:
-        return value.encode()
+        return value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise EncodeError(f"text has no UTF-8 encoding: {error.reason} at index {error.start}") from None
 
@@ -236,7 +237,7 @@ def _append_view(out: bytearray, value: memoryview) -> None:
 
 
 def _append_bytes_bare(out: bytearray, value: bytes) -> None:
-    _append_text(out, 0xA1, value)
+    append_text(out, 0xA1, bytes(value))
 
 
 # Scalars by Python type, in both mappings. Order matters for subclasses, which are looked up by isinstance.
@@ -271,9 +272,9 @@ _SCALARS: dict[type, Callable[[bytearray, Any], None]] = {
 def _append(out: bytearray, value: Any, bare: bool, depth: int) -> None:
     kind = type(value)
     if kind is str:
-        _append_text(out, 0xA1, _utf8(value))
+        append_text(out, 0xA1, _utf8(value))
     elif kind is bytes:
-        _append_text(out, 0xA1 if bare else 0xA0, value)
+        append_text(out, 0xA1 if bare else 0xA0, value)
     elif kind is int:
         _append_int(out, value)
     elif value is None:

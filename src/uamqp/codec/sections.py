@@ -5,13 +5,12 @@ Imports the codec's composites, decode, errors and values.
 
 from __future__ import annotations
 
-import struct
 import uuid
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .composites import Composite, Field, register
-from .decode import Decoder
+from .decode import Decoder, u32
 from .errors import DecodeError
 from .values import Described, Symbol, Timestamp, ULong
 
@@ -69,18 +68,22 @@ def _excluded(code: int) -> int:
     return _BODY if code == VALUE else _bit(code)
 
 
-def _usual_starts() -> dict[bytes, tuple[int, int, int, int]]:
-    """How sections usually start, four bytes: 00 53, code, constructor. (Code, bit, excluded, bytes of the size.)"""
-    starts = {}
+def _usual_widths() -> bytes:
+    """Bytes of the size after the constructor of each kind of section, by (code - HEADER) * 256 + constructor.
+
+    5 stands for a constructor without any, 0 for one that the section can't have, or seldom has.
+    """
+    widths = bytearray(256 * len(SECTION_NAMES))
     for code in SECTION_NAMES:
         for constructor in _CONSTRUCTORS.get(code, (0x45, 0xA0, 0xA1, 0xB0, 0xB1, 0xC0, 0xC1, 0xD0, 0xD1)):
-            width = 0 if constructor == 0x45 else 4 if constructor in (0xB0, 0xB1, 0xD0, 0xD1) else 1
-            starts[bytes((0x00, 0x53, code, constructor))] = (code, _bit(code), _excluded(code), width)
-    return starts
+            width = 5 if constructor == 0x45 else 4 if constructor in (0xB0, 0xB1, 0xD0, 0xD1) else 1
+            widths[(code - HEADER) * 256 + constructor] = width
+    return bytes(widths)
 
 
-_USUAL = _usual_starts()
-_unpack_u32 = struct.Struct(">I").unpack_from
+_USUAL = _usual_widths()
+_EXCLUDED = [_excluded(code) for code in SECTION_NAMES]
+_FIRST, _LAST = HEADER, FOOTER
 
 
 @register
@@ -159,20 +162,22 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
     size = len(payload)
     while pos < size:
         start = pos + 3
-        usual = _USUAL.get(payload[pos : pos + 4])
-        if usual is not None and not seen & usual[2]:
-            code, bit, _, width = usual
-            if width == 1:
-                stop = start + 2 + payload[start + 1] if start + 2 <= size else size + 1
-            elif width:
-                stop = start + 5 + _unpack_u32(payload, start + 1)[0] if start + 5 <= size else size + 1
-            else:
-                stop = start + 1
-            if stop <= size:
-                sections.append((code, start, stop))
-                seen |= bit
-                pos = stop
-                continue
+        stop = size + 1
+        if start + 1 < size and payload[pos] == 0x00 and payload[pos + 1] == 0x53:
+            index = payload[pos + 2] - _FIRST
+            if 0 <= index <= _LAST - _FIRST and not seen & _EXCLUDED[index]:
+                width = _USUAL[index * 256 + payload[start]]
+                if width == 1:
+                    stop = start + 2 + payload[start + 1]
+                elif width == 4 and start + 5 <= size:
+                    stop = start + 5 + u32(payload, start + 1)
+                elif width == 5:
+                    stop = start + 1
+                if stop <= size:
+                    sections.append((index + _FIRST, start, stop))
+                    seen |= 1 << index
+                    pos = stop
+                    continue
         code, start, stop = _scan_section(payload, pos, seen)
         sections.append((code, start, stop))
         seen |= _bit(code)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..codec import Error
 from ..engine import (
@@ -64,7 +63,7 @@ class ConnectionCore:
         self.engine: Engine | None = None
         self.cause: Cause | None = None
         self._sessions: list[SessionCore] = []
-        self._backlog: deque[Event] = deque()  # events that a raising handler has left behind
+        self._backlog: list[Event] = []  # events that a raising handler has left behind
 
     @property
     def is_open(self) -> bool:
@@ -123,33 +122,38 @@ class ConnectionCore:
         engine = self.engine
         if engine is None:
             return False
-        backlog = self._backlog
-        backlog.extend(engine.events())
+        events, self._backlog = self._backlog, []
+        events += engine.events()
         handled = False
-        while backlog:
+        while events:
             handled = True
-            while backlog:
-                self.handle(backlog.popleft(), now)
-            backlog.extend(engine.events())
+            done = 0
+            try:
+                for event in events:
+                    done += 1
+                    self.handle(event, now)
+            except BaseException:
+                self._backlog = events[done:]
+                raise
+            events = engine.events()
         return handled
 
     def handle(self, event: Event, now: float) -> None:
         """Hand one event of the engine to whom it concerns."""
         kind = type(event)
-        if kind is IncomingDelivery or kind is OutgoingDelivery:
-            self._on_delivery(event)  # type: ignore[arg-type]  # the line above has told
-        else:
+        if kind is not IncomingDelivery and kind is not OutgoingDelivery:
             self._on_event(event, now)
-
-    @staticmethod
-    def _on_delivery(event: IncomingDelivery | OutgoingDelivery) -> None:
-        core: LinkCore | None = event.link.context
+            return
+        delivery: Any = event
+        core: LinkCore | None = delivery.link.context
         if core is None:
             return
-        if isinstance(event, IncomingDelivery):
-            core.owner.on_delivery(event)
+        if core.handler is not None:
+            core.handler(delivery, now)
+        elif kind is IncomingDelivery:
+            core.owner.on_delivery(delivery)
         else:
-            core.owner.on_outcome(event)
+            core.owner.on_outcome(delivery)
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, CreditChanged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from ..engine import (
     Receiver,
     Sender,
 )
-from ..engine.link import MODE_FIRST, MODE_MIXED, AnySource, AnyTarget
+from ..engine.terms import MODE_FIRST, MODE_MIXED, AnySource, AnyTarget
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -80,9 +81,11 @@ class LinkCore:
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
         link: the engine's link; None before the session is open.
+        handler: called with each delivery that arrived, or whose fate changed, and the time, in place of the owner's
+            `on_delivery` or `on_outcome`; None: the owner is called.
     """
 
-    __slots__ = ("_state", "cause", "link", "owner", "session", "settings")
+    __slots__ = ("_state", "cause", "handler", "link", "owner", "session", "settings")
 
     def __init__(self, session: SessionCore, settings: LinkSettings, owner: LinkOwner) -> None:
         self.session = session
@@ -91,6 +94,7 @@ class LinkCore:
         self._state = LinkState.IDLE
         self.cause: Cause | None = None
         self.link: Link | None = None
+        self.handler: Callable[[Any, float], None] | None = None
 
     @property
     def state(self) -> LinkState:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Any
 
 from ..engine import OutgoingDelivery
 
-ItemT = TypeVar("ItemT")
 
-
-class Entry(Generic[ItemT]):
+class Entry:
     """One message in an `Outbox`.
 
     Attributes:
@@ -23,14 +21,14 @@ class Entry(Generic[ItemT]):
 
     __slots__ = ("deadline", "delivery", "done", "item")
 
-    def __init__(self, item: ItemT, deadline: float | None) -> None:
+    def __init__(self, item: Any, deadline: float | None) -> None:
         self.item = item
         self.deadline = deadline
         self.delivery: OutgoingDelivery | None = None
         self.done = False
 
 
-class Outbox(Generic[ItemT]):
+class Outbox:
     """The messages of one sending client, in the order in which they were given.
 
     A message waits, is handed over (`next_ready`, then `handed_over`), and leaves with an outcome (`finish`), or goes
@@ -41,10 +39,10 @@ class Outbox(Generic[ItemT]):
     __slots__ = ("_again", "_deadlines", "_held_until", "_in_flight", "_sequence", "_waiting")
 
     def __init__(self) -> None:
-        self._again: deque[Entry[ItemT]] = deque()  # those that were put back
-        self._waiting: deque[Entry[ItemT]] = deque()
-        self._in_flight: dict[Entry[ItemT], None] = {}
-        self._deadlines: list[tuple[float, int, Entry[ItemT]]] = []
+        self._again: deque[Entry] = deque()  # those that were put back
+        self._waiting: deque[Entry] = deque()
+        self._in_flight: dict[Entry, None] = {}
+        self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
         self._held_until: float | None = None
 
@@ -61,15 +59,15 @@ class Outbox(Generic[ItemT]):
         """Messages that wait to be sent."""
         return len(self._again) + len(self._waiting)
 
-    def entries(self) -> list[Entry[ItemT]]:
+    def entries(self) -> list[Entry]:
         """Return an entry for every message that hasn't left, those in flight first."""
         return [*self._in_flight, *self._again, *self._waiting]
 
-    def items(self) -> list[ItemT]:
+    def items(self) -> list[Any]:
         """Return every message that hasn't left, those in flight first."""
         return [entry.item for entry in self.entries()]
 
-    def add(self, item: ItemT, deadline: float | None = None) -> Entry[ItemT]:
+    def add(self, item: Any, deadline: float | None = None) -> Entry:
         """Take a message in."""
         entry = Entry(item, deadline)
         self._waiting.append(entry)
@@ -78,7 +76,7 @@ class Outbox(Generic[ItemT]):
             heapq.heappush(self._deadlines, (deadline, self._sequence, entry))
         return entry
 
-    def next_ready(self, now: float) -> Entry[ItemT] | None:
+    def next_ready(self, now: float) -> Entry | None:
         """Return the message that goes next and take it off the queue; None: there is none, or a back-off lasts."""
         if self._held_until is not None:
             if now < self._held_until:
@@ -87,12 +85,12 @@ class Outbox(Generic[ItemT]):
         queue = self._again or self._waiting
         return queue.popleft() if queue else None
 
-    def handed_over(self, entry: Entry[ItemT], delivery: OutgoingDelivery) -> None:
+    def handed_over(self, entry: Entry, delivery: OutgoingDelivery) -> None:
         """The message is with the link; its outcome is awaited."""
         entry.delivery = delivery
         self._in_flight[entry] = None
 
-    def finish(self, entry: Entry[ItemT]) -> None:
+    def finish(self, entry: Entry) -> None:
         """The message leaves."""
         entry.done = True
         entry.delivery = None
@@ -103,7 +101,7 @@ class Outbox(Generic[ItemT]):
         elif entry in self._waiting:
             self._waiting.remove(entry)
 
-    def put_back(self, entry: Entry[ItemT], hold_until: float | None = None) -> None:
+    def put_back(self, entry: Entry, hold_until: float | None = None) -> None:
         """The message waits again, in front of those that were never sent.
 
         Args:
@@ -115,7 +113,7 @@ class Outbox(Generic[ItemT]):
         if hold_until is not None and (self._held_until is None or hold_until > self._held_until):
             self._held_until = hold_until
 
-    def expired(self, now: float) -> list[Entry[ItemT]]:
+    def expired(self, now: float) -> list[Entry]:
         """Return the messages whose deadline has passed; each is returned once, and has not left yet."""
         due = []
         while self._deadlines and self._deadlines[0][0] <= now:
@@ -133,7 +131,7 @@ class Outbox(Generic[ItemT]):
             deadline = self._held_until
         return deadline
 
-    def clear(self) -> list[ItemT]:
+    def clear(self) -> list[Any]:
         """Drop everything; return what was dropped."""
         items = self.items()
         for entry in self.entries():

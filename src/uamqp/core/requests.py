@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import codec
 from ..engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, MessageTooLarge, OutgoingDelivery
-from ..engine.link import MODE_FIRST
+from ..engine.terms import MODE_FIRST
 from .link import LinkCore, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .session import SessionCore
 

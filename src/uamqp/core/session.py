@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engine import Cause, CauseKind, EndpointState, Link, LocalProtocolError, Session, conditions
-from ..engine.link import MODE_FIRST
-from ..engine.session import MAX_HANDLE, OUTGOING_WINDOW
+from ..engine.terms import MAX_HANDLE, MODE_FIRST, OUTGOING_WINDOW
 from .link import LinkCore, LinkState
 
 if TYPE_CHECKING:

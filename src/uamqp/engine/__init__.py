@@ -6,10 +6,13 @@ Start with `Engine`.
 
 from __future__ import annotations
 
+# The engine comes first: the compiled modules know each other's types, and this is the order that suits them.
+from .engine import Engine
+
+# isort: split
 from . import conditions, events, sasl
 from .config import EngineConfig, Role
 from .delivery import IncomingDelivery, OutgoingDelivery
-from .engine import Engine, Trace
 from .errors import Cause, CauseKind, LocalProtocolError, MessageTooLarge
 from .limits import Limits
 from .link import Link
@@ -17,6 +20,7 @@ from .receiver import Receiver
 from .sender import Sender
 from .session import Session
 from .states import ConnectionState, EndpointState
+from .terms import Trace
 
 __all__ = [
     "Cause",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..codec import Symbol
+from ..codec import Open, Symbol
 from .errors import LocalProtocolError
 from .limits import MIN_MAX_FRAME_SIZE, Limits
 from .sasl import Mechanism
@@ -82,6 +82,22 @@ class EngineConfig:
             raise LocalProtocolError(f"heartbeat_ratio must be above 0 and below 1, not {self.heartbeat_ratio!r}")
         for name in ("handshake_timeout", "link_timeout", "close_timeout"):
             _check(name, getattr(self, name), 0, float("inf"))
+
+    def open(self, max_frame_size: int) -> Open:
+        """Return our open performative (section 2.7.1)."""
+        idle = self.idle_timeout
+        return Open(
+            self.container_id,
+            self.hostname,
+            max_frame_size,
+            self.channel_max,
+            max(1, int(idle * 1000)) if idle is not None else None,
+            (),
+            (),
+            tuple(self.offered_capabilities),
+            tuple(self.desired_capabilities),
+            dict(self.properties) if self.properties else None,
+        )
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:

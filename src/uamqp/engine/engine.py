@@ -25,6 +25,7 @@ from ..codec import (
     Transfer,
     decode_composite,
 )
+from ..codec.decode import u32
 from . import conditions
 from .buffer import InputBuffer
 from .channels import Channels
@@ -35,10 +36,10 @@ from .frames import (
     EMPTY_FRAME,
     FRAME_AMQP,
     FRAME_SASL,
+    DispositionReader,
     TransferReader,
     append_frame,
     frame_size_error,
-    read_disposition,
 )
 from .handshake import (
     AMQP_FRAMES,
@@ -57,11 +58,9 @@ from .handshake import (
 )
 from .limits import LEAST_HEARTBEAT, MIN_MAX_FRAME_SIZE
 from .link import Link
-from .session import DEFAULT_WINDOW, MAX_HANDLE, OUTGOING_WINDOW, Session
-from .states import ConnectionState, EndpointState, connection_state
-
-Trace = Callable[[str, int, Composite | None, int], None]
-"""Called for each frame: "->" or "<-", channel, performative (None: an empty frame), size of the payload."""
+from .session import Session
+from .states import ACTIVE, CLOSED, IDLE, ConnectionState, connection_state
+from .terms import DEFAULT_WINDOW, MAX_HANDLE, OUTGOING_WINDOW, Trace
 
 
 class Engine:
@@ -90,6 +89,7 @@ class Engine:
         "_channels",
         "_close_deadline",
         "_dirty",
+        "_disposition",
         "_events",
         "_frame_limit",
         "_handshake_deadline",
@@ -127,8 +127,8 @@ class Engine:
         self.trace = trace
         self.now = now
         self.context: Any = None
-        self.local_state = EndpointState.IDLE
-        self.remote_state = EndpointState.IDLE
+        self.local_state = IDLE
+        self.remote_state = IDLE
         self.remote_open: Open | None = None
         self.remote_max_frame_size = MIN_MAX_FRAME_SIZE
         self.is_closed = False
@@ -144,6 +144,7 @@ class Engine:
         self._started = config.role is Role.SERVER
         self._channels = Channels()
         self._transfer = TransferReader()
+        self._disposition = DispositionReader()
         self._held_bytes = 0
         self._dirty: list[Session] = []
         self._opening_session: Session | None = None  # the peer's begin that isn't answered yet
@@ -209,14 +210,14 @@ class Engine:
 
     def _answer_is_due(self) -> bool:
         """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
-        if self.local_state is EndpointState.CLOSED:
+        if self.local_state is CLOSED:
             return False
         if self._stage == AMQP_FRAMES:
             if self._opening_session is not None:
-                if self._opening_session.local_state is EndpointState.IDLE:
+                if self._opening_session.local_state is IDLE:
                     return True
                 self._opening_session = None
-            return self.remote_state is EndpointState.ACTIVE and self.local_state is EndpointState.IDLE
+            return self.remote_state is ACTIVE and self.local_state is IDLE
         return self._sasl is not None and self._sasl.is_waiting
 
     def events(self) -> list[Event]:
@@ -235,7 +236,7 @@ class Engine:
             sessions, self._dirty = self._dirty, []
             for session in sessions:
                 session.dirty = False
-                if session.local_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.ACTIVE:
+                if session.local_state is not ACTIVE or self.local_state is not ACTIVE:
                     continue
                 if not session.flush(self.config.limits.output_bytes):
                     session.dirty = True
@@ -258,7 +259,7 @@ class Engine:
             deadlines.append(self._handshake_deadline)
         if self._idle_timeout is not None:
             deadlines.append(self._last_input + self._idle_timeout)
-        if self._remote_idle is not None and self.local_state is EndpointState.ACTIVE and not self.output:
+        if self._remote_idle is not None and self.local_state is ACTIVE and not self.output:
             deadlines.append(self._last_output + self._remote_idle)
         if self._waiting:
             deadlines.append(next(iter(self._waiting.values())))
@@ -267,7 +268,7 @@ class Engine:
     def tick(self, now: float) -> None:
         """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
         self.now = now
-        if self.is_closed or self._connection_expired(now) or self.local_state is EndpointState.CLOSED:
+        if self.is_closed or self._connection_expired(now) or self.local_state is CLOSED:
             return
         while self._waiting:
             endpoint, deadline = next(iter(self._waiting.items()))
@@ -277,7 +278,7 @@ class Engine:
             endpoint.on_unanswered()
         if (
             self._remote_idle is not None
-            and self.local_state is EndpointState.ACTIVE
+            and self.local_state is ACTIVE
             and now >= self._last_output + self._remote_idle
             and not self.output
         ):
@@ -324,7 +325,7 @@ class Engine:
             else:
                 self._send_header()
                 self._send_open()
-        elif self.remote_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.IDLE:
+        elif self.remote_state is not ACTIVE or self.local_state is not IDLE:
             raise LocalProtocolError("there is no open of the client to answer")
         else:
             self._send_open()
@@ -337,11 +338,9 @@ class Engine:
         Does nothing when it is closing or closed. Where no AMQP connection stands yet, it is over at once.
         """
         self.now = now
-        if self.is_closed or self.local_state is EndpointState.CLOSED:
+        if self.is_closed or self.local_state is CLOSED:
             return
-        if not self._header_sent or (
-            self.local_state is EndpointState.IDLE and self.remote_state is EndpointState.IDLE
-        ):
+        if not self._header_sent or (self.local_state is IDLE and self.remote_state is IDLE):
             self._terminate(None if error is None else Cause(CauseKind.LOCAL, error, str(error.description)))
             return
         self._send_close(error)
@@ -380,7 +379,7 @@ class Engine:
             LocalProtocolError: the connection isn't open on both sides, or has no channel left.
         """
         self.check_open()
-        if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
+        if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError("the connection is not open")
         session = Session(self)
         session.begin(
@@ -442,7 +441,7 @@ class Engine:
         Raises:
             LocalProtocolError: the frame would be larger than the peer's max-frame-size.
         """
-        if self.local_state is EndpointState.CLOSED:
+        if self.local_state is CLOSED:
             raise LocalProtocolError("the connection is closing")
         start = len(self.output)
         append_frame(self.output, channel, performative)
@@ -502,7 +501,7 @@ class Engine:
                 if size - pos < 4:
                     self._input.need = 4
                     break
-                frame_size = int.from_bytes(data[pos : pos + 4], "big")
+                frame_size = u32(data, pos)
                 if frame_size < 8 or frame_size > self._frame_limit:
                     raise frame_size_error(frame_size, self._frame_limit)
                 if size - pos < frame_size:
@@ -567,11 +566,13 @@ class Engine:
         if code == 0x14:
             self._on_transfer(channel, data, start, end)
         elif code == 0x15:
-            self._on_performative(channel, read_disposition(data, start, end), 0)
+            self._on_disposition(channel, data, start, end)
         else:
             performative, body = decode_composite(data, start, end)
             if isinstance(performative, Transfer):
                 self._on_transfer(channel, data, start, end)
+            elif isinstance(performative, Disposition):
+                self._on_disposition(channel, data, start, end)
             else:
                 self._on_performative(channel, performative, end - body)
 
@@ -581,11 +582,7 @@ class Engine:
         if self.trace is not None:
             self.trace("<-", channel, decode_composite(data, pos, end)[0], end - payload)
         session = self._channels.remote.get(channel)
-        if (
-            session is None
-            or session.local_state is not EndpointState.ACTIVE
-            or self.local_state is not EndpointState.ACTIVE
-        ):
+        if session is None or session.local_state is not ACTIVE or self.local_state is not ACTIVE:
             session = self._session(channel, Transfer.NAME)
             if session is None:
                 return
@@ -593,6 +590,18 @@ class Engine:
             session.on_transfer(transfer, data, payload, end)
         except SessionError as error:
             session.fail(error)
+
+    def _on_disposition(self, channel: int, data: bytes, pos: int, end: int) -> None:
+        disposition = self._disposition
+        disposition.read(data, pos, end)
+        if self.trace is not None:
+            self.trace("<-", channel, decode_composite(data, pos, end)[0], 0)
+        session = self._session(channel, Disposition.NAME)
+        if session is not None:
+            try:
+                session.on_disposition(disposition)
+            except SessionError as error:
+                session.fail(error)
 
     def _on_performative(self, channel: int, performative: Composite, payload_size: int) -> None:
         if self.trace is not None:
@@ -619,37 +628,37 @@ class Engine:
 
     def _session(self, channel: int, what: str) -> Session | None:
         """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
-        if self.local_state is EndpointState.CLOSED:
+        if self.local_state is CLOSED:
             return None
         session = self._channels.remote.get(channel)
         if session is None:
             self._check_open(what)
             raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")
-        if session.local_state is EndpointState.CLOSED and what != End.NAME:
+        if session.local_state is CLOSED and what != End.NAME:
             return None
         return session
 
     def _check_open(self, what: str) -> None:
-        if self.remote_state is not EndpointState.ACTIVE:
+        if self.remote_state is not ACTIVE:
             raise PeerError(conditions.NOT_ALLOWED, f"{what} before open")
 
     def _on_open(self, performative: Open) -> None:
-        if self.remote_state is not EndpointState.IDLE:
+        if self.remote_state is not IDLE:
             raise PeerError(conditions.NOT_ALLOWED, "a second open")
         if performative.max_frame_size < MIN_MAX_FRAME_SIZE:
             raise PeerError(
                 conditions.INVALID_FIELD,
                 f"open.max-frame-size must be at least {MIN_MAX_FRAME_SIZE}, not {performative.max_frame_size}",
             )
-        self.remote_state = EndpointState.ACTIVE
+        self.remote_state = ACTIVE
         self.remote_open = performative
         self.remote_max_frame_size = performative.max_frame_size
         self._handshake_deadline = None
         if performative.idle_time_out:
             self._remote_idle = max(performative.idle_time_out / 1000 * self.config.heartbeat_ratio, LEAST_HEARTBEAT)
-        if self.local_state is EndpointState.IDLE:
+        if self.local_state is IDLE:
             self.emit(ConnectionOpening(performative))
-        elif self.local_state is EndpointState.ACTIVE:
+        elif self.local_state is ACTIVE:
             self._on_both_open()
 
     def _on_both_open(self) -> None:
@@ -658,7 +667,7 @@ class Engine:
 
     def _on_begin(self, channel: int, begin: Begin) -> None:
         self._check_open("begin")
-        if self.local_state is EndpointState.CLOSED:
+        if self.local_state is CLOSED:
             return
         if channel > self.config.channel_max:
             # section 2.7.1
@@ -674,7 +683,7 @@ class Engine:
             session = self._opening_session = Session(self)
         else:
             answered = self._channels.local.get(begin.remote_channel)
-            if answered is None or answered.remote_state is not EndpointState.IDLE:
+            if answered is None or answered.remote_state is not IDLE:
                 raise PeerError(
                     conditions.NOT_ALLOWED, f"begin for channel {begin.remote_channel}, which asked for none"
                 )
@@ -684,8 +693,8 @@ class Engine:
 
     def _on_close(self, close: Close) -> None:
         self._check_open("close")
-        self.remote_state = EndpointState.CLOSED
-        if self.local_state is EndpointState.CLOSED:
+        self.remote_state = CLOSED
+        if self.local_state is CLOSED:
             self._terminate(self._cause)
             return
         cause = Cause.from_peer(close.error, "close")
@@ -709,11 +718,11 @@ class Engine:
             self._send_open()
 
     def _on_end_of_stream(self) -> None:
-        if self.local_state is EndpointState.CLOSED:
+        if self.local_state is CLOSED:
             self._terminate(self._cause)
             return
         text = "the peer ended the connection without a close"
-        if self.remote_state is EndpointState.IDLE:
+        if self.remote_state is IDLE:
             missing = describe_stage(self._stage, self._input.peek(HEADER_SIZE))
             text = f"the peer ended the connection before it was open: {missing}"
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
@@ -725,7 +734,7 @@ class Engine:
         if self.is_closed:
             return
         cause = self._cause or Cause.make(kind, condition, text)
-        if self._header_sent and self.local_state is not EndpointState.CLOSED and self._stage == AMQP_FRAMES:
+        if self._header_sent and self.local_state is not CLOSED and self._stage == AMQP_FRAMES:
             self._cause = cause
             try:
                 self._send_close(wire_error(condition, text))
@@ -749,38 +758,22 @@ class Engine:
         self._header_sent = True
 
     def _send_open(self) -> None:
-        config = self.config
-        idle = config.idle_timeout
-        self.send(
-            0,
-            Open(
-                config.container_id,
-                config.hostname,
-                self._max_frame_size,
-                config.channel_max,
-                max(1, int(idle * 1000)) if idle is not None else None,
-                (),
-                (),
-                tuple(config.offered_capabilities),
-                tuple(config.desired_capabilities),
-                dict(config.properties) if config.properties else None,
-            ),
-        )
-        self.local_state = EndpointState.ACTIVE
+        self.send(0, self.config.open(self._max_frame_size))
+        self.local_state = ACTIVE
 
     def _send_close(self, error: Error | None) -> None:
-        if self.local_state is EndpointState.IDLE:
+        if self.local_state is IDLE:
             self._send_open()  # section 2.4.3: there is no close without an open
-        if self.remote_state is not EndpointState.CLOSED:
+        if self.remote_state is not CLOSED:
             for session in self.sessions:
-                if session.local_state is EndpointState.ACTIVE:
+                if session.local_state is ACTIVE:
                     session.flush(self.config.limits.output_bytes)
         self.send(0, Close(error))
-        self.local_state = EndpointState.CLOSED
+        self.local_state = CLOSED
 
     def check_open(self) -> None:
         """Raise LocalProtocolError if the connection is closed, or closing."""
-        if self.is_closed or self.local_state is EndpointState.CLOSED:
+        if self.is_closed or self.local_state is CLOSED:
             raise LocalProtocolError("the connection is closed")
 
     def _require_sasl_server(self) -> SaslServer:
@@ -792,8 +785,7 @@ class Engine:
 _SESSION_HANDLERS: dict[type[Composite], Callable[[Session, Any], None]] = {
     Attach: Session.on_attach,
     Flow: Session.on_flow,
-    Disposition: Session.on_disposition,
     Detach: Session.on_detach,
     End: Session.on_end,
 }
-"""Which performatives belong to a session. Transfers have a way of their own; begin makes the session."""
+"""Which performatives belong to a session. Transfers and dispositions have a way of their own; begin makes it."""

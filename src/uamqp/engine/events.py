@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..codec import Open
-from .delivery import IncomingDelivery, OutgoingDelivery
 from .errors import Cause
 
 if TYPE_CHECKING:
+    from .delivery import IncomingDelivery, OutgoingDelivery
     from .link import Link
     from .receiver import Receiver
     from .sender import Sender

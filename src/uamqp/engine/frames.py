@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..codec import ACCEPTED, Composite, DecodeError, Disposition, EncodeError, Transfer, decode_composite
+from ..codec import (
+    ACCEPTED,
+    ROLE_RECEIVER,
+    Composite,
+    DecodeError,
+    Disposition,
+    EncodeError,
+    Transfer,
+    decode_composite,
+)
+from ..codec.decode import u32
 from . import conditions
 from .errors import LocalProtocolError, PeerError
 
@@ -61,40 +71,74 @@ def append_frame(
     _HEADER.pack_into(out, start, len(out) - start, 2, frame_type, channel)
 
 
-def append_transfer_frame(out: bytearray, channel: int, fields: bytes, count: int, payload: bytes | memoryview) -> None:
-    """Append a transfer frame whose `count` encoded fields are given."""
-    size = len(fields) + 1
-    out += _HEADER.pack(14 + len(fields) + len(payload), 2, FRAME_AMQP, channel)
-    out += _TRANSFER_LIST
-    out.append(size)
-    out.append(count)
+def append_uint32(out: bytearray, value: int) -> None:
+    """Append the four bytes of `value`."""
+    out.append(value >> 24 & 0xFF)
+    out.append(value >> 16 & 0xFF)
+    out.append(value >> 8 & 0xFF)
+    out.append(value & 0xFF)
+
+
+def transfer_prefix(channel: int) -> bytes:
+    """Return what stands in each transfer frame of a channel between the frame's size and the size of the list."""
+    return bytes((2, FRAME_AMQP, channel >> 8, channel & 0xFF)) + _TRANSFER_LIST
+
+
+def transfer_size(handle: bytes, tag: bytes, message_format: bytes) -> int:
+    """Return the size of a delivery's first frame without payload, and without the flag that more follows."""
+    return 22 + len(handle) + len(tag) + len(message_format)
+
+
+def append_transfer(
+    out: bytearray,
+    prefix: bytes,
+    handle: bytes,
+    delivery_id: int,
+    tag: bytes,
+    message_format: bytes,
+    settled: bool,
+    more: bool,
+    payload: bytes,
+) -> None:
+    """Append the first frame of a delivery.
+
+    Args:
+        prefix: see `transfer_prefix`.
+        handle, message_format: encoded already.
+        more: the payload goes on in other frames.
+    """
+    size = transfer_size(handle, tag, message_format) + (1 if more else 0)
+    append_uint32(out, size + len(payload))
+    out += prefix
+    out.append(size - 13)
+    out.append(6 if more else 5)
+    out += handle
+    out.append(0x70)
+    append_uint32(out, delivery_id)
+    out.append(0xA0)
+    out.append(len(tag))
+    out += tag
+    out += message_format
+    out.append(0x41 if settled else 0x42)
+    if more:
+        out.append(0x41)
+    out += payload
+
+
+def append_continuation(out: bytearray, prefix: bytes, handle: bytes, more: bool, payload: memoryview) -> None:
+    """Append a frame that continues a delivery; arguments as for `append_transfer`."""
+    fields = handle + _MORE if more else handle
+    append_uint32(out, 14 + len(fields) + len(payload))
+    out += prefix
+    out.append(len(fields) + 1)
+    out.append(6 if more else 1)
     out += fields
     out += payload
 
 
-def transfer_fields(handle: bytes, delivery_id: int, tag: bytes, message_format: int, settled: bool) -> bytes:
-    """Return the first five fields of a transfer: handle to settled.
-
-    Args:
-        handle: the link's handle, already encoded.
-    """
-    return b"".join(
-        (
-            handle,
-            b"\x70",
-            _UINT.pack(delivery_id),
-            b"\xa0",
-            bytes((len(tag),)),
-            tag,
-            b"\x43" if message_format == 0 else uint_bytes(message_format),
-            b"\x41" if settled else b"\x42",
-        )
-    )
-
-
-def continuation_fields(handle: bytes, more: bool) -> tuple[bytes, int]:
-    """Return the fields, and their number, of a transfer that continues a delivery."""
-    return (handle + _MORE, 6) if more else (handle, 1)
+def continuation_size(handle: bytes, more: bool) -> int:
+    """Return the size of a frame that continues a delivery, without its payload."""
+    return 14 + len(handle) + (len(_MORE) if more else 0)
 
 
 def append_disposition(
@@ -213,7 +257,7 @@ class TransferReader:
             return False
         code = data[pos]
         if code == 0x70 and end - pos > 4:
-            self.delivery_id = (data[pos + 1] << 24) | (data[pos + 2] << 16) | (data[pos + 3] << 8) | data[pos + 4]
+            self.delivery_id = u32(data, pos + 1)
             pos += 5
         elif code == 0x52 and end - pos > 1:
             self.delivery_id = data[pos + 1]
@@ -233,7 +277,8 @@ class TransferReader:
                 stop = pos + 2 + data[pos + 1]
                 if stop > end:
                     return False
-                self.delivery_tag = data[pos + 2 : stop]
+                chars = data
+                self.delivery_tag = chars[pos + 2 : stop]
                 pos = stop
             elif pos < end and data[pos] == 0x40:
                 pos += 1
@@ -290,40 +335,72 @@ class TransferReader:
         return payload
 
 
-def read_disposition(data: bytes, pos: int, end: int) -> Disposition:
-    """Read the disposition at `pos` (at its descriptor).
+class DispositionReader:
+    """Reads dispositions, one at a time, into its own attributes: the fields of section 2.7.6.
 
-    The form that acknowledges a range (five fields, accepted, uints of 1 or 4 bytes) is read here; anything else goes
-    through the generic decoder.
-
-    Raises:
-        DecodeError: it isn't a well-formed disposition.
+    One reader serves a whole connection. `receiver` tells that the peer is the receiver of the deliveries; `last` is
+    `first` where the frame leaves it out.
     """
-    if end - pos >= 14 and data[pos + 3] == 0xC0 and data[pos + 5] == 5 and data[end - 4 : end] == b"\x00\x53\x24\x45":
-        role, first_code = data[pos + 6], data[pos + 7]
+
+    __slots__ = ("first", "last", "receiver", "settled", "state")
+
+    def __init__(self) -> None:
+        self.receiver = False
+        self.first = 0
+        self.last = 0
+        self.settled = False
+        self.state: object | None = None
+
+    def read(self, data: bytes, pos: int, end: int) -> None:
+        """Read the disposition at `pos` (at its descriptor).
+
+        Raises:
+            DecodeError: it isn't a well-formed disposition.
+        """
+        if not self._read_accepted(data, pos, end):
+            disposition, _ = decode_composite(data, pos, end)
+            if not isinstance(disposition, Disposition):
+                raise DecodeError(f"expected a disposition, got {disposition.NAME}")
+            self.receiver = disposition.role == ROLE_RECEIVER
+            self.first = disposition.first
+            self.last = disposition.first if disposition.last is None else disposition.last
+            self.settled = bool(disposition.settled)
+            self.state = disposition.state
+
+    def _read_accepted(self, data: bytes, pos: int, end: int) -> bool:
+        """Read the form that accepts a range: five fields, uints of 0, 1 or 4 bytes. False if it is anything else."""
+        if end - pos < 14 or data[pos + 3] != 0xC0 or data[pos + 4] != end - pos - 5 or data[pos + 5] != 5:
+            return False
+        if data[end - 4] != 0x00 or data[end - 3] != 0x53 or data[end - 2] != 0x24 or data[end - 1] != 0x45:
+            return False
+        role, code = data[pos + 6], data[pos + 7]
         at = pos + 8
-        first = last = -1
-        if first_code == 0x70 and end - at >= 4:
-            first = _UINT.unpack_from(data, at)[0]
+        if code == 0x70 and end - at >= 9:
+            self.first = u32(data, at)
             at += 4
-        elif first_code == 0x52:
-            first = data[at]
+        elif code == 0x52:
+            self.first = data[at]
             at += 1
-        elif first_code == 0x43:
-            first = 0
-        last_code = data[at]
-        if last_code == 0x70 and end - at >= 5:
-            last = _UINT.unpack_from(data, at + 1)[0]
+        elif code == 0x43:
+            self.first = 0
+        else:
+            return False
+        code = data[at]
+        if code == 0x70 and end - at >= 9:
+            self.last = u32(data, at + 1)
             at += 5
-        elif last_code == 0x52:
-            last = data[at + 1]
+        elif code == 0x52:
+            self.last = data[at + 1]
             at += 2
-        elif last_code == 0x43:
-            last = 0
+        elif code == 0x43:
+            self.last = 0
             at += 1
-        if first >= 0 and last >= 0 and at + 5 == end and data[at] in (0x41, 0x42) and role in (0x41, 0x42):
-            return Disposition(role == 0x41, first, last, data[at] == 0x41, ACCEPTED)
-    disposition, _ = decode_composite(data, pos, end)
-    if not isinstance(disposition, Disposition):
-        raise DecodeError(f"expected a disposition, got {disposition.NAME}")
-    return disposition
+        else:
+            return False
+        settled = data[at]
+        if at + 5 != end or (settled != 0x41 and settled != 0x42) or (role != 0x41 and role != 0x42):
+            return False
+        self.receiver = role == 0x41
+        self.settled = settled == 0x41
+        self.state = ACCEPTED
+        return True

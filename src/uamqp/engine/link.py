@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ..codec import (
     ROLE_RECEIVER,
     ROLE_SENDER,
     Attach,
-    Coordinator,
-    Described,
     Detach,
     Error,
     Flow,
-    Source,
     Symbol,
-    Target,
 )
 from . import conditions
 from .errors import Cause, CauseKind, LocalProtocolError
 from .events import LinkDetached, LinkOpened, LinkOpening
 from .frames import uint_bytes
-from .states import EndpointState
+from .states import ACTIVE, CLOSED, IDLE
+from .terms import MODE_FIRST, MODE_MIXED, MODE_SECOND, AnySource, AnyTarget
 
 if TYPE_CHECKING:
+    from .delivery import OutgoingDelivery
+    from .frames import TransferReader
     from .session import Session
-
-AnySource: TypeAlias = Source | Described | None
-AnyTarget: TypeAlias = Target | Coordinator | Described | None
-
-MODE_UNSETTLED, MODE_SETTLED, MODE_MIXED = 0, 1, 2
-MODE_FIRST, MODE_SECOND = 0, 1
 
 
 class Link:
@@ -78,8 +71,8 @@ class Link:
         self.handle = handle
         self.remote_handle: int | None = None
         self.context: Any = None
-        self.local_state = EndpointState.IDLE
-        self.remote_state = EndpointState.IDLE
+        self.local_state = IDLE
+        self.remote_state = IDLE
         self.source: AnySource = None
         self.target: AnyTarget = None
         self.snd_settle_mode = MODE_MIXED
@@ -134,7 +127,7 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Both sides are attached."""
-        return self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.ACTIVE
+        return self.local_state is ACTIVE and self.remote_state is ACTIVE
 
     # -- commands
 
@@ -195,16 +188,16 @@ class Link:
         Raises:
             LocalProtocolError: it isn't attached.
         """
-        if self.local_state is not EndpointState.ACTIVE:
+        if self.local_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r} is not attached")
         session = self.session
         engine = session.engine
         engine.now = now
         session.flush(engine.config.limits.output_bytes)  # what has no room stays here, and is reported as unsent
         engine.send(session.channel, Detach(self.handle, closed, error))
-        self.local_state = EndpointState.CLOSED
+        self.local_state = CLOSED
         self._lose_deliveries()
-        if self.remote_state is EndpointState.CLOSED:
+        if self.remote_state is CLOSED:
             session.forget_link(self)
         else:
             engine.expect_answer(self)
@@ -220,14 +213,10 @@ class Link:
             raise
 
     def _require_request(self) -> Attach:
-        if self.session.local_state is not EndpointState.ACTIVE:
+        if self.session.local_state is not ACTIVE:
             raise LocalProtocolError("the session of the link hasn't begun, or has ended")
         remote = self.remote_attach
-        if (
-            remote is None
-            or self.local_state is not EndpointState.IDLE
-            or self.remote_state is not EndpointState.ACTIVE
-        ):
+        if remote is None or self.local_state is not IDLE or self.remote_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r} has no attach of the peer to answer")
         return remote
 
@@ -262,18 +251,18 @@ class Link:
         )
         self._request = attach
         session.engine.send(session.channel, attach)
-        self.local_state = EndpointState.ACTIVE
-        if self.remote_state is EndpointState.IDLE:
+        self.local_state = ACTIVE
+        if self.remote_state is IDLE:
             session.engine.expect_answer(self)
 
     def on_attach(self, attach: Attach) -> None:
         """The peer's attach arrived: the answer to ours, or a link of its own."""
         self.remote_attach = attach
         self.remote_handle = attach.handle
-        self.remote_state = EndpointState.ACTIVE
-        if self.local_state is EndpointState.IDLE:
+        self.remote_state = ACTIVE
+        if self.local_state is IDLE:
             self.session.engine.emit(LinkOpening(self))
-        elif self.local_state is EndpointState.ACTIVE:
+        elif self.local_state is ACTIVE:
             self._opened()
 
     def _opened(self) -> None:
@@ -296,16 +285,16 @@ class Link:
     def on_detach(self, detach: Detach) -> None:
         """The peer's detach arrived: the answer to ours, or its own wish."""
         engine = self.session.engine
-        self.remote_state = EndpointState.CLOSED
-        if self.local_state is EndpointState.ACTIVE:
+        self.remote_state = CLOSED
+        if self.local_state is ACTIVE:
             self.session.flush_disposition()  # what is queued stays here: it may go elsewhere
-            self.local_state = EndpointState.CLOSED
+            self.local_state = CLOSED
             engine.send(self.session.channel, Detach(self.handle, detach.closed))
             cause: Cause | None = Cause.from_peer(detach.error, "detach")
-        elif self.local_state is EndpointState.IDLE:
+        elif self.local_state is IDLE:
             # attach and detach of the peer, before we answered: answer both
             self._attach_refused()
-            self.local_state = EndpointState.CLOSED
+            self.local_state = CLOSED
             engine.send(self.session.channel, Detach(self.handle, detach.closed))
             cause = Cause.from_peer(detach.error, "detach")
         else:
@@ -331,7 +320,7 @@ class Link:
 
     def fail(self, cause: Cause) -> None:
         """End the link for a fault of the peer or a time-out: detach with the error, remember the cause."""
-        if self.local_state is not EndpointState.ACTIVE:
+        if self.local_state is not ACTIVE:
             return
         engine = self.session.engine
         if self._cause is None:
@@ -340,11 +329,11 @@ class Link:
 
     def on_unanswered(self) -> None:
         """The peer hasn't answered our attach or detach within the link time-out."""
-        if self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.IDLE:
+        if self.local_state is ACTIVE and self.remote_state is IDLE:
             what = "attach"
-        elif self.local_state is EndpointState.CLOSED and self.remote_state is not EndpointState.CLOSED:
+        elif self.local_state is CLOSED and self.remote_state is not CLOSED:
             what = "detach"
-        elif self.local_state is EndpointState.ACTIVE and self.is_refused:
+        elif self.local_state is ACTIVE and self.is_refused:
             what = "attach, but for a refusal without a reason,"
         else:
             return
@@ -353,7 +342,7 @@ class Link:
         cause = Cause.make(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         if what != "detach":
             # The link stays known, so that a late answer isn't taken for a violation.
-            self.local_state = EndpointState.CLOSED
+            self.local_state = CLOSED
             engine.send(self.session.channel, Detach(self.handle, True, cause.error))
         else:
             cause = self._cause or cause
@@ -362,11 +351,11 @@ class Link:
 
     def lost(self, cause: Cause | None) -> None:
         """The session is gone, and the link with it."""
-        known = self.local_state is not EndpointState.IDLE or self.remote_state is not EndpointState.IDLE
+        known = self.local_state is not IDLE or self.remote_state is not IDLE
         if not known:
             return
         self._lose_deliveries()
-        self.local_state = self.remote_state = EndpointState.CLOSED
+        self.local_state = self.remote_state = CLOSED
         self._report_end(self._cause or cause, False)
 
     # -- for the subclasses
@@ -385,9 +374,9 @@ class Link:
 
     def receive_flow(self, flow: Flow) -> None:
         """A flow for this link arrived. Receivers give credit together with their attach: that waits for our answer."""
-        if self.local_state is EndpointState.ACTIVE:
+        if self.local_state is ACTIVE:
             self.on_flow(flow)
-        elif self.local_state is EndpointState.IDLE:
+        elif self.local_state is IDLE:
             self._held_flow = flow
 
     def on_flow(self, flow: Flow) -> None:
@@ -396,6 +385,18 @@ class Link:
 
     def append_flow(self, flow: Flow) -> None:
         """Fill the link's part of a flow that is about to go out."""
+        raise NotImplementedError
+
+    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+        """One transfer frame arrived; its payload stands from `pos` to `end` in `data`."""
+        raise NotImplementedError
+
+    def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
+        """The receiver has said something of a delivery."""
+        raise NotImplementedError
+
+    def refill(self) -> None:
+        """Ask for more deliveries, if there is room for them."""
         raise NotImplementedError
 
     def ask_for_flow(self) -> None:

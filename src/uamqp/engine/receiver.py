@@ -13,7 +13,7 @@ from .frames import TransferReader
 from .limits import MAX_CREDIT
 from .link import Link
 from .serial import MASK, add, distance
-from .states import EndpointState
+from .states import ACTIVE, CLOSED
 
 if TYPE_CHECKING:
     from .session import Session
@@ -129,12 +129,13 @@ class Receiver(Link):
         if self.credit > 0:
             self.credit -= 1
         message_format = transfer.message_format
+        chars = data
         delivery = IncomingDelivery(
             self,
             delivery_id,
             tag,
             message_format if message_format is not None else 0,
-            data[pos:end],
+            chars[pos:end],
             transfer.settled,
         )
         if transfer.state is not None:
@@ -183,7 +184,8 @@ class Receiver(Link):
         if size:
             if len(self._parts) >= _MAX_PARTS:
                 self._parts = [b"".join(self._parts)]
-            self._parts.append(data[pos:end])
+            chars = data
+            self._parts.append(chars[pos:end])
             self._parts_size += size
             self.session.engine.hold_bytes(self, size)
         if transfer.settled:
@@ -244,11 +246,11 @@ class Receiver(Link):
         limit = add(self.delivery_count, credit)
         if distance(self._granted, limit) > 0:
             self._granted = limit
-        if self.remote_state is EndpointState.ACTIVE:
+        if self.remote_state is ACTIVE:
             self.ask_for_flow()
 
     def _refill(self) -> None:
-        if self.local_state is not EndpointState.ACTIVE or self.drain:
+        if self.local_state is not ACTIVE or self.drain:
             return
         credit = self._window - self.buffered
         room = self.session.engine.config.limits.unsettled - len(self.session.incoming)
@@ -259,7 +261,7 @@ class Receiver(Link):
 
     def _check_attached(self) -> None:
         self.session.engine.check_open()
-        if self.local_state is not EndpointState.ACTIVE or self.remote_state is EndpointState.CLOSED:
+        if self.local_state is not ACTIVE or self.remote_state is CLOSED:
             raise LocalProtocolError(f"link {self.name!r} is not attached")
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:

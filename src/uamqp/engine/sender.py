@@ -6,22 +6,29 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Attach, DeliveryState, EncodeError, Flow, Received, Transfer
+from . import conditions
 from .delivery import OutgoingDelivery
-from .errors import LocalProtocolError, MessageTooLarge
+from .errors import LocalProtocolError, MessageTooLarge, SessionError
 from .events import CreditChanged
-from .frames import append_frame, append_transfer_frame, continuation_fields, transfer_fields
+from .frames import (
+    append_continuation,
+    append_frame,
+    append_transfer,
+    continuation_size,
+    transfer_size,
+    uint_bytes,
+)
 from .limits import MAX_DELIVERY_TAG
-from .link import MODE_SETTLED, MODE_UNSETTLED, Link
+from .link import Link
 from .serial import MASK, add, distance
-from .states import EndpointState
+from .states import ACTIVE
+from .terms import MODE_SETTLED, MODE_UNSETTLED, PUMP_DONE, PUMP_NO_WINDOW, PUMP_OUTPUT_FULL
 
 if TYPE_CHECKING:
+    from .frames import TransferReader
     from .session import Session
 
-# Frame header, descriptor, constructor, size and count of a transfer's list.
-_TRANSFER_OVERHEAD = 14
-
-PUMP_DONE, PUMP_NO_WINDOW, PUMP_OUTPUT_FULL = 0, 1, 2
+_FORMAT_0 = uint_bytes(0)
 
 
 class Sender(Link):
@@ -36,6 +43,7 @@ class Sender(Link):
         "_drain_answered",
         "_drain_reply",
         "_link_credit",
+        "_most",
         "_next_tag",
         "_queue",
         "_ready",
@@ -51,6 +59,7 @@ class Sender(Link):
         self.delivery_count = 0
         self._link_credit = 0
         self._queue: deque[OutgoingDelivery] = deque()
+        self._most = 0  # the peer's max-message-size; 0: it gave none
         self._next_tag = 1
         self._ready = False
         self._drain_answered = False  # there is nothing more to send than what is queued
@@ -99,10 +108,22 @@ class Sender(Link):
                 state can't be encoded.
             MessageTooLarge: the peer's max-message-size is less than the payload.
         """
-        if self.local_state is not EndpointState.ACTIVE or self.remote_state is not EndpointState.ACTIVE:
+        return self.enqueue(payload, tag, message_format, settled, state, context)
+
+    def enqueue(
+        self,
+        payload: bytes,
+        tag: bytes | None,
+        message_format: int,
+        settled: bool,
+        state: DeliveryState | None,
+        context: Any,
+    ) -> OutgoingDelivery:
+        """Do what `send` does, with its arguments by position."""
+        if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r} is not open")
         self.session.engine.check_open()
-        most = self.remote_max_message_size
+        most = self._most
         if most and len(payload) > most:
             raise MessageTooLarge(
                 f"a message of {len(payload)} bytes is over the peer's max-message-size of {most} bytes"
@@ -211,27 +232,44 @@ class Sender(Link):
         self.delivery_count = add(self.delivery_count, 1)
         self._link_credit -= 1
         delivery.delivery_id = delivery_id
-        payload = delivery.payload
-        fields = transfer_fields(
-            self._handle_bytes, delivery_id, delivery.tag, delivery.message_format, delivery._pre_settled
-        )
-        room = session.engine.remote_max_frame_size - _TRANSFER_OVERHEAD - len(fields)
+        size = len(delivery.payload)
         if not delivery._pre_settled:
             session.outgoing[delivery_id] = delivery
         if delivery.state is not None:
             self._start_with_state(delivery, out)
-        elif len(payload) <= room:
-            append_transfer_frame(out, session.channel, fields, 5, payload)
-            self._finish(delivery)
         else:
-            delivery._offset = room - 1
-            append_transfer_frame(out, session.channel, fields + b"\x41", 6, payload[: room - 1])
+            self._start_plain(delivery, out)
         session.count_transfer()
         if session.engine.trace is not None:
             transfer = self._transfer_with_state(delivery)
             transfer.more = not delivery.sent
-            size = delivery._offset if transfer.more else len(payload)
-            session.engine.trace("->", session.channel, transfer, size)
+            session.engine.trace("->", session.channel, transfer, delivery._offset if transfer.more else size)
+
+    def _start_plain(self, delivery: OutgoingDelivery, out: bytearray) -> None:
+        session = self.session
+        handle = self._handle_bytes
+        tag = delivery.tag
+        message_format = _FORMAT_0 if delivery.message_format == 0 else uint_bytes(delivery.message_format)
+        payload = delivery.payload
+        room = session.engine.remote_max_frame_size - transfer_size(handle, tag, message_format)
+        more = len(payload) > room
+        if more:
+            room -= 1  # for the flag that says so
+            delivery._offset = room
+            payload = payload[:room]
+        append_transfer(
+            out,
+            session.transfer_prefix,
+            handle,
+            delivery.delivery_id or 0,
+            tag,
+            message_format,
+            delivery._pre_settled,
+            more,
+            payload,
+        )
+        if not more:
+            self._finish(delivery)
 
     def _transfer_with_state(self, delivery: OutgoingDelivery) -> Transfer:
         return Transfer(
@@ -265,20 +303,16 @@ class Sender(Link):
         session = self.session
         start = delivery._offset
         payload = delivery.payload
-        fields, count = continuation_fields(self._handle_bytes, False)
-        room = session.engine.remote_max_frame_size - _TRANSFER_OVERHEAD - len(fields)
-        last = len(payload) - start <= room
-        if not last:
-            fields, count = continuation_fields(self._handle_bytes, True)
-            room = session.engine.remote_max_frame_size - _TRANSFER_OVERHEAD - len(fields)
-        stop = len(payload) if last else start + room
-        append_transfer_frame(out, session.channel, fields, count, memoryview(payload)[start:stop])
+        most = session.engine.remote_max_frame_size
+        more = len(payload) - start > most - continuation_size(self._handle_bytes, False)
+        stop = start + most - continuation_size(self._handle_bytes, True) if more else len(payload)
+        append_continuation(out, session.transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
         delivery._offset = stop
-        if last:
+        if not more:
             self._finish(delivery)
         session.count_transfer()
         if session.engine.trace is not None:
-            session.engine.trace("->", session.channel, Transfer(self.handle, more=not last), stop - start)
+            session.engine.trace("->", session.channel, Transfer(self.handle, more=more), stop - start)
 
     def _send_abort(self, delivery: OutgoingDelivery) -> None:
         session = self.session
@@ -293,6 +327,13 @@ class Sender(Link):
             self.session.engine.emit(delivery)
         elif delivery.remote_state is not None:
             self._confirm(delivery)  # the receiver made up its mind before the last frame
+
+    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+        """The peer must not send where we do."""
+        raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {self.name!r}, whose sender we are")
+
+    def refill(self) -> None:
+        """Nothing: the credit is the receiver's to give."""
 
     def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
         """The receiver has said something of a delivery."""
@@ -350,7 +391,7 @@ class Sender(Link):
         self.delivery_count = initial_delivery_count
 
     def _negotiate(self, attach: Attach) -> None:
-        pass
+        self._most = attach.max_message_size or 0
 
     def _lose_deliveries(self) -> None:
         queue, self._queue = self._queue, deque()

@@ -27,20 +27,29 @@ from . import conditions
 from .delivery import IncomingDelivery, OutgoingDelivery
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
 from .events import IncomingSettled, SessionEnded, SessionOpened, SessionOpening
-from .frames import append_disposition
-from .link import MODE_FIRST, MODE_MIXED, MODE_SECOND, AnySource, AnyTarget, Link
+from .frames import DispositionReader, append_disposition, transfer_prefix
+from .link import Link
 from .receiver import Receiver
-from .sender import PUMP_NO_WINDOW, PUMP_OUTPUT_FULL, Sender
+from .sender import Sender
 from .serial import MASK, distance
-from .states import EndpointState
+from .states import ACTIVE, CLOSED, IDLE
+from .terms import (
+    DEFAULT_WINDOW,
+    MAX_HANDLE,
+    MODE_FIRST,
+    MODE_MIXED,
+    MODE_SECOND,
+    OUTGOING_WINDOW,
+    PUMP_NO_WINDOW,
+    PUMP_OUTPUT_FULL,
+    AnySource,
+    AnyTarget,
+)
 
 if TYPE_CHECKING:
     from .engine import Engine
     from .frames import TransferReader
 
-DEFAULT_WINDOW = 2048
-OUTGOING_WINDOW = 0x7FFFFFFF
-MAX_HANDLE = 0xFFFFFFFF
 
 # Frame header, descriptor, list of 32 bits, role, first, last, settled.
 _DISPOSITION_OVERHEAD = 32
@@ -98,15 +107,17 @@ class Session:
         "remote_incoming_window",
         "remote_properties",
         "remote_state",
+        "transfer_prefix",
     )
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.channel = -1
+        self.transfer_prefix = b""  # of the frames that are sent over the channel
         self.remote_channel: int | None = None
         self.context: Any = None
-        self.local_state = EndpointState.IDLE
-        self.remote_state = EndpointState.IDLE
+        self.local_state = IDLE
+        self.remote_state = IDLE
         self.handle_max = MAX_HANDLE
         self.remote_handle_max = MAX_HANDLE
         self.remote_properties: dict[Symbol, Any] = {}
@@ -179,7 +190,7 @@ class Session:
         engine = self.engine
         engine.now = now
         if self.channel < 0:
-            self.channel = engine.take_channel(self)
+            self._take_channel()
         self._window = self._incoming_window = incoming_window
         self._outgoing_window = outgoing_window
         self.handle_max = handle_max
@@ -197,12 +208,16 @@ class Session:
         try:
             engine.send(self.channel, begin)
         except LocalProtocolError:
-            if self.remote_state is EndpointState.IDLE:
+            if self.remote_state is IDLE:
                 engine.forget_session(self)
             raise
-        self.local_state = EndpointState.ACTIVE
-        if self.remote_state is EndpointState.IDLE:
+        self.local_state = ACTIVE
+        if self.remote_state is IDLE:
             engine.expect_answer(self)
+
+    def _take_channel(self) -> None:
+        self.channel = self.engine.take_channel(self)
+        self.transfer_prefix = transfer_prefix(self.channel)
 
     def accept(
         self,
@@ -234,7 +249,7 @@ class Session:
         self.engine.resume()
 
     def _require_request(self) -> None:
-        if self.remote_state is not EndpointState.ACTIVE or self.local_state is not EndpointState.IDLE:
+        if self.remote_state is not ACTIVE or self.local_state is not IDLE:
             raise LocalProtocolError("there is no begin of the peer to answer")
 
     def end(self, now: float, error: Error | None = None) -> None:
@@ -243,14 +258,14 @@ class Session:
         Raises:
             LocalProtocolError: it hasn't begun, or has ended.
         """
-        if self.local_state is not EndpointState.ACTIVE:
+        if self.local_state is not ACTIVE:
             raise LocalProtocolError("the session is not open")
         self.engine.now = now
         self.flush(self.engine.config.limits.output_bytes)
         self.engine.send(self.channel, End(error))
-        self.local_state = EndpointState.CLOSED
+        self.local_state = CLOSED
         self._lose_links(self._cause)
-        if self.remote_state is EndpointState.CLOSED:
+        if self.remote_state is CLOSED:
             self.engine.forget_session(self)
         else:
             self.engine.expect_answer(self)
@@ -327,7 +342,7 @@ class Session:
         return link  # type: ignore[return-value]
 
     def _new_link(self, name: str, is_sender: bool, snd_settle_mode: int, rcv_settle_mode: int) -> Link:
-        if self.local_state is not EndpointState.ACTIVE or self.remote_state is EndpointState.CLOSED:
+        if self.local_state is not ACTIVE or self.remote_state is CLOSED:
             raise LocalProtocolError("the session is not open")
         if (name, is_sender) in self._names:
             raise LocalProtocolError(f"a link named {name!r} in this direction is attached already")
@@ -390,8 +405,7 @@ class Session:
             link.refill()
             if len(self.incoming) == self.engine.config.limits.unsettled - 1:  # it held the credit of all links back
                 for other in self._handles.values():
-                    if isinstance(other, Receiver):
-                        other.refill()
+                    other.refill()
 
     def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
         """See `OutgoingDelivery.settle`."""
@@ -511,7 +525,7 @@ class Session:
 
     def flush(self, limit: int) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
-        if self.engine.local_state is not EndpointState.ACTIVE:
+        if self.engine.local_state is not ACTIVE:
             return True  # nothing comes after a close
         self.flush_disposition()
         self._flush_flows()
@@ -526,7 +540,7 @@ class Session:
             links, self._due_links = self._due_links, []
             for link in links:
                 link._flow_due = False
-                if link.local_state is EndpointState.ACTIVE:
+                if link.local_state is ACTIVE:
                     self._send_flow(link)
         if self._window_due:
             self._send_flow(None)
@@ -571,15 +585,15 @@ class Session:
         """The peer's begin: the answer to ours, or a session of its own."""
         self.remote_channel = channel
         if self.channel < 0:
-            self.channel = self.engine.take_channel(self)
-        self.remote_state = EndpointState.ACTIVE
+            self._take_channel()
+        self.remote_state = ACTIVE
         self._next_incoming_id = begin.next_outgoing_id
         self.remote_incoming_window = begin.incoming_window
         self.remote_handle_max = begin.handle_max
         self.remote_properties = dict(begin.properties or {})
-        if self.local_state is EndpointState.IDLE:
+        if self.local_state is IDLE:
             self.engine.emit(SessionOpening(self))
-        elif self.local_state is EndpointState.ACTIVE:
+        elif self.local_state is ACTIVE:
             self.engine.answered(self)
             self.engine.emit(SessionOpened(self))
 
@@ -593,7 +607,7 @@ class Session:
         if not is_sender and attach.initial_delivery_count is None and attach.source is not None:
             raise SessionError(conditions.INVALID_FIELD, "attach.initial-delivery-count is mandatory for a sender")
         link = self._names.get((attach.name, is_sender))
-        if link is not None and link.remote_state is EndpointState.ACTIVE:
+        if link is not None and link.remote_state is ACTIVE:
             self._steal(link)
             link = None
         if link is None:
@@ -607,7 +621,7 @@ class Session:
 
     def _steal(self, link: Link) -> None:
         """The peer attaches a link anew: the old one is stolen (section 2.6.1)."""
-        if link.local_state is EndpointState.ACTIVE:
+        if link.local_state is ACTIVE:
             text = f"link {link.name!r} was attached anew"
             link.fail(Cause.make(CauseKind.PROTOCOL, conditions.STOLEN, text))
         del self._names[(link.name, link.is_sender)]
@@ -636,30 +650,27 @@ class Session:
         link = self._remote_handles.get(transfer.handle)
         if link is None:
             raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
-        if link.local_state is EndpointState.CLOSED:
+        if link.local_state is CLOSED:
             return  # we have detached: the peer keeps what it sends now
-        if link.local_state is EndpointState.IDLE:
+        if link.local_state is IDLE:
             text = f"link {link.name!r} has no credit: its attach wasn't answered yet"
             link.refuse_early(Cause.make(CauseKind.PROTOCOL, conditions.TRANSFER_LIMIT_EXCEEDED, text))
             return
-        if link.is_sender or not isinstance(link, Receiver):
-            raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {link.name!r}, whose sender we are")
         try:
             link.on_transfer(transfer, data, pos, end)
         except LinkError as error:
             error.link.fail(Cause.make(CauseKind.PROTOCOL, error.condition, error.description))
 
-    def on_disposition(self, disposition: Disposition) -> None:
+    def on_disposition(self, disposition: DispositionReader) -> None:
         """Settlement of a range of deliveries by the peer (section 2.7.6)."""
         first = disposition.first
-        last = disposition.last if disposition.last is not None else first
-        count = distance(first, last) + 1
+        count = distance(first, disposition.last) + 1
         if count < 1:
-            raise SessionError(conditions.INVALID_FIELD, f"disposition.last {last} is before first {first}")
-        if disposition.role == ROLE_RECEIVER:
-            self._on_outcomes(first, count, bool(disposition.settled), disposition.state)
+            raise SessionError(conditions.INVALID_FIELD, f"disposition.last {disposition.last} is before first {first}")
+        if disposition.receiver:
+            self._on_outcomes(first, count, disposition.settled, disposition.state)
         elif disposition.settled or disposition.state is not None:
-            self._on_sender_settled(first, count, bool(disposition.settled), disposition.state)
+            self._on_sender_settled(first, count, disposition.settled, disposition.state)
 
     def _on_outcomes(self, first: int, count: int, settled: bool, state: object | None) -> None:
         if not settled and (state is None or (count > 1 and isinstance(state, Received))):
@@ -707,14 +718,14 @@ class Session:
     def on_end(self, end: End) -> None:
         """The peer's end: the answer to ours, or its own wish."""
         engine = self.engine
-        self.remote_state = EndpointState.CLOSED
-        if self.local_state is EndpointState.CLOSED:
+        self.remote_state = CLOSED
+        if self.local_state is CLOSED:
             cause = self._cause
         else:
             cause = Cause.from_peer(end.error, "end")
-            if self.local_state is EndpointState.IDLE:
+            if self.local_state is IDLE:
                 self.begin(engine.now)
-            self.local_state = EndpointState.CLOSED
+            self.local_state = CLOSED
             engine.send(self.channel, End())
         self._lose_links(cause)
         engine.forget_session(self)
@@ -727,7 +738,7 @@ class Session:
 
     def fail(self, error: SessionError) -> None:
         """End the session for a fault of the peer."""
-        if self.local_state is EndpointState.IDLE:
+        if self.local_state is IDLE:
             self.begin(self.engine.now)
         if self._cause is None:
             self._cause = Cause.make(CauseKind.PROTOCOL, error.condition, error.description)
@@ -736,9 +747,9 @@ class Session:
     def on_unanswered(self) -> None:
         """The peer hasn't answered our begin or end within the link time-out."""
         engine = self.engine
-        if self.local_state is EndpointState.ACTIVE and self.remote_state is EndpointState.IDLE:
+        if self.local_state is ACTIVE and self.remote_state is IDLE:
             what = "begin"
-        elif self.local_state is EndpointState.CLOSED and self.remote_state is not EndpointState.CLOSED:
+        elif self.local_state is CLOSED and self.remote_state is not CLOSED:
             what = "end"
         else:
             return
@@ -746,7 +757,7 @@ class Session:
         cause = Cause.make(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         if what == "begin":
             # The session stays known, so that a late answer isn't taken for a violation.
-            self.local_state = EndpointState.CLOSED
+            self.local_state = CLOSED
             engine.send(self.channel, End(cause.error))
         else:
             cause = self._cause or cause
@@ -757,7 +768,7 @@ class Session:
         """The connection is gone, and the session with it."""
         self._lose_links(cause)
         self._report_end(self._cause or cause)
-        self.local_state = self.remote_state = EndpointState.CLOSED
+        self.local_state = self.remote_state = CLOSED
 
     def _lose_links(self, cause: Cause | None) -> None:
         links = tuple(self._handles.values())

@@ -20,6 +20,9 @@ class EndpointState(enum.IntEnum):
     """close, end or detach was sent."""
 
 
+IDLE, ACTIVE, CLOSED = EndpointState.IDLE, EndpointState.ACTIVE, EndpointState.CLOSED
+
+
 class ConnectionState(enum.Enum):
     """The connection states of section 2.4.6."""
 
@@ -39,22 +42,20 @@ class ConnectionState(enum.Enum):
     END = "END"
 
 
-_I, _A, _C = EndpointState.IDLE, EndpointState.ACTIVE, EndpointState.CLOSED
-
 CONNECTION_STATES: dict[tuple[bool, EndpointState, EndpointState], ConnectionState] = {
     # the peer's header arrived, our state, the peer's state
-    (False, _I, _I): ConnectionState.HDR_SENT,
-    (False, _A, _I): ConnectionState.OPEN_PIPE,
-    (False, _C, _I): ConnectionState.OC_PIPE,
-    (True, _I, _I): ConnectionState.HDR_EXCH,
-    (True, _A, _I): ConnectionState.OPEN_SENT,
-    (True, _C, _I): ConnectionState.CLOSE_PIPE,
-    (True, _I, _A): ConnectionState.OPEN_RCVD,
-    (True, _A, _A): ConnectionState.OPENED,
-    (True, _C, _A): ConnectionState.CLOSE_SENT,
-    (True, _I, _C): ConnectionState.CLOSE_RCVD,
-    (True, _A, _C): ConnectionState.CLOSE_RCVD,
-    (True, _C, _C): ConnectionState.END,
+    (False, IDLE, IDLE): ConnectionState.HDR_SENT,
+    (False, ACTIVE, IDLE): ConnectionState.OPEN_PIPE,
+    (False, CLOSED, IDLE): ConnectionState.OC_PIPE,
+    (True, IDLE, IDLE): ConnectionState.HDR_EXCH,
+    (True, ACTIVE, IDLE): ConnectionState.OPEN_SENT,
+    (True, CLOSED, IDLE): ConnectionState.CLOSE_PIPE,
+    (True, IDLE, ACTIVE): ConnectionState.OPEN_RCVD,
+    (True, ACTIVE, ACTIVE): ConnectionState.OPENED,
+    (True, CLOSED, ACTIVE): ConnectionState.CLOSE_SENT,
+    (True, IDLE, CLOSED): ConnectionState.CLOSE_RCVD,
+    (True, ACTIVE, CLOSED): ConnectionState.CLOSE_RCVD,
+    (True, CLOSED, CLOSED): ConnectionState.END,
 }
 """Once our own header is out. Closed for a fault of the peer, it is DISCARDING instead of CLOSE_SENT."""
 

@@ -1,0 +1,94 @@
+"""Builds the compiled half of uamqp: everything else about the package stands in pyproject.toml.
+
+The modules in `COMPILED` are compiled by Cython from the same .py files that run without it, with the C types of the
+.pxd file beside each (docs/design.md, Compiled mode). Environment variables:
+
+    SKIP_CYTHON=1     build the pure package, without looking for a compiler.
+    REQUIRE_CYTHON=1  fail if anything can't be compiled. By default the failure is told, and the pure package is built.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+#: The compiled modules, all or none of them. Each has a .pxd file beside it.
+COMPILED = (
+    "uamqp._bodies",
+    "uamqp._message",
+    "uamqp._portable",
+    "uamqp._receiving",
+    "uamqp._sending",
+    "uamqp._sections",
+    "uamqp.codec.decode",
+    "uamqp.codec.encode",
+    "uamqp.codec.sections",
+    "uamqp.core.connection",
+    "uamqp.core.outbox",
+    "uamqp.engine.delivery",
+    "uamqp.engine.engine",
+    "uamqp.engine.frames",
+    "uamqp.engine.link",
+    "uamqp.engine.receiver",
+    "uamqp.engine.sender",
+    "uamqp.engine.serial",
+    "uamqp.engine.session",
+)
+
+DIRECTIVES = {
+    "language_level": 3,
+    "annotation_typing": False,  # an annotation is for people and mypy; what is a C type stands in the .pxd
+    "embedsignature": False,
+}
+
+
+def wanted(name: str) -> bool:
+    """Tell whether an environment variable is set to something that means yes."""
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "no", "false")
+
+
+class BuildCompiled(build_ext):
+    """Translates and compiles all modules or, unless `REQUIRE_CYTHON` forbids it, leaves the package pure."""
+
+    def run(self) -> None:
+        """Build the extensions."""
+        try:
+            self._build()
+        except Exception as error:
+            if wanted("REQUIRE_CYTHON"):
+                raise
+            print(f"warning: uamqp can't be compiled here and is installed as plain Python: {error!r}", file=sys.stderr)
+            self._remove_what_was_built()
+            self.extensions = []
+
+    def _build(self) -> None:
+        from Cython.Build import cythonize  # only here: the pure build needs no Cython
+
+        jobs = self.parallel or os.cpu_count() or 1
+        self.extensions = cythonize(
+            self.extensions, build_dir=str(Path(self.build_temp) / "c"), compiler_directives=DIRECTIVES, nthreads=jobs
+        )
+        for extension in self.extensions:
+            extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
+        self.parallel = jobs
+        super().run()
+
+    def _remove_what_was_built(self) -> None:
+        for name in COMPILED:
+            Path(self.get_ext_fullpath(name)).unlink(missing_ok=True)
+
+
+def extensions() -> list[Extension]:
+    """Return the modules to compile."""
+    if wanted("SKIP_CYTHON"):
+        if wanted("REQUIRE_CYTHON"):
+            raise SystemExit("SKIP_CYTHON and REQUIRE_CYTHON are both set: which is it to be?")
+        return []
+    return [Extension(name, [f"src/{name.replace('.', '/')}.py"]) for name in COMPILED]
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildCompiled})

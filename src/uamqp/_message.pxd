@@ -1,0 +1,64 @@
+# C types of message.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+# A class that is cimported by its own name would not be an attribute of the module.
+from ._bodies cimport DataBody as _DataBody, received_body
+from ._portable cimport Portable
+from ._sections cimport append_map, received_header, received_properties
+from .codec.decode cimport value_between
+from .codec.sections cimport scan_sections
+
+
+cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
+
+cdef object _checked(int code, object value)
+
+
+cdef class Message(Portable):
+    cdef public object state
+    cdef public object idle_time
+    cdef public object retries
+    cdef public object on_send_complete
+    cdef public object _on_message_sent
+    cdef public str _encoding
+    cdef public object _message_format
+    cdef public object _response
+    cdef public object _settler
+    cdef public object _delivery
+    cdef public object _delivery_no
+    cdef public object _delivery_tag
+    cdef public bytes _payload
+    cdef public list _bounds
+    cdef public object _header
+    cdef public object _delivery_annotations
+    cdef public object _annotations
+    cdef public object _properties
+    cdef public object _application_properties
+    cdef public object _content
+    cdef public object _footer
+
+    cdef list _scanned(self)
+    @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
+    cdef _read(self, int code)
+    cdef _value_of(self, bytes payload, int code, Py_ssize_t start, Py_ssize_t end)
+    @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
+    cdef _read_all(self, bytes payload)
+    @cython.locals(data=_DataBody)
+    cdef _auto_set_body(self, object body)
+    cdef _read_body(self)
+    cdef bint _is_untouched(self)
+    cdef bytes _encoded(self)
+    cdef _append_sections(self, bytearray out)
+    @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
+    cdef _append_section(self, bytearray out, int code, object value)
+    @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
+    cdef _append_unread(self, bytearray out, int first, int last)
+    cdef bint _can_settle_message(self) except *
+    cpdef _settle(self, object response)
+
+
+cdef _clear(Message message, str encoding)
+cdef _decode(Message message, bytes payload)
+@cython.locals(message=Message)
+cpdef Message received_message(object delivery, object settler, str encoding=*, list bounds=*)

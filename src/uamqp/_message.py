@@ -1,0 +1,686 @@
+"""`Message`, public in `uamqp.message`.
+
+May import `codec` and the other modules of values: `c_uamqp`, `constants`, `errors`, `utils`.
+
+A received message holds the bytes of its sections; a section is decoded when it is first looked at, and what was
+not changed is encoded again as it came. Text is given as str or bytes; a message gives it back as bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from . import c_uamqp, codec, constants, errors
+from ._bodies import DataBody, SequenceBody, ValueBody, received_body
+from ._portable import Portable
+from ._sections import (
+    MessageHeader,
+    MessageProperties,
+    append_changed_map,
+    append_map,
+    received_header,
+    received_properties,
+)
+from .codec import (
+    APPLICATION_PROPERTIES,
+    DATA,
+    DELIVERY_ANNOTATIONS,
+    FOOTER,
+    HEADER,
+    MESSAGE_ANNOTATIONS,
+    PROPERTIES,
+    VALUE,
+)
+from .codec.decode import value_between
+from .constants import MessageBodyType, MessageState
+
+
+class Delivery(Protocol):
+    """What a received message needs to know of its delivery; the engine's `IncomingDelivery` has it."""
+
+    delivery_id: int
+    tag: bytes
+    message_format: int
+    payload: bytes
+    settled: bool
+
+
+class _Unread:
+    """Stands for a section that nobody has looked at yet."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __reduce__(self) -> str:
+        return "_UNREAD"
+
+
+_UNREAD: Any = _Unread()
+
+_ACCEPTED = errors.MessageAccepted()
+_RELEASED = errors.MessageReleased()
+_ALREADY_SETTLED = errors.MessageAlreadySettled()
+
+_NEW = MessageState.WaitingToBeSent
+_UNSETTLED = MessageState.ReceivedUnsettled
+_SETTLED = MessageState.ReceivedSettled
+
+# What a section that isn't the body has to be, and the error's text if it is something else.
+_TYPES: dict[int, tuple[type, str]] = {
+    HEADER: (MessageHeader, "Header must be a MessageHeader."),
+    DELIVERY_ANNOTATIONS: (dict, "Delivery annotations must be a dictionary."),
+    MESSAGE_ANNOTATIONS: (dict, "Message annotations must be a dictionary."),
+    PROPERTIES: (MessageProperties, "Properties must be a MessageProperties."),
+    APPLICATION_PROPERTIES: (dict, "Application properties must be a dictionary."),
+    FOOTER: (dict, "Footer must be a dictionary"),
+}
+
+
+def _checked(code: int, value: Any) -> Any:
+    """The value of a section; raises `TypeError` if it is of the wrong type. What is false stands for none."""
+    kind, text = _TYPES[code]
+    if value and not isinstance(value, kind):
+        raise TypeError(text)
+    return value
+
+
+class Message(Portable):
+    """An AMQP message, to send or received.
+
+    `body`: text, bytes or a list of them (data sections), or any other value (an AMQP value); `body_type`
+    (`constants.MessageBodyType`) says it in so many words: `Data`, `Value` or `Sequence` (a list, or a list of
+    lists). An empty list is one empty section. `properties`: a `MessageProperties`. `header`: a `MessageHeader`.
+    `application_properties`, `annotations`, `delivery_annotations`, `footer`: dicts; the keys of the last three go
+    out as symbols (section 3.2.10 of the specification; 1.6 sent strings), unless they are wrapped in `types`.
+    `msg_format`: the message-format, 32 bits. `encoding`: of text.
+
+    `message` (a `c_uamqp.cMessage`) makes a received message, with `settler`, which is called with an
+    `errors.MessageResponse` to settle it, and `delivery_no`; the other arguments are then ignored.
+
+    Raises `TypeError` or `ValueError` for a body that has no AMQP encoding, and `OverflowError` for a
+    message-format beyond 32 bits. Wrong types of other sections raise `TypeError` when they are set, or when the
+    message is encoded.
+
+    `state` is where the message stands; `on_send_complete`, if set, is called with a
+    `constants.MessageSendResult` and an exception or None once it is known what became of it.
+    """
+
+    __slots__ = (
+        "_annotations", "_application_properties", "_bounds", "_content", "_delivery", "_delivery_annotations",
+        "_delivery_no", "_delivery_tag", "_encoding", "_footer", "_header", "_message_format", "_on_message_sent",
+        "_payload", "_properties", "_response", "_settler", "idle_time", "on_send_complete", "retries", "state",
+    )  # fmt: skip
+
+    _fields = __slots__
+
+    state: MessageState
+    idle_time: int
+    retries: int
+    on_send_complete: Callable[[Any, Any], Any] | None
+    _on_message_sent: Any
+    _encoding: str
+    _message_format: int
+    _response: Any
+    # The link's settler, called with the response and the delivery; without a delivery, with the response alone.
+    _settler: Callable[..., Any] | None
+    _delivery: Delivery | None
+    _delivery_no: int | None
+    _delivery_tag: bytes | None
+    _payload: bytes | None
+    _bounds: list[tuple[int, int, int]] | None
+
+    _header: Any
+    _delivery_annotations: Any
+    _annotations: Any
+    _properties: Any
+    _application_properties: Any
+    _content: Any
+    _footer: Any
+
+    def __init__(
+        self,
+        body: Any = None,
+        properties: MessageProperties | None = None,
+        application_properties: dict[Any, Any] | None = None,
+        annotations: dict[Any, Any] | None = None,
+        header: MessageHeader | None = None,
+        msg_format: int | None = None,
+        message: Any = None,
+        settler: Callable[..., Any] | None = None,
+        delivery_no: int | None = None,
+        encoding: str = "UTF-8",
+        body_type: Any = None,
+        footer: dict[Any, Any] | None = None,
+        delivery_annotations: dict[Any, Any] | None = None,
+    ) -> None:
+        _clear(self, encoding)
+        self._delivery_no = delivery_no
+        if message is not None:
+            self._init_received(message, settler)
+            return
+        self._settler = settler
+        self._properties = properties
+        self._application_properties = application_properties
+        self._annotations = annotations
+        self._header = header
+        self._footer = footer
+        self._delivery_annotations = delivery_annotations
+        if msg_format:
+            self.message_format = msg_format
+        if body_type:
+            self._set_body_by_body_type(body, body_type)
+        else:
+            self._auto_set_body(body)
+
+    def _init_received(self, message: Any, settler: Callable[..., Any] | None) -> None:
+        self._payload = message._encode_payload()
+        self._message_format = message.message_format
+        self._delivery_tag = message.delivery_tag
+        if settler is None:
+            self.state = _SETTLED
+            self._response = _ALREADY_SETTLED
+        else:
+            self.state = _UNSETTLED
+            self._settler = settler
+
+    @classmethod
+    def decode_from_bytes(cls, data: bytes | bytearray | memoryview) -> Message:
+        """A message out of its encoded sections, as settled.
+
+        Raises `ValueError` for bytes that are no message, `TypeError` for what isn't bytes.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"A message is decoded from bytes, not from {type(data).__name__}.")
+        message: Message = Message.__new__(cls)
+        _decode(message, data if type(data) is bytes else bytes(data))
+        return message
+
+    # Sections
+
+    def _scanned(self) -> list[tuple[int, int, int]]:
+        """The sections of the payload. Raises `ValueError` for a payload that is no message."""
+        bounds = self._bounds
+        if bounds is None:
+            bounds = [] if self._payload is None else codec.scan_sections(self._payload)
+            self._bounds = bounds
+        return bounds
+
+    def _read(self, code: int) -> Any:
+        """Decode a section of the payload that isn't the body; None if there is none."""
+        for found, start, end in self._scanned():
+            if found == code:
+                return self._value_of(self._payload, code, start, end)
+        return None
+
+    def _value_of(self, payload: Any, code: int, start: int, end: int) -> Any:
+        if code == PROPERTIES:
+            return received_properties(payload, start, end, self._encoding)
+        if code == HEADER:
+            return received_header(payload, start, end)
+        return value_between(payload, start, end, True)
+
+    def _read_all(self, payload: bytes) -> None:
+        """Decodes all that there is, the values in the body included, so that what is wrong shows now."""
+        for code, start, end in self._scanned():
+            if code == DATA:
+                continue
+            value = self._value_of(payload, code, start, end)
+            if code == PROPERTIES:
+                self._properties = value
+            elif code == APPLICATION_PROPERTIES:
+                self._application_properties = value
+            elif code == MESSAGE_ANNOTATIONS:
+                self._annotations = value
+            elif code == HEADER:
+                self._header = value
+            elif code == DELIVERY_ANNOTATIONS:
+                self._delivery_annotations = value
+            elif code == FOOTER:
+                self._footer = value
+
+    @property
+    def header(self) -> Any:
+        """The `MessageHeader`, None if there is none. Settable."""
+        value = self._header
+        if value is _UNREAD:
+            value = self._header = self._read(HEADER)
+        return value
+
+    @header.setter
+    def header(self, value: Any) -> None:
+        self._header = _checked(HEADER, value)
+
+    @property
+    def properties(self) -> Any:
+        """The `MessageProperties`, None if there are none. Settable."""
+        value = self._properties
+        if value is _UNREAD:
+            value = self._properties = self._read(PROPERTIES)
+        return value
+
+    @properties.setter
+    def properties(self, value: Any) -> None:
+        self._properties = _checked(PROPERTIES, value)
+
+    @property
+    def application_properties(self) -> Any:
+        """The application properties, a dict; None if there are none. Settable."""
+        value = self._application_properties
+        if value is _UNREAD:
+            value = self._application_properties = self._read(APPLICATION_PROPERTIES)
+        return value
+
+    @application_properties.setter
+    def application_properties(self, value: Any) -> None:
+        self._application_properties = _checked(APPLICATION_PROPERTIES, value)
+
+    @property
+    def annotations(self) -> Any:
+        """The message annotations, a dict; None if there are none. Settable."""
+        value = self._annotations
+        if value is _UNREAD:
+            value = self._annotations = self._read(MESSAGE_ANNOTATIONS)
+        return value
+
+    @annotations.setter
+    def annotations(self, value: Any) -> None:
+        self._annotations = _checked(MESSAGE_ANNOTATIONS, value)
+
+    @property
+    def message_annotations(self) -> Any:
+        """Another name of `annotations`, to read."""
+        return self.annotations
+
+    @property
+    def delivery_annotations(self) -> Any:
+        """The delivery annotations, a dict; None if there are none. Settable; checked when encoded."""
+        value = self._delivery_annotations
+        if value is _UNREAD:
+            value = self._delivery_annotations = self._read(DELIVERY_ANNOTATIONS)
+        return value
+
+    @delivery_annotations.setter
+    def delivery_annotations(self, value: Any) -> None:
+        self._delivery_annotations = value
+
+    @property
+    def footer(self) -> Any:
+        """The footer, a dict; None if there is none. Settable."""
+        value = self._footer
+        if value is _UNREAD:
+            value = self._footer = self._read(FOOTER)
+        return value
+
+    @footer.setter
+    def footer(self, value: Any) -> None:
+        self._footer = _checked(FOOTER, value)
+
+    # The body
+
+    def _read_body(self) -> Any:
+        content = self._content
+        if content is _UNREAD:
+            content = None
+            if self._payload is not None:
+                content = received_body(self._payload, self._scanned(), self._encoding)
+            self._content = content
+        return content
+
+    @property
+    def _body(self) -> Any:
+        """The body object, None if there is no body."""
+        return self._read_body()
+
+    @_body.setter
+    def _body(self, value: Any) -> None:
+        self._content = value
+
+    def _auto_set_body(self, body: Any) -> None:
+        """Makes the body: text, bytes and lists of them data sections, anything else an AMQP value."""
+        if isinstance(body, (str, bytes)):
+            parts = [body]
+        elif isinstance(body, list) and all(isinstance(part, (str, bytes)) for part in body):
+            parts = body
+        else:
+            value = ValueBody(None, self._encoding)
+            value.set(body)
+            self._content = value
+            return
+        data = DataBody(None, self._encoding)
+        for part in parts:
+            data.append(part)
+        self._content = data
+
+    def _set_body_by_body_type(self, body: Any, body_type: Any) -> None:
+        try:
+            kind = constants.member_of(MessageBodyType, body_type, "body_type")
+        except ValueError:
+            raise ValueError(f"Unsupported MessageBodyType: {body_type}") from None
+        if kind is MessageBodyType.Value:
+            value = ValueBody(None, self._encoding)
+            value.set(body)
+            self._content = value
+        elif kind is MessageBodyType.Data:
+            self._set_data(body)
+        else:
+            self._set_sequence(body)
+
+    def _set_data(self, body: Any) -> None:
+        if not isinstance(body, (str, bytes)) and not (
+            isinstance(body, list) and all(isinstance(part, (str, bytes)) for part in body)
+        ):
+            raise TypeError("For MessageBodyType.Data, the body must be str or bytes or list of str or bytes.")
+        self._auto_set_body(body)
+
+    def _set_sequence(self, body: Any) -> None:
+        if not isinstance(body, list):
+            raise TypeError("For MessageBodyType.Sequence, the body must be list or list of lists.")
+        sequence = SequenceBody(None, self._encoding)
+        if all(isinstance(part, list) for part in body):
+            for part in body:
+                sequence.append(part)
+        else:
+            sequence.append(body)
+        self._content = sequence
+
+    def get_data(self) -> Any:
+        """The body's content: an iterator over the data or sequence sections, or the value; None without a body."""
+        body = self._read_body()
+        return None if body is None else body.data
+
+    @property
+    def data(self) -> Any:
+        """An iterator over the data sections (bytes); None for a body of another kind."""
+        body = self._read_body()
+        return body.data if isinstance(body, DataBody) else None
+
+    @property
+    def sequence(self) -> Any:
+        """An iterator over the sequence sections (lists); None for a body of another kind."""
+        body = self._read_body()
+        return body.data if isinstance(body, SequenceBody) else None
+
+    @property
+    def value(self) -> Any:
+        """The value that is the body, None for a body of another kind."""
+        body = self._read_body()
+        return body.data if isinstance(body, ValueBody) else None
+
+    def __str__(self) -> str:
+        return str(self._body)
+
+    # Encoding
+
+    @property
+    def message_format(self) -> int:
+        """The message-format, 0 for a message as the specification defines it. Settable to any 32-bit number."""
+        delivery = self._delivery
+        return self._message_format if delivery is None else delivery.message_format
+
+    @message_format.setter
+    def message_format(self, value: int) -> None:
+        if not 0 <= value < 2**32:
+            raise OverflowError(f"The message-format has 32 bits, {int(value)} doesn't fit.")
+        self._message_format = value
+
+    def _encode_payload(self) -> bytes:
+        """The encoded sections; a received message that nobody changed gives them as they came."""
+        return self._encoded()
+
+    def _encoded(self) -> bytes:
+        payload = self._payload
+        if payload is not None and self._is_untouched():
+            return payload
+        out = bytearray()
+        self._append_sections(out)
+        return bytes(out)
+
+    def _is_untouched(self) -> bool:
+        return (
+            self._header is _UNREAD
+            and self._delivery_annotations is _UNREAD
+            and self._annotations is _UNREAD
+            and self._properties is _UNREAD
+            and self._application_properties is _UNREAD
+            and self._content is _UNREAD
+            and self._footer is _UNREAD
+        )
+
+    def _append_sections(self, out: bytearray) -> None:
+        """Appends all sections in the order of section 3.2."""
+        self._append_section(out, HEADER, self._header)
+        self._append_section(out, DELIVERY_ANNOTATIONS, self._delivery_annotations)
+        self._append_section(out, MESSAGE_ANNOTATIONS, self._annotations)
+        self._append_section(out, PROPERTIES, self._properties)
+        self._append_section(out, APPLICATION_PROPERTIES, self._application_properties)
+        content = self._content
+        if content:
+            content._append_to(out)
+        elif content is _UNREAD:
+            self._append_unread(out, DATA, VALUE)
+        self._append_section(out, FOOTER, self._footer)
+
+    def _append_section(self, out: bytearray, code: int, value: Any) -> None:
+        if value is _UNREAD:
+            self._append_unread(out, code, code)
+            return
+        if not value:
+            return
+        _checked(code, value)
+        out += b"\x00\x53"
+        out.append(code)
+        if code == HEADER or code == PROPERTIES:
+            value._append_to(out)
+            return
+        symbols = code != APPLICATION_PROPERTIES
+        for found, start, end in self._scanned():
+            if found == code:
+                append_changed_map(out, value, self._encoding, symbols, (self._payload or b"", start, end))
+                return
+        append_map(out, value, self._encoding, symbols)
+
+    def _append_unread(self, out: bytearray, first: int, last: int) -> None:
+        """Appends sections as they came: those with the codes from `first` to `last`."""
+        payload = self._payload
+        if payload is None:
+            return
+        for code, start, end in self._scanned():
+            if first <= code <= last:
+                out += b"\x00\x53"
+                out.append(code)
+                out += payload[start:end]
+
+    def encode_message(self) -> bytes:
+        """The encoded message. Raises `TypeError`, `ValueError` or `OverflowError` for what can't be encoded."""
+        return self._encode_payload()
+
+    def get_message_encoded_size(self) -> int:
+        """The length of what `encode_message` gives."""
+        return len(self._encode_payload())
+
+    def get_message(self) -> Any:
+        """The message in AMQP's own terms, a `c_uamqp.cMessage`; a copy."""
+        message = c_uamqp.decode_message(self._encode_payload())
+        message.message_format = self.message_format
+        message.delivery_tag = self.delivery_tag
+        return message
+
+    @property
+    def _message(self) -> Any:
+        return self.get_message()
+
+    # Sending and settling
+
+    @property
+    def delivery_no(self) -> int | None:
+        """The delivery-id of a received message. Settable."""
+        delivery = self._delivery
+        if self._delivery_no is None and delivery is not None:
+            return delivery.delivery_id
+        return self._delivery_no
+
+    @delivery_no.setter
+    def delivery_no(self, value: int | None) -> None:
+        self._delivery_no = value
+
+    @property
+    def delivery_tag(self) -> bytes | None:
+        """The delivery-tag of a received message. Settable."""
+        delivery = self._delivery
+        if self._delivery_tag is None and delivery is not None:
+            return delivery.tag
+        return self._delivery_tag
+
+    @delivery_tag.setter
+    def delivery_tag(self, value: bytes | None) -> None:
+        self._delivery_tag = value
+
+    @property
+    def settled(self) -> bool:
+        """Is it known what became of the message?"""
+        return self._response is not None
+
+    def gather(self) -> Any:
+        """The messages to send: this one. Raises `TypeError` for a received message, and for one that was sent
+        the error that says what became of it.
+        """
+        if self.state is _UNSETTLED or self.state is _SETTLED:
+            raise TypeError("Only new messages can be gathered.")
+        if self._response is not None:
+            raise self._response
+        return [self]
+
+    def _can_settle_message(self) -> bool:
+        if self.state is not _UNSETTLED and self.state is not _SETTLED:
+            raise TypeError("Only received messages can be settled.")
+        return self._response is None
+
+    def _settle(self, response: errors.MessageResponse) -> bool:
+        settler = self._settler
+        if settler is None:
+            raise RuntimeError("This message can't be settled: it is a copy that has no link.")
+        if self._delivery is None:
+            settler(response)
+        else:
+            settler(response, self._delivery)
+        # Only now: what couldn't be settled stays unsettled.
+        self._response = response
+        self.state = _SETTLED
+        return True
+
+    def accept(self) -> bool:
+        """Settles the message as processed (section 3.4.2). False if it was settled already.
+
+        This, `reject`, `release` and `modify` raise `TypeError` for a message that wasn't received, and what the
+        link raises if it can't settle; the message then stays unsettled.
+        """
+        return self._can_settle_message() and self._settle(_ACCEPTED)
+
+    def reject(
+        self,
+        condition: str | bytes | None = None,
+        description: str | bytes | None = None,
+        info: dict[Any, Any] | None = None,
+    ) -> bool:
+        """Settles the message as invalid (section 3.4.3). False if it was settled already.
+
+        `condition` is amqp:internal-error by default; `info` is a dict, else `TypeError`.
+        """
+        if not self._can_settle_message():
+            return False
+        return self._settle(errors.MessageRejected(condition, description, self._encoding, info))
+
+    def release(self) -> bool:
+        """Gives the message back as not processed (section 3.4.4). False if it was settled already."""
+        return self._can_settle_message() and self._settle(_RELEASED)
+
+    def modify(self, failed: bool, deliverable: bool, annotations: dict[Any, Any] | None = None) -> bool:
+        """Gives the message back with changes (section 3.4.5). False if it was settled already.
+
+        `failed` counts as a failed delivery. `deliverable` is, in spite of its name, AMQP's undeliverable-here:
+        True keeps the message from coming here again. `annotations` are merged into the message's.
+        """
+        if not self._can_settle_message():
+            return False
+        return self._settle(errors.MessageModified(failed, deliverable, annotations, self._encoding))
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state["_on_message_sent"] = None
+        if self._delivery is not None:
+            # What belongs to the link stays with it; what the message says of its delivery goes along.
+            state["_delivery"] = state["_settler"] = None
+            state["_delivery_no"] = self.delivery_no
+            state["_delivery_tag"] = self.delivery_tag
+            state["_message_format"] = self.message_format
+        return state
+
+    def __copy__(self) -> Any:
+        duplicate = type(self).__new__(type(self))
+        duplicate.__setstate__(Portable.__getstate__(self))
+        return duplicate
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        duplicate = type(self).__new__(type(self))
+        memo[id(self)] = duplicate
+        for name, value in Portable.__getstate__(self).items():
+            setattr(duplicate, name, value if name in _SHARED else copy.deepcopy(value, memo))
+        return duplicate
+
+
+# What a deep copy of a message has in common with it.
+_SHARED = frozenset(("_delivery", "_settler", "_payload", "_response", "on_send_complete", "_on_message_sent"))
+
+
+def _clear(message: Message, encoding: str) -> None:
+    """Make it a new message, of which nothing is known."""
+    message._encoding = encoding
+    message.state = _NEW
+    message.idle_time = message.retries = message._message_format = 0
+    message.on_send_complete = message._on_message_sent = message._response = message._settler = None
+    message._delivery = message._delivery_no = message._delivery_tag = message._payload = message._bounds = None
+    message._header = message._delivery_annotations = message._annotations = _UNREAD
+    message._properties = message._application_properties = message._content = message._footer = _UNREAD
+
+
+def _decode(message: Message, payload: bytes) -> None:
+    _clear(message, "UTF-8")
+    message._payload = payload
+    message._response = _ALREADY_SETTLED
+    message.state = _SETTLED
+    if not payload:
+        raise ValueError("Cannot decode bytes: there are none.")
+    try:
+        message._read_all(payload)
+    except ValueError as error:
+        raise ValueError(f"Cannot decode bytes: {error}") from error
+
+
+def received_message(
+    delivery: Delivery,
+    settler: Callable[[Any, Any], Any] | None,
+    encoding: str = "UTF-8",
+    bounds: list[tuple[int, int, int]] | None = None,
+) -> Message:
+    """Return a message that a link received; nothing of it is decoded yet.
+
+    Args:
+        settler: called with a response and the delivery; None: the message counts as settled.
+        bounds: what `codec.scan_sections` found in it; None: it wasn't asked yet.
+    """
+    message = Message.__new__(Message)
+    _clear(message, encoding)
+    message._payload = delivery.payload
+    message._delivery = delivery
+    message._bounds = bounds
+    if settler is None or delivery.settled:
+        message._response = _ALREADY_SETTLED
+        message.state = _SETTLED
+    else:
+        message._settler = settler
+        message.state = _UNSETTLED
+    return message

@@ -1,0 +1,33 @@
+# C types of _receiving.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+from .codec.sections cimport scan_sections
+from .engine.delivery cimport IncomingDelivery as _Delivery
+from .engine.receiver cimport Receiver as _Receiver
+from ._message cimport Message as _Message, received_message
+
+
+cdef class MessageQueue:
+    cdef public object _messages
+
+    cpdef put(self, object message)
+    @cython.locals(message=_Message, batch=list)
+    cpdef list hand_out(self, Py_ssize_t count, bint auto_complete)
+
+
+@cython.locals(delivery=_Delivery, link=_Receiver)
+cpdef hold(_Message message)
+@cython.locals(delivery=_Delivery, link=_Receiver)
+cpdef take(_Message message)
+cpdef bint complete(_Message message) except -1
+
+
+cdef class Intake:
+    cdef public object _receiver
+    cdef public str _encoding
+    cdef public object _settler
+
+    @cython.locals(message=_Message, bounds=list, link=_Receiver)
+    cpdef on_delivery(self, _Delivery delivery, object now)
+    cpdef settle(self, object response, _Delivery delivery)

@@ -1,0 +1,73 @@
+# C types of _sections.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+from ._portable cimport Portable
+from .codec.decode cimport value_between
+from .codec.encode cimport append_bare, append_text, close_compound
+
+
+cpdef append_amqp(bytearray out, object value, str encoding)
+@cython.locals(start=cython.Py_ssize_t)
+cpdef append_map(bytearray out, object values, str encoding, bint symbols)
+cdef _append_key(bytearray out, object key, str encoding)
+
+
+cdef class MessageHeader(Portable):
+    cdef public object delivery_count
+    cdef public object time_to_live
+    cdef public object first_acquirer
+    cdef public object durable
+    cdef public object priority
+    cdef public bytes _original
+    cdef public object _came
+
+    cpdef _load(self, bytes payload, Py_ssize_t start, Py_ssize_t end)
+    cdef tuple _given(self)
+    cpdef _append_to(self, bytearray out)
+
+
+cdef class _Field:
+    cdef readonly int index
+    cdef readonly int code
+    cdef readonly str name
+
+    cdef _read(self, MessageProperties owner)
+    cdef _write(self, MessageProperties owner, object value)
+    cpdef wire(self, object value, str encoding)
+    cpdef append(self, bytearray out, object value)
+
+
+cdef class _AddressField(_Field):
+    pass
+
+
+cdef class _IdField(_Field):
+    pass
+
+
+cdef class _IntegerField(_Field):
+    pass
+
+
+cdef tuple _FIELDS
+cdef bytes _CODES
+
+
+cdef class MessageProperties(Portable):
+    cdef public str _encoding
+    cdef public list _values
+    cdef public bytes _original
+    cdef public int _changed
+
+    @cython.locals(field=_Field)
+    cdef _fill(self, int index, object value)
+    @cython.locals(values=list, missing=cython.Py_ssize_t, chars=cython.p_char)
+    cdef _load(self, bytes payload, Py_ssize_t start, Py_ssize_t end)
+    @cython.locals(values=list, count=int, index=int, start=cython.Py_ssize_t)
+    cpdef _append_to(self, bytearray out)
+
+
+cpdef MessageHeader received_header(bytes payload, Py_ssize_t start, Py_ssize_t end)
+@cython.locals(properties=MessageProperties)
+cpdef MessageProperties received_properties(bytes payload, Py_ssize_t start, Py_ssize_t end, str encoding)

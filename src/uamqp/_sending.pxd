@@ -1,0 +1,30 @@
+# C types of _sending.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+from .core.outbox cimport Entry as _Entry, Outbox as _Outbox
+from .engine.delivery cimport OutgoingDelivery as _Delivery
+from .engine.sender cimport Sender as _Sender
+from ._message cimport Message as _Message
+
+cdef object _ACCEPTED, _IN_FLIGHT, _OK, _SENT, _WAITING
+
+
+cpdef result_of(_Delivery delivery)
+
+
+cdef class SendQueue:
+    cdef public double _last_look
+    cdef public double _last_progress
+    cdef public _Outbox _outbox
+    cdef public object _policy
+    cdef public double _stall_timeout
+    cdef public object backoff
+    cdef public object decided
+
+    @cython.locals(message=_Message)
+    cpdef add_all(self, list messages, double timeout, double now, object tick)
+    @cython.locals(credit=cython.longlong, room=cython.longlong, sender=_Sender, entry=_Entry, message=_Message, delivery=_Delivery, payload=bytes)
+    cpdef hand_over(self, object link, bint settled, object now)
+    @cython.locals(entry=_Entry, message=_Message)
+    cpdef on_outcome(self, _Delivery delivery, object now)

@@ -1,0 +1,37 @@
+# C types of receiver.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+from .delivery cimport IncomingDelivery
+from .frames cimport TransferReader
+from .link cimport Link
+from .serial cimport add, distance
+from .session cimport Session
+
+cdef object ACTIVE, CLOSED
+
+
+cdef class Receiver(Link):
+    cdef public long long _granted
+    cdef public long long _low_water
+    cdef public IncomingDelivery _partial
+    cdef public list _parts
+    cdef public long long _parts_size
+    cdef public long long _slack
+    cdef public long long _window
+    cdef public long long buffered
+    cdef public long long credit
+    cdef public long long delivery_count
+    cdef public bint drain
+    cdef public long long message_limit
+
+    cpdef taken(self, long long count=*)
+    @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
+    cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
+    cdef _complete(self, IncomingDelivery delivery)
+    cdef _begin_partial(self, IncomingDelivery delivery, TransferReader transfer)
+    @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
+    cdef _on_continuation(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
+    cpdef _end_drain(self)
+    @cython.locals(credit=cython.longlong, room=cython.longlong, session=Session)
+    cpdef _refill(self)

@@ -1,0 +1,40 @@
+# C types of sender.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+from .delivery cimport OutgoingDelivery
+from .frames cimport append_continuation, append_transfer, continuation_size, transfer_size
+from .link cimport Link
+from .serial cimport add, distance
+from .session cimport Session
+
+cdef object ACTIVE
+cdef bytes _FORMAT_0
+
+
+cdef class Sender(Link):
+    cdef public bint _drain_answered
+    cdef public bint _drain_reply
+    cdef public long long _link_credit
+    cdef public unsigned long long _most
+    cdef public unsigned long _next_tag
+    cdef public object _queue
+    cdef public bint _ready
+    cdef public long long delivery_count
+    cdef public bint drain
+
+    @cython.locals(delivery=OutgoingDelivery, most=cython.ulonglong)
+    cpdef OutgoingDelivery enqueue(
+        self, bytes payload, object tag, object message_format, bint settled, object state, object context
+    )
+    @cython.locals(delivery=OutgoingDelivery, session=Session)
+    cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
+    @cython.locals(session=Session)
+    cdef _start(self, OutgoingDelivery delivery, bytearray out)
+    @cython.locals(session=Session, room=cython.Py_ssize_t, more=cython.bint, handle=bytes, tag=bytes, message_format=bytes, payload=bytes)
+    cdef _start_plain(self, OutgoingDelivery delivery, bytearray out)
+    @cython.locals(session=Session, start=cython.Py_ssize_t, stop=cython.Py_ssize_t, most=cython.Py_ssize_t, more=cython.bint)
+    cdef _continue(self, OutgoingDelivery delivery, bytearray out)
+    cdef _finish(self, OutgoingDelivery delivery)
+    @cython.locals(session=Session)
+    cpdef on_disposition(self, OutgoingDelivery delivery, bint settled, object state)

@@ -1,0 +1,25 @@
+"""Constants and types that the engine's endpoints share. Imports nothing of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ..codec import Composite, Coordinator, Described, Source, Target
+
+Trace = Callable[[str, int, Composite | None, int], None]
+"""Called for each frame: "->" or "<-", channel, performative (None: an empty frame), size of the payload."""
+
+AnySource: TypeAlias = Source | Described | None
+AnyTarget: TypeAlias = Target | Coordinator | Described | None
+
+# Settle modes of a link (sections 2.8.2, 2.8.3).
+MODE_UNSETTLED, MODE_SETTLED, MODE_MIXED = 0, 1, 2
+MODE_FIRST, MODE_SECOND = 0, 1
+
+DEFAULT_WINDOW = 2048
+OUTGOING_WINDOW = 0x7FFFFFFF
+MAX_HANDLE = 0xFFFFFFFF
+
+# What `Sender.pump` stopped for.
+PUMP_DONE, PUMP_NO_WINDOW, PUMP_OUTPUT_FULL = 0, 1, 2
