@@ -187,8 +187,12 @@ def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]
     return parts
 
 
-def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
-    """The body out of the sections that `codec.scan_sections` found; None if there is none."""
+def received_content(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> bytes | MessageBody | None:
+    """What the sections that `codec.scan_sections` found have as body.
+
+    Of a single data section that is its content, since most messages have one and nobody asks for the body object.
+    None: there is no body.
+    """
     parts = _contents(payload, bounds)
     if not parts:
         return None
@@ -198,6 +202,8 @@ def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: 
             kind = SequenceBody
         elif code == VALUE:
             kind = ValueBody
+    if kind is DataBody and len(parts) == 1:
+        return parts[0]
     body = kind.__new__(kind)
     body._encoding = encoding
     body._parts = parts

@@ -3,14 +3,18 @@
 cimport cython
 
 # A class that is cimported by its own name would not be an attribute of the module.
-from ._bodies cimport DataBody as _DataBody, received_body
+from ._bodies cimport DataBody as _DataBody, received_content
 from ._portable cimport Portable
 from ._sections cimport append_map, received_header, received_properties
 from .codec.decode cimport value_between
+from .codec.encode cimport append_text
 from .codec.sections cimport scan_sections
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
+
+cdef bytes _DATA_SECTION
+cdef object _ACCEPTED, _ALREADY_SETTLED, _NEW, _SETTLED, _UNREAD, _UNSETTLED
 
 cdef object _checked(int code, object value)
 
@@ -46,6 +50,8 @@ cdef class Message(Portable):
     cdef _read_all(self, bytes payload)
     @cython.locals(data=_DataBody)
     cdef _auto_set_body(self, object body)
+    cdef _read_content(self)
+    @cython.locals(data=_DataBody)
     cdef _read_body(self)
     cdef bint _is_untouched(self)
     cdef bytes _encoded(self)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import c_uamqp, codec, constants, errors
-from ._bodies import DataBody, SequenceBody, ValueBody, received_body
+from ._bodies import DataBody, SequenceBody, ValueBody, received_content
 from ._portable import Portable
 from ._sections import (
     MessageHeader,
@@ -34,6 +34,7 @@ from .codec import (
     VALUE,
 )
 from .codec.decode import value_between
+from .codec.encode import append_text
 from .constants import MessageBodyType, MessageState
 
 
@@ -54,10 +55,13 @@ class _Unread:
         return False
 
     def __reduce__(self) -> str:
-        return "_UNREAD"
+        return "UNREAD"
 
 
 _UNREAD: Any = _Unread()
+UNREAD = _UNREAD  # the name that pickles know it by
+
+_DATA_SECTION = b"\x00\x53\x75"
 
 _ACCEPTED = errors.MessageAccepted()
 _RELEASED = errors.MessageReleased()
@@ -319,13 +323,22 @@ class Message(Portable):
 
     # The body
 
-    def _read_body(self) -> Any:
+    def _read_content(self) -> Any:
+        """What the body is made of: its object, or bytes for one data section whose object nobody has asked for."""
         content = self._content
         if content is _UNREAD:
             content = None
             if self._payload is not None:
-                content = received_body(self._payload, self._scanned(), self._encoding)
+                content = received_content(self._payload, self._scanned(), self._encoding)
             self._content = content
+        return content
+
+    def _read_body(self) -> Any:
+        content = self._read_content()
+        if type(content) is bytes:
+            data = DataBody(None, self._encoding)
+            data.append(content)
+            self._content = content = data
         return content
 
     @property
@@ -339,6 +352,9 @@ class Message(Portable):
 
     def _auto_set_body(self, body: Any) -> None:
         """Makes the body: text, bytes and lists of them data sections, anything else an AMQP value."""
+        if type(body) is bytes:
+            self._content = body
+            return
         if isinstance(body, (str, bytes)):
             parts = [body]
         elif isinstance(body, list) and all(isinstance(part, (str, bytes)) for part in body):
@@ -387,8 +403,10 @@ class Message(Portable):
 
     def get_data(self) -> Any:
         """The body's content: an iterator over the data or sequence sections, or the value; None without a body."""
-        body = self._read_body()
-        return None if body is None else body.data
+        content = self._read_content()
+        if type(content) is bytes:
+            return iter((content,))
+        return None if content is None else content.data
 
     @property
     def data(self) -> Any:
@@ -456,7 +474,10 @@ class Message(Portable):
         self._append_section(out, PROPERTIES, self._properties)
         self._append_section(out, APPLICATION_PROPERTIES, self._application_properties)
         content = self._content
-        if content:
+        if type(content) is bytes:
+            out += _DATA_SECTION
+            append_text(out, 0xA0, content)
+        elif content:
             content._append_to(out)
         elif content is _UNREAD:
             self._append_unread(out, DATA, VALUE)
@@ -469,7 +490,8 @@ class Message(Portable):
         if not value:
             return
         _checked(code, value)
-        out += b"\x00\x53"
+        out.append(0x00)
+        out.append(0x53)
         out.append(code)
         if code == HEADER or code == PROPERTIES:
             value._append_to(out)
@@ -488,7 +510,8 @@ class Message(Portable):
             return
         for code, start, end in self._scanned():
             if first <= code <= last:
-                out += b"\x00\x53"
+                out.append(0x00)
+                out.append(0x53)
                 out.append(code)
                 out += payload[start:end]
 

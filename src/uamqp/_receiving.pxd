@@ -5,7 +5,10 @@ cimport cython
 from .codec.sections cimport scan_sections
 from .engine.delivery cimport IncomingDelivery as _Delivery
 from .engine.receiver cimport Receiver as _Receiver
+from .engine.session cimport Session as _Session
 from ._message cimport Message as _Message, received_message
+
+cdef object _ACCEPTED
 
 
 cdef class MessageQueue:
@@ -31,3 +34,16 @@ cdef class Intake:
     @cython.locals(message=_Message, bounds=list, link=_Receiver)
     cpdef on_delivery(self, _Delivery delivery, object now)
     cpdef settle(self, object response, _Delivery delivery)
+    cpdef accept(self, _Delivery delivery)
+    @cython.locals(session=_Session)
+    cdef _dispose(self, _Delivery delivery, object outcome)
+
+
+cdef class Inbox:
+    cdef public bint active
+    cdef public object arrived
+    cdef public object callback
+    cdef public MessageQueue messages
+    cdef public bint streaming
+
+    cpdef take_in(self, _Message message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, errors
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .receiver import MessageReceiver
 
 _logger = logging.getLogger("uamqp.receiver")  # as in 1.6
+
+_ACCEPTED = codec.ACCEPTED
 
 
 class MessageQueue:
@@ -69,6 +72,36 @@ class MessageQueue:
             if not auto_complete or complete(message):
                 batch.append(message)
         return batch
+
+
+class Inbox:
+    """Where the messages of a receiving client arrive; called while the connection works, with its lock held.
+
+    Attributes:
+        active: a message has arrived since somebody set this to False.
+        arrived: messages for the callback, which runs later, without the lock, so that it may take its time.
+        callback: what is to be called with each message; None: nothing.
+        streaming: messages go to the callback alone.
+        messages: those that wait to be handed out.
+    """
+
+    __slots__ = ("active", "arrived", "callback", "messages", "streaming")
+
+    def __init__(self) -> None:
+        self.active = False
+        self.arrived: deque[Message] = deque()
+        self.callback: Callable[[Message], Any] | None = None
+        self.streaming = False
+        self.messages = MessageQueue()
+
+    def take_in(self, message: Message) -> None:
+        """A message arrived."""
+        self.active = True
+        hold(message)
+        if self.callback is not None or self.streaming:
+            self.arrived.append(message)
+        else:
+            self.messages.put(message)
 
 
 def hold(message: Message) -> None:
@@ -149,19 +182,28 @@ class Intake:
         outcome = response._outcome() if isinstance(response, errors.MessageResponse) else None
         if outcome is None:
             raise ValueError(f"Invalid message response type: {response!r}")
+        self._dispose(delivery, outcome)
+
+    def accept(self, delivery: IncomingDelivery) -> None:
+        """Accept a message, as `settle` does."""
+        if not delivery.settled or delivery.state is not None:
+            self._dispose(delivery, _ACCEPTED)
+
+    def _dispose(self, delivery: IncomingDelivery, outcome: Any) -> None:
         pump = self._receiver._connection._pump
+        session = delivery.link.session
         with pump.lock:
             try:
-                delivery.settle(outcome)
+                session.settle_incoming(delivery, outcome)
             except LocalProtocolError as error:
                 name = type(outcome).__name__.lower()
                 raise RuntimeError(
                     f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: {error}"
                 ) from error
-        if delivery.link.session.incoming:
-            pump.flush_soon()
-        else:
+        if not session.incoming:
             pump.flush()
+        elif not pump.flush_is_due:
+            pump.flush_soon()
 
 
 def try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> bool:

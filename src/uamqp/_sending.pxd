@@ -7,7 +7,7 @@ from .engine.delivery cimport OutgoingDelivery as _Delivery
 from .engine.sender cimport Sender as _Sender
 from ._message cimport Message as _Message
 
-cdef object _ACCEPTED, _IN_FLIGHT, _OK, _SENT, _WAITING
+cdef object _ACCEPTED, _ALREADY_SETTLED, _IN_FLIGHT, _OK, _SENT, _WAITING
 
 
 cpdef result_of(_Delivery delivery)

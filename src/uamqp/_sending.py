@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from . import codec, constants, errors
-from ._message import _ALREADY_SETTLED, Message
+from ._message import Message
 from .compat import TimeoutException
 from .core import Entry, Outbox, SenderCore
 from .engine import MessageTooLarge, OutgoingDelivery
@@ -26,6 +26,7 @@ _HAND_OVER_MESSAGES = 1000
 _SENT = constants.MessageState.SendComplete
 _IN_FLIGHT = constants.MessageState.WaitingForSendAck
 _WAITING = constants.MessageState.WaitingToBeSent
+_ALREADY_SETTLED = errors.MessageAlreadySettled()
 _OK = constants.MessageSendResult.Ok
 _ACCEPTED = codec.ACCEPTED
 

@@ -13,7 +13,7 @@ from ._amqp_client import AMQPClient
 from ._arguments import integer, number
 from ._drive import run
 from ._iteration import MessageIteration
-from ._receiving import MessageQueue, complete, hold, take
+from ._receiving import Inbox, MessageQueue, complete, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
 from .connection import Connection as Connection  # noqa: PLC0414
@@ -338,12 +338,9 @@ class ReceiveClient(AMQPClient):
         self._link_properties = kwargs.pop("link_properties", None)
         self.receiver_type: type[MessageReceiver] = MessageReceiver
         self._last_activity_timestamp: int | None = None
-        self._was_message_received = False
         self._timeout_reached = False
-        self._streaming_receive = False
-        self._message_received_callback: Callable[[Message], Any] | None = None
-        self._arrived: deque[Message] = deque()  # messages whose callback hasn't run
-        self._received_messages = MessageQueue()
+        self._inbox = Inbox()
+        self._on_message: Callable[[Message], Any] = self._inbox.take_in
         self._iteration: MessageIteration | None = None
         super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **kwargs)
 
@@ -359,8 +356,7 @@ class ReceiveClient(AMQPClient):
             self._session,  # type: ignore[arg-type]  # the caller has looked
             self._remote_address,  # type: ignore[arg-type]  # a Source, as the constructor sees to
             self._name,
-            # Looked up when a message comes: callers replace the method.
-            on_message_received=lambda message: self._message_received(message),  # noqa: PLW0108
+            on_message_received=self._message_received,
             name=f"receiver-link-{uuid.uuid4()}",
             receive_settle_mode=self._receive_settle_mode,
             send_settle_mode=self._send_settle_mode,
@@ -373,24 +369,58 @@ class ReceiveClient(AMQPClient):
             desired_capabilities=self._desired_capabilities,
         )
 
-    def _message_received(self, message: Message) -> None:
-        """Take in a message; called while the connection works, with its lock held.
+    @property
+    def _message_received(self) -> Callable[[Message], Any]:
+        """What takes a message in; an override point. Callers of 1.6 put something else in its place, too."""
+        return self._on_message
 
-        A callback runs later, without the lock, so that it may take its time.
-        """
-        self._was_message_received = True
-        hold(message)
-        if self._message_received_callback is not None or self._streaming_receive:
-            self._arrived.append(message)
-        else:
-            self._received_messages.put(message)
+    @_message_received.setter
+    def _message_received(self, function: Callable[[Message], Any]) -> None:
+        self._on_message = function
+        receiver = self._message_receiver
+        if receiver is not None:
+            receiver.on_message_received = function
+
+    # What 1.6 had as attributes, and its users set.
+
+    @property
+    def _received_messages(self) -> MessageQueue:
+        return self._inbox.messages
+
+    @_received_messages.setter
+    def _received_messages(self, messages: MessageQueue) -> None:
+        self._inbox.messages = messages
+
+    @property
+    def _streaming_receive(self) -> bool:
+        return self._inbox.streaming
+
+    @_streaming_receive.setter
+    def _streaming_receive(self, streaming: bool) -> None:
+        self._inbox.streaming = streaming
+
+    @property
+    def _message_received_callback(self) -> Callable[[Message], Any] | None:
+        return self._inbox.callback
+
+    @_message_received_callback.setter
+    def _message_received_callback(self, callback: Callable[[Message], Any] | None) -> None:
+        self._inbox.callback = callback
+
+    @property
+    def _was_message_received(self) -> bool:
+        return self._inbox.active
+
+    @_was_message_received.setter
+    def _was_message_received(self, received: bool) -> None:
+        self._inbox.active = received
 
     def _run_callbacks(self) -> None:
         """Deal with the messages that have arrived for a callback."""
-        while self._arrived and not self._shutdown:
+        while self._inbox.arrived and not self._shutdown:
             callback, receiver = self._message_received_callback, self._message_receiver
             try:
-                message = self._arrived.popleft()
+                message = self._inbox.arrived.popleft()
             except IndexError:
                 break  # another thread closes the client
             if receiver is None:
@@ -436,7 +466,7 @@ class ReceiveClient(AMQPClient):
 
     async def _receive_step(self, timeout: float) -> bool:
         """Wait for messages up to `timeout` seconds; False when the time without any is over."""
-        if self._arrived:
+        if self._inbox.arrived:
             timeout = 0
         remaining = self._inactivity_left()
         if remaining is not None:
@@ -448,7 +478,7 @@ class ReceiveClient(AMQPClient):
                 raise
         self._run_callbacks()
         receiver = self._message_receiver
-        if receiver is not None and not self._arrived and self._received_messages.empty():
+        if receiver is not None and not self._inbox.arrived and self._received_messages.empty():
             receiver.get_state()  # raises what has ended the link
         return not self._is_timed_out()
 
@@ -457,11 +487,11 @@ class ReceiveClient(AMQPClient):
 
         What arrived settled is nowhere else any more: it is handed out first, and the next call raises the error.
         """
-        self._arrived = deque(message for message in self._arrived if message.settled)
+        self._inbox.arrived = deque(message for message in self._inbox.arrived if message.settled)
         kept = [message for message in self._unseen() if message.settled]
         for message in kept:
             self._received_messages.put(message)
-        return bool(kept or self._arrived)
+        return bool(kept or self._inbox.arrived)
 
     def _inactivity_left(self) -> float | None:
         """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
@@ -491,9 +521,9 @@ class ReceiveClient(AMQPClient):
         connection = self._connection
         if connection is not None and connection._error is None:
             with connection._pump.lock:
-                for message in (*self._arrived, *self._unseen()):
+                for message in (*self._inbox.arrived, *self._unseen()):
                     self._release(message)
-        self._arrived.clear()
+        self._inbox.arrived.clear()
         await super()._do_close()
 
     def _unseen(self) -> list[Message]:
@@ -587,7 +617,7 @@ class ReceiveClient(AMQPClient):
     async def _do_receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         self._streaming_receive = True
         self._message_received_callback = on_message_received
-        self._arrived.extend(self._unseen())  # what an earlier batch left over
+        self._inbox.arrived.extend(self._unseen())  # what an earlier batch left over
         receiving = True
         try:
             await self._do_open()
@@ -665,5 +695,5 @@ class ReceiveClient(AMQPClient):
         self._shutdown = False
         self._last_activity_timestamp = None
         self._was_message_received = False
-        self._arrived.clear()
+        self._inbox.arrived.clear()
         self._received_messages = MessageQueue()

@@ -12,7 +12,7 @@ from .events import ReceiverDrained
 from .frames import TransferReader
 from .limits import MAX_CREDIT
 from .link import Link
-from .serial import MASK, add, distance
+from .serial import add, distance
 from .states import ACTIVE, CLOSED
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Receiver(Link):
         size = end - pos
         if size > self.message_limit:
             raise self._too_large()
-        self.delivery_count = self.delivery_count + 1 & MASK
+        self.delivery_count = add(self.delivery_count, 1)
         if self.credit > 0:
             self.credit -= 1
         message_format = transfer.message_format

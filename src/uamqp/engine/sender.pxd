@@ -10,6 +10,7 @@ from .session cimport Session
 
 cdef object ACTIVE
 cdef bytes _FORMAT_0
+cdef object _pack_tag
 
 
 cdef class Sender(Link):
@@ -29,7 +30,7 @@ cdef class Sender(Link):
     )
     @cython.locals(delivery=OutgoingDelivery, session=Session)
     cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
-    @cython.locals(session=Session)
+    @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)
     @cython.locals(session=Session, room=cython.Py_ssize_t, more=cython.bint, handle=bytes, tag=bytes, message_format=bytes, payload=bytes)
     cdef _start_plain(self, OutgoingDelivery delivery, bytearray out)

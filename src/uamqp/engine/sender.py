@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Attach, DeliveryState, EncodeError, Flow, Received, Transfer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _FORMAT_0 = uint_bytes(0)
+_pack_tag = Struct(">I").pack
 
 
 class Sender(Link):
@@ -129,7 +131,7 @@ class Sender(Link):
                 f"a message of {len(payload)} bytes is over the peer's max-message-size of {most} bytes"
             )
         if tag is None:
-            tag = self._next_tag.to_bytes(4, "big")
+            tag = _pack_tag(self._next_tag)
             self._next_tag = self._next_tag + 1 & 0xFFFFFFFF
         elif not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
@@ -227,11 +229,11 @@ class Sender(Link):
 
     def _start(self, delivery: OutgoingDelivery, out: bytearray) -> None:
         session = self.session
-        delivery_id = session.next_delivery_id
-        session.next_delivery_id = add(delivery_id, 1)
+        number = session.next_delivery_id
+        session.next_delivery_id = add(number, 1)
         self.delivery_count = add(self.delivery_count, 1)
         self._link_credit -= 1
-        delivery.delivery_id = delivery_id
+        delivery_id = delivery.delivery_id = number
         size = len(delivery.payload)
         if not delivery._pre_settled:
             session.outgoing[delivery_id] = delivery

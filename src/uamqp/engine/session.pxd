@@ -9,7 +9,7 @@ from .delivery cimport IncomingDelivery as _IncomingDelivery, OutgoingDelivery a
 from .engine cimport Engine
 from .frames cimport DispositionReader, TransferReader
 from .link cimport Link as _Link
-from .serial cimport distance
+from .serial cimport add, distance
 
 cdef object ACTIVE, CLOSED, IDLE
 
@@ -24,7 +24,7 @@ cdef class Session:
     cdef public dict _names
     cdef public object _next_handle
     cdef public object _next_incoming_id
-    cdef public object _next_outgoing_id
+    cdef public long long _next_outgoing_id
     cdef public object _outgoing_window
     cdef public bytes _pending_encoded
     cdef public long long _pending_first
@@ -45,7 +45,7 @@ cdef class Session:
     cdef public dict incoming
     cdef public object initial_id
     cdef public object local_state
-    cdef public object next_delivery_id
+    cdef public long long next_delivery_id
     cdef public dict outgoing
     cdef public object remote_channel
     cdef public object remote_handle_max
@@ -70,5 +70,5 @@ cdef class Session:
     cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
     @cython.locals(count=cython.longlong)
     cpdef on_disposition(self, DispositionReader disposition)
-    @cython.locals(delivery=_OutgoingDelivery)
+    @cython.locals(delivery=_OutgoingDelivery, number=cython.longlong)
     cdef _on_outcomes(self, object first, long long count, bint settled, object state)

@@ -31,7 +31,7 @@ from .frames import DispositionReader, append_disposition, transfer_prefix
 from .link import Link
 from .receiver import Receiver
 from .sender import Sender
-from .serial import MASK, distance
+from .serial import MASK, add, distance
 from .states import ACTIVE, CLOSED, IDLE
 from .terms import (
     DEFAULT_WINDOW,
@@ -520,7 +520,7 @@ class Session:
 
     def count_transfer(self) -> None:
         """One transfer frame has gone out."""
-        self._next_outgoing_id = self._next_outgoing_id + 1 & MASK
+        self._next_outgoing_id = add(self._next_outgoing_id, 1)
         self.remote_incoming_window -= 1
 
     def flush(self, limit: int) -> bool:
@@ -643,7 +643,7 @@ class Session:
         self._incoming_window -= 1
         next_incoming_id = self._next_incoming_id
         if next_incoming_id is not None:
-            self._next_incoming_id = next_incoming_id + 1 & MASK
+            self._next_incoming_id = add(next_incoming_id, 1)
         if self._incoming_window <= self._window >> 1 and not self._window_due:
             self._window_due = True
             self._mark()
@@ -676,13 +676,16 @@ class Session:
         if not settled and (state is None or (count > 1 and isinstance(state, Received))):
             return  # it says nothing that would be worth a walk over all deliveries
         outgoing = self.outgoing
-        if count == 1:
-            delivery = outgoing.get(first)
-            if delivery is not None:
+        if count > len(outgoing):
+            for delivery in self._in_range(outgoing, first, count):
                 delivery.link.on_disposition(delivery, settled, state)
             return
-        for delivery in self._in_range(outgoing, first, count):
-            delivery.link.on_disposition(delivery, settled, state)
+        number = first
+        for _ in range(count):
+            delivery = outgoing.get(number)
+            if delivery is not None:
+                delivery.link.on_disposition(delivery, settled, state)
+            number = add(number, 1)
 
     @staticmethod
     def _in_range(deliveries: dict[int, Any], first: int, count: int) -> list[Any]:

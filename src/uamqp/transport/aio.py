@@ -86,6 +86,7 @@ class EngineProtocol(asyncio.Protocol):
         engine: the connection's engine, from `connection_made` on.
         transport: None before `connection_made`, and once the socket is closed.
         writable: the transport takes data.
+        woken: a turn is to come, since somebody has called `wake`.
     """
 
     engine: Engine
@@ -113,7 +114,7 @@ class EngineProtocol(asyncio.Protocol):
         self._buffer_size = buffer_size
         self._reading = True
         self._in_turn = False
-        self._woken = False
+        self.woken = False
         self._finished = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -126,8 +127,8 @@ class EngineProtocol(asyncio.Protocol):
 
     def wake(self) -> None:
         """The engine was used outside its events: take a turn soon."""
-        if not self._woken and not self._in_turn:
-            self._woken = True
+        if not self.woken and not self._in_turn:
+            self.woken = True
             self.loop.call_soon(self._awake)
 
     def abort(self) -> None:
@@ -227,7 +228,7 @@ class EngineProtocol(asyncio.Protocol):
             self._timer = self.loop.call_later(LINGER, self.abort)
 
     def _awake(self) -> None:
-        self._woken = False
+        self.woken = False
         self.turn()
 
     def _hand_out(self, events: list[Event]) -> None:

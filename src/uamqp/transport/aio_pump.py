@@ -202,6 +202,11 @@ class AsyncPump:
 
     flush_soon = flush
 
+    @property
+    def flush_is_due(self) -> bool:
+        """What `flush` was asked for is still to be written."""
+        return self._protocol is not None and self._protocol.woken
+
     def interrupt(self) -> None:
         """Have everybody who waits look again at what he waits for."""
         self._in_loop(self.on_progress)

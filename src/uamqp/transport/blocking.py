@@ -41,9 +41,11 @@ class BlockingPump:
         lock: guards the core and its engine; reentrant. Hold it for every command to them, and briefly.
         failure: the OSError that broke the transport, if one did.
         progress: grows with every turn, of whatever thread, in which anything happened.
+        flush_is_due: what `flush_soon` was asked for is still to be written.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
+        self.flush_is_due = False
         self.lock = threading.RLock()
         self.failure: OSError | None = None
         self.progress = 0
@@ -253,6 +255,7 @@ class BlockingPump:
                 if self._stream is None:
                     return
                 flusher = self._flusher = self._flusher or _Flusher(self)
+        self.flush_is_due = True
         flusher.wake()
 
     def _fail(self, error: OSError) -> None:
@@ -357,7 +360,7 @@ class _Flusher:
     def _run(self) -> None:
         while self._wait():
             time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
-            self._armed = False
+            self._armed = self._pump.flush_is_due = False
             try:
                 self._pump.flush()
             except Exception:  # a callback's fault must not end the thread
