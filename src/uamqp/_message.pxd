@@ -8,7 +8,7 @@ from ._portable cimport Portable
 from ._sections cimport append_map, received_header, received_properties
 from .codec.decode cimport value_between
 from .codec.encode cimport append_text
-from .codec.sections cimport scan_sections
+from .codec.sections cimport only_data, scan_sections
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
@@ -50,6 +50,7 @@ cdef class Message(Portable):
     cdef _read_all(self, bytes payload)
     @cython.locals(data=_DataBody)
     cdef _auto_set_body(self, object body)
+    @cython.locals(payload=bytes, start=cython.Py_ssize_t, size=cython.Py_ssize_t, chars=cython.p_char)
     cdef _read_content(self)
     @cython.locals(data=_DataBody)
     cdef _read_body(self)

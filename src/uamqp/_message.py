@@ -35,6 +35,7 @@ from .codec import (
 )
 from .codec.decode import value_between
 from .codec.encode import append_text
+from .codec.sections import only_data
 from .constants import MessageBodyType, MessageState
 
 
@@ -328,8 +329,14 @@ class Message(Portable):
         content = self._content
         if content is _UNREAD:
             content = None
-            if self._payload is not None:
-                content = received_content(self._payload, self._scanned(), self._encoding)
+            payload = self._payload
+            if payload is not None:
+                start = only_data(payload) if self._bounds is None else 0
+                if start:
+                    chars, size = payload, len(payload)
+                    content = chars[start:size]
+                else:
+                    content = received_content(payload, self._scanned(), self._encoding)
             self._content = content
         return content
 

@@ -2,13 +2,13 @@
 
 cimport cython
 
-from .codec.sections cimport scan_sections
+from .codec.sections cimport only_data, scan_sections
 from .engine.delivery cimport IncomingDelivery as _Delivery
 from .engine.receiver cimport Receiver as _Receiver
 from .engine.session cimport Session as _Session
 from ._message cimport Message as _Message, received_message
 
-cdef object _ACCEPTED
+cdef object _ACCEPTANCE, _ACCEPTED, _SETTLED
 
 
 cdef class MessageQueue:
@@ -24,6 +24,9 @@ cpdef hold(_Message message)
 @cython.locals(delivery=_Delivery, link=_Receiver)
 cpdef take(_Message message)
 cpdef bint complete(_Message message) except -1
+@cython.locals(delivery=_Delivery, session=_Session)
+cpdef bint accept(_Message message) except -1
+cpdef flush(object pump, _Session session)
 
 
 cdef class Intake:
@@ -34,7 +37,6 @@ cdef class Intake:
     @cython.locals(message=_Message, bounds=list, link=_Receiver)
     cpdef on_delivery(self, _Delivery delivery, object now)
     cpdef settle(self, object response, _Delivery delivery)
-    cpdef accept(self, _Delivery delivery)
     @cython.locals(session=_Session)
     cdef _dispose(self, _Delivery delivery, object outcome)
 

@@ -7,17 +7,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import codec, errors
+from . import codec, constants, errors
 from ._message import Message, received_message
+from .codec.sections import only_data, scan_sections
 from .compat import queue
 from .engine import IncomingDelivery, LocalProtocolError
 
 if TYPE_CHECKING:
+    from .engine import Session
     from .receiver import MessageReceiver
 
 _logger = logging.getLogger("uamqp.receiver")  # as in 1.6
 
 _ACCEPTED = codec.ACCEPTED
+_ACCEPTANCE = errors.MessageAccepted()
+_SETTLED = constants.MessageState.ReceivedSettled
 
 
 class MessageQueue:
@@ -69,7 +73,7 @@ class MessageQueue:
         while messages and len(batch) < count:
             message = messages.popleft()
             take(message)
-            if not auto_complete or complete(message):
+            if not auto_complete or message._response is not None or accept(message):
                 batch.append(message)
         return batch
 
@@ -131,6 +135,23 @@ def complete(message: Message) -> bool:
     return True
 
 
+def accept(message: Message) -> bool:
+    """Do what `complete` does, for one of many: under the connection's lock, with the writing left to the caller."""
+    delivery: Any = message._delivery
+    if delivery is None:
+        return complete(message)
+    if not delivery.settled or delivery.state is not None:
+        try:
+            session = delivery.link.session
+            session.settle_incoming(delivery, _ACCEPTED)
+        except LocalProtocolError as error:
+            _logger.info("Message %d isn't accepted: %s", delivery.delivery_id, error)
+            return False
+    message._response = _ACCEPTANCE
+    message.state = _SETTLED
+    return True
+
+
 class Intake:
     """Makes messages of a receiver's deliveries, and settles them.
 
@@ -151,11 +172,13 @@ class Intake:
 
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
         """A message arrived."""
-        try:
-            bounds = codec.scan_sections(delivery.payload)
-        except codec.DecodeError as error:
-            self._receiver._refuse(delivery, error)
-            return
+        bounds = None
+        if not only_data(delivery.payload):
+            try:
+                bounds = scan_sections(delivery.payload)
+            except codec.DecodeError as error:
+                self._receiver._refuse(delivery, error)
+                return
         if self._settler is None and not delivery.settled:
             # The peer doesn't send settled, though it was asked to.
             if not try_settle(delivery, codec.ACCEPTED):
@@ -184,11 +207,6 @@ class Intake:
             raise ValueError(f"Invalid message response type: {response!r}")
         self._dispose(delivery, outcome)
 
-    def accept(self, delivery: IncomingDelivery) -> None:
-        """Accept a message, as `settle` does."""
-        if not delivery.settled or delivery.state is not None:
-            self._dispose(delivery, _ACCEPTED)
-
     def _dispose(self, delivery: IncomingDelivery, outcome: Any) -> None:
         pump = self._receiver._connection._pump
         session = delivery.link.session
@@ -200,10 +218,15 @@ class Intake:
                 raise RuntimeError(
                     f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: {error}"
                 ) from error
-        if not session.incoming:
-            pump.flush()
-        elif not pump.flush_is_due:
-            pump.flush_soon()
+        flush(pump, session)
+
+
+def flush(pump: Any, session: Session) -> None:
+    """Have what was settled written: now, if nothing else waits to be settled, else soon, with what follows."""
+    if not session.incoming:
+        pump.flush()
+    elif not pump.flush_is_due:
+        pump.flush_soon()
 
 
 def try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> bool:

@@ -13,7 +13,7 @@ from ._amqp_client import AMQPClient
 from ._arguments import integer, number
 from ._drive import run
 from ._iteration import MessageIteration
-from ._receiving import Inbox, MessageQueue, complete, take
+from ._receiving import Inbox, MessageQueue, complete, flush, take
 from ._sending import STALL_TIMEOUT, SendQueue
 from .connection import IDLE_WAIT
 from .connection import Connection as Connection  # noqa: PLC0414
@@ -603,8 +603,13 @@ class ReceiveClient(AMQPClient):
         queue = self._received_messages
         if queue.empty() or self._connection is None:
             return []
-        with self._connection._pump.lock:
-            return queue.hand_out(count, self.auto_complete)
+        pump = self._connection._pump
+        with pump.lock:
+            batch = queue.hand_out(count, self.auto_complete)
+            delivery: Any = batch[-1]._delivery if batch and self.auto_complete else None
+            if delivery is not None:
+                flush(pump, delivery.link.session)
+        return batch
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, `close` or an error.

@@ -8,7 +8,7 @@ from .decode cimport Decoder, u32
 # They may be read as C values.
 cdef bytes _USUAL
 cdef list _EXCLUDED
-cdef int _FIRST, _LAST
+cdef int _DATA, _FIRST, _LAST
 
 
 @cython.locals(
@@ -16,5 +16,7 @@ cdef int _FIRST, _LAST
     code=int, index=int, width=int, sections=list,
 )
 cpdef list scan_sections(bytes payload)
+@cython.locals(size=cython.Py_ssize_t)
+cpdef Py_ssize_t only_data(bytes payload) except -1
 @cython.locals(decoder=Decoder)
 cdef tuple _scan_section(bytes payload, Py_ssize_t pos, int seen)

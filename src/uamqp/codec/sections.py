@@ -84,6 +84,7 @@ def _usual_widths() -> bytes:
 _USUAL = _usual_widths()
 _EXCLUDED = [_excluded(code) for code in SECTION_NAMES]
 _FIRST, _LAST = HEADER, FOOTER
+_DATA = DATA
 
 
 @register
@@ -183,6 +184,20 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
         seen |= _bit(code)
         pos = stop
     return sections
+
+
+def only_data(payload: bytes) -> int:
+    """Where the content starts of the one data section that is the whole of a message; 0 if it is anything else.
+
+    Most messages are just that, and need no list of sections.
+    """
+    size = len(payload)
+    if size >= 5 and payload[0] == 0x00 and payload[1] == 0x53 and payload[2] == _DATA:
+        if payload[3] == 0xA0 and size == 5 + payload[4]:
+            return 5
+        if payload[3] == 0xB0 and size >= 8 and size == 8 + u32(payload, 4):
+            return 8
+    return 0
 
 
 def _scan_section(payload: bytes, pos: int, seen: int) -> tuple[int, int, int]:

@@ -2,6 +2,8 @@
 
 cimport cython
 
+from ..engine.delivery cimport IncomingDelivery as _Incoming, OutgoingDelivery as _Outgoing
+
 
 cdef class ConnectionCore:
     cdef public list _backlog
@@ -12,4 +14,5 @@ cdef class ConnectionCore:
 
     @cython.locals(events=list, done=cython.Py_ssize_t, handled=cython.bint)
     cpdef bint handle_events(self, object now) except -1
+    @cython.locals(arrived=_Incoming, sent=_Outgoing)
     cpdef handle(self, object event, object now)

@@ -141,19 +141,25 @@ class ConnectionCore:
     def handle(self, event: Event, now: float) -> None:
         """Hand one event of the engine to whom it concerns."""
         kind = type(event)
-        if kind is not IncomingDelivery and kind is not OutgoingDelivery:
-            self._on_event(event, now)
-            return
-        delivery: Any = event
-        core: LinkCore | None = delivery.link.context
-        if core is None:
-            return
-        if core.handler is not None:
-            core.handler(delivery, now)
-        elif kind is IncomingDelivery:
-            core.owner.on_delivery(delivery)
+        core: LinkCore | None
+        if kind is IncomingDelivery:
+            arrived: Any = event
+            core = arrived.link.context
+            if core is not None:
+                if core.handler is not None:
+                    core.handler(arrived, now)
+                else:
+                    core.owner.on_delivery(arrived)
+        elif kind is OutgoingDelivery:
+            sent: Any = event
+            core = sent.link.context
+            if core is not None:
+                if core.handler is not None:
+                    core.handler(sent, now)
+                else:
+                    core.owner.on_outcome(sent)
         else:
-            core.owner.on_outcome(delivery)
+            self._on_event(event, now)
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, CreditChanged):

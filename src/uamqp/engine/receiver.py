@@ -253,7 +253,7 @@ class Receiver(Link):
         if self.local_state is not ACTIVE or self.drain:
             return
         credit = self._window - self.buffered
-        room = self.session.engine.config.limits.unsettled - len(self.session.incoming)
+        room = self.session.unsettled_limit - len(self.session.incoming)
         if credit > room:
             credit = room
         if credit > self.credit:

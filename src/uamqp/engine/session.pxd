@@ -53,6 +53,7 @@ cdef class Session:
     cdef public object remote_properties
     cdef public object remote_state
     cdef public bytes transfer_prefix
+    cdef public long long unsettled_limit
 
     cpdef add_incoming(self, _IncomingDelivery delivery)
     @cython.locals(link=_Link, settled=cython.bint)

@@ -108,6 +108,7 @@ class Session:
         "remote_properties",
         "remote_state",
         "transfer_prefix",
+        "unsettled_limit",
     )
 
     def __init__(self, engine: Engine) -> None:
@@ -133,6 +134,7 @@ class Session:
         self.echo_due = False
         self.incoming: dict[int, IncomingDelivery] = {}
         self.outgoing: dict[int, OutgoingDelivery] = {}
+        self.unsettled_limit = engine.config.limits.unsettled
         self._handles: dict[int, Link] = {}
         self._remote_handles: dict[int, Link] = {}
         self._names: dict[tuple[str, bool], Link] = {}
@@ -403,7 +405,7 @@ class Session:
             del self.incoming[delivery_id]
             delivery.settled = True
             link.refill()
-            if len(self.incoming) == self.engine.config.limits.unsettled - 1:  # it held the credit of all links back
+            if len(self.incoming) == self.unsettled_limit - 1:  # it held the credit of all links back
                 for other in self._handles.values():
                     other.refill()
 
