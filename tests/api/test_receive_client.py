@@ -385,7 +385,7 @@ def test_the_method_that_takes_messages_may_be_replaced(broker: Broker) -> None:
     fill(broker, 2)
     seen: list[Message] = []
     client = ReceiveClient(broker.url + "/q", auto_complete=False)
-    client._message_received = seen.append  # type: ignore[method-assign, assignment]
+    client._message_received = seen.append
     client.open()
     until(lambda: len(seen) == 2, client.do_work)
     assert client._received_messages.empty()
@@ -394,7 +394,7 @@ def test_the_method_that_takes_messages_may_be_replaced(broker: Broker) -> None:
     def put(into: list[Message], message: Message) -> None:
         into.append(message)
 
-    client._message_received = partial(put, later)  # type: ignore[method-assign]
+    client._message_received = partial(put, later)
     fill(broker, 1, start=2)
     until(lambda: len(later) == 1, client.do_work)
     seen[0].accept()
