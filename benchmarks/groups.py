@@ -131,6 +131,22 @@ def lengths(field: Field, folder: Path, scale: float) -> Iterator[Round]:
                 yield f"{mode}: resident MiB", count, contender.name, result["memory"]
 
 
+def unsettled(field: Field, folder: Path, scale: float) -> Iterator[Round]:
+    contender = own(field, "messages_uamqp.py")[0]
+    with c_far_end(field, 100, folder) as end:
+        for number in (1, 1_000, 10_000, 100_000):
+            result = _work(contender, "receive", end, 100_000 * scale, 100, "--unsettled", number)
+            yield "receive and accept", number, contender.name, result["cpu"]
+
+
+def large(field: Field, folder: Path, scale: float) -> Iterator[Round]:
+    size = 100_000_000
+    with c_far_end(field, size, folder) as end:
+        for contender in own(field, "large.py"):
+            for mode in ("send", "receive"):
+                yield mode, None, contender.name, contender.run(mode, end.port, size)["times"]
+
+
 def latency(field: Field, folder: Path, scale: float) -> Iterator[Round]:
     for contender in own(field, "latency.py"):
         if contender.python is None:
@@ -162,6 +178,8 @@ GROUPS = [
     Group("connections", "Connections of one program", "messages/s", "connections", connections),
     Group("credit", "Credit windows", "messages/s", "credit", credit),
     Group("lengths", "Long runs", "messages/s, MiB", "messages", lengths),
+    Group("unsettled", "Beside so many unsettled: CPU for each message", "microseconds", "unsettled", unsettled),
+    Group("large", "One message of 100 MB: memory", "times its size", None, large),
     Group("latency", "Latency at a fixed rate, through the embedded broker", "ms", "messages/s", latency),
     Group("memory", "Memory, and idle connections", "", None, memory),
 ]

@@ -1,10 +1,11 @@
 """Messages per second through the blocking API that uamqp 1.6.11 and this project have in common; prints JSON.
 
     messages_uamqp.py send|receive PORT COUNT BODY_BYTES [--ca FILE] [--links N] [--connections N] [--credit N]
-                      [--batch N]
+                      [--batch N] [--unsettled N]
 
 send: queue messages in batches, and wait until each is accepted. receive: batches of half the credit; read each body,
-accept each message. With more links or connections the work goes round them. Printed are messages per second, the
+accept each message. With more links or connections the work goes round them. --unsettled: so many
+messages are received before, and settled never. Printed are messages per second, the
 microseconds of CPU that one takes, and the largest resident size in MiB.
 """
 
@@ -26,6 +27,7 @@ parser.add_argument("--links", type=int, default=1)
 parser.add_argument("--connections", type=int, default=1)
 parser.add_argument("--credit", type=int, default=1000)
 parser.add_argument("--batch", type=int, default=1000)
+parser.add_argument("--unsettled", type=int, default=0)
 options = parser.parse_args()
 
 HOST = "localhost"
@@ -48,7 +50,10 @@ def client(connection, node):
     if options.mode == "send":
         made = uamqp.SendClient(url, **settings)
     else:
-        made = uamqp.ReceiveClient(url, prefetch=options.credit, timeout=20000, max_message_size=2**31 - 1, **settings)
+        more = {"auto_complete": False} if options.unsettled else {}
+        made = uamqp.ReceiveClient(
+            url, prefetch=options.credit, timeout=20000, max_message_size=2**31 - 1, **more, **settings
+        )
     made.open(*([connection] if connection is not None else []))
     while not made.client_ready():
         made.do_work()
@@ -86,6 +91,9 @@ else:
     if not options.ca:
         connections[0]._port = options.port
     clients = [client(connections[0], f"q{number}") for number in range(options.links)]
+held = []  # messages that nobody settles
+while len(held) < options.unsettled:
+    held += clients[0].receive_message_batch(max_batch_size=max(1, options.credit // 2))
 start, cpu = time.perf_counter(), time.process_time()
 done = (send if options.mode == "send" else receive)(clients)
 elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu

@@ -7,13 +7,14 @@ from ._bodies cimport DataBody as _DataBody, received_content
 from ._portable cimport Portable
 from ._sections cimport append_map, received_header, received_properties
 from .codec.decode cimport value_between
-from .codec.encode cimport append_text
+from .codec.encode cimport append_text, append_wide_size
 from .codec.sections cimport only_data, scan_sections
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
 
 cdef bytes _DATA_SECTION
+cdef Py_ssize_t _LARGE
 cdef object _ACCEPTED, _ALREADY_SETTLED, _NEW, _SETTLED, _UNREAD, _UNSETTLED
 
 cdef object _checked(int code, object value)
@@ -55,8 +56,10 @@ cdef class Message(Portable):
     @cython.locals(data=_DataBody)
     cdef _read_body(self)
     cdef bint _is_untouched(self)
+    @cython.locals(out=bytearray, tail=bytearray)
     cdef bytes _encoded(self)
-    cdef _append_sections(self, bytearray out)
+    cdef _append_head(self, bytearray out)
+    cdef _append_body(self, bytearray out, object content)
     @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
     cdef _append_section(self, bytearray out, int code, object value)
     @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)

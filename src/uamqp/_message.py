@@ -34,7 +34,7 @@ from .codec import (
     VALUE,
 )
 from .codec.decode import value_between
-from .codec.encode import append_text
+from .codec.encode import append_text, append_wide_size
 from .codec.sections import only_data
 from .constants import MessageBodyType, MessageState
 
@@ -63,6 +63,7 @@ _UNREAD: Any = _Unread()
 UNREAD = _UNREAD  # the name that pickles know it by
 
 _DATA_SECTION = b"\x00\x53\x75"
+_LARGE = 65536
 
 _ACCEPTED = errors.MessageAccepted()
 _RELEASED = errors.MessageReleased()
@@ -459,7 +460,16 @@ class Message(Portable):
         if payload is not None and self._is_untouched():
             return payload
         out = bytearray()
-        self._append_sections(out)
+        self._append_head(out)
+        content = self._content
+        if type(content) is bytes and len(content) > _LARGE:  # there may be no room for another copy
+            out += _DATA_SECTION
+            append_wide_size(out, 0xB0, len(content))
+            tail = bytearray()
+            self._append_section(tail, FOOTER, self._footer)
+            return b"".join((out, content, tail))
+        self._append_body(out, content)
+        self._append_section(out, FOOTER, self._footer)
         return bytes(out)
 
     def _is_untouched(self) -> bool:
@@ -473,14 +483,15 @@ class Message(Portable):
             and self._footer is _UNREAD
         )
 
-    def _append_sections(self, out: bytearray) -> None:
-        """Appends all sections in the order of section 3.2."""
+    def _append_head(self, out: bytearray) -> None:
+        """Appends the sections before the body, in the order of section 3.2."""
         self._append_section(out, HEADER, self._header)
         self._append_section(out, DELIVERY_ANNOTATIONS, self._delivery_annotations)
         self._append_section(out, MESSAGE_ANNOTATIONS, self._annotations)
         self._append_section(out, PROPERTIES, self._properties)
         self._append_section(out, APPLICATION_PROPERTIES, self._application_properties)
-        content = self._content
+
+    def _append_body(self, out: bytearray, content: Any) -> None:
         if type(content) is bytes:
             out += _DATA_SECTION
             append_text(out, 0xA0, content)
@@ -488,7 +499,6 @@ class Message(Portable):
             content._append_to(out)
         elif content is _UNREAD:
             self._append_unread(out, DATA, VALUE)
-        self._append_section(out, FOOTER, self._footer)
 
     def _append_section(self, out: bytearray, code: int, value: Any) -> None:
         if value is _UNREAD:

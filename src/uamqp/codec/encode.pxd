@@ -15,7 +15,7 @@ cpdef object append_text(bytearray out, int code, bytes data)
 @cython.locals(size=cython.Py_ssize_t)
 cpdef object close_compound(bytearray out, Py_ssize_t start, Py_ssize_t count)
 
-cdef object _append_wide_size(bytearray out, int code, Py_ssize_t size)
+cpdef object append_wide_size(bytearray out, int code, Py_ssize_t size)
 cdef bytes _utf8(object value)
 cdef object _append_int(bytearray out, object value)
 cdef object _append(bytearray out, object value, bint bare, int depth)

@@ -111,7 +111,7 @@ def append_binary(out: bytearray, value: bytes | bytearray) -> None:
         out.append(0xA0)
         out.append(size)
     else:
-        _append_wide_size(out, 0xB0, size)
+        append_wide_size(out, 0xB0, size)
     out += value
 
 
@@ -132,11 +132,12 @@ def append_text(out: bytearray, code: int, data: bytes) -> None:
         out.append(code)
         out.append(size)
     else:
-        _append_wide_size(out, code + 0x10, size)
+        append_wide_size(out, code + 0x10, size)
     out += data
 
 
-def _append_wide_size(out: bytearray, code: int, size: int) -> None:
+def append_wide_size(out: bytearray, code: int, size: int) -> None:
+    """Appends a constructor with a size of four bytes; so many bytes are to follow."""
     if size > MAX_SIZE:
         raise EncodeError(f"{size} bytes are more than the {MAX_SIZE} that AMQP can encode in one value")
     out.append(code)

@@ -134,11 +134,12 @@ class Incoming(Producer):
                 self._header = info = read_header(payload)
             except DecodeError as problem:
                 return Rejected(error("amqp:decode-error", f"the message's header can't be read: {problem}"))
+        now = self.connection.now()
         ttl = info.header.ttl
-        expires = None if ttl is None else self.connection.now() + ttl / 1000
+        expires = None if ttl is None else now + ttl / 1000
         message = StoredMessage(payload, delivery.message_format, expires, info.header.delivery_count or 0)
         try:
-            self.connection.server.store(node, message, self.connection.now())
+            self.connection.server.store(node, message, now)
         except HookError as problem:
             return Rejected(problem.error)
         except NoNode as problem:
@@ -230,7 +231,7 @@ class Outgoing(Consumer):
         context = None if self.browsing else message
         tag = self.connection.server.hooks.tag(self.node.name, payload)
         try:
-            link.send(payload, tag=tag, message_format=message.message_format, settled=settled, context=context)
+            link.enqueue(payload, tag, message.message_format, settled, None, context)
         except MessageTooLarge:
             if not self.browsing:
                 self.queue.modify(message, now, failed=False, not_to=self)
