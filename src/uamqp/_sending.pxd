@@ -10,6 +10,8 @@ from ._message cimport Message as _Message
 cdef object _ACCEPTED, _ALREADY_SETTLED, _IN_FLIGHT, _OK, _SENT, _WAITING
 
 
+@cython.locals(message=_Message, messages=list)
+cpdef list gathered(object given)
 cpdef result_of(_Delivery delivery)
 
 

@@ -6,8 +6,10 @@ It stands apart from `SendClient`, so that an asyncio front can use it as well.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from . import codec, constants, errors
+from ._batch import BatchMessage
 from ._message import Message
 from .compat import TimeoutException
 from .core import Entry, Outbox, SenderCore
@@ -45,6 +47,23 @@ def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
     if delivery.remote_state is None or isinstance(delivery.remote_state, (codec.Accepted, codec.Received)):
         return _OK
     return constants.MessageSendResult.Error
+
+
+def gathered(given: Iterable[Message | BatchMessage]) -> list[Message]:
+    """Return the single messages to send.
+
+    Raises:
+        TypeError, MessageResponse: see `Message.gather`.
+    """
+    messages: list[Message] = []
+    for item in given:
+        if type(item) is Message:
+            message = item
+            if message.state is _WAITING and message._response is None:
+                messages.append(message)
+                continue
+        messages.extend(item.gather())
+    return messages
 
 
 class SendQueue:
@@ -111,8 +130,13 @@ class SendQueue:
                 continue
             message = entry.item
             try:
-                payload = message.encode_message()
-                delivery = sender.enqueue(payload, None, message.message_format, settled, None, entry)
+                if type(message) is Message:
+                    payload = message._encoded()
+                    message_format = message._message_format
+                else:  # a class of the application's, which may do it in its own way
+                    payload = message.encode_message()
+                    message_format = message.message_format
+                delivery = sender.enqueue(payload, None, message_format, settled, None, entry)
             except MessageTooLarge as error:
                 self._fail(
                     entry,

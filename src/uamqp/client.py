@@ -14,7 +14,7 @@ from ._arguments import integer, number
 from ._drive import run
 from ._iteration import MessageIteration
 from ._receiving import Inbox, MessageQueue, complete, flush, take
-from ._sending import STALL_TIMEOUT, SendQueue
+from ._sending import STALL_TIMEOUT, SendQueue, gathered
 from .connection import IDLE_WAIT
 from .connection import Connection as Connection  # noqa: PLC0414
 from .constants import TransportType as TransportType  # noqa: PLC0414
@@ -184,7 +184,7 @@ class SendClient(AMQPClient):
         Raises:
             TypeError, ValueError: one of them can't be sent: it was received, sent before, or holds too much.
         """
-        self._enqueue([single for message in messages for single in message.gather()])
+        self._enqueue(gathered(messages))
 
     def _enqueue(self, messages: list[Message]) -> None:
         tick = self._counter.get_current_ms()
@@ -230,7 +230,7 @@ class SendClient(AMQPClient):
         self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool
     ) -> None:
         given = [messages] if isinstance(messages, (Message, BatchMessage)) else list(messages)
-        batch = [single for message in given for single in message.gather()]
+        batch = gathered(given)
         self._enqueue(batch)
         await self._do_open()
         running = True

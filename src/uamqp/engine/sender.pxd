@@ -18,7 +18,7 @@ cdef class Sender(Link):
     cdef public bint _drain_reply
     cdef public long long _link_credit
     cdef public unsigned long long _most
-    cdef public unsigned long _next_tag
+    cdef public long long _next_tag
     cdef public object _queue
     cdef public bint _ready
     cdef public long long delivery_count

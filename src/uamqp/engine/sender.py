@@ -132,7 +132,7 @@ class Sender(Link):
             )
         if tag is None:
             tag = _pack_tag(self._next_tag)
-            self._next_tag = self._next_tag + 1 & 0xFFFFFFFF
+            self._next_tag = add(self._next_tag, 1)
         elif not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
         if not 0 <= message_format <= MASK:

@@ -2,6 +2,8 @@
 
 cimport cython
 
+cdef long long _HALF, _MASK, _WRAP
+
 
 cpdef long long add(long long serial, long long count)
 @cython.locals(difference=cython.longlong)

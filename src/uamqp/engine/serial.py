@@ -6,15 +6,17 @@ Python's integers don't wrap, so every sum or difference of serial numbers goes 
 from __future__ import annotations
 
 MASK = 0xFFFFFFFF
+_MASK = MASK  # with a C type where this is compiled
 _HALF = 0x80000000
+_WRAP = 0x100000000
 
 
 def add(serial: int, count: int) -> int:
     """Return `serial + count`, wrapped to 32 bits."""
-    return (serial + count) & MASK
+    return (serial + count) & _MASK
 
 
 def distance(start: int, end: int) -> int:
     """Return how far `end` is ahead of `start`, from -2**31 to 2**31 - 1."""
-    difference = (end - start) & MASK
-    return difference - 0x100000000 if difference >= _HALF else difference
+    difference = (end - start) & _MASK
+    return difference - _WRAP if difference >= _HALF else difference
