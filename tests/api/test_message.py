@@ -599,6 +599,16 @@ class TestSettling:
         assert not message.settled
 
 
+@pytest.mark.parametrize("size", [65535, 65536, 65537, 1_000_000])
+def test_large_bodies_are_encoded_as_small_ones_are(size: int) -> None:
+    """They go another way, which spares a copy."""
+    body = b"x" * size
+    more: dict[str, Any] = {"footer": {"f": 1}, "application_properties": {"a": 1}}
+    encoded = Message(body, **more).encode_message()
+    assert encoded == Message([body], **more).encode_message()
+    assert b"".join(Message.decode_from_bytes(encoded).get_data()) == body
+
+
 class TestSending:
     def test_new(self) -> None:
         message = Message("x")

@@ -562,3 +562,18 @@ def test_the_smallest_prefetch(broker: Broker) -> None:
     fill(broker, 20)
     with ReceiveClient(broker.url + "/q", prefetch=1) as client:
         assert bodies(receive_all(client, 20)) == list(range(20))
+
+
+def test_each_settlement_reaches_the_peer_though_nobody_drives_the_connection(broker: Broker) -> None:
+    """One after the other, so that each has to be written on its own account; the last with nothing left unsettled."""
+    fill(broker, 4)
+
+    def accepted(count: int) -> bool:
+        return broker.queue("q").counters.accepted == count
+
+    with ReceiveClient(broker.url + "/q", auto_complete=False) as client:
+        batch: list[Message] = []
+        until(lambda: len(batch) == 4, lambda: batch.extend(client.receive_message_batch(max_batch_size=4)))
+        for number, message in enumerate(batch, 1):
+            message.accept()
+            broker.wait_for(partial(accepted, number))

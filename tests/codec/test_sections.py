@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uamqp.codec import (
     APPLICATION_PROPERTIES,
@@ -27,6 +29,7 @@ from uamqp.codec import (
     binary_bounds,
     decode_composite,
     decode_value,
+    only_data,
     scan_sections,
 )
 
@@ -247,3 +250,21 @@ def test_header_and_properties_are_composites() -> None:
     assert decode_composite(payload) == (header, second - 3)
     assert decode_composite(payload, second - 3) == (properties, end)
     assert Header.from_fields(decode_value(payload[start : second - 3])) == header
+
+
+PARTS = [
+    bytes.fromhex(text)
+    for text in ("005375a000", "005375a003616263", "005375b000000003616263", "00537045", "005373c00100", "005377a10161")
+]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=3), st.integers(-3, 3))
+def test_a_message_of_one_data_section_is_told_from_all_others(parts: list[bytes], change: int) -> None:
+    payload = b"".join(parts)
+    payload = payload[:change] if change < 0 else payload + b"x" * change
+    start = only_data(payload)
+    if start:
+        assert scan_sections(payload) == [(DATA, 3, len(payload))]
+        assert binary_bounds(payload, 3, len(payload)) == (start, len(payload))
+    else:
+        assert len(parts) != 1 or change or parts[0][:3] != PARTS[0][:3]

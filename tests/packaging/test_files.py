@@ -73,7 +73,7 @@ def test_a_wheel_is_installed_and_works(pattern: str, compiled: bool, tmp_path: 
 
 def test_the_source_distribution_is_compiled_where_that_is_possible(tmp_path: Path) -> None:
     python = fresh(tmp_path)
-    install(python, the_one("uamqp-*.tar.gz"), tmp_path, REQUIRE_CYTHON="1")
+    install(python, the_one("uamqp-*.tar.gz"), tmp_path, REQUIRE_CYTHON="1", CFLAGS="-O0")  # in a third of the time
     assert run([python, "-c", PROGRAM], tmp_path).split()[0] == "True"
 
 
