@@ -1,0 +1,283 @@
+"""Requests to a node and their answers, and the life of a token; against a scripted peer, with the test's own clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.test_core import Client
+from tests.peer import codec
+from tests.peer.script import RECEIVER, SENDER
+from uamqp.codec import Properties, ULong, encode_value
+from uamqp.core import RequestLinks
+from uamqp.core.cbs import REFRESH_PAUSE, Token, TokenClaim, TokenStatus
+from uamqp.core.requests import Request, RequestState
+from uamqp.engine import LocalProtocolError
+
+WALL = 1_700_000_000.0
+
+
+def encoded(number: int) -> bytes:
+    """A request: its message-id, and a body."""
+    return Properties(message_id=ULong(number)).encode() + b"\x00\x53\x77\xa1\x01x"
+
+
+def answer(number: Any, properties: dict[str, Any] | None = None) -> bytes:
+    """An answer to the request of this number."""
+    out = Properties(correlation_id=number).encode()
+    if properties is not None:
+        out += b"\x00\x53\x74" + encode_value(properties)
+    return out + b"\x00\x53\x77\x40"
+
+
+class Node:
+    """A pair of links, and the node at the other end."""
+
+    def __init__(self, credit: int = 10) -> None:
+        self.client = Client()
+        self.peer = self.client.peer
+        self.links = RequestLinks(self.client.session, "$node", "out", "in")
+        self.links.open(self.client.now)
+        self.peer.accept_open()
+        self.peer.accept_begin()
+        self.peer.accept_attach(SENDER, {"name": "out"})
+        if credit:
+            self.peer.grant(credit)
+
+    def finish_opening(self) -> None:
+        """The other link, over which answers come."""
+        self.peer.accept_attach(RECEIVER, {"name": "in"})
+        self.peer.expect("flow")
+        self.peer.ignore("disposition")
+
+    def answer(self, payload: bytes) -> None:
+        self.peer.send_delivery(payload, handle=1)
+        self.client.core.handle_events(self.client.now)
+
+
+@pytest.fixture
+def node() -> Node:
+    made = Node()
+    made.finish_opening()
+    return made
+
+
+def test_requests_wait_until_both_links_are_open() -> None:
+    node = Node()
+    first, second = node.links.request(encoded), node.links.request(encoded)
+    assert not node.links.is_open
+    node.finish_opening()
+    assert node.links.is_open
+    for request in (first, second):
+        assert node.peer.expect("transfer").payload == encoded(request.number)
+
+
+def test_answers_find_their_requests_in_any_order(node: Node) -> None:
+    first, second, third = (node.links.request(encoded) for _ in range(3))
+    for _ in range(3):
+        node.peer.expect("transfer")
+    node.answer(answer(ULong(third.number), {"statusCode": 200, "statusDescription": "fine"}))
+    node.answer(answer(str(first.number), {"status-code": 404, "status-description": "no such thing"}))
+    node.answer(answer(ULong(second.number)))
+    assert [request.state for request in (first, second, third)] == [RequestState.ANSWERED] * 3
+    assert (third.status, third.description) == (200, "fine")
+    assert (first.status, first.description) == (404, "no such thing")
+    assert (second.status, second.description) == (None, "")
+    assert node.links.unmatched == 0
+
+
+@pytest.mark.parametrize("status", [True, "200", 2.0, None])
+def test_a_status_is_a_number(node: Node, status: Any) -> None:
+    request = node.links.request(encoded)
+    node.answer(answer(ULong(request.number), {"statusCode": status, "statusDescription": 5}))
+    assert (request.state, request.status, request.description) == (RequestState.ANSWERED, None, "")
+
+
+def test_what_answers_nothing_is_dropped(node: Node) -> None:
+    request = node.links.request(encoded)
+    node.answer(answer(ULong(request.number + 1)))
+    node.answer(answer("no number"))
+    node.answer(answer(None))
+    node.answer(b"\x00\x53\x99")
+    assert node.links.unmatched == 4
+    assert not request.done
+    node.answer(answer(ULong(request.number)))
+    assert request.done
+    node.answer(answer(ULong(request.number)))  # once more
+    assert node.links.unmatched == 5
+
+
+def test_a_request_past_its_time_is_given_up_and_its_answer_dropped(node: Node) -> None:
+    request, patient = node.links.request(encoded, deadline=5.0), node.links.request(encoded)
+    node.links.expire(4.9)
+    assert not request.done
+    node.links.expire(5.0)
+    assert (request.state, patient.state) == (RequestState.TIMED_OUT, RequestState.WAITING)
+    node.answer(answer(ULong(request.number)))
+    assert request.answer is None
+    assert node.links.unmatched == 1
+
+
+def test_a_request_that_timed_out_before_the_links_were_open_never_goes_out() -> None:
+    node = Node()
+    request = node.links.request(encoded, deadline=1.0)
+    node.links.expire(1.0)
+    later = node.links.request(encoded)
+    node.finish_opening()
+    assert node.peer.expect("transfer").payload == encoded(later.number)
+    assert request.state is RequestState.TIMED_OUT
+
+
+def test_a_request_that_the_node_rejects_fails(node: Node) -> None:
+    request = node.links.request(encoded)
+    number = node.peer.expect("transfer")["delivery_id"]
+    node.peer.send(
+        "disposition",
+        role=RECEIVER,
+        first=number,
+        settled=True,
+        state=codec.rejected(error=codec.error("amqp:not-allowed", "not you")),
+    )
+    assert request.state is RequestState.FAILED
+    assert request.cause is not None
+    assert request.cause.message == "not you"
+
+
+def test_when_a_link_is_lost_all_that_wait_fail_with_its_cause(node: Node) -> None:
+    requests = [node.links.request(encoded) for _ in range(2)]
+    for _ in requests:
+        node.peer.expect("transfer")
+    node.peer.send("detach", handle=1, closed=True, error=codec.error("amqp:resource-deleted", "gone"))
+    assert node.links.is_over
+    for request in [*requests, node.links.request(encoded)]:
+        assert request.state is RequestState.FAILED
+        assert request.cause is not None
+        assert request.cause.condition == "amqp:resource-deleted"
+
+
+def test_closing_fails_what_waits(node: Node) -> None:
+    request = node.links.request(encoded)
+    node.links.close(node.client.now)
+    assert request.state is RequestState.FAILED
+    assert request.cause is not None
+    assert "closed" in request.cause.message
+    node.client.session.end(node.client.now)
+    with pytest.raises(LocalProtocolError):
+        RequestLinks(node.client.session, "$node", "a", "b").open(node.client.now)
+
+
+# -- tokens
+
+
+class Claims:
+    """A token's claim on a node."""
+
+    def __init__(self, node: Node, timeout: float = 10.0) -> None:
+        self.node = node
+        self.claim = TokenClaim(node.links, timeout)
+
+    def put(self, life: float = 1000.0, window: float = 0.0, now: float = 0.0) -> Request:
+        self.claim.put(Token("secret", "jwt", "aud", WALL + life, window), now)
+        transfer = self.node.peer.expect("transfer")
+        assert b"secret" in transfer.payload
+        assert b"put-token" in transfer.payload
+        request = self.claim._request
+        assert request is not None
+        return request
+
+    def grant(self, request: Request, status: int = 202, text: str = "") -> None:
+        properties = {"status-code": status, "status-description": text}
+        self.node.answer(answer(ULong(request.number), properties))
+
+    def status(self, wall: float, now: float = 0.0) -> TokenStatus:
+        return self.claim.status(now, WALL + wall)
+
+
+@pytest.fixture
+def claims(node: Node) -> Claims:
+    return Claims(node)
+
+
+def test_a_token_from_the_first_to_the_last_second(claims: Claims) -> None:
+    assert claims.status(0) is TokenStatus.IDLE
+    request = claims.put(life=1000)
+    assert claims.status(0) is TokenStatus.IN_PROGRESS
+    claims.grant(request)
+    assert claims.status(0) is TokenStatus.OK
+    assert claims.status(899.9) is TokenStatus.OK
+    assert claims.status(900) is TokenStatus.REFRESH_REQUIRED  # the last tenth
+    assert claims.claim.is_in_force(WALL + 999.9)
+    assert claims.status(1000) is TokenStatus.EXPIRED
+    assert not claims.claim.is_in_force(WALL + 1000)
+
+
+@pytest.mark.parametrize(("window", "due"), [(100, 900), (400, 600), (900, 500)])
+def test_a_refresh_window_is_half_of_its_life_at_most(claims: Claims, window: float, due: float) -> None:
+    claims.grant(claims.put(life=1000, window=window))
+    assert claims.status(0) is TokenStatus.OK
+    assert claims.claim.next_look(0.0, WALL) == due
+    assert claims.status(due - 0.1) is TokenStatus.OK
+    assert claims.status(due) is TokenStatus.REFRESH_REQUIRED
+
+
+def test_the_old_token_counts_while_a_new_one_is_asked_for(claims: Claims) -> None:
+    claims.grant(claims.put(life=1000))
+    claims.status(0)
+    request = claims.put(life=2000)
+    assert claims.status(950) is TokenStatus.IN_PROGRESS
+    assert claims.claim.is_in_force(WALL + 950)
+    claims.grant(request, 401, "not any more")
+    assert claims.status(950) is TokenStatus.ERROR
+    assert claims.claim.refusal is not None
+    assert (claims.claim.refusal.status, claims.claim.refusal.description) == (401, "not any more")
+    assert claims.claim.is_in_force(WALL + 950)
+
+
+def test_a_node_that_does_not_answer_in_time(claims: Claims) -> None:
+    request = claims.put(now=5.0)
+    assert claims.claim.next_look(7.0, WALL) == 8.0
+    assert claims.status(0, now=14.9) is TokenStatus.IN_PROGRESS
+    assert claims.status(0, now=15.0) is TokenStatus.TIMEOUT
+    claims.grant(request)  # too late
+    assert claims.status(0, now=16.0) is TokenStatus.TIMEOUT
+    claims.grant(claims.put(now=17.0))
+    assert claims.status(0, now=17.0) is TokenStatus.OK
+
+
+@pytest.mark.parametrize(("status", "granted"), [(199, False), (200, True), (202, True), (299, True), (300, False)])
+def test_which_status_grants(claims: Claims, status: int, granted: bool) -> None:
+    claims.grant(claims.put(), status)
+    assert claims.status(0) is (TokenStatus.OK if granted else TokenStatus.ERROR)
+
+
+def test_an_answer_without_a_status_is_no_grant(claims: Claims) -> None:
+    request = claims.put()
+    claims.node.answer(answer(ULong(request.number)))
+    assert claims.status(0) is TokenStatus.ERROR
+    assert claims.claim.refusal is not None
+    assert "no status" in claims.claim.refusal.description
+
+
+def test_asking_again_is_put_off_while_there_is_no_new_token(claims: Claims) -> None:
+    claims.grant(claims.put(life=1000))
+    claims.status(0)
+    assert claims.status(900) is TokenStatus.REFRESH_REQUIRED
+    claims.claim.postpone(WALL + 900)
+    pause = min(REFRESH_PAUSE, 100 / 4)
+    assert claims.status(900 + pause - 0.1) is TokenStatus.OK
+    assert claims.claim.next_look(0.0, WALL + 900) == pause
+    assert claims.status(900 + pause) is TokenStatus.REFRESH_REQUIRED
+
+
+def test_links_that_go_matter_only_without_a_token(claims: Claims) -> None:
+    claims.grant(claims.put(life=1000))
+    claims.status(0)
+    claims.node.peer.send("detach", handle=0, closed=True)
+    assert claims.node.links.is_over
+    assert claims.status(10) is TokenStatus.OK
+    assert claims.status(1000) is TokenStatus.FAILURE
+
+
+def test_a_token_is_never_shown() -> None:
+    assert "secret" not in repr(Token("secret", "jwt", "aud", WALL))
