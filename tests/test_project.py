@@ -51,6 +51,8 @@ def test_the_requirements_are_few() -> None:
         "docs/design.md",
         "docs/broker.md",
         "docs/migration.md",
+        "docs/benchmarks/README.md",
+        "benchmarks/README.md",
         "tests/interop/brokers/README.md",
     ],
 )

@@ -180,6 +180,8 @@ def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]
     parts = []
     chars = payload
     for code, start, end in bounds:
+        if not 0 <= start < end <= len(payload):
+            raise ValueError(f"a section from {start} to {end} isn't within the {len(payload)} bytes of the message")
         if code == DATA:
             parts.append(chars[start + (2 if payload[start] == 0xA0 else 5) : end])
         elif code == SEQUENCE or code == VALUE:

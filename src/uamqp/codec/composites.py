@@ -228,9 +228,9 @@ def decode_composite(data: bytes, pos: int = 0, end: int | None = None) -> tuple
     if decoder.pos + 3 <= decoder.end and data[pos] == 0x00 and data[pos + 1] == 0x53:
         descriptor: Any = data[pos + 2]
         cls = COMPOSITES_BY_CODE.get(descriptor)
-        decoder.pos = pos + 3
+        decoder = Decoder(data, pos + 3, end)
     elif decoder.pos < decoder.end and data[pos] == 0x00:
-        decoder.pos = pos + 1
+        decoder = Decoder(data, pos + 1, end)
         descriptor = decoder.value()
         cls = composite_class(descriptor)
     else:

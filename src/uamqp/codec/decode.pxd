@@ -10,8 +10,8 @@ cdef class Decoder:
     cdef readonly bytes data
     cdef public long long count
     cdef public int depth
-    cdef public Py_ssize_t end
-    cdef public Py_ssize_t pos
+    cdef readonly Py_ssize_t end
+    cdef readonly Py_ssize_t pos
     cdef public long long spare
 
     @cython.locals(pos=cython.Py_ssize_t, code=int)

@@ -71,9 +71,9 @@ _NAMES = [_CONSTRUCTORS.get(code, ("", 0))[0] for code in range(256)]
 class Decoder:
     """A cursor over encoded values in `data` from `pos` up to `end`.
 
-    `bare` chooses the bare mapping (see docs/design.md) instead of the typed one. After a DecodeError the
-    cursor's position is undefined. `spare` is the number of zero-width array elements that it will still
-    build.
+    `pos` and `end` are to be read, not set. `bare` chooses the bare mapping (see docs/design.md) instead of the
+    typed one. After a DecodeError the cursor's position is undefined. `spare` is the number of zero-width array
+    elements that it will still build.
     """
 
     __slots__ = ("bare", "count", "data", "depth", "end", "pos", "spare")
@@ -83,7 +83,7 @@ class Decoder:
         if end is None:
             end = size
         if not 0 <= pos <= end <= size:
-            raise DecodeError(f"bounds {pos} to {end} aren't within the {size} bytes given")
+            raise _out_of_bounds(data, pos, end)
         self.data = data
         self.pos = pos
         self.end = end
@@ -493,6 +493,10 @@ def _frozen(value: list[Any]) -> tuple[Any, ...]:
     return tuple([_frozen(item) if isinstance(item, list) else item for item in value])
 
 
+def _out_of_bounds(data: bytes, pos: int, end: int) -> DecodeError:
+    return DecodeError(f"bounds {pos} to {end} aren't within the {len(data)} bytes given")
+
+
 def u32(data: bytes, pos: int) -> int:
     """The unsigned number in the four bytes from `pos` on, which have to be there."""
     number = data[pos]
@@ -502,7 +506,9 @@ def u32(data: bytes, pos: int) -> int:
 
 
 def value_between(data: bytes, pos: int, end: int, bare: bool) -> Any:
-    """The value that starts at `pos`; it may reach up to `end`. As `Decoder.value`, for bounds that fit the data."""
+    """The value that starts at `pos`; it may reach up to `end`. As `Decoder.value`."""
+    if not 0 <= pos <= end <= len(data):
+        raise _out_of_bounds(data, pos, end)
     decoder = Decoder.__new__(Decoder)
     decoder.data = data
     decoder.pos = pos
