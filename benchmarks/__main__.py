@@ -67,7 +67,7 @@ def facts_of(field: Field, options: argparse.Namespace) -> dict[str, Any]:
         "uamqp": f"{version}, Python {python}",
         "peers": ", ".join(f"{name} {number}" for name, number in peers.items() if number) or "none here",
         "far end": "Qpid Proton C" if field.binaries else "not here: what needs the far end in C is left out",
-        "command": f"make bench, {options.rounds} rounds, scale {options.scale:g}",
+        "command": "make bench BENCH_ARGS='--groups ... --rounds ... --scale ...', as below",
     }
 
 
@@ -100,10 +100,13 @@ def main() -> None:
         field = Field(options.compiled, options.pure, options.peers, build_binaries(folder / "bin"))
         facts = facts_of(field, options)
         results = measure(field, options, folder)
+    settings = dict.fromkeys(results, f"--rounds {options.rounds} --scale {options.scale:g}")
     earlier = options.out / "results.json"
     if earlier.exists():  # groups that weren't run now keep their figures
-        results = {**json.loads(earlier.read_text())["results"], **results}
-    report.write(options.out, facts, results)
+        before = json.loads(earlier.read_text())
+        results = {**before["results"], **results}
+        settings = {**before["settings"], **settings}
+    report.write(options.out, facts, settings, results)
     print(f"written to {options.out}")
 
 

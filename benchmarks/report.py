@@ -46,7 +46,7 @@ def ratios(works: dict[str, dict[str, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def page(facts: dict[str, Any], results: Results) -> str:
+def page(facts: dict[str, Any], settings: dict[str, str], results: Results) -> str:
     """The page of docs/benchmarks."""
     text = [
         "# Benchmarks",
@@ -62,7 +62,8 @@ def page(facts: dict[str, Any], results: Results) -> str:
         if not works:
             continue
         unit = f" ({group.unit})" if group.unit else ""
-        text += [f"## {group.title}{unit}", "", table(group, works), ""]
+        text += [f"## {group.title}{unit}", "", f"`--groups {group.name} {settings[group.name]}`", ""]
+        text += [table(group, works), ""]
         if group.name in ("codec", "messages"):
             text += [ratios(works), ""]
         text += [f"![{group.title}]({group.name}.svg)", ""]
@@ -105,11 +106,12 @@ def draw(group: Group, works: dict[str, dict[str, dict[str, float]]], file: Path
     pyplot.close(figure)
 
 
-def write(folder: Path, facts: dict[str, Any], results: Results) -> None:
+def write(folder: Path, facts: dict[str, Any], settings: dict[str, str], results: Results) -> None:
     """Write page, figures and pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps({"facts": facts, "results": results}, indent=1) + "\n")
-    (folder / "README.md").write_text(page(facts, results))
+    figures = {"facts": facts, "settings": settings, "results": results}
+    (folder / "results.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (folder / "README.md").write_text(page(facts, settings, results))
     for group in GROUPS:
         if results.get(group.name):
             draw(group, results[group.name], folder / f"{group.name}.svg")
