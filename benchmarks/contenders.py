@@ -71,11 +71,13 @@ class Field:
 
     def peers_with(self, kind: str) -> list[Contender]:
         """The Python peers that can do this kind of work: "codec" or "messages"."""
-        packages = {"uamqp": "uamqp 1.6", "python-qpid-proton": "proton", "azure-servicebus": "pyamqp"}
-        scripts = {"uamqp": "uamqp", "python-qpid-proton": "proton", "azure-servicebus": "pyamqp"}
         found = []
-        for package, name in packages.items():
-            script = f"{kind}_{scripts[package]}.py"
+        for package, name, stack in (
+            ("uamqp", "uamqp 1.6", "uamqp"),
+            ("python-qpid-proton", "proton", "proton"),
+            ("azure-servicebus", "pyamqp", "pyamqp"),
+        ):
+            script = f"{kind}_{stack}.py"
             if (WORK / script).exists() and self.version(package):
                 found.append(Contender(name, self.peers, script))
         return found

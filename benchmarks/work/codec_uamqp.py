@@ -7,9 +7,7 @@ decode: decode that, and read the body, a property and the application propertie
 round.
 """
 
-import json
-import sys
-import time
+from timing import report
 
 import uamqp
 from uamqp.message import MessageProperties
@@ -35,18 +33,7 @@ def decode():
     return b"".join(message.get_data()), message.properties.message_id, message.application_properties
 
 
-def rate(function, rounds, count=3000):
-    least = float("inf")
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for _ in range(count):
-            function()
-        least = min(least, (time.perf_counter() - start) / count)
-    return 1 / least
-
-
 body, message_id, properties = decode()
 if (body, message_id, len(properties)) != (BODY, b"message-1", 2):
     raise SystemExit("what was decoded isn't what was encoded")
-rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-print(json.dumps({"encode": rate(encode, rounds), "decode": rate(decode, rounds)}))
+report(encode, decode)

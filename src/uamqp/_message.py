@@ -12,7 +12,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from . import c_uamqp, codec, constants, errors
+from . import _sections, c_uamqp, codec, constants, errors
 from ._bodies import DataBody, SequenceBody, ValueBody, received_content
 from ._portable import Portable
 from ._sections import (
@@ -62,7 +62,7 @@ class _Unread:
 _UNREAD: Any = _Unread()
 UNREAD = _UNREAD  # the name that pickles know it by
 
-_DATA_SECTION = b"\x00\x53\x75"
+_DATA_SECTION = _sections.DATA
 _LARGE = 65536
 
 _ACCEPTED = errors.MessageAccepted()

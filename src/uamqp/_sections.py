@@ -22,16 +22,10 @@ if TYPE_CHECKING:
 Text: TypeAlias = "str | bytes | AMQPType | None"
 Number: TypeAlias = "int | AMQPType | None"
 
-#: Headers of the sections: a described value with a small ulong as descriptor.
-HEADER = b"\x00\x53\x70"
-DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
-MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
-PROPERTIES = b"\x00\x53\x73"
-APPLICATION_PROPERTIES = b"\x00\x53\x74"
+#: What the sections of a body start with: a described value with a small ulong as descriptor.
 DATA = b"\x00\x53\x75"
 SEQUENCE = b"\x00\x53\x76"
 VALUE = b"\x00\x53\x77"
-FOOTER = b"\x00\x53\x78"
 
 _STRING = 0xA1
 _BINARY = 0xA0

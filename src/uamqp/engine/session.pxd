@@ -58,7 +58,6 @@ cdef class Session:
     cpdef add_incoming(self, _IncomingDelivery delivery)
     @cython.locals(link=_Link, settled=cython.bint)
     cpdef settle_incoming(self, _IncomingDelivery delivery, object outcome)
-    @cython.locals(number=cython.longlong)
     cdef _dispose(self, bint receiver, object delivery_id, bint settled, object state)
     cpdef drop_outgoing(self, _OutgoingDelivery delivery)
     cdef _mark(self)
