@@ -31,4 +31,4 @@ cdef class SequenceBody(MessageBody):
 @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t, parts=list, chars=cython.p_char)
 cdef list _contents(bytes payload, list bounds)
 @cython.locals(code=int, parts=list, body=MessageBody)
-cpdef received_content(bytes payload, list bounds, object encoding)
+cpdef received_body(bytes payload, list bounds, object encoding)

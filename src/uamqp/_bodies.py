@@ -189,12 +189,8 @@ def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]
     return parts
 
 
-def received_content(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> bytes | MessageBody | None:
-    """What the sections that `codec.scan_sections` found have as body.
-
-    Of a single data section that is its content, since most messages have one and nobody asks for the body object.
-    None: there is no body.
-    """
+def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
+    """The body that the sections have which `codec.scan_sections` found; None: there is none."""
     parts = _contents(payload, bounds)
     if not parts:
         return None
@@ -204,8 +200,6 @@ def received_content(payload: bytes, bounds: list[tuple[int, int, int]], encodin
             kind = SequenceBody
         elif code == VALUE:
             kind = ValueBody
-    if kind is DataBody and len(parts) == 1:
-        return parts[0]
     body = kind.__new__(kind)
     body._encoding = encoding
     body._parts = parts

@@ -3,12 +3,12 @@
 cimport cython
 
 # A class that is cimported by its own name would not be an attribute of the module.
-from ._bodies cimport DataBody as _DataBody, received_content
+from ._bodies cimport DataBody as _DataBody, received_body
 from ._portable cimport Portable
 from ._sections cimport append_map, received_header, received_properties
-from .codec.decode cimport value_between
+from .codec.decode cimport Decoder as _Decoder, decoder_between
 from .codec.encode cimport append_text, append_wide_size
-from .codec.sections cimport only_data, scan_sections
+from .codec.sections cimport SectionReader, binary_at, read_sections, scan_sections, single_data
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
@@ -23,11 +23,11 @@ cdef object _checked(int code, object value)
 cdef class Message(Portable):
     cdef public object state
     cdef public object idle_time
-    cdef public object retries
+    cdef public int retries
     cdef public object on_send_complete
     cdef public object _on_message_sent
     cdef public str _encoding
-    cdef public object _message_format
+    cdef public long long _message_format
     cdef public object _response
     cdef public object _settler
     cdef public object _delivery
@@ -35,6 +35,7 @@ cdef class Message(Portable):
     cdef public object _delivery_tag
     cdef public bytes _payload
     cdef public list _bounds
+    cdef public Py_ssize_t _data_start
     cdef public object _header
     cdef public object _delivery_annotations
     cdef public object _annotations
@@ -44,14 +45,11 @@ cdef class Message(Portable):
     cdef public object _footer
 
     cdef list _scanned(self)
-    @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
+    @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t, decoder=_Decoder)
     cdef _read(self, int code)
-    cdef _value_of(self, bytes payload, int code, Py_ssize_t start, Py_ssize_t end)
-    @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
-    cdef _read_all(self, bytes payload)
     @cython.locals(data=_DataBody)
     cdef _auto_set_body(self, object body)
-    @cython.locals(payload=bytes, start=cython.Py_ssize_t, size=cython.Py_ssize_t, chars=cython.p_char)
+    @cython.locals(payload=bytes, start=cython.Py_ssize_t)
     cdef _read_content(self)
     @cython.locals(data=_DataBody)
     cdef _read_body(self)
@@ -69,6 +67,7 @@ cdef class Message(Portable):
 
 
 cdef _clear(Message message, str encoding)
+@cython.locals(code=int, parts=int, reader=SectionReader)
 cdef _decode(Message message, bytes payload)
 @cython.locals(message=Message)
-cpdef Message received_message(object delivery, object settler, str encoding=*, list bounds=*)
+cpdef Message received_message(object delivery, object settler, str encoding=*, Py_ssize_t data_start=*)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import _sections, c_uamqp, codec, constants, errors
-from ._bodies import DataBody, SequenceBody, ValueBody, received_content
+from ._bodies import DataBody, SequenceBody, ValueBody, received_body
 from ._portable import Portable
 from ._sections import (
     MessageHeader,
@@ -33,9 +33,9 @@ from .codec import (
     PROPERTIES,
     VALUE,
 )
-from .codec.decode import value_between
+from .codec.decode import decoder_between
 from .codec.encode import append_text, append_wide_size
-from .codec.sections import only_data
+from .codec.sections import binary_at, read_sections, single_data
 from .constants import MessageBodyType, MessageState
 
 
@@ -114,9 +114,10 @@ class Message(Portable):
     """
 
     __slots__ = (
-        "_annotations", "_application_properties", "_bounds", "_content", "_delivery", "_delivery_annotations",
-        "_delivery_no", "_delivery_tag", "_encoding", "_footer", "_header", "_message_format", "_on_message_sent",
-        "_payload", "_properties", "_response", "_settler", "idle_time", "on_send_complete", "retries", "state",
+        "_annotations", "_application_properties", "_bounds", "_content", "_data_start", "_delivery",
+        "_delivery_annotations", "_delivery_no", "_delivery_tag", "_encoding", "_footer", "_header", "_message_format",
+        "_on_message_sent", "_payload", "_properties", "_response", "_settler", "idle_time", "on_send_complete",
+        "retries", "state",
     )  # fmt: skip
 
     _fields = __slots__
@@ -136,6 +137,7 @@ class Message(Portable):
     _delivery_tag: bytes | None
     _payload: bytes | None
     _bounds: list[tuple[int, int, int]] | None
+    _data_start: int  # see `codec.sections.single_data`; -1: nobody has looked yet
 
     _header: Any
     _delivery_annotations: Any
@@ -197,10 +199,13 @@ class Message(Portable):
 
         Raises `ValueError` for bytes that are no message, `TypeError` for what isn't bytes.
         """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"A message is decoded from bytes, not from {type(data).__name__}.")
-        message: Message = Message.__new__(cls)
-        _decode(message, data if type(data) is bytes else bytes(data))
+        if type(data) is not bytes:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise TypeError(f"A message is decoded from bytes, not from {type(data).__name__}.")
+            data = bytes(data)
+        # Of the class itself it is made without looking up how.
+        message: Message = Message.__new__(Message) if cls is Message else Message.__new__(cls)
+        _decode(message, data)
         return message
 
     # Sections
@@ -217,34 +222,11 @@ class Message(Portable):
         """Decode a section of the payload that isn't the body; None if there is none."""
         for found, start, end in self._scanned():
             if found == code:
-                return self._value_of(self._payload, code, start, end)
+                decoder = decoder_between(self._payload or b"", start, end, True)
+                if code == PROPERTIES:
+                    return received_properties(decoder, self._encoding)
+                return received_header(decoder) if code == HEADER else decoder.value()
         return None
-
-    def _value_of(self, payload: Any, code: int, start: int, end: int) -> Any:
-        if code == PROPERTIES:
-            return received_properties(payload, start, end, self._encoding)
-        if code == HEADER:
-            return received_header(payload, start, end)
-        return value_between(payload, start, end, True)
-
-    def _read_all(self, payload: bytes) -> None:
-        """Decodes all that there is, the values in the body included, so that what is wrong shows now."""
-        for code, start, end in self._scanned():
-            if code == DATA:
-                continue
-            value = self._value_of(payload, code, start, end)
-            if code == PROPERTIES:
-                self._properties = value
-            elif code == APPLICATION_PROPERTIES:
-                self._application_properties = value
-            elif code == MESSAGE_ANNOTATIONS:
-                self._annotations = value
-            elif code == HEADER:
-                self._header = value
-            elif code == DELIVERY_ANNOTATIONS:
-                self._delivery_annotations = value
-            elif code == FOOTER:
-                self._footer = value
 
     @property
     def header(self) -> Any:
@@ -332,12 +314,13 @@ class Message(Portable):
             content = None
             payload = self._payload
             if payload is not None:
-                start = only_data(payload) if self._bounds is None else 0
+                start = self._data_start
+                if start < 0:
+                    start = single_data(payload)
                 if start:
-                    chars, size = payload, len(payload)
-                    content = chars[start:size]
+                    content = binary_at(payload, start)
                 else:
-                    content = received_content(payload, self._scanned(), self._encoding)
+                    content = received_body(payload, self._scanned(), self._encoding)
             self._content = content
         return content
 
@@ -683,19 +666,42 @@ def _clear(message: Message, encoding: str) -> None:
     message.idle_time = message.retries = message._message_format = 0
     message.on_send_complete = message._on_message_sent = message._response = message._settler = None
     message._delivery = message._delivery_no = message._delivery_tag = message._payload = message._bounds = None
+    message._data_start = -1
     message._header = message._delivery_annotations = message._annotations = _UNREAD
     message._properties = message._application_properties = message._content = message._footer = _UNREAD
 
 
 def _decode(message: Message, payload: bytes) -> None:
+    """Make it the message in `payload`, settled: all is decoded, so that what is wrong shows now."""
     _clear(message, "UTF-8")
     message._payload = payload
     message._response = _ALREADY_SETTLED
     message.state = _SETTLED
     if not payload:
         raise ValueError("Cannot decode bytes: there are none.")
+    reader = read_sections(payload, True)
+    parts = 0
     try:
-        message._read_all(payload)
+        code = reader.next()
+        while code:
+            if code == DATA:
+                parts += 1
+                message._data_start = reader.pos if parts == 1 else 0
+            elif code == APPLICATION_PROPERTIES:
+                message._application_properties = reader.value()
+            elif code == PROPERTIES:
+                message._properties = received_properties(reader, "UTF-8")
+            elif code == MESSAGE_ANNOTATIONS:
+                message._annotations = reader.value()
+            elif code == HEADER:
+                message._header = received_header(reader)
+            elif code == DELIVERY_ANNOTATIONS:
+                message._delivery_annotations = reader.value()
+            elif code == FOOTER:
+                message._footer = reader.value()
+            else:
+                reader.value()  # of the body: it is decoded again when it is asked for
+            code = reader.next()
     except ValueError as error:
         raise ValueError(f"Cannot decode bytes: {error}") from error
 
@@ -704,19 +710,19 @@ def received_message(
     delivery: Delivery,
     settler: Callable[[Any, Any], Any] | None,
     encoding: str = "UTF-8",
-    bounds: list[tuple[int, int, int]] | None = None,
+    data_start: int = -1,
 ) -> Message:
     """Return a message that a link received; nothing of it is decoded yet.
 
     Args:
         settler: called with a response and the delivery; None: the message counts as settled.
-        bounds: what `codec.scan_sections` found in it; None: it wasn't asked yet.
+        data_start: what `codec.sections.single_data` found; -1: it wasn't asked yet.
     """
     message = Message.__new__(Message)
     _clear(message, encoding)
     message._payload = delivery.payload
     message._delivery = delivery
-    message._bounds = bounds
+    message._data_start = data_start
     if settler is None or delivery.settled:
         message._response = _ALREADY_SETTLED
         message.state = _SETTLED

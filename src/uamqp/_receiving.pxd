@@ -2,7 +2,7 @@
 
 cimport cython
 
-from .codec.sections cimport only_data, scan_sections
+from .codec.sections cimport single_data
 from .engine.delivery cimport IncomingDelivery as _Delivery
 from .engine.receiver cimport Receiver as _Receiver
 from .engine.session cimport Session as _Session
@@ -34,7 +34,7 @@ cdef class Intake:
     cdef public str _encoding
     cdef public object _settler
 
-    @cython.locals(message=_Message, bounds=list, link=_Receiver)
+    @cython.locals(message=_Message, data_start=cython.Py_ssize_t, link=_Receiver)
     cpdef on_delivery(self, _Delivery delivery, object now)
     cpdef settle(self, object response, _Delivery delivery)
     @cython.locals(session=_Session)

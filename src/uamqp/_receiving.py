@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
 from ._message import Message, received_message
-from .codec.sections import only_data, scan_sections
+from .codec.sections import single_data
 from .compat import queue
 from .engine import IncomingDelivery, LocalProtocolError
 
@@ -172,18 +172,16 @@ class Intake:
 
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
         """A message arrived."""
-        bounds = None
-        if not only_data(delivery.payload):
-            try:
-                bounds = scan_sections(delivery.payload)
-            except codec.DecodeError as error:
-                self._receiver._refuse(delivery, error)
-                return
+        try:
+            data_start = single_data(delivery.payload)
+        except codec.DecodeError as error:
+            self._receiver._refuse(delivery, error)
+            return
         if self._settler is None and not delivery.settled:
             # The peer doesn't send settled, though it was asked to.
             if not try_settle(delivery, codec.ACCEPTED):
                 return  # the link has gone: the peer delivers it again
-        message = received_message(delivery, self._settler, self._encoding, bounds)
+        message = received_message(delivery, self._settler, self._encoding, data_start)
         try:
             self._receiver._message_received(message)
         except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)

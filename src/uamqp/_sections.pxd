@@ -3,7 +3,7 @@
 cimport cython
 
 from ._portable cimport Portable
-from .codec.decode cimport value_between
+from .codec.decode cimport Decoder as _Decoder, decoder_between
 from .codec.encode cimport append_bare, append_text, close_compound
 
 
@@ -22,7 +22,8 @@ cdef class MessageHeader(Portable):
     cdef public bytes _original
     cdef public object _came
 
-    cpdef _load(self, bytes payload, Py_ssize_t start, Py_ssize_t end)
+    @cython.locals(start=cython.Py_ssize_t, fields=list)
+    cpdef _load(self, _Decoder decoder)
     cdef tuple _given(self)
     cpdef _append_to(self, bytearray out)
 
@@ -32,7 +33,9 @@ cdef class _Field:
     cdef readonly int code
     cdef readonly str name
 
+    @cython.locals(values=list)
     cdef _read(self, MessageProperties owner)
+    @cython.locals(values=list)
     cdef _write(self, MessageProperties owner, object value)
     cpdef wire(self, object value, str encoding)
     cpdef append(self, bytearray out, object value)
@@ -62,12 +65,12 @@ cdef class MessageProperties(Portable):
 
     @cython.locals(field=_Field)
     cdef _fill(self, int index, object value)
-    @cython.locals(values=list, missing=cython.Py_ssize_t, chars=cython.p_char)
-    cdef _load(self, bytes payload, Py_ssize_t start, Py_ssize_t end)
     @cython.locals(values=list, count=int, index=int, start=cython.Py_ssize_t)
     cpdef _append_to(self, bytearray out)
 
 
-cpdef MessageHeader received_header(bytes payload, Py_ssize_t start, Py_ssize_t end)
-@cython.locals(properties=MessageProperties)
-cpdef MessageProperties received_properties(bytes payload, Py_ssize_t start, Py_ssize_t end, str encoding)
+cpdef MessageHeader received_header(_Decoder decoder)
+@cython.locals(
+    properties=MessageProperties, values=list, start=cython.Py_ssize_t, stop=cython.Py_ssize_t, chars=cython.p_char
+)
+cpdef MessageProperties received_properties(_Decoder decoder, str encoding)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
 from ._portable import Portable
-from .codec.decode import value_between
+from .codec.decode import Decoder, decoder_between
 from .codec.encode import append_bare, append_text, close_compound
 
 if TYPE_CHECKING:
@@ -151,16 +151,17 @@ class MessageHeader(Portable):
         self._came: tuple[Any, ...] | None = None
         if header is not None:
             encoded = header.__amqp_encode__()
-            self._load(encoded, 0, len(encoded))
+            self._load(decoder_between(encoded, 0, len(encoded), True))
 
-    def _load(self, payload: bytes, start: int, end: int) -> None:
-        fields = value_between(payload, start, end, True)
+    def _load(self, decoder: Decoder) -> None:
+        start = decoder.pos
+        fields = decoder.fields()
         if len(fields) > 5:
             raise ValueError(f"A message header has 5 fields, this one has {len(fields)}.")
         fields += [None] * (5 - len(fields))
         self.durable, self.priority, self.time_to_live, self.first_acquirer, count = fields
         self.delivery_count = 0 if count is None else count
-        self._original = payload[start:end]
+        self._original = decoder.data[start : decoder.pos]
         self._came = self._given()
 
     @property
@@ -211,10 +212,10 @@ class MessageHeader(Portable):
         )
 
 
-def received_header(payload: bytes, start: int, end: int) -> MessageHeader:
-    """Return the header of a received message: the value of the section from `start` to `end`."""
+def received_header(decoder: Decoder) -> MessageHeader:
+    """Return the header of a received message, which stands at the decoder's position."""
     header = MessageHeader()
-    header._load(payload, start, end)
+    header._load(decoder)
     return header
 
 
@@ -265,7 +266,8 @@ class _Field:
         self._write(owner, value)
 
     def _read(self, owner: MessageProperties) -> Any:
-        value = owner._values[self.index]
+        values = owner._values
+        value = values[self.index] if self.index < len(values) else None
         kind = type(value)
         if kind is bytes or value is None:
             return value
@@ -276,7 +278,10 @@ class _Field:
         return value.value if isinstance(value, _values.AMQPValue) else value
 
     def _write(self, owner: MessageProperties, value: Any) -> None:
-        owner._values[self.index] = None if value is None else self.wire(value, owner._encoding)
+        kept = None if value is None else self.wire(value, owner._encoding)
+        values = owner._values
+        values += [None] * (13 - len(values))
+        values[self.index] = kept
         owner._changed |= 1 << self.index
 
     def wire(self, value: Any, encoding: str) -> Any:
@@ -376,6 +381,7 @@ class MessageProperties(Portable):
 
     _fields = __slots__
 
+    _values: list[Any]  # as `_Field.wire` gives them; those at the end may be missing
     _original: bytes | None
     _changed: int  # a bit for each field, by its position
 
@@ -412,12 +418,13 @@ class MessageProperties(Portable):
         encoding: str = "UTF-8",
     ) -> None:
         self._encoding = encoding
-        self._values: list[Any] = [None] * 13
+        self._values = [None] * 13
         self._original = None
         self._changed = 0
         if properties is not None:
             encoded = properties.__amqp_encode__()
-            self._load(encoded, 0, len(encoded))
+            given = received_properties(decoder_between(encoded, 0, len(encoded), True), encoding)
+            self._values, self._original = given._values, given._original
             return
         if message_id is not None:
             self._fill(0, message_id)
@@ -456,18 +463,6 @@ class MessageProperties(Portable):
         duplicate._values = list(self._values)
         return duplicate
 
-    def _load(self, payload: bytes, start: int, end: int) -> None:
-        values = value_between(payload, start, end, True)
-        missing = 13 - len(values)
-        if missing < 0:
-            raise ValueError(f"Message properties have 13 fields, these have {len(values)}.")
-        if missing:
-            values += [None] * missing
-        chars = payload
-        self._values = values
-        self._original = chars[start:end]
-        self._changed = 0
-
     def _append_to(self, out: bytearray) -> None:
         if self._original is not None:
             if not self._changed:
@@ -476,7 +471,7 @@ class MessageProperties(Portable):
             came = codec.decode_value(self._original)
             came += [None] * (13 - len(came))
         values = self._values
-        count = 13
+        count = len(values)
         while count and values[count - 1] is None:
             count -= 1
         if not count:
@@ -512,9 +507,16 @@ _FIELDS: tuple[_Field, ...] = tuple(
 _CODES = bytes(field.code for field in _FIELDS)
 
 
-def received_properties(payload: bytes, start: int, end: int, encoding: str) -> MessageProperties:
-    """Return the properties of a received message: the value of the section from `start` to `end`."""
+def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
+    """Return the properties of a received message, which stand at the decoder's position."""
+    start = decoder.pos
+    values = decoder.fields()
+    if len(values) > 13:
+        raise ValueError(f"Message properties have 13 fields, these have {len(values)}.")
+    chars, stop = decoder.data, decoder.pos
     properties = MessageProperties.__new__(MessageProperties)
     properties._encoding = encoding
-    properties._load(payload, start, end)
+    properties._values = values
+    properties._original = chars[start:stop]
+    properties._changed = 0
     return properties

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import tracemalloc
 import uuid
 from typing import Any
 
@@ -209,3 +210,37 @@ class TestLimits:
 def test_array_keeps_its_element_type_when_empty() -> None:
     for element in ("uint", "symbol", "map", "array", "timestamp"):
         assert decode_value(encode_value(Array([], element))) == Array([], element)
+
+
+def test_fields_are_the_elements_of_a_list() -> None:
+    data = bytes.fromhex("c0070340a10161540345d000000005000000014140")
+    decoder = Decoder(data, bare=True)
+    assert [decoder.fields(), decoder.fields(), decoder.fields()] == [[None, b"a", 3], [], [True]]
+    with pytest.raises(DecodeError, match=f"expected a list at offset {len(data) - 1}"):
+        decoder.fields()
+    assert decoder.value() is None
+    with pytest.raises(DecodeError, match=f"expected a list at offset {len(data)}"):
+        decoder.fields()
+
+
+@pytest.mark.parametrize("count", [255, 256, 257, 513])
+def test_lists_of_any_length(count: int) -> None:
+    values = [index % 3 if index % 2 else [str(index)] for index in range(count)]
+    assert decode_value(encode_value(values)) == values
+
+
+def test_nested_lists_take_no_memory_for_elements_that_they_only_claim() -> None:
+    """Each claims as many elements as it has bytes; 60 deep, room made for all of them would be 60 times 8 MB."""
+    size = 1_000_000
+    data = b""
+    for depth in range(60):
+        inner = size - 9 * depth
+        data += b"\xd0" + struct.pack(">II", inner - 5, inner - 9)
+    data += b"\xff" * (size - len(data))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError, match="unknown constructor 0xff"):
+            decode_value(data)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

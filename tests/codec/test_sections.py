@@ -29,9 +29,9 @@ from uamqp.codec import (
     binary_bounds,
     decode_composite,
     decode_value,
-    only_data,
     scan_sections,
 )
+from uamqp.codec.sections import binary_at, read_sections, single_data
 
 LISTS = ["45", "c00100", "c003015401", "d00000000400000000", "d000000006000000015401"]
 MAPS = ["c10100", "c1050254015402", "d10000000400000000", "d1000000080000000254015402"]
@@ -254,17 +254,52 @@ def test_header_and_properties_are_composites() -> None:
 
 PARTS = [
     bytes.fromhex(text)
-    for text in ("005375a000", "005375a003616263", "005375b000000003616263", "00537045", "005373c00100", "005377a10161")
-]
+    for text in (
+        "005375a000", "005375a003616263", "005375b000000003616263", "0080" + "75".zfill(16) + "a00162", "00537045",
+        "005373c00100", "005377a10161", "005376c00100",
+    )
+]  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(PARTS), max_size=3), st.integers(-3, 3))
-def test_a_message_of_one_data_section_is_told_from_all_others(parts: list[bytes], change: int) -> None:
+@given(st.lists(st.sampled_from(PARTS), max_size=4), st.integers(-3, 3))
+def test_a_body_of_one_data_section_is_told_from_all_others(parts: list[bytes], change: int) -> None:
     payload = b"".join(parts)
     payload = payload[:change] if change < 0 else payload + b"x" * change
-    start = only_data(payload)
-    if start:
-        assert scan_sections(payload) == [(DATA, 3, len(payload))]
-        assert binary_bounds(payload, 3, len(payload)) == (start, len(payload))
+    try:
+        sections = scan_sections(payload)
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            single_data(payload)
+        return
+    bodies = [where for where in sections if where[0] in BODIES]
+    start = single_data(payload)
+    if [code for code, _, _ in bodies] == [DATA]:
+        assert start == bodies[0][1]
+        assert binary_at(payload, start) == payload[slice(*binary_bounds(payload, *bodies[0][1:]))]
     else:
-        assert len(parts) != 1 or change or parts[0][:3] != PARTS[0][:3]
+        assert start == 0
+
+
+@pytest.mark.parametrize("start", [-1, 0, 2, 4, 7, 8, 2**31])
+def test_binary_is_read_only_where_there_is_some(start: int) -> None:
+    payload = bytes.fromhex("005375a003616263")
+    assert binary_at(payload, 3) == b"abc"
+    with pytest.raises(DecodeError, match=f"expected binary at offset {start}"):
+        binary_at(payload, start)
+
+
+@pytest.mark.parametrize("value", ["", "a0", "a001", "a00261", "b0", "b0000000", "b000000001", "b0ffffffff00"])
+def test_binary_that_is_cut_off_is_refused(value: str) -> None:
+    with pytest.raises(DecodeError, match="expected binary at offset 0"):
+        binary_at(bytes.fromhex(value), 0)
+
+
+def test_a_reader_reads_the_value_of_a_section_or_leaves_it() -> None:
+    payload = bytes.fromhex("005372c10602a3016b5405005373c0020143005375a00161")
+    reader = read_sections(payload, bare=True)
+    assert reader.next() == MESSAGE_ANNOTATIONS
+    assert reader.value() == {b"k": 5}
+    assert reader.next() == PROPERTIES
+    assert reader.next() == DATA
+    assert payload[reader.pos : reader.end] == bytes.fromhex("a00161")
+    assert reader.next() == reader.next() == 0

@@ -78,7 +78,6 @@ from .sections import (
     Properties,
     append_section_header,
     binary_bounds,
-    only_data,
     scan_sections,
 )
 from .terminus import (
@@ -131,5 +130,5 @@ __all__ = [
     "Symbol", "Target", "TerminusDurability", "TerminusExpiryPolicy", "Timestamp", "TransactionError",
     "TransactionalState", "Transfer", "TxnCapability", "UByte", "UInt", "ULong", "UShort", "append_bare",
     "append_section_header", "append_value", "binary_bounds", "composite_class", "decode_composite",
-    "decode_value", "encode_value", "only_data", "scan_sections",
+    "decode_value", "encode_value", "scan_sections",
 ]  # fmt: skip

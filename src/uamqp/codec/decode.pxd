@@ -1,10 +1,14 @@
 # C types of decode.py; see "Compiled mode" in docs/design.md.
-# `chars` is the same bytes, to be sliced without a slice object, where the line above has checked the bounds.
+# `chars` is the same bytes, to be read and sliced in C, where the lines above have checked the bounds.
 # Sizes and ends are long long: a peer's 32-bit size added to a position must not wrap, on 32-bit machines either.
 
 cimport cython
 
 
+cdef Py_ssize_t _AT_ONCE
+
+
+@cython.freelist(8)
 cdef class Decoder:
     cdef public bint bare
     cdef readonly bytes data
@@ -17,10 +21,14 @@ cdef class Decoder:
     @cython.locals(pos=cython.Py_ssize_t, code=int)
     cpdef object value(self)
     @cython.locals(
-        data=bytes, chars=cython.p_char, pos=cython.Py_ssize_t, end=cython.Py_ssize_t, stop=cython.Py_ssize_t,
-        bare=cython.bint, code=int, number=int, items=list, content=bytes,
+        chars=cython.p_uchar, end=cython.Py_ssize_t, after=cython.Py_ssize_t, bare=cython.bint, code=int,
+        number=int, index=cython.Py_ssize_t, last=cython.Py_ssize_t, start=cython.Py_ssize_t,
     )
-    cdef list _values(self, long long count)
+    cdef _elements(self, Py_ssize_t pos, Py_ssize_t stop, Py_ssize_t count, list items, dict pairs)
+    @cython.locals(items=list, part=list)
+    cdef list _many_elements(self, Py_ssize_t pos, Py_ssize_t stop, Py_ssize_t count)
+    @cython.locals(pos=cython.Py_ssize_t, code=int)
+    cpdef list fields(self)
     @cython.locals(
         pos=cython.longlong, end=cython.Py_ssize_t, code=int, width=int, pending=cython.longlong, data=bytes
     )
@@ -42,10 +50,14 @@ cdef class Decoder:
     cdef object _text(self, bytes content, int code)
     @cython.locals(pos=cython.Py_ssize_t, width=int, size=cython.longlong, count=cython.longlong, stop=cython.longlong)
     cdef long long _enter(self, int code) except -1
-    cdef object _leave(self, int code, Py_ssize_t stop)
-    @cython.locals(stop=cython.Py_ssize_t, end=cython.Py_ssize_t, count=cython.longlong)
+    cdef object _misfit(self, int code, Py_ssize_t stop)
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, stop=cython.Py_ssize_t, count=cython.longlong, items=list
+    )
     cdef list _list(self, int code)
-    @cython.locals(stop=cython.Py_ssize_t, end=cython.Py_ssize_t, count=cython.longlong, index=cython.Py_ssize_t, flat=list)
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, stop=cython.Py_ssize_t, count=cython.longlong, items=dict
+    )
     cdef dict _map(self, int code)
     cdef object _key(self, object key, dict items, dict collisions)
     @cython.locals(stop=cython.Py_ssize_t, end=cython.Py_ssize_t, count=cython.longlong, element=int, width=int)
@@ -57,6 +69,6 @@ cdef class Decoder:
 
 cdef tuple _frozen(list value)
 @cython.locals(decoder=Decoder)
-cpdef object value_between(bytes data, Py_ssize_t pos, Py_ssize_t end, bint bare)
+cpdef Decoder decoder_between(bytes data, Py_ssize_t pos, Py_ssize_t end, bint bare)
 @cython.locals(number=cython.longlong)
 cpdef long long u32(bytes data, Py_ssize_t pos)

@@ -44,6 +44,9 @@ _SIZE8 = -2
 _SIZE32 = -3
 _UNKNOWN = -4
 
+_AT_ONCE = 256
+"""Elements that room is made for before any of them is read."""
+
 # Element type (as in Array.element) and width of every constructor, section 1.6 of the specification.
 _CONSTRUCTORS = {
     0x40: ("null", 0), 0x41: ("boolean", 0), 0x42: ("boolean", 0), 0x56: ("boolean", 1),
@@ -99,52 +102,78 @@ class Decoder:
             raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
         code = self.data[pos]
         self.pos = pos + 1
-        return self._coded(code)
+        return self._map(code) if code == 0xC1 else self._coded(code)
 
-    def _values(self, count: int) -> list[Any]:
-        """The next `count` values: the usual ones without a further call, all others by `value`, errors included."""
-        data = self.data
-        chars = data
-        end = self.end
-        bare = self.bare
+    def fields(self) -> list[Any]:
+        """The next value, which has to be a list; `pos` is then after it."""
         pos = self.pos
-        items: list[Any] = []
-        for _ in range(count):
-            code = data[pos] if pos < end else -1
-            if code == 0xA1 or code == 0xA3:
-                stop = pos + 2 + data[pos + 1] if pos + 1 < end else end + 1
-                if stop <= end:
-                    content = chars[pos + 2 : stop]
-                    pos = stop
-                    if not bare:
-                        self.pos = pos
-                        items.append(self._text(content, code))
+        code = self.data[pos] if pos < self.end else 0
+        if code == 0xC0 or code == 0xD0:
+            self.pos = pos + 1
+            return self._list(code)
+        if code != 0x45:
+            raise DecodeError(f"expected a list at offset {pos}")
+        self.pos = pos + 1
+        return []
+
+    def _elements(self, pos: int, stop: int, count: int, items: list[Any] | None, pairs: dict[Any, Any] | None) -> None:
+        """Reads the `count` values from `pos` to `stop`: into the front of `items`, or as keys and values into `pairs`.
+
+        The usual ones are read without a further call, all others by `value`, errors included.
+        """
+        chars = self.data
+        bare = self.bare
+        collisions: dict[int, int] | None = None
+        key: Any = None
+        item: Any = None
+        last = stop - 1
+        for index in range(count):
+            after = 0
+            if pos < last:
+                code = chars[pos]
+                number = chars[pos + 1]
+                start = pos + 2
+                if code == 0xA1 or code == 0xA3:
+                    after = start + number
+                    if after > stop:
+                        after = 0
+                    elif bare:
+                        item = chars[start:after]
                     else:
-                        items.append(content)
-                    continue
-            elif code == 0x40:
-                items.append(None)
-                pos += 1
-                continue
-            elif code == 0x41 or code == 0x42:
-                items.append(code == 0x41)
-                pos += 1
-                continue
-            elif 0x52 <= code <= 0x54 and pos + 1 < end:
-                number = data[pos + 1]
-                pos += 2
-                if code == 0x54:
-                    items.append(number - 256 if number > 127 else number)
-                elif bare:
-                    items.append(number)
-                else:
-                    items.append(int.__new__(UInt if code == 0x52 else ULong, number))
-                continue
-            self.pos = pos
-            items.append(self.value())
-            pos = self.pos
+                        self.pos = after
+                        item = self._text(chars[start:after], code)
+                elif 0x52 <= code <= 0x54:
+                    after = start
+                    if code == 0x54:
+                        item = number - 256 if number > 127 else number
+                    else:
+                        item = number if bare else int.__new__(UInt if code == 0x52 else ULong, number)
+                elif 0x40 <= code <= 0x42:
+                    after = pos + 1
+                    item = None if code == 0x40 else code == 0x41
+            if after:
+                pos = after
+            else:
+                end = self.end
+                self.pos = pos
+                self.end = stop
+                self.depth += 1
+                item = self.value()
+                self.depth -= 1
+                self.end = end
+                pos = self.pos
+            if items is not None:
+                items[index] = item
+            elif index & 1:
+                pairs[key] = item  # type: ignore[index]  # one of the two is given
+            else:
+                key = item
+                kind = type(item)
+                if kind is not bytes and kind is not Symbol and kind is not str and not isinstance(item, int):
+                    if collisions is None:
+                        collisions = {}
+                    key = self._key(item, pairs, collisions)
         self.pos = pos
-        return items
 
     def skip(self) -> None:
         """Moves over the next value without building it. What lies inside a sized value isn't looked at."""
@@ -377,51 +406,65 @@ class Decoder:
         self.count = count
         return stop
 
-    def _leave(self, code: int, stop: int) -> None:
-        if self.pos != stop:
-            raise DecodeError(f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}")
+    def _misfit(self, code: int, stop: int) -> DecodeError:
+        return DecodeError(f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}")
 
     def _list(self, code: int) -> list[Any]:
-        stop = self._enter(code)
-        count = self.count
-        if count > stop - self.pos:
-            raise DecodeError(f"list of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
-        end = self.end
-        self.end = stop
-        self.depth += 1
-        items = self._values(count)
-        self._leave(code, stop)
-        self.depth -= 1
-        self.end = end
+        data = self.data
+        pos = self.pos
+        stop = pos + 1 + data[pos] if code == 0xC0 and pos < self.end and self.depth < MAX_DEPTH else -1
+        if pos + 1 < stop <= self.end:  # as `_enter`, without the call
+            count = data[pos + 1]
+            pos += 2
+        else:
+            stop = self._enter(code)
+            count = self.count
+            pos = self.pos
+        if count > stop - pos:
+            raise DecodeError(f"list of {count} elements at offset {pos} has {stop - pos} bytes")
+        items: list[Any]
+        if count <= _AT_ONCE:
+            items = [None] * count
+            self._elements(pos, stop, count, items, None)
+        else:
+            items = self._many_elements(pos, stop, count)
+        if self.pos != stop:
+            raise self._misfit(code, stop)
+        return items
+
+    def _many_elements(self, pos: int, stop: int, count: int) -> list[Any]:
+        """In parts: nested lists that claim more elements than they hold must not take memory for them."""
+        items: list[Any] = []
+        while count > 0:
+            part: list[Any] = [None] * min(count, _AT_ONCE)
+            self._elements(pos, stop, len(part), part, None)
+            items += part
+            count -= _AT_ONCE
+            pos = self.pos
         return items
 
     def _map(self, code: int) -> dict[Any, Any]:
-        stop = self._enter(code)
-        count = self.count
+        data = self.data
+        pos = self.pos
+        stop = pos + 1 + data[pos] if code == 0xC1 and pos < self.end and self.depth < MAX_DEPTH else -1
+        if pos + 1 < stop <= self.end:  # as `_enter`, without the call
+            count = data[pos + 1]
+            pos += 2
+        else:
+            stop = self._enter(code)
+            count = self.count
+            pos = self.pos
         if count & 1:
-            raise DecodeError(f"map at offset {self.pos} has an odd number of elements ({count})")
-        if count > stop - self.pos:
-            raise DecodeError(f"map of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
-        end = self.end
-        self.end = stop
-        self.depth += 1
+            raise DecodeError(f"map at offset {pos} has an odd number of elements ({count})")
+        if count > stop - pos:
+            raise DecodeError(f"map of {count} elements at offset {pos} has {stop - pos} bytes")
         items: dict[Any, Any] = {}
-        collisions: dict[int, int] | None = None
-        flat = self._values(count)
-        for index in range(0, count, 2):
-            key = flat[index]
-            kind = type(key)
-            if kind is not bytes and kind is not Symbol and kind is not str and not isinstance(key, int):
-                if collisions is None:
-                    collisions = {}
-                key = self._key(key, items, collisions)
-            items[key] = flat[index + 1]
-        self._leave(code, stop)
-        self.depth -= 1
-        self.end = end
+        self._elements(pos, stop, count, None, items)
+        if self.pos != stop:
+            raise self._misfit(code, stop)
         return items
 
-    def _key(self, key: Any, items: dict[Any, Any], collisions: dict[int, int]) -> Any:
+    def _key(self, key: Any, items: dict[Any, Any] | None, collisions: dict[int, int]) -> Any:
         """A key made hashable (lists as tuples); refused where too many of the map's keys share its hash."""
         if isinstance(key, list):
             key = _frozen(key)
@@ -434,7 +477,7 @@ class Decoder:
         seen = collisions.get(hashed, 0)
         if seen < MAX_KEY_COLLISIONS:
             collisions[hashed] = seen + 1
-        elif key not in items:
+        elif not items or key not in items:
             raise DecodeError(f"map before offset {self.pos} has more than {MAX_KEY_COLLISIONS} colliding keys")
         return key
 
@@ -467,7 +510,8 @@ class Decoder:
         items: list[Any] = [] if self.bare else Array((), _NAMES[element], descriptors)
         for _ in range(count):
             items.append(self._coded(element))  # noqa: PERF401 (a comprehension is a call before Python 3.12)
-        self._leave(code, stop)
+        if self.pos != stop:
+            raise self._misfit(code, stop)
         self.depth -= 1
         self.end = end
         return items
@@ -505,8 +549,8 @@ def u32(data: bytes, pos: int) -> int:
     return number << 8 | data[pos + 3]
 
 
-def value_between(data: bytes, pos: int, end: int, bare: bool) -> Any:
-    """The value that starts at `pos`; it may reach up to `end`. As `Decoder.value`."""
+def decoder_between(data: bytes, pos: int, end: int, bare: bool) -> Decoder:
+    """A cursor at `pos`, for values that reach up to `end` at most; as ``Decoder(...)``, which takes longer."""
     if not 0 <= pos <= end <= len(data):
         raise _out_of_bounds(data, pos, end)
     decoder = Decoder.__new__(Decoder)
@@ -516,7 +560,7 @@ def value_between(data: bytes, pos: int, end: int, bare: bool) -> Any:
     decoder.bare = bare
     decoder.count = decoder.depth = 0
     decoder.spare = MAX_ELEMENTS
-    return decoder.value()
+    return decoder
 
 
 def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:

@@ -8,15 +8,28 @@ from .decode cimport Decoder, u32
 # They may be read as C values.
 cdef bytes _USUAL
 cdef list _EXCLUDED
-cdef int _DATA, _FIRST, _LAST
+cdef int _DATA, _FIRST, _NONE
 
 
-@cython.locals(
-    seen=int, pos=cython.Py_ssize_t, size=cython.Py_ssize_t, start=cython.Py_ssize_t, stop=cython.longlong,
-    code=int, index=int, width=int, sections=list,
-)
+@cython.freelist(8)
+cdef class SectionReader(Decoder):
+    cdef int _seen
+    cdef Py_ssize_t _size
+
+    @cython.locals(
+        payload=bytes, chars=cython.p_uchar, pos=cython.Py_ssize_t, size=cython.Py_ssize_t, start=cython.Py_ssize_t, stop=cython.longlong,
+        code=int, width=int, excluded=int,
+    )
+    cpdef int next(self) except -1
+    @cython.locals(decoder=Decoder)
+    cdef int _any(self, Py_ssize_t pos) except -1
+
+
+@cython.locals(reader=SectionReader)
+cpdef SectionReader read_sections(bytes payload, bint bare=*)
+@cython.locals(reader=SectionReader, code=int, sections=list)
 cpdef list scan_sections(bytes payload)
-@cython.locals(size=cython.Py_ssize_t)
-cpdef Py_ssize_t only_data(bytes payload) except -1
-@cython.locals(decoder=Decoder)
-cdef tuple _scan_section(bytes payload, Py_ssize_t pos, int seen)
+@cython.locals(reader=SectionReader, code=int, size=cython.Py_ssize_t, found=cython.Py_ssize_t, count=int)
+cpdef Py_ssize_t single_data(bytes payload) except -1
+@cython.locals(size=cython.Py_ssize_t, first=cython.Py_ssize_t, stop=cython.longlong, chars=cython.p_char)
+cpdef bytes binary_at(bytes payload, Py_ssize_t start)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from .composites import Composite, Field, register
 from .decode import Decoder, u32
 from .errors import DecodeError
+from .limits import MAX_ELEMENTS
 from .values import Described, Symbol, Timestamp, ULong
 
 HEADER = 0x70
@@ -69,21 +70,23 @@ def _excluded(code: int) -> int:
 
 
 def _usual_widths() -> bytes:
-    """Bytes of the size after the constructor of each kind of section, by (code - HEADER) * 256 + constructor.
+    """Bytes of the size after the constructor of each kind of section, by code * 256 + constructor.
 
     5 stands for a constructor without any, 0 for one that the section can't have, or seldom has.
     """
-    widths = bytearray(256 * len(SECTION_NAMES))
+    widths = bytearray(256 * (FOOTER + 1))
     for code in SECTION_NAMES:
         for constructor in _CONSTRUCTORS.get(code, (0x45, 0xA0, 0xA1, 0xB0, 0xB1, 0xC0, 0xC1, 0xD0, 0xD1)):
             width = 5 if constructor == 0x45 else 4 if constructor in (0xB0, 0xB1, 0xD0, 0xD1) else 1
-            widths[(code - HEADER) * 256 + constructor] = width
+            widths[code * 256 + constructor] = width
     return bytes(widths)
 
 
 _USUAL = _usual_widths()
-_EXCLUDED = [_excluded(code) for code in SECTION_NAMES]
-_FIRST, _LAST = HEADER, FOOTER
+# By any byte: what can't come before it; all bits for what is no section. `_NONE` is in every set.
+_NONE = 1 << 15
+_EXCLUDED = [_excluded(code) if code in SECTION_NAMES else -1 for code in range(256)]
+_FIRST = HEADER
 _DATA = DATA
 
 
@@ -149,81 +152,131 @@ class Properties(Composite):
     reply_to_group_id: str | None = None
 
 
-def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
-    """The sections of an encoded message, in order: (code, start, end).
+class SectionReader(Decoder):
+    """A cursor over the sections of an encoded message, in order.
 
-    `start` and `end` bound the section's value, its constructor included and the descriptor not. Values
-    aren't looked into, so the time taken depends on the number of sections alone. Sections may come in any
-    order. Raises DecodeError for what isn't a section, a value of the wrong type, a second section of a kind
-    that may come once, and bodies that mix.
+    `next` moves to the next section: `pos` is then where its value starts, constructor included, and `end` where it
+    ends. `value` or `fields` may read it then; it need not be read. Sections may come in any order. Values aren't
+    looked into by `next`, so the time it takes doesn't depend on their size. `read_sections` makes one.
     """
-    sections: list[tuple[int, int, int]] = []
-    seen = 0
-    pos = 0
-    size = len(payload)
-    while pos < size:
+
+    __slots__ = ("_seen", "_size")
+
+    _seen: int  # the set of sections so far
+    _size: int
+
+    def next(self) -> int:
+        """Move to the next section and return its code; 0 after the last.
+
+        Raises:
+            DecodeError: what comes is no section, a value of the wrong type, a second section of a kind that may come
+                once, or a body of another kind than the one before.
+        """
+        size = self._size
+        pos = self.end
+        if pos >= size:
+            return 0
+        payload = self.data
+        chars = payload
         start = pos + 3
-        stop = size + 1
-        if start + 1 < size and payload[pos] == 0x00 and payload[pos + 1] == 0x53:
-            index = payload[pos + 2] - _FIRST
-            if 0 <= index <= _LAST - _FIRST and not seen & _EXCLUDED[index]:
-                width = _USUAL[index * 256 + payload[start]]
+        if start + 1 < size and chars[pos] == 0x00 and chars[pos + 1] == 0x53:
+            code = chars[pos + 2]
+            excluded = _EXCLUDED[code]
+            if not self._seen & excluded:
+                width = _USUAL[code << 8 | chars[start]]
+                stop = size + 1
                 if width == 1:
-                    stop = start + 2 + payload[start + 1]
+                    stop = start + 2 + chars[start + 1]
                 elif width == 4 and start + 5 <= size:
                     stop = start + 5 + u32(payload, start + 1)
                 elif width == 5:
                     stop = start + 1
                 if stop <= size:
-                    sections.append((index + _FIRST, start, stop))
-                    seen |= 1 << index
-                    pos = stop
-                    continue
-        code, start, stop = _scan_section(payload, pos, seen)
-        sections.append((code, start, stop))
-        seen |= _bit(code)
-        pos = stop
+                    self._seen |= 1 << (code - _FIRST)
+                    self.pos = start
+                    self.end = stop
+                    return code
+        return self._any(pos)
+
+    def _any(self, pos: int) -> int:
+        """Any section, checked in full: what `next` has no short way for."""
+        payload = self.data
+        if payload[pos] != 0x00:
+            raise DecodeError(f"expected a section at offset {pos}, got constructor 0x{payload[pos]:02x}")
+        decoder = Decoder(payload, pos + 1)
+        descriptor: Any = decoder.value()
+        code: int | None = None
+        if type(descriptor) is ULong:
+            code = int(descriptor) if descriptor in SECTION_NAMES else None
+        elif type(descriptor) is Symbol:
+            code = _CODES_BY_NAME.get(descriptor)
+        if code is None:
+            raise DecodeError(f"no section has the descriptor {descriptor!r:.80} (offset {pos})")
+        name = SECTION_NAMES[code]
+        if self._seen & _excluded(code):
+            again = "a second time" if self._seen & _bit(code) else "after a body of another kind"
+            raise DecodeError(f"{name} at offset {pos} comes {again}")
+        start = decoder.pos
+        if start >= len(payload):
+            raise DecodeError(f"{name} at offset {pos} has no value")
+        if code != VALUE and payload[start] not in _CONSTRUCTORS[code]:
+            raise DecodeError(f"{name} at offset {pos} has a value of the wrong type (0x{payload[start]:02x})")
+        decoder.skip()
+        self._seen |= _bit(code)
+        self.pos = start
+        self.end = decoder.pos
+        return code
+
+
+def read_sections(payload: bytes, bare: bool = False) -> SectionReader:
+    """A reader of the sections of an encoded message, which stands before the first; `bare` is as for `Decoder`."""
+    reader = SectionReader.__new__(SectionReader)
+    reader._size = len(payload)
+    reader._seen = _NONE
+    reader.data = payload
+    reader.pos = reader.end = 0
+    reader.bare = bare
+    reader.count = reader.depth = 0
+    reader.spare = MAX_ELEMENTS
+    return reader
+
+
+def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
+    """The sections of an encoded message, in order: (code, start, end).
+
+    `start` and `end` bound the section's value, its constructor included and the descriptor not. Raises what
+    `SectionReader.next` does.
+    """
+    reader = read_sections(payload)
+    sections: list[tuple[int, int, int]] = []
+    code = reader.next()
+    while code:
+        sections.append((code, reader.pos, reader.end))
+        code = reader.next()
     return sections
 
 
-def only_data(payload: bytes) -> int:
-    """Where the content starts of the one data section that is the whole of a message; 0 if it is anything else.
+def single_data(payload: bytes) -> int:
+    """Where the value starts of the one data section that is the body; 0 if the body is anything else.
 
-    Most messages are just that, and need no list of sections.
+    Most messages have such a body, and need no list of sections. Raises what `SectionReader.next` does.
     """
     size = len(payload)
     if size >= 5 and payload[0] == 0x00 and payload[1] == 0x53 and payload[2] == _DATA:
+        # Nothing else in it: no reader is needed.
         if payload[3] == 0xA0 and size == 5 + payload[4]:
-            return 5
+            return 3
         if payload[3] == 0xB0 and size >= 8 and size == 8 + u32(payload, 4):
-            return 8
-    return 0
-
-
-def _scan_section(payload: bytes, pos: int, seen: int) -> tuple[int, int, int]:
-    """Any section at `pos`, checked in full, after those in the set `seen`: what scan_sections has no short way for."""
-    if payload[pos] != 0x00:
-        raise DecodeError(f"expected a section at offset {pos}, got constructor 0x{payload[pos]:02x}")
-    decoder = Decoder(payload, pos + 1)
-    descriptor: Any = decoder.value()
-    code: int | None = None
-    if type(descriptor) is ULong:
-        code = int(descriptor) if descriptor in SECTION_NAMES else None
-    elif type(descriptor) is Symbol:
-        code = _CODES_BY_NAME.get(descriptor)
-    if code is None:
-        raise DecodeError(f"no section has the descriptor {descriptor!r:.80} (offset {pos})")
-    name = SECTION_NAMES[code]
-    if seen & _excluded(code):
-        again = "a second time" if seen & _bit(code) else "after a body of another kind"
-        raise DecodeError(f"{name} at offset {pos} comes {again}")
-    start = decoder.pos
-    if start >= len(payload):
-        raise DecodeError(f"{name} at offset {pos} has no value")
-    if code != VALUE and payload[start] not in _CONSTRUCTORS[code]:
-        raise DecodeError(f"{name} at offset {pos} has a value of the wrong type (0x{payload[start]:02x})")
-    decoder.skip()
-    return code, start, decoder.pos
+            return 3
+    reader = read_sections(payload)
+    found = count = 0
+    code = reader.next()
+    while code:
+        if code == _DATA:
+            found = reader.pos
+            count += 1
+        code = reader.next()
+    return found if count == 1 else 0
 
 
 def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
@@ -233,6 +286,22 @@ def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
     if end - start >= 5 and payload[start] == 0xB0:
         return start + 5, end
     raise DecodeError(f"expected binary at offset {start}")
+
+
+def binary_at(payload: bytes, start: int) -> bytes:
+    """The content of the binary value that starts at `start`."""
+    size = len(payload)
+    first = stop = 0
+    if 0 <= start < size - 1 and payload[start] == 0xA0:
+        first = start + 2
+        stop = first + payload[start + 1]
+    elif 0 <= start < size - 4 and payload[start] == 0xB0:
+        first = start + 5
+        stop = first + u32(payload, start + 1)
+    if not first or stop > size:
+        raise DecodeError(f"expected binary at offset {start}")
+    chars = payload
+    return chars[first:stop]
 
 
 def append_section_header(out: bytearray, code: int) -> None:
