@@ -304,7 +304,7 @@ def test_silence_ends_in_an_error(kind: bool) -> None:
         peer.expect_eof()
 
     with ScriptedServer(script) as server, bounded(5):
-        client = (SendClient if kind == SENDER else ReceiveClient)(url(server), idle_timeout=150, **HASTE)
+        client = (SendClient if kind == SENDER else ReceiveClient)(url(server), idle_timeout=1000, **HASTE)
         client.open()
         with pytest.raises(errors.ConnectionClose, match=r"(?i)idle|nothing") as caught:
             until(lambda: False, client.do_work)
@@ -325,7 +325,7 @@ def test_silence_ends_a_bare_connection() -> None:
         peer.expect_eof()
 
     with ScriptedServer(script) as server, bounded(5):
-        connection = connect(server, idle_timeout=150)
+        connection = connect(server, idle_timeout=1000)
         session = Session(connection)
         connection.start()
         session._core.open(connection._pump.now())
@@ -340,13 +340,13 @@ def test_the_peers_frames_keep_the_connection_alive() -> None:
         peer.ignore("flow")
         for _ in range(8):
             peer.send_empty_frame()
-            peer.expect_nothing(0.05)
+            peer.expect_nothing(0.2)
         peer.send_delivery(data_message(b"at last"))
         peer.expect("disposition")
         accept_leaving(peer)
 
     with ScriptedServer(script) as server:
-        client = ReceiveClient(url(server), idle_timeout=200)
+        client = ReceiveClient(url(server), idle_timeout=1000)
         client.receive_message_batch()
         client.close()
 
@@ -359,13 +359,13 @@ def test_what_came_while_nobody_called_is_no_silence() -> None:
         peer.ignore("flow")
         peer.tell("open")
         for _ in range(6):
-            peer.expect_nothing(0.05)
+            peer.expect_nothing(0.2)
             peer.send_empty_frame()
         peer.tell("enough")
         accept_leaving(peer)
 
     with ScriptedServer(script) as server, bounded(5):
-        client = ReceiveClient(url(server), idle_timeout=150)
+        client = ReceiveClient(url(server), idle_timeout=1000)
         client.open()
         until(client.client_ready, lambda: None)
         server.wait("open")
