@@ -51,6 +51,12 @@ def wanted(name: str) -> bool:
     return os.environ.get(name, "").strip().lower() not in ("", "0", "no", "false")
 
 
+#: Modules whose objects come and go with every message. Cython keeps that many that are done with and uses them again;
+#: the garbage collector, which runs when many objects were made, isn't set off by them.
+RECYCLING = ("uamqp._message", "uamqp.core.outbox", "uamqp.engine.delivery")
+SPARES = 1024
+
+
 class BuildCompiled(build_ext):
     """Translates and compiles all modules or, unless `REQUIRE_CYTHON` forbids it, leaves the package pure."""
 
@@ -67,11 +73,18 @@ class BuildCompiled(build_ext):
 
     def _build(self) -> None:
         from Cython.Build import cythonize  # only here: the pure build needs no Cython
+        from Cython.Compiler.Options import get_directive_defaults
 
         jobs = self.parallel or os.cpu_count() or 1
-        self.extensions = cythonize(
-            self.extensions, build_dir=str(Path(self.build_temp) / "c"), compiler_directives=DIRECTIVES, nthreads=jobs
-        )
+        # Cython knows this directive as a decorator in the source only, which plain Python would have to know too.
+        get_directive_defaults()["freelist"] = 0
+        recycling = {**DIRECTIVES, "freelist": SPARES}
+        translated = []
+        for group, directives in ((RECYCLING, recycling), (set(COMPILED).difference(RECYCLING), DIRECTIVES)):
+            chosen = [extension for extension in self.extensions if extension.name in group]
+            folder = str(Path(self.build_temp) / "c")
+            translated += cythonize(chosen, build_dir=folder, compiler_directives=directives, nthreads=jobs)
+        self.extensions = translated
         for extension in self.extensions:
             extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
         self.parallel = jobs

@@ -4,23 +4,21 @@ cimport cython
 
 # A class that is cimported by its own name would not be an attribute of the module.
 from ._bodies cimport DataBody as _DataBody, received_body
-from ._portable cimport Portable
 from ._sections cimport append_map, received_header, received_properties
 from .codec.decode cimport Decoder as _Decoder, decoder_between
-from .codec.encode cimport append_text, append_wide_size
-from .codec.sections cimport SectionReader, binary_at, read_sections, scan_sections, single_data
+from .codec.sections cimport SectionReader, binary_at, data_head, read_sections, scan_sections, single_data
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
 
-cdef bytes _DATA_SECTION
-cdef Py_ssize_t _LARGE
 cdef object _ACCEPTED, _ALREADY_SETTLED, _NEW, _SETTLED, _UNREAD, _UNSETTLED
 
 cdef object _checked(int code, object value)
 
 
-cdef class Message(Portable):
+cdef class Message:
+    cdef dict __dict__
+    cdef object __weakref__
     cdef public object state
     cdef public object idle_time
     cdef public int retries
@@ -54,10 +52,12 @@ cdef class Message(Portable):
     @cython.locals(data=_DataBody)
     cdef _read_body(self)
     cdef bint _is_untouched(self)
-    @cython.locals(out=bytearray, tail=bytearray)
+    cdef bint _has_only_body(self)
+    @cython.locals(payload=bytes, out=bytearray)
     cdef bytes _encoded(self)
+    @cython.locals(out=bytearray, tail=bytearray, head=bytes)
+    cdef bytes _encoded_data(self, bytes content)
     cdef _append_head(self, bytearray out)
-    cdef _append_body(self, bytearray out, object content)
     @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
     cdef _append_section(self, bytearray out, int code, object value)
     @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)

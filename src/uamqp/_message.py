@@ -12,9 +12,9 @@ import copy
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from . import _sections, c_uamqp, codec, constants, errors
+from . import c_uamqp, codec, constants, errors
 from ._bodies import DataBody, SequenceBody, ValueBody, received_body
-from ._portable import Portable
+from ._portable import reduced, restore, state_of
 from ._sections import (
     MessageHeader,
     MessageProperties,
@@ -34,8 +34,7 @@ from .codec import (
     VALUE,
 )
 from .codec.decode import decoder_between
-from .codec.encode import append_text, append_wide_size
-from .codec.sections import binary_at, read_sections, single_data
+from .codec.sections import binary_at, data_head, read_sections, single_data
 from .constants import MessageBodyType, MessageState
 
 
@@ -61,9 +60,6 @@ class _Unread:
 
 _UNREAD: Any = _Unread()
 UNREAD = _UNREAD  # the name that pickles know it by
-
-_DATA_SECTION = _sections.DATA
-_LARGE = 65536
 
 _ACCEPTED = errors.MessageAccepted()
 _RELEASED = errors.MessageReleased()
@@ -92,7 +88,7 @@ def _checked(code: int, value: Any) -> Any:
     return value
 
 
-class Message(Portable):
+class Message:
     """An AMQP message, to send or received.
 
     `body`: text, bytes or a list of them (data sections), or any other value (an AMQP value); `body_type`
@@ -114,13 +110,14 @@ class Message(Portable):
     """
 
     __slots__ = (
+        "__dict__", "__weakref__",
         "_annotations", "_application_properties", "_bounds", "_content", "_data_start", "_delivery",
         "_delivery_annotations", "_delivery_no", "_delivery_tag", "_encoding", "_footer", "_header", "_message_format",
         "_on_message_sent", "_payload", "_properties", "_response", "_settler", "idle_time", "on_send_complete",
         "retries", "state",
     )  # fmt: skip
 
-    _fields = __slots__
+    _fields = __slots__[2:]
 
     state: MessageState
     idle_time: int
@@ -442,18 +439,28 @@ class Message(Portable):
         payload = self._payload
         if payload is not None and self._is_untouched():
             return payload
+        content = self._content
+        if type(content) is bytes:
+            return self._encoded_data(content)
         out = bytearray()
         self._append_head(out)
-        content = self._content
-        if type(content) is bytes and len(content) > _LARGE:  # there may be no room for another copy
-            out += _DATA_SECTION
-            append_wide_size(out, 0xB0, len(content))
-            tail = bytearray()
-            self._append_section(tail, FOOTER, self._footer)
-            return b"".join((out, content, tail))
-        self._append_body(out, content)
+        if content is _UNREAD:
+            self._append_unread(out, DATA, VALUE)
+        elif content:
+            content._append_to(out)
         self._append_section(out, FOOTER, self._footer)
         return bytes(out)
+
+    def _encoded_data(self, content: bytes) -> bytes:
+        """The message, whose body is one data section: however large that is, it is copied once."""
+        head = data_head(len(content))
+        if self._has_only_body():
+            return head + content
+        out = bytearray()
+        self._append_head(out)
+        tail = bytearray()
+        self._append_section(tail, FOOTER, self._footer)
+        return b"".join((out, head, content, tail))
 
     def _is_untouched(self) -> bool:
         return (
@@ -466,6 +473,16 @@ class Message(Portable):
             and self._footer is _UNREAD
         )
 
+    def _has_only_body(self) -> bool:
+        return (
+            self._header is None
+            and self._delivery_annotations is None
+            and self._annotations is None
+            and self._properties is None
+            and self._application_properties is None
+            and self._footer is None
+        )
+
     def _append_head(self, out: bytearray) -> None:
         """Appends the sections before the body, in the order of section 3.2."""
         self._append_section(out, HEADER, self._header)
@@ -473,15 +490,6 @@ class Message(Portable):
         self._append_section(out, MESSAGE_ANNOTATIONS, self._annotations)
         self._append_section(out, PROPERTIES, self._properties)
         self._append_section(out, APPLICATION_PROPERTIES, self._application_properties)
-
-    def _append_body(self, out: bytearray, content: Any) -> None:
-        if type(content) is bytes:
-            out += _DATA_SECTION
-            append_text(out, 0xA0, content)
-        elif content:
-            content._append_to(out)
-        elif content is _UNREAD:
-            self._append_unread(out, DATA, VALUE)
 
     def _append_section(self, out: bytearray, code: int, value: Any) -> None:
         if value is _UNREAD:
@@ -632,7 +640,7 @@ class Message(Portable):
     # Copies
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
+        state = state_of(self)
         state["_on_message_sent"] = None
         if self._delivery is not None:
             # What belongs to the link stays with it; what the message says of its delivery goes along.
@@ -642,15 +650,21 @@ class Message(Portable):
             state["_message_format"] = self.message_format
         return state
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        restore(self, state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
     def __copy__(self) -> Any:
         duplicate = type(self).__new__(type(self))
-        duplicate.__setstate__(Portable.__getstate__(self))
+        duplicate.__setstate__(state_of(self))
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         duplicate = type(self).__new__(type(self))
         memo[id(self)] = duplicate
-        for name, value in Portable.__getstate__(self).items():
+        for name, value in state_of(self).items():
             setattr(duplicate, name, value if name in _SHARED else copy.deepcopy(value, memo))
         return duplicate
 

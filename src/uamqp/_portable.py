@@ -14,13 +14,28 @@ class Portable:
     _fields: ClassVar[tuple[str, ...]] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: getattr(self, name) for name in self._fields}
-        state.update(vars(self))
-        return state
+        return state_of(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        restore(self, state)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
+        return reduced(self)
+
+
+def state_of(thing: Any) -> dict[str, Any]:
+    """Return the values of an object's fields, and the attributes that were set on it."""
+    state = {name: getattr(thing, name) for name in thing._fields}
+    state.update(vars(thing))
+    return state
+
+
+def restore(thing: Any, state: dict[str, Any]) -> None:
+    """Give an object what `state_of` returned."""
+    for name, value in state.items():
+        setattr(thing, name, value)
+
+
+def reduced(thing: Any) -> tuple[Any, ...]:
+    """Return what `__reduce__` should."""
+    return copyreg.__newobj__, (type(thing),), thing.__getstate__()  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from uamqp.codec import (
     VALUE,
     DecodeError,
     Decoder,
+    EncodeError,
     Header,
     Properties,
     append_section_header,
@@ -31,7 +32,7 @@ from uamqp.codec import (
     decode_value,
     scan_sections,
 )
-from uamqp.codec.sections import binary_at, read_sections, single_data
+from uamqp.codec.sections import binary_at, data_head, read_sections, single_data
 
 LISTS = ["45", "c00100", "c003015401", "d00000000400000000", "d000000006000000015401"]
 MAPS = ["c10100", "c1050254015402", "d10000000400000000", "d1000000080000000254015402"]
@@ -292,6 +293,19 @@ def test_binary_is_read_only_where_there_is_some(start: int) -> None:
 def test_binary_that_is_cut_off_is_refused(value: str) -> None:
     with pytest.raises(DecodeError, match="expected binary at offset 0"):
         binary_at(bytes.fromhex(value), 0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 70_000])
+def test_the_head_of_a_data_section(size: int) -> None:
+    payload = data_head(size) + bytes(size)
+    assert scan_sections(payload) == [(DATA, 3, len(payload))]
+    assert binary_at(payload, 3) == bytes(size)
+
+
+def test_a_data_section_has_a_size_of_four_bytes() -> None:
+    assert data_head(2**32 - 1) == bytes.fromhex("005375b0ffffffff")
+    with pytest.raises(EncodeError, match="4294967296 bytes are more than"):
+        data_head(2**32)
 
 
 def test_a_reader_reads_the_value_of_a_section_or_leaves_it() -> None:

@@ -8,7 +8,6 @@ cimport cython
 cdef Py_ssize_t _AT_ONCE
 
 
-@cython.freelist(8)
 cdef class Decoder:
     cdef public bint bare
     cdef readonly bytes data

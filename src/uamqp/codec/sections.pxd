@@ -3,15 +3,15 @@
 cimport cython
 
 from .decode cimport Decoder, u32
+from .encode cimport append_wide_size
 
 
 # They may be read as C values.
 cdef bytes _USUAL
-cdef list _EXCLUDED
+cdef list _EXCLUDED, _SMALL_DATA_HEADS
 cdef int _DATA, _FIRST, _NONE
 
 
-@cython.freelist(8)
 cdef class SectionReader(Decoder):
     cdef int _seen
     cdef Py_ssize_t _size
@@ -33,3 +33,4 @@ cpdef list scan_sections(bytes payload)
 cpdef Py_ssize_t single_data(bytes payload) except -1
 @cython.locals(size=cython.Py_ssize_t, first=cython.Py_ssize_t, stop=cython.longlong, chars=cython.p_char)
 cpdef bytes binary_at(bytes payload, Py_ssize_t start)
+cpdef bytes data_head(Py_ssize_t size)

@@ -1,6 +1,6 @@
 """Message sections (section 3.2 of the AMQP 1.0 specification): where they lie; header and properties.
 
-Imports the codec's composites, decode, errors and values.
+Imports the codec's composites, decode, encode, errors and values.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from .composites import Composite, Field, register
 from .decode import Decoder, u32
+from .encode import append_wide_size
 from .errors import DecodeError
 from .limits import MAX_ELEMENTS
 from .values import Described, Symbol, Timestamp, ULong
@@ -88,6 +89,9 @@ _NONE = 1 << 15
 _EXCLUDED = [_excluded(code) if code in SECTION_NAMES else -1 for code in range(256)]
 _FIRST = HEADER
 _DATA = DATA
+
+_DATA_DESCRIPTOR = bytes((0x00, 0x53, DATA))
+_SMALL_DATA_HEADS = [_DATA_DESCRIPTOR + bytes((0xA0, size)) for size in range(256)]
 
 
 @register
@@ -302,6 +306,15 @@ def binary_at(payload: bytes, start: int) -> bytes:
         raise DecodeError(f"expected binary at offset {start}")
     chars = payload
     return chars[first:stop]
+
+
+def data_head(size: int) -> bytes:
+    """What comes before the content of a data section with `size` bytes. Raises EncodeError for too many."""
+    if size <= 0xFF:
+        return _SMALL_DATA_HEADS[size]
+    head = bytearray(_DATA_DESCRIPTOR)
+    append_wide_size(head, 0xB0, size)
+    return bytes(head)
 
 
 def append_section_header(out: bytearray, code: int) -> None:
