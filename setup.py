@@ -28,6 +28,7 @@ COMPILED = (
     "uamqp.codec.encode",
     "uamqp.codec.sections",
     "uamqp.core.connection",
+    "uamqp.core.link",
     "uamqp.core.outbox",
     "uamqp.engine.delivery",
     "uamqp.engine.engine",

@@ -3,6 +3,7 @@
 cimport cython
 
 from .codec.sections cimport single_data
+from .core.link cimport LinkHandler
 from .engine.delivery cimport IncomingDelivery as _Delivery
 from .engine.receiver cimport Receiver as _Receiver
 from .engine.session cimport Session as _Session
@@ -12,7 +13,9 @@ cdef object _ACCEPTANCE, _ACCEPTED, _SETTLED
 
 
 cdef class MessageQueue:
-    cdef public object _messages
+    cdef object _append
+    cdef object _messages
+    cdef object _popleft
 
     cpdef put(self, object message)
     @cython.locals(message=_Message, batch=list)
@@ -29,10 +32,12 @@ cpdef bint accept(_Message message) except -1
 cpdef flush(object pump, _Session session)
 
 
-cdef class Intake:
+cdef class Intake(LinkHandler):
     cdef public object _receiver
     cdef public str _encoding
     cdef public object _settler
+    cdef public object callback
+    cdef public bint settled
 
     @cython.locals(message=_Message, data_start=cython.Py_ssize_t, link=_Receiver)
     cpdef on_delivery(self, _Delivery delivery, object now)

@@ -11,6 +11,7 @@ from . import codec, constants, errors
 from ._message import Message, received_message
 from .codec.sections import single_data
 from .compat import queue
+from .core.link import LinkHandler
 from .engine import IncomingDelivery, LocalProtocolError
 
 if TYPE_CHECKING:
@@ -27,14 +28,16 @@ _SETTLED = constants.MessageState.ReceivedSettled
 class MessageQueue:
     """A queue of received messages, with the methods of `queue.Queue` that callers of 1.6 use; it never blocks."""
 
-    __slots__ = ("_messages",)
+    __slots__ = ("_append", "_messages", "_popleft")
 
     def __init__(self) -> None:
         self._messages: deque[Message] = deque()
+        self._append = self._messages.append  # looked up once, for all messages
+        self._popleft = self._messages.popleft
 
     def put(self, message: Message) -> None:
         """Append a message."""
-        self._messages.append(message)
+        self._append(message)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Message:
         """Return the oldest message.
@@ -43,7 +46,7 @@ class MessageQueue:
             queue.Empty: there is none, whatever `block` says.
         """
         try:
-            return self._messages.popleft()
+            return self._popleft()
         except IndexError:
             raise queue.Empty from None
 
@@ -71,7 +74,7 @@ class MessageQueue:
         batch: list[Message] = []
         messages = self._messages
         while messages and len(batch) < count:
-            message = messages.popleft()
+            message = self._popleft()
             take(message)
             if not auto_complete or message._response is not None or accept(message):
                 batch.append(message)
@@ -152,23 +155,28 @@ def accept(message: Message) -> bool:
     return True
 
 
-class Intake:
+class Intake(LinkHandler):
     """Makes messages of a receiver's deliveries, and settles them.
 
     Args:
-        receiver: the link. Called: `_message_received` with each message, `_callback_failed` with what that raised,
-            `_refuse` with a delivery that is no message.
-        settled: the messages count as settled: nothing can be said of them.
+        receiver: the link. Called: `_callback_failed` with what the callback raised, `_refuse` with a delivery that is
+            no message.
+        callback: called with each message.
         encoding: of the text in the messages.
+
+    Attributes:
+        callback: see there.
+        settled: the messages count as settled: nothing can be said of them.
     """
 
-    __slots__ = ("_encoding", "_receiver", "_settler")
+    __slots__ = ("_encoding", "_receiver", "_settler", "callback", "settled")
 
-    def __init__(self, receiver: MessageReceiver, settled: bool, encoding: str) -> None:
+    def __init__(self, receiver: MessageReceiver, callback: Callable[[Message], Any], encoding: str) -> None:
         self._receiver = receiver
         self._encoding = encoding
-        # One callable for all messages of the link; without one a message counts as settled.
-        self._settler = None if settled else self.settle
+        self._settler = self.settle  # one callable for all messages of the link
+        self.callback = callback
+        self.settled = False
 
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
         """A message arrived."""
@@ -177,13 +185,13 @@ class Intake:
         except codec.DecodeError as error:
             self._receiver._refuse(delivery, error)
             return
-        if self._settler is None and not delivery.settled:
+        if self.settled and not delivery.settled:
             # The peer doesn't send settled, though it was asked to.
             if not try_settle(delivery, codec.ACCEPTED):
                 return  # the link has gone: the peer delivers it again
-        message = received_message(delivery, self._settler, self._encoding, data_start)
+        message = received_message(delivery, None if self.settled else self._settler, self._encoding, data_start)
         try:
-            self._receiver._message_received(message)
+            self.callback(message)
         except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
             self._receiver._callback_failed(message, error)
         link: Any = delivery.link

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from .core.link cimport LinkHandler
 from .core.outbox cimport Entry as _Entry, Outbox as _Outbox
 from .engine.delivery cimport OutgoingDelivery as _Delivery
 from .engine.sender cimport Sender as _Sender
@@ -15,18 +16,18 @@ cpdef list gathered(object given)
 cpdef result_of(_Delivery delivery)
 
 
-cdef class SendQueue:
+cdef class SendQueue(LinkHandler):
     cdef public double _last_look
     cdef public double _last_progress
     cdef public _Outbox _outbox
     cdef public object _policy
     cdef public double _stall_timeout
     cdef public object backoff
-    cdef public object decided
+    cdef public long long decided
 
     @cython.locals(message=_Message)
     cpdef add_all(self, list messages, double timeout, double now, object tick)
-    @cython.locals(credit=cython.longlong, room=cython.longlong, sender=_Sender, entry=_Entry, message=_Message, delivery=_Delivery, payload=bytes)
+    @cython.locals(credit=cython.longlong, room=cython.longlong, places=cython.longlong, sender=_Sender, entry=_Entry, message=_Message, delivery=_Delivery, payload=bytes)
     cpdef hand_over(self, object link, bint settled, object now)
     @cython.locals(entry=_Entry, message=_Message)
     cpdef on_outcome(self, _Delivery delivery, object now)

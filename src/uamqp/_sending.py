@@ -13,6 +13,7 @@ from ._batch import BatchMessage
 from ._message import Message
 from .compat import TimeoutException
 from .core import Entry, Outbox, SenderCore
+from .core.link import LinkHandler
 from .engine import MessageTooLarge, OutgoingDelivery
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
@@ -66,7 +67,7 @@ def gathered(given: Iterable[Message | BatchMessage]) -> list[Message]:
     return messages
 
 
-class SendQueue:
+class SendQueue(LinkHandler):
     """The messages of one sending client.
 
     Args:
@@ -119,8 +120,9 @@ class SendQueue:
             return False
         sender = link.sender
         room = _HAND_OVER_BYTES
+        places = _HAND_OVER_MESSAGES - sender.queued
         while credit > 0:
-            if room <= 0 or sender.queued >= _HAND_OVER_MESSAGES:
+            if room <= 0 or places <= 0:
                 return self._outbox.waiting > 0
             entry = self._outbox.next_ready(now)
             if entry is None:
@@ -148,6 +150,7 @@ class SendQueue:
                 self._last_progress = now
                 room -= len(payload)
                 credit -= 1
+                places -= 1
                 message.state = _IN_FLIGHT
                 self._outbox.handed_over(entry, delivery)
         sender.drained()  # if the peer asked for what there is: that was it

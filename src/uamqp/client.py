@@ -104,7 +104,7 @@ class SendClient(AMQPClient):
             encoding=self._encoding,
             desired_capabilities=self._desired_capabilities,
         )
-        sender._handle_outcomes(self._queue.on_outcome)
+        sender._handle_outcomes(self._queue)
         sender._credit_handler = self._on_credit
         return sender
 

@@ -74,8 +74,8 @@ class MessageReceiver(MessageLink):
     ) -> None:
         self.source = source
         self.target = codec.Target(text(target, "target", encoding))
-        self.on_message_received = on_message_received
         self.encoding = encoding
+        self._intake = Intake(self, on_message_received, encoding)
         self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch, "prefetch", 0, MAX_CREDIT)
         super().__init__(
             session,
@@ -104,8 +104,18 @@ class MessageReceiver(MessageLink):
             self._capabilities,
         )
         core = ReceiverCore(self._session._core, settings, self)
-        core.handler = Intake(self, settled, self.encoding).on_delivery
+        self._intake.settled = settled
+        core.handler = self._intake
         return core
+
+    @property
+    def on_message_received(self) -> Callable[[Message], Any]:
+        """What is called with each message. Settable."""
+        return self._intake.callback
+
+    @on_message_received.setter
+    def on_message_received(self, callback: Callable[[Message], Any]) -> None:
+        self._intake.callback = callback
 
     @property
     def _receiver(self) -> Receiver | None:
@@ -169,10 +179,6 @@ class MessageReceiver(MessageLink):
             _give_back(message)
         else:
             raise error
-
-    def _message_received(self, message: Message) -> None:
-        """Hand a message to the callback; an override point."""
-        self.on_message_received(message)
 
     @staticmethod
     def _refuse(delivery: IncomingDelivery, error: codec.DecodeError) -> None:

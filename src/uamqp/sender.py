@@ -11,7 +11,7 @@ from . import codec, constants, errors
 from ._arguments import number, text
 from ._link import MessageLink
 from ._sending import result_of
-from .core import LinkSettings, SenderCore
+from .core import LinkHandler, LinkSettings, SenderCore
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from .transport.clock import now
 
@@ -67,8 +67,7 @@ class MessageSender(MessageLink):
     ) -> None:
         self.source = codec.Source(text(source, "source", encoding))
         self.target = target
-        # Called with each delivery whose fate changed, and the time, in place of the callbacks given to `send`.
-        self._outcome_handler: Callable[[OutgoingDelivery, float], None] | None = None
+        self._outcome_handler: LinkHandler | None = None  # in place of the callbacks given to `send`
         self._credit_handler: Callable[[], bool] | None = None
         self._deadlines: list[tuple[float, int, _Sent]] = []
         super().__init__(
@@ -98,7 +97,7 @@ class MessageSender(MessageLink):
         core.handler = self._outcome_handler
         return core
 
-    def _handle_outcomes(self, handler: Callable[[OutgoingDelivery, float], None]) -> None:
+    def _handle_outcomes(self, handler: LinkHandler) -> None:
         self._outcome_handler = self._core.handler = handler
 
     def send(self, message: Message, callback: Callable[..., Any] | None, timeout: float = 0) -> bool:

@@ -93,7 +93,7 @@ class Client:
         loop = asyncio.get_running_loop()
 
         def make() -> EngineProtocol:
-            return EngineProtocol(self._engine, self._on_event, on_lost=self.lost.set)
+            return EngineProtocol(self._engine, self._on_events, on_lost=self.lost.set)
 
         _, self.protocol = await loop.create_connection(
             make, broker.host, broker.port, ssl=tls, server_hostname="localhost" if tls else None
@@ -132,8 +132,8 @@ class Client:
             self.protocol.abort()
             await self.lost.wait()
 
-    def _on_event(self, event: Any) -> None:
-        self.events.append(event)
+    def _on_events(self, events: list[Any]) -> None:
+        self.events += events
         self._changed.set()
 
     async def next(self, kind: type[E], where: Callable[[E], object] = lambda _: True) -> E:

@@ -33,7 +33,7 @@ class Side:
         self.answers = True
         self.protocol = EngineProtocol(
             self.make_engine,
-            self.handle,
+            self.handle_all,
             on_turn=self.turned,
             on_writable=self.writable,
             on_lost=self.gone,
@@ -56,6 +56,10 @@ class Side:
     @property
     def engine(self) -> Engine:
         return self.protocol.engine
+
+    def handle_all(self, happened: list[Any]) -> None:
+        for event in happened:
+            self.handle(event)
 
     def handle(self, event: Any) -> None:
         if self.fails:

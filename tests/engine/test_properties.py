@@ -30,6 +30,7 @@ from uamqp.engine import IncomingDelivery, OutgoingDelivery, sasl
 from uamqp.engine.events import ConnectionOpened, IncomingSettled, SaslInit
 from uamqp.engine.frames import (
     DispositionReader,
+    TransferHead,
     TransferReader,
     append_continuation,
     append_disposition,
@@ -236,6 +237,24 @@ def test_transfers_are_written_as_another_codec_reads_them(
     assert len(out) == continuation_size(of_link, more) + len(payload)
     frame = decode_frame(bytes(out))
     assert [frame.get(name) for name in names] == [handle, None, None, None, None, more]
+
+
+@given(
+    handle=UINTS,
+    channel=st.integers(0, 65535),
+    transfers=st.lists(st.tuples(UINTS, UINTS, st.booleans(), st.binary(max_size=50)), min_size=1, max_size=4),
+)
+def test_usual_transfers_are_the_same_as_others(
+    handle: int, channel: int, transfers: list[tuple[int, int, bool, bytes]]
+) -> None:
+    prefix, of_link = transfer_prefix(channel), uint_bytes(handle)
+    head = TransferHead(prefix, of_link)
+    for number, tag, settled, payload in transfers:
+        out, wanted = bytearray(b"before"), bytearray(b"before")
+        append_transfer(wanted, prefix, of_link, number, tag.to_bytes(4, "big"), uint_bytes(0), settled, False, payload)
+        head.append(out, number, tag, settled, payload)
+        assert out == wanted
+        assert head.size == len(out) - len(b"before") - len(payload)
 
 
 @given(

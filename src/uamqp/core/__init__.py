@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
-from .link import LinkCore, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
+from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .outbox import Entry, Outbox
 from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .session import SessionCore
@@ -21,6 +21,7 @@ __all__ = [
     "ConnectionOwner",
     "Entry",
     "LinkCore",
+    "LinkHandler",
     "LinkOwner",
     "LinkSettings",
     "LinkState",

@@ -3,6 +3,7 @@
 cimport cython
 
 from ..engine.delivery cimport IncomingDelivery as _Incoming, OutgoingDelivery as _Outgoing
+from .link cimport LinkCore as _LinkCore, LinkHandler as _LinkHandler
 
 
 cdef class ConnectionCore:
@@ -12,7 +13,9 @@ cdef class ConnectionCore:
     cdef public object engine
     cdef public object owner
 
-    @cython.locals(events=list, done=cython.Py_ssize_t, handled=cython.bint)
+    @cython.locals(events=list, handled=cython.bint)
     cpdef bint handle_events(self, object now) except -1
-    @cython.locals(arrived=_Incoming, sent=_Outgoing)
-    cpdef handle(self, object event, object now)
+    @cython.locals(done=cython.Py_ssize_t)
+    cpdef handle_all(self, list events, object now)
+    @cython.locals(core=_LinkCore, handler=_LinkHandler, arrived=_Incoming, sent=_Outgoing)
+    cdef _handle(self, object event, object now)

@@ -122,23 +122,36 @@ class ConnectionCore:
         engine = self.engine
         if engine is None:
             return False
-        events, self._backlog = self._backlog, []
-        events += engine.events()
         handled = False
-        while events:
+        events = engine.events()
+        while events or self._backlog:
             handled = True
-            done = 0
-            try:
-                for event in events:
-                    done += 1
-                    self.handle(event, now)
-            except BaseException:
-                self._backlog = events[done:]
-                raise
+            self.handle_all(events, now)
             events = engine.events()
         return handled
 
-    def handle(self, event: Event, now: float) -> None:
+    @property
+    def has_backlog(self) -> bool:
+        """A handler has raised, and the events after it are still to be handled."""
+        return bool(self._backlog)
+
+    def handle_all(self, events: list[Event], now: float) -> None:
+        """Hand events of the engine to whom they concern; what is kept of earlier ones comes first.
+
+        When a handler raises, the events after it are kept for the next call.
+        """
+        if self._backlog:
+            events, self._backlog = self._backlog + events, []
+        done = 0
+        try:
+            for event in events:
+                done += 1
+                self._handle(event, now)
+        except BaseException:
+            self._backlog = events[done:]
+            raise
+
+    def _handle(self, event: Event, now: float) -> None:
         """Hand one event of the engine to whom it concerns."""
         kind = type(event)
         core: LinkCore | None
@@ -146,16 +159,18 @@ class ConnectionCore:
             arrived: Any = event
             core = arrived.link.context
             if core is not None:
-                if core.handler is not None:
-                    core.handler(arrived, now)
+                handler = core.handler
+                if handler is not None:
+                    handler.on_delivery(arrived, now)
                 else:
                     core.owner.on_delivery(arrived)
         elif kind is OutgoingDelivery:
             sent: Any = event
             core = sent.link.context
             if core is not None:
-                if core.handler is not None:
-                    core.handler(sent, now)
+                handler = core.handler
+                if handler is not None:
+                    handler.on_outcome(sent, now)
                 else:
                     core.owner.on_outcome(sent)
         else:

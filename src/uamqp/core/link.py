@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -71,6 +70,20 @@ class LinkOwner(Protocol):
         """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
 
 
+class LinkHandler:
+    """Deals with the deliveries of a link in place of its owner, without a detour: for links that have many."""
+
+    __slots__ = ()
+
+    def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
+        """A message arrived."""
+        raise NotImplementedError
+
+    def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
+        """Something became known of a message that was sent."""
+        raise NotImplementedError
+
+
 class LinkCore:
     """A link of a session.
 
@@ -81,8 +94,7 @@ class LinkCore:
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
         link: the engine's link; None before the session is open.
-        handler: called with each delivery that arrived, or whose fate changed, and the time, in place of the owner's
-            `on_delivery` or `on_outcome`; None: the owner is called.
+        handler: who hears of the deliveries, in place of the owner's `on_delivery` and `on_outcome`; None: the owner.
     """
 
     __slots__ = ("_state", "cause", "handler", "link", "owner", "session", "settings")
@@ -94,7 +106,7 @@ class LinkCore:
         self._state = LinkState.IDLE
         self.cause: Cause | None = None
         self.link: Link | None = None
-        self.handler: Callable[[Any, float], None] | None = None
+        self.handler: LinkHandler | None = None
 
     @property
     def state(self) -> LinkState:

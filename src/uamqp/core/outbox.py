@@ -94,9 +94,9 @@ class Outbox:
         """The message leaves."""
         entry.done = True
         entry.delivery = None
-        if entry in self._in_flight:
-            del self._in_flight[entry]
-        elif entry in self._again:
+        if self._in_flight.pop(entry, entry) is None:  # it was there
+            return
+        if entry in self._again:
             self._again.remove(entry)
         elif entry in self._waiting:
             self._waiting.remove(entry)

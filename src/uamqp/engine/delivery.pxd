@@ -21,7 +21,6 @@ cdef class IncomingDelivery:
 cdef class OutgoingDelivery:
     cdef public Link link
     cdef public object delivery_id
-    cdef public bytes tag
     cdef public object message_format
     cdef public bytes payload
     cdef public bint sent
@@ -33,3 +32,5 @@ cdef class OutgoingDelivery:
     cdef public bint _aborted
     cdef public Py_ssize_t _offset
     cdef public bint _pre_settled
+    cdef public bytes _tag
+    cdef public long long _tag_number

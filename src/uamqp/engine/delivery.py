@@ -5,6 +5,7 @@ A delivery is also the event that reports it; see `uamqp.engine.events`.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from ..codec import DeliveryState
@@ -12,6 +13,9 @@ from ..codec import DeliveryState
 if TYPE_CHECKING:
     from .receiver import Receiver
     from .sender import Sender
+
+
+_pack_tag = Struct(">I").pack
 
 
 class IncomingDelivery:
@@ -41,18 +45,15 @@ class IncomingDelivery:
         "tag",
     )
 
-    def __init__(
-        self, link: Receiver, delivery_id: int, tag: bytes, message_format: int, payload: bytes, settled: bool
-    ) -> None:
-        self.link = link
-        self.delivery_id = delivery_id
-        self.tag = tag
-        self.message_format = message_format
-        self.payload = payload
-        self.settled = settled
-        self.state: DeliveryState | None = None
-        self.remote_state: object | None = None
-        self.context: Any = None
+    link: Receiver
+    delivery_id: int
+    tag: bytes
+    message_format: int
+    payload: bytes
+    settled: bool
+    state: DeliveryState | None
+    remote_state: object | None
+    context: Any
 
     def settle(self, outcome: DeliveryState | None) -> None:
         """Say what becomes of the message. Dispositions are collected and leave with `Engine.data_to_send`.
@@ -78,7 +79,6 @@ class OutgoingDelivery:
     Attributes:
         link: the sender it goes over.
         delivery_id: the session's number for it; None until its first frame is encoded.
-        tag: the delivery-tag.
         message_format: the message-format of the transfer.
         payload: the encoded message; empty once its last frame is encoded.
         sent: its last frame is encoded.
@@ -94,6 +94,8 @@ class OutgoingDelivery:
         "_aborted",
         "_offset",
         "_pre_settled",
+        "_tag",
+        "_tag_number",
         "context",
         "delivery_id",
         "link",
@@ -104,33 +106,28 @@ class OutgoingDelivery:
         "sent",
         "settled",
         "state",
-        "tag",
     )
 
-    def __init__(
-        self,
-        link: Sender,
-        tag: bytes,
-        message_format: int,
-        payload: bytes,
-        pre_settled: bool,
-        state: DeliveryState | None,
-        context: Any,
-    ) -> None:
-        self.link = link
-        self.delivery_id: int | None = None
-        self.tag = tag
-        self.message_format = message_format
-        self.payload = payload
-        self.sent = False
-        self.settled = False
-        self.lost = False
-        self.state = state
-        self.remote_state: object | None = None
-        self.context = context
-        self._aborted = False
-        self._offset = 0
-        self._pre_settled = pre_settled
+    link: Sender
+    delivery_id: int | None
+    message_format: int
+    payload: bytes
+    sent: bool
+    settled: bool
+    lost: bool
+    state: DeliveryState | None
+    remote_state: object | None
+    context: Any
+    _aborted: bool
+    _offset: int
+    _pre_settled: bool
+    _tag: bytes | None  # None: `_tag_number` in four bytes
+    _tag_number: int
+
+    @property
+    def tag(self) -> bytes:
+        """The delivery-tag."""
+        return self._tag if self._tag is not None else _pack_tag(self._tag_number)
 
     def withdraw(self) -> bool:
         """Take the message back, if nothing of it is on the wire yet.

@@ -8,6 +8,7 @@ from ..codec.decode cimport u32
 from .frames cimport DispositionReader as _DispositionReader, TransferReader as _TransferReader
 from .session cimport Session as _Session
 
+cdef int AMQP_FRAMES, FRAME_AMQP, FRAME_SASL
 cdef object ACTIVE, CLOSED, IDLE
 
 
@@ -31,6 +32,7 @@ cdef class Engine:
     cdef public object _opening_session
     cdef public bint _paused
     cdef public object _remote_idle
+    cdef dict _remote_sessions
     cdef public object _sasl
     cdef public int _stage
     cdef public bint _started

@@ -104,6 +104,7 @@ class Engine:
         "_opening_session",
         "_paused",
         "_remote_idle",
+        "_remote_sessions",
         "_sasl",
         "_stage",
         "_started",
@@ -143,6 +144,7 @@ class Engine:
         self._sasl: SaslClient | SaslServer | None = None
         self._started = config.role is Role.SERVER
         self._channels = Channels()
+        self._remote_sessions = self._channels.remote
         self._transfer = TransferReader()
         self._disposition = DispositionReader()
         self._held_bytes = 0
@@ -581,7 +583,7 @@ class Engine:
         payload = transfer.read(data, pos, end)
         if self.trace is not None:
             self.trace("<-", channel, decode_composite(data, pos, end)[0], end - payload)
-        session = self._channels.remote.get(channel)
+        session = self._remote_sessions.get(channel)
         if session is None or session.local_state is not ACTIVE or self.local_state is not ACTIVE:
             session = self._session(channel, Transfer.NAME)
             if session is None:
@@ -630,7 +632,7 @@ class Engine:
         """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
         if self.local_state is CLOSED:
             return None
-        session = self._channels.remote.get(channel)
+        session = self._remote_sessions.get(channel)
         if session is None:
             self._check_open(what)
             raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")

@@ -6,6 +6,7 @@ from ..codec.decode cimport u32
 
 
 cpdef append_uint32(bytearray out, unsigned long value)
+cpdef put_uint32(bytearray data, Py_ssize_t at, long long value)
 cpdef Py_ssize_t transfer_size(bytes handle, bytes tag, bytes message_format) except -1
 @cython.locals(size=cython.Py_ssize_t)
 cpdef append_transfer(
@@ -14,6 +15,15 @@ cpdef append_transfer(
 )
 cpdef append_continuation(bytearray out, bytes prefix, bytes handle, bint more, object payload)
 cpdef Py_ssize_t continuation_size(bytes handle, bint more) except -1
+
+
+cdef class TransferHead:
+    cdef bytearray _bytes
+    cdef Py_ssize_t _delivery_id
+    cdef readonly Py_ssize_t size
+
+    @cython.locals(head=bytearray, at=cython.Py_ssize_t)
+    cpdef append(self, bytearray out, long long delivery_id, long long tag, bint settled, bytes payload)
 
 
 cdef class TransferReader:

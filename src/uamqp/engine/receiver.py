@@ -128,18 +128,16 @@ class Receiver(Link):
         self.delivery_count = add(self.delivery_count, 1)
         if self.credit > 0:
             self.credit -= 1
-        message_format = transfer.message_format
         chars = data
-        delivery = IncomingDelivery(
-            self,
-            delivery_id,
-            tag,
-            message_format if message_format is not None else 0,
-            chars[pos:end],
-            transfer.settled,
-        )
-        if transfer.state is not None:
-            delivery.remote_state = transfer.state
+        delivery = IncomingDelivery.__new__(IncomingDelivery)  # without the calls that a constructor takes
+        delivery.link = self
+        delivery.delivery_id = delivery_id
+        delivery.tag = tag
+        delivery.message_format = transfer.message_format or 0
+        delivery.payload = chars[pos:end]
+        delivery.settled = transfer.settled
+        delivery.state = delivery.context = None
+        delivery.remote_state = transfer.state
         if transfer.more or transfer.aborted:
             self._begin_partial(delivery, transfer)
         else:

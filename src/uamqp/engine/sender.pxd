@@ -3,14 +3,13 @@
 cimport cython
 
 from .delivery cimport OutgoingDelivery
-from .frames cimport append_continuation, append_transfer, continuation_size, transfer_size
+from .frames cimport TransferHead as _TransferHead, append_continuation, append_transfer, continuation_size, transfer_size
 from .link cimport Link
 from .serial cimport add, distance
 from .session cimport Session
 
 cdef object ACTIVE
 cdef bytes _FORMAT_0
-cdef object _pack_tag
 
 
 cdef class Sender(Link):
@@ -21,6 +20,7 @@ cdef class Sender(Link):
     cdef public long long _next_tag
     cdef public object _queue
     cdef public bint _ready
+    cdef public _TransferHead _usual_head
     cdef public long long delivery_count
     cdef public bint drain
 
@@ -30,7 +30,7 @@ cdef class Sender(Link):
     )
     @cython.locals(delivery=OutgoingDelivery, session=Session)
     cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
-    @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t)
+    @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t, head=_TransferHead)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)
     @cython.locals(session=Session, room=cython.Py_ssize_t, more=cython.bint, handle=bytes, tag=bytes, message_format=bytes, payload=bytes)
     cdef _start_plain(self, OutgoingDelivery delivery, bytearray out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Attach, DeliveryState, EncodeError, Flow, Received, Transfer
@@ -12,6 +11,7 @@ from .delivery import OutgoingDelivery
 from .errors import LocalProtocolError, MessageTooLarge, SessionError
 from .events import CreditChanged
 from .frames import (
+    TransferHead,
     append_continuation,
     append_frame,
     append_transfer,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .session import Session
 
 _FORMAT_0 = uint_bytes(0)
-_pack_tag = Struct(">I").pack
 
 
 class Sender(Link):
@@ -49,6 +48,7 @@ class Sender(Link):
         "_next_tag",
         "_queue",
         "_ready",
+        "_usual_head",
         "delivery_count",
         "drain",
     )
@@ -64,6 +64,7 @@ class Sender(Link):
         self._most = 0  # the peer's max-message-size; 0: it gave none
         self._next_tag = 1
         self._ready = False
+        self._usual_head: TransferHead | None = None
         self._drain_answered = False  # there is nothing more to send than what is queued
         self._drain_reply = False  # the next flow answers a drain
 
@@ -130,10 +131,7 @@ class Sender(Link):
             raise MessageTooLarge(
                 f"a message of {len(payload)} bytes is over the peer's max-message-size of {most} bytes"
             )
-        if tag is None:
-            tag = _pack_tag(self._next_tag)
-            self._next_tag = add(self._next_tag, 1)
-        elif not 0 < len(tag) <= MAX_DELIVERY_TAG:
+        if tag is not None and not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
         if not 0 <= message_format <= MASK:
             raise LocalProtocolError(f"a message-format is from 0 to {MASK}, not {message_format}")
@@ -142,7 +140,22 @@ class Sender(Link):
             settled = True
         elif mode == MODE_UNSETTLED:
             settled = False
-        delivery = OutgoingDelivery(self, tag, message_format, payload, settled, state, context)
+        delivery = OutgoingDelivery.__new__(OutgoingDelivery)  # without the calls that a constructor takes
+        delivery.link = self
+        delivery.delivery_id = None
+        delivery._tag = tag
+        delivery._tag_number = self._next_tag
+        if tag is None:
+            self._next_tag = add(self._next_tag, 1)
+        delivery.message_format = message_format
+        delivery.payload = payload
+        delivery.sent = delivery.settled = delivery.lost = False
+        delivery.state = state
+        delivery.remote_state = None
+        delivery.context = context
+        delivery._aborted = False
+        delivery._offset = 0
+        delivery._pre_settled = settled
         if state is not None:
             self._check_state(delivery)
         self._queue.append(delivery)
@@ -233,12 +246,22 @@ class Sender(Link):
         session.next_delivery_id = add(number, 1)
         self.delivery_count = add(self.delivery_count, 1)
         self._link_credit -= 1
-        delivery_id = delivery.delivery_id = number
+        delivery.delivery_id = number
         size = len(delivery.payload)
         if not delivery._pre_settled:
-            session.outgoing[delivery_id] = delivery
+            session.outgoing[delivery.delivery_id] = delivery
+        head = self._usual_head
+        if head is None:
+            head = self._usual_head = TransferHead(session.transfer_prefix, self._handle_bytes)
         if delivery.state is not None:
             self._start_with_state(delivery, out)
+        elif (
+            delivery._tag is None
+            and delivery.message_format == 0
+            and head.size + size <= session.engine.remote_max_frame_size
+        ):
+            head.append(out, number, delivery._tag_number, delivery._pre_settled, delivery.payload)
+            self._finish(delivery)
         else:
             self._start_plain(delivery, out)
         session.count_transfer()
@@ -338,12 +361,11 @@ class Sender(Link):
         """Nothing: the credit is the receiver's to give."""
 
     def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
-        """The receiver has said something of a delivery."""
+        """The receiver has said something of a delivery; if it is settled, the session has forgotten it."""
         if state is not None:
             delivery.remote_state = state
         session = self.session
         if settled:
-            session.drop_outgoing(delivery)
             delivery.settled = True
             if not delivery.sent:  # it doesn't want the rest
                 self._give_up(delivery)

@@ -23,7 +23,7 @@ cdef class Session:
     cdef public long long _incoming_window
     cdef public dict _names
     cdef public object _next_handle
-    cdef public object _next_incoming_id
+    cdef public long long _next_incoming_id
     cdef public long long _next_outgoing_id
     cdef public object _outgoing_window
     cdef public bytes _pending_encoded
@@ -58,7 +58,7 @@ cdef class Session:
     cpdef add_incoming(self, _IncomingDelivery delivery)
     @cython.locals(link=_Link, settled=cython.bint)
     cpdef settle_incoming(self, _IncomingDelivery delivery, object outcome)
-    cdef _dispose(self, bint receiver, object delivery_id, bint settled, object state)
+    cdef _dispose(self, bint receiver, long long delivery_id, bint settled, object state)
     cpdef drop_outgoing(self, _OutgoingDelivery delivery)
     cdef _mark(self)
     cpdef sender_is_ready(self, object sender)

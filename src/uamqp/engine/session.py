@@ -127,7 +127,7 @@ class Session:
         self._next_outgoing_id = 0
         self._outgoing_window = OUTGOING_WINDOW
         self.remote_incoming_window = 0
-        self._next_incoming_id: int | None = None
+        self._next_incoming_id = -1  # until the peer's begin
         self._window = DEFAULT_WINDOW
         self._incoming_window = DEFAULT_WINDOW
         self._window_due = False
@@ -387,9 +387,8 @@ class Session:
     def add_incoming(self, delivery: IncomingDelivery) -> None:
         """Note an unsettled delivery that has arrived whole."""
         delivery_id = delivery.delivery_id
-        if delivery_id in self.incoming:
+        if self.incoming.setdefault(delivery_id, delivery) is not delivery:
             raise SessionError(conditions.NOT_ALLOWED, f"delivery-id {delivery_id} is in use by an unsettled delivery")
-        self.incoming[delivery_id] = delivery
 
     def settle_incoming(self, delivery: IncomingDelivery, outcome: DeliveryState | None) -> None:
         """See `IncomingDelivery.settle`."""
@@ -568,7 +567,7 @@ class Session:
         self._window_due = False
         self._incoming_window = self._window
         flow = Flow(
-            self._next_incoming_id,
+            self._next_incoming_id if self._next_incoming_id >= 0 else None,
             self._incoming_window,
             self._next_outgoing_id,
             self._outgoing_window,
@@ -643,9 +642,7 @@ class Session:
         if self._incoming_window <= 0:
             raise SessionError(conditions.WINDOW_VIOLATION, "a transfer came while the incoming-window was 0")
         self._incoming_window -= 1
-        next_incoming_id = self._next_incoming_id
-        if next_incoming_id is not None:
-            self._next_incoming_id = add(next_incoming_id, 1)
+        self._next_incoming_id = add(self._next_incoming_id, 1)
         if self._incoming_window <= self._window >> 1 and not self._window_due:
             self._window_due = True
             self._mark()
@@ -680,11 +677,13 @@ class Session:
         outgoing = self.outgoing
         if count > len(outgoing):
             for delivery in self._in_range(outgoing, first, count):
+                if settled:
+                    self.drop_outgoing(delivery)
                 delivery.link.on_disposition(delivery, settled, state)
             return
         number = first
         for _ in range(count):
-            delivery = outgoing.get(number)
+            delivery = outgoing.pop(number, None) if settled else outgoing.get(number)
             if delivery is not None:
                 delivery.link.on_disposition(delivery, settled, state)
             number = add(number, 1)

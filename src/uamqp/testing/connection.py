@@ -188,10 +188,12 @@ class Connection:
         )
         return Engine(config, self.protocol.loop.time())
 
-    def _handle(self, event: Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+    def _handle(self, happened: list[Event]) -> None:
+        handlers = self._handlers
+        for event in happened:
+            handler = handlers.get(type(event))
+            if handler is not None:
+                handler(event)
 
     def _lost(self) -> None:
         self._clean_up()

@@ -16,7 +16,7 @@ from ..engine.events import Event
 T = TypeVar("T")
 
 EngineFactory = Callable[[asyncio.Transport], Engine]
-EventHandler = Callable[[Event], None]
+EventHandler = Callable[[list[Event]], None]
 
 ROUNDS = 8
 """How often events lead to events within a turn, before other connections have theirs."""
@@ -75,7 +75,7 @@ class EngineProtocol(asyncio.Protocol):
 
     Args:
         make_engine: makes the connection's engine once the socket is connected (and TLS is up).
-        handler: called with each event of the engine.
+        handler: called with the engine's events, in order; with many at a time.
         on_turn: called after the events of a turn, before output is written.
         on_writable: called when the transport can take more after `writable` was False.
         on_lost: called once, when the socket is closed; the engine's terminal event was handed out before.
@@ -233,9 +233,7 @@ class EngineProtocol(asyncio.Protocol):
 
     def _hand_out(self, events: list[Event]) -> None:
         if events:
-            handler = self._handler
-            for event in events:
-                handler(event)
+            self._handler(events)
             if self._on_turn is not None:
                 self._on_turn()
 

@@ -250,15 +250,17 @@ class AsyncPump:
         """The socket is connected."""
         self._protocol = protocol
 
-    def on_event(self, event: Event) -> None:
-        """The engine has an event. What a handler raises ends the connection: nobody knows what it has left undone."""
-        try:
-            self._core.handle(event, clock.now())
-        except Exception as error:
-            _logger.exception("A handler raised an exception; the connection is given up.")
-            engine = self._core.engine
-            if engine is not None:
-                engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+    def on_events(self, events: list[Event]) -> None:
+        """The engine has events. What a handler raises ends the connection: nobody knows what it has left undone."""
+        while events or self._core.has_backlog:
+            try:
+                self._core.handle_all(events, clock.now())
+            except Exception as error:
+                _logger.exception("A handler raised an exception; the connection is given up.")
+                engine = self._core.engine
+                if engine is not None:
+                    engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+            events = []
 
     def on_progress(self) -> None:
         """Something has happened that somebody may wait for."""
@@ -298,7 +300,7 @@ class _ClientProtocol(EngineProtocol):
     def __init__(self, pump: AsyncPump, start: Callable[[], Engine]) -> None:
         super().__init__(
             lambda transport: start(),
-            pump.on_event,
+            pump.on_events,
             on_turn=pump.on_progress,
             on_writable=pump.on_progress,
             on_lost=pump.on_lost,

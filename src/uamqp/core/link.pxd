@@ -1,0 +1,27 @@
+# C types of link.py; see "Compiled mode" in docs/design.md.
+
+from ..engine.delivery cimport IncomingDelivery as _Incoming, OutgoingDelivery as _Outgoing
+from ..engine.link cimport Link as _Link
+
+
+cdef class LinkHandler:
+    cpdef on_delivery(self, _Incoming delivery, object now)
+    cpdef on_outcome(self, _Outgoing delivery, object now)
+
+
+cdef class LinkCore:
+    cdef public object _state
+    cdef public object cause
+    cdef public LinkHandler handler
+    cdef public _Link link
+    cdef public object owner
+    cdef public object session
+    cdef public object settings
+
+
+cdef class SenderCore(LinkCore):
+    pass
+
+
+cdef class ReceiverCore(LinkCore):
+    pass
