@@ -24,7 +24,7 @@ STALL_TIMEOUT = 60.0
 _TIMED_OUT = "Message send timed out."
 
 _HAND_OVER_BYTES = 1024 * 1024
-_HAND_OVER_MESSAGES = 1000
+_HAND_OVER_MESSAGES = 256
 
 _SENT = constants.MessageState.SendComplete
 _IN_FLIGHT = constants.MessageState.WaitingForSendAck
