@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,7 +92,9 @@ def build_binaries(folder: Path) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("far_end", "client"):
         command = [compiler, "-O2", "-o", str(folder / name), str(HERE / "c" / f"{name}.c"), *PROTON_C]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(f"{name}.c isn't compiled, and what needs it is left out:\n{done.stderr}", file=sys.stderr)
             return None
     return folder
 
