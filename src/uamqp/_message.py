@@ -702,17 +702,17 @@ def _decode(message: Message, payload: bytes) -> None:
                 parts += 1
                 message._data_start = reader.pos if parts == 1 else 0
             elif code == APPLICATION_PROPERTIES:
-                message._application_properties = reader.value()
+                message._application_properties = reader.map()
             elif code == PROPERTIES:
                 message._properties = received_properties(reader, "UTF-8")
             elif code == MESSAGE_ANNOTATIONS:
-                message._annotations = reader.value()
+                message._annotations = reader.map()
             elif code == HEADER:
                 message._header = received_header(reader)
             elif code == DELIVERY_ANNOTATIONS:
-                message._delivery_annotations = reader.value()
+                message._delivery_annotations = reader.map()
             elif code == FOOTER:
-                message._footer = reader.value()
+                message._footer = reader.map()
             else:
                 reader.value()  # of the body: it is decoded again when it is asked for
             code = reader.next()

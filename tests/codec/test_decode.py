@@ -223,6 +223,23 @@ def test_fields_are_the_elements_of_a_list() -> None:
         decoder.fields()
 
 
+def test_a_map_is_read_as_one_or_refused() -> None:
+    decoder = Decoder(bytes.fromhex("c10502a1016143" + "d10000000800000002a1016143" + "c10100" + "40"), bare=True)
+    assert [decoder.map(), decoder.map(), decoder.map()] == [{b"a": 0}, {b"a": 0}, {}]
+    with pytest.raises(DecodeError, match="expected a map at offset 23"):
+        decoder.map()
+    assert decoder.value() is None
+    with pytest.raises(DecodeError, match="expected a map at offset 24"):
+        decoder.map()
+
+
+@pytest.mark.parametrize("data", ["c10201a0", "c10401a1016140", "c10402404040", "c10502a10161", "c10000", "c1", "c102"])
+def test_a_map_that_is_none_is_refused(data: str) -> None:
+    for start in (Decoder.map, Decoder.value):
+        with pytest.raises(DecodeError):
+            start(Decoder(bytes.fromhex(data)))
+
+
 @pytest.mark.parametrize("count", [255, 256, 257, 513])
 def test_lists_of_any_length(count: int) -> None:
     values = [index % 3 if index % 2 else [str(index)] for index in range(count)]

@@ -26,8 +26,16 @@ cdef class Decoder:
     cdef _elements(self, Py_ssize_t pos, Py_ssize_t stop, Py_ssize_t count, list items, dict pairs)
     @cython.locals(items=list, part=list)
     cdef list _many_elements(self, Py_ssize_t pos, Py_ssize_t stop, Py_ssize_t count)
-    @cython.locals(pos=cython.Py_ssize_t, code=int)
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, end=cython.Py_ssize_t, start=cython.Py_ssize_t, stop=cython.Py_ssize_t,
+        count=cython.Py_ssize_t, code=int, items=list,
+    )
     cpdef list fields(self)
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, end=cython.Py_ssize_t, start=cython.Py_ssize_t, stop=cython.Py_ssize_t,
+        count=cython.Py_ssize_t, code=int, items=dict,
+    )
+    cpdef dict map(self)
     @cython.locals(
         pos=cython.longlong, end=cython.Py_ssize_t, code=int, width=int, pending=cython.longlong, data=bytes
     )
@@ -50,13 +58,9 @@ cdef class Decoder:
     @cython.locals(pos=cython.Py_ssize_t, width=int, size=cython.longlong, count=cython.longlong, stop=cython.longlong)
     cdef long long _enter(self, int code) except -1
     cdef object _misfit(self, int code, Py_ssize_t stop)
-    @cython.locals(
-        data=bytes, pos=cython.Py_ssize_t, stop=cython.Py_ssize_t, count=cython.longlong, items=list
-    )
+    @cython.locals(pos=cython.Py_ssize_t, stop=cython.Py_ssize_t, count=cython.longlong, items=list)
     cdef list _list(self, int code)
-    @cython.locals(
-        data=bytes, pos=cython.Py_ssize_t, stop=cython.Py_ssize_t, count=cython.longlong, items=dict
-    )
+    @cython.locals(pos=cython.Py_ssize_t, stop=cython.Py_ssize_t, count=cython.longlong, items=dict)
     cdef dict _map(self, int code)
     cdef object _key(self, object key, dict items, dict collisions)
     @cython.locals(stop=cython.Py_ssize_t, end=cython.Py_ssize_t, count=cython.longlong, element=int, width=int)

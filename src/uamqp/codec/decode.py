@@ -101,20 +101,54 @@ class Decoder:
         if pos >= self.end:
             raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
         code = self.data[pos]
+        if code == 0xC1:
+            return self.map()
+        if code == 0xC0:
+            return self.fields()
         self.pos = pos + 1
-        return self._map(code) if code == 0xC1 else self._coded(code)
+        return self._coded(code)
 
     def fields(self) -> list[Any]:
         """The next value, which has to be a list; `pos` is then after it."""
+        data = self.data
         pos = self.pos
-        code = self.data[pos] if pos < self.end else 0
-        if code == 0xC0 or code == 0xD0:
-            self.pos = pos + 1
-            return self._list(code)
-        if code != 0x45:
+        end = self.end
+        if pos + 2 < end and data[pos] == 0xC0 and self.depth < MAX_DEPTH:
+            start = pos + 3
+            stop = pos + 2 + data[pos + 1]
+            count = data[pos + 2]
+            if count <= stop - start and stop <= end:
+                items: list[Any] = [None] * count
+                self._elements(start, stop, count, items, None)
+                if self.pos != stop:
+                    raise self._misfit(0xC0, stop)
+                return items
+        code = data[pos] if pos < end else 0
+        if code != 0xC0 and code != 0xD0 and code != 0x45:
             raise DecodeError(f"expected a list at offset {pos}")
         self.pos = pos + 1
-        return []
+        return self._list(code) if code != 0x45 else []
+
+    def map(self) -> dict[Any, Any]:
+        """The next value, which has to be a map; `pos` is then after it."""
+        data = self.data
+        pos = self.pos
+        end = self.end
+        if pos + 2 < end and data[pos] == 0xC1 and self.depth < MAX_DEPTH:
+            start = pos + 3
+            stop = pos + 2 + data[pos + 1]
+            count = data[pos + 2]
+            if count <= stop - start and stop <= end and not count & 1:
+                items: dict[Any, Any] = {}
+                self._elements(start, stop, count, None, items)
+                if self.pos != stop:
+                    raise self._misfit(0xC1, stop)
+                return items
+        code = data[pos] if pos < end else 0
+        if code != 0xC1 and code != 0xD1:
+            raise DecodeError(f"expected a map at offset {pos}")
+        self.pos = pos + 1
+        return self._map(code)
 
     def _elements(self, pos: int, stop: int, count: int, items: list[Any] | None, pairs: dict[Any, Any] | None) -> None:
         """Reads the `count` values from `pos` to `stop`: into the front of `items`, or as keys and values into `pairs`.
@@ -125,7 +159,7 @@ class Decoder:
         bare = self.bare
         collisions: dict[int, int] | None = None
         key: Any = None
-        item: Any = None
+        item: Any
         last = stop - 1
         for index in range(count):
             after = 0
@@ -162,17 +196,16 @@ class Decoder:
                 self.depth -= 1
                 self.end = end
                 pos = self.pos
+                if pairs is not None and not index & 1 and not isinstance(item, (bytes, str, int)):
+                    if collisions is None:
+                        collisions = {}
+                    item = self._key(item, pairs, collisions)
             if items is not None:
                 items[index] = item
             elif index & 1:
                 pairs[key] = item  # type: ignore[index]  # one of the two is given
             else:
                 key = item
-                kind = type(item)
-                if kind is not bytes and kind is not Symbol and kind is not str and not isinstance(item, int):
-                    if collisions is None:
-                        collisions = {}
-                    key = self._key(item, pairs, collisions)
         self.pos = pos
 
     def skip(self) -> None:
@@ -410,16 +443,9 @@ class Decoder:
         return DecodeError(f"{_NAMES[code]} should end at offset {stop}, but its elements end at {self.pos}")
 
     def _list(self, code: int) -> list[Any]:
-        data = self.data
+        stop = self._enter(code)
+        count = self.count
         pos = self.pos
-        stop = pos + 1 + data[pos] if code == 0xC0 and pos < self.end and self.depth < MAX_DEPTH else -1
-        if pos + 1 < stop <= self.end:  # as `_enter`, without the call
-            count = data[pos + 1]
-            pos += 2
-        else:
-            stop = self._enter(code)
-            count = self.count
-            pos = self.pos
         if count > stop - pos:
             raise DecodeError(f"list of {count} elements at offset {pos} has {stop - pos} bytes")
         items: list[Any]
@@ -444,16 +470,9 @@ class Decoder:
         return items
 
     def _map(self, code: int) -> dict[Any, Any]:
-        data = self.data
+        stop = self._enter(code)
+        count = self.count
         pos = self.pos
-        stop = pos + 1 + data[pos] if code == 0xC1 and pos < self.end and self.depth < MAX_DEPTH else -1
-        if pos + 1 < stop <= self.end:  # as `_enter`, without the call
-            count = data[pos + 1]
-            pos += 2
-        else:
-            stop = self._enter(code)
-            count = self.count
-            pos = self.pos
         if count & 1:
             raise DecodeError(f"map at offset {pos} has an odd number of elements ({count})")
         if count > stop - pos:
@@ -464,7 +483,7 @@ class Decoder:
             raise self._misfit(code, stop)
         return items
 
-    def _key(self, key: Any, items: dict[Any, Any] | None, collisions: dict[int, int]) -> Any:
+    def _key(self, key: Any, items: dict[Any, Any], collisions: dict[int, int]) -> Any:
         """A key made hashable (lists as tuples); refused where too many of the map's keys share its hash."""
         if isinstance(key, list):
             key = _frozen(key)
@@ -477,7 +496,7 @@ class Decoder:
         seen = collisions.get(hashed, 0)
         if seen < MAX_KEY_COLLISIONS:
             collisions[hashed] = seen + 1
-        elif not items or key not in items:
+        elif key not in items:
             raise DecodeError(f"map before offset {self.pos} has more than {MAX_KEY_COLLISIONS} colliding keys")
         return key
 

@@ -183,20 +183,22 @@ class SectionReader(Decoder):
         payload = self.data
         chars = payload
         start = pos + 3
-        if start + 1 < size and chars[pos] == 0x00 and chars[pos + 1] == 0x53:
+        if start + 1 < size and not chars[pos] and chars[pos + 1] == 0x53:
             code = chars[pos + 2]
+            seen = self._seen
             excluded = _EXCLUDED[code]
-            if not self._seen & excluded:
+            if not seen & excluded:
                 width = _USUAL[code << 8 | chars[start]]
-                stop = size + 1
                 if width == 1:
                     stop = start + 2 + chars[start + 1]
                 elif width == 4 and start + 5 <= size:
                     stop = start + 5 + u32(payload, start + 1)
                 elif width == 5:
                     stop = start + 1
+                else:
+                    return self._any(pos)
                 if stop <= size:
-                    self._seen |= 1 << (code - _FIRST)
+                    self._seen = seen | 1 << code - _FIRST
                     self.pos = start
                     self.end = stop
                     return code
