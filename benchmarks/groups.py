@@ -124,7 +124,7 @@ def credit(field: Field, folder: Path, scale: float) -> Iterator[Round]:
 def lengths(field: Field, folder: Path, scale: float) -> Iterator[Round]:
     contender = own(field, "messages_uamqp.py")[0]
     with c_far_end(field, 100, folder) as end:
-        for count in (10_000, 100_000, 1_000_000):
+        for count in (10_000, 100_000, 1_000_000, 10_000_000):
             for mode in ("send", "receive"):
                 result = _work(contender, mode, end, count * min(1, scale), 100)
                 yield mode, count, contender.name, result["rate"]
