@@ -40,6 +40,11 @@ COMPILED = (
     "uamqp.engine.session",
 )
 
+#: Modules whose objects come and go with every message. Of each class so many that are done with are kept, and used
+#: again: the garbage collector, which runs when many objects were made, isn't set off by them.
+RECYCLING = ("uamqp._message", "uamqp.core.outbox", "uamqp.engine.delivery")
+SPARES = 1024
+
 DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,  # an annotation is for people and mypy; what is a C type stands in the .pxd
@@ -50,12 +55,6 @@ DIRECTIVES = {
 def wanted(name: str) -> bool:
     """Tell whether an environment variable is set to something that means yes."""
     return os.environ.get(name, "").strip().lower() not in ("", "0", "no", "false")
-
-
-#: Modules whose objects come and go with every message. Cython keeps that many that are done with and uses them again;
-#: the garbage collector, which runs when many objects were made, isn't set off by them.
-RECYCLING = ("uamqp._message", "uamqp.core.outbox", "uamqp.engine.delivery")
-SPARES = 1024
 
 
 class BuildCompiled(build_ext):

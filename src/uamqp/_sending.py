@@ -23,6 +23,7 @@ STALL_TIMEOUT = 60.0
 
 _TIMED_OUT = "Message send timed out."
 
+# As much is encoded before it is written: the peer deals with it while the rest is encoded.
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 256
 

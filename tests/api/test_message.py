@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
+import weakref
 from typing import Any
 
 import pytest
@@ -54,6 +55,23 @@ def section(code: int, value: Any) -> bytes:
 
 def listed(iterable: Any) -> Any:
     return None if iterable is None else list(iterable)
+
+
+def test_a_new_message_has_nothing_of_one_that_is_gone() -> None:
+    """The compiled build uses the memory of messages again."""
+    for _ in range(3):
+        old = Message(
+            "old", properties=MessageProperties(subject="old"), footer={"old": 1}, delivery_annotations={"o": 1}
+        )
+        old.note = "old"  # type: ignore[attr-defined]
+        old.state, old.idle_time, old.retries = MessageState.SendFailed, 5, 7
+        gone = weakref.ref(old)
+        del old
+        assert gone() is None
+        for new in (Message("new"), received(Message("new").encode_message())):
+            assert vars(new) == {}
+            assert (new.properties, new.footer, new.delivery_annotations) == (None, None, None)
+            assert (new.idle_time, new.retries, listed(new.get_data())) == (0, 0, [b"new"])
 
 
 class TestAutomaticBody:
