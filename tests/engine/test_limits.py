@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.peer.frames import SASL_HEADER, Frame, frame, performative
-from uamqp.codec import ACCEPTED, Error, Source, Symbol, Target
+from uamqp.codec import ACCEPTED, DeliveryState, Error, Received, Source, Symbol, Target
 from uamqp.engine import (
     Cause,
     CauseKind,
@@ -144,17 +144,17 @@ def test_frames_smaller_than_their_header(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [512, 513, 700])
-@pytest.mark.parametrize("tag", [4, 32])
-def test_messages_are_cut_to_the_peers_frame_size(size: int, tag: int) -> None:
+@pytest.mark.parametrize("tag", [None, 4, 32])
+def test_messages_are_cut_to_the_peers_frame_size(size: int, tag: int | None) -> None:
     """Every length around the edges of one, two and three frames."""
     pair = Pair({}, {"max_frame_size": size})
     sender, receiver = pair.both()
     receiver.auto_credit(1000)
     pair.pump()
     edges = [size * count for count in (1, 2, 3)]
-    lengths = [0, 1, *(length for edge in edges for length in range(edge - 70, edge, 1 if tag == 4 else 7))]
+    lengths = [0, 1, *(length for edge in edges for length in range(edge - 70, edge, 7 if tag == 32 else 1))]
     for length in lengths:
-        sender.send(b"x" * length, tag=b"%0*d" % (tag, length))
+        sender.send(b"x" * length, tag=None if tag is None else b"%0*d" % (tag, length))
         pair.pump()
         delivery = pair.server.last(IncomingDelivery)
         assert len(delivery.payload) == length
@@ -516,6 +516,23 @@ def test_output_is_encoded_up_to_the_limit_and_one_frame() -> None:
     assert all(one.withdraw() for one in deliveries[out:])  # what isn't encoded can be taken back
     pair.pump()
     assert len(pair.server.all(IncomingDelivery)) == out
+    pair.close()
+
+
+@pytest.mark.parametrize("state", [None, Received(0, 0)])
+def test_a_frame_is_no_larger_than_the_output_may_be(state: DeliveryState | None) -> None:
+    """Whatever the peer accepts: what it takes of one message at a time is a second copy of that."""
+    pair = Pair(limited(output_bytes=1000), {"max_frame_size": 60_000})
+    sender, receiver = pair.both()
+    receiver.auto_credit(10)
+    pair.pump()
+    payload = bytes(range(256)) * 20
+    sender.send(payload, state=state)
+    pair.pump()
+    assert pair.server.last(IncomingDelivery).payload == payload
+    sizes = [len(one.raw) for one in pair.client.sent("transfer")]
+    assert sizes[:5] == [1000] * 5
+    assert len(sizes) == 6
     pair.close()
 
 

@@ -49,6 +49,7 @@ cdef class Engine:
     cdef public object remote_open
     cdef public object remote_state
     cdef public object trace
+    cdef public Py_ssize_t transfer_frame_size
 
     cpdef emit(self, object event)
     cpdef session_is_dirty(self, object session)

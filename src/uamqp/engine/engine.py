@@ -80,6 +80,7 @@ class Engine:
         local_state, remote_state: whether each side has sent open and close.
         remote_open: the peer's open, None until it arrives.
         remote_max_frame_size: largest frame that the peer accepts; the specification's least until its open arrives.
+        transfer_frame_size: largest frame that a transfer of ours takes: that, or `Limits.output_bytes` if it is less.
         is_closed: the connection is over; `ConnectionClosed` is, or was, the last event.
         cause: why it is over; None while it isn't, and after a close of ours that was answered.
     """
@@ -121,6 +122,7 @@ class Engine:
         "remote_open",
         "remote_state",
         "trace",
+        "transfer_frame_size",
     )
 
     def __init__(self, config: EngineConfig, now: float, *, trace: Trace | None = None) -> None:
@@ -131,7 +133,7 @@ class Engine:
         self.local_state = IDLE
         self.remote_state = IDLE
         self.remote_open: Open | None = None
-        self.remote_max_frame_size = MIN_MAX_FRAME_SIZE
+        self.remote_max_frame_size = self.transfer_frame_size = MIN_MAX_FRAME_SIZE
         self.is_closed = False
         self.cause: Cause | None = None
         self.output = bytearray()
@@ -655,6 +657,8 @@ class Engine:
         self.remote_state = ACTIVE
         self.remote_open = performative
         self.remote_max_frame_size = performative.max_frame_size
+        most = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
+        self.transfer_frame_size = min(performative.max_frame_size, most)
         self._handshake_deadline = None
         if performative.idle_time_out:
             self._remote_idle = max(performative.idle_time_out / 1000 * self.config.heartbeat_ratio, LEAST_HEARTBEAT)

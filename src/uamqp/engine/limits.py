@@ -35,7 +35,8 @@ class Limits:
         overrun: deliveries that a sender may be over its credit before the link is ended, though never more than the
             credit it was ever given at once: brokers are known to count wrong when credit is renewed.
         output_bytes: transfers are encoded only while less than this waits to be written, so that a slow peer
-            makes deliveries wait in their queue, where they can still be withdrawn.
+            makes deliveries wait in their queue, where they can still be withdrawn. No transfer takes a larger frame,
+            whatever the peer accepts, so that a large message needs no second copy at once.
         sasl_rounds: challenges that a server may send before its outcome.
         sasl_frame_size: largest SASL frame in bytes. The specification says 512; brokers are known to send more.
     """

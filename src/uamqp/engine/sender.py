@@ -258,7 +258,7 @@ class Sender(Link):
         elif (
             delivery._tag is None
             and delivery.message_format == 0
-            and head.size + size <= session.engine.remote_max_frame_size
+            and head.size + size <= session.engine.transfer_frame_size
         ):
             head.append(out, number, delivery._tag_number, delivery._pre_settled, delivery.payload)
             self._finish(delivery)
@@ -276,7 +276,7 @@ class Sender(Link):
         tag = delivery.tag
         message_format = _FORMAT_0 if delivery.message_format == 0 else uint_bytes(delivery.message_format)
         payload = delivery.payload
-        room = session.engine.remote_max_frame_size - transfer_size(handle, tag, message_format)
+        room = session.engine.transfer_frame_size - transfer_size(handle, tag, message_format)
         more = len(payload) > room
         if more:
             room -= 1  # for the flag that says so
@@ -314,7 +314,7 @@ class Sender(Link):
     def _start_with_state(self, delivery: OutgoingDelivery, out: bytearray) -> None:
         session = self.session
         transfer = self._transfer_with_state(delivery)
-        room = max(0, session.engine.remote_max_frame_size - self._transfer_size(delivery))
+        room = max(0, session.engine.transfer_frame_size - self._transfer_size(delivery))
         payload = delivery.payload
         if len(payload) <= room:
             transfer.more = False
@@ -328,7 +328,7 @@ class Sender(Link):
         session = self.session
         start = delivery._offset
         payload = delivery.payload
-        most = session.engine.remote_max_frame_size
+        most = session.engine.transfer_frame_size
         more = len(payload) - start > most - continuation_size(self._handle_bytes, False)
         stop = start + most - continuation_size(self._handle_bytes, True) if more else len(payload)
         append_continuation(out, session.transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
