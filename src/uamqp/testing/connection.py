@@ -97,8 +97,6 @@ class Connection:
         self._certificate_name: str | None = None
         self._challenged = False
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            IncomingDelivery: self._on_incoming,
-            OutgoingDelivery: self._on_outgoing,
             events.SaslInit: self._on_sasl_init,
             events.SaslResponse: self._on_sasl_response,
             events.ConnectionOpening: self._on_opening,
@@ -189,11 +187,19 @@ class Connection:
         return Engine(config, self.protocol.loop.time())
 
     def _handle(self, happened: list[Event]) -> None:
-        handlers = self._handlers
         for event in happened:
-            handler = handlers.get(type(event))
-            if handler is not None:
-                handler(event)
+            if isinstance(event, IncomingDelivery):
+                receiving = event.link.context
+                if receiving is not None:
+                    receiving.receive(event)
+            elif isinstance(event, OutgoingDelivery):
+                sending = event.link.context
+                if sending is not None:
+                    sending.outcome(event)
+            else:
+                handler = self._handlers.get(type(event))
+                if handler is not None:
+                    handler(event)
 
     def _lost(self) -> None:
         self._clean_up()
@@ -576,18 +582,6 @@ class Connection:
         context = event.sender.context
         if context is not None:
             context.credit_changed()
-
-    # -- messages --
-
-    def _on_incoming(self, delivery: IncomingDelivery) -> None:
-        context = delivery.link.context
-        if context is not None:
-            context.receive(delivery)
-
-    def _on_outgoing(self, delivery: OutgoingDelivery) -> None:
-        context = delivery.link.context
-        if context is not None:
-            context.outcome(delivery)
 
 
 class _Refused(Exception):

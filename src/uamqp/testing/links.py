@@ -134,7 +134,7 @@ class Incoming(Producer):
                 self._header = info = read_header(payload)
             except DecodeError as problem:
                 return Rejected(error("amqp:decode-error", f"the message's header can't be read: {problem}"))
-        now = self.connection.now()
+        now = delivery.link.session.engine.now  # when it arrived
         ttl = info.header.ttl
         expires = None if ttl is None else now + ttl / 1000
         message = StoredMessage(payload, delivery.message_format, expires, info.header.delivery_count or 0)
