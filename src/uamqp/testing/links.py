@@ -73,12 +73,12 @@ class Incoming(Producer):
             outcome = self._overridden(delivery)
         if outcome is None:
             outcome = self._store(delivery, node) if node is not None else self._relay(delivery)
-        link = self.link
         if not delivery.settled:
             if faults.withhold_outcomes:
                 self._withheld.append((delivery, outcome))
-            elif link.is_open:
-                delivery.settle(outcome)
+            else:
+                self._answer(delivery, outcome)
+        link = self.link
         link.taken()
         if link.credit <= self._low:
             self.top_up()
@@ -105,9 +105,7 @@ class Incoming(Producer):
         """Some knob was turned: make up for what was withheld and isn't any more."""
         if not self._faults.withhold_outcomes:
             while self._withheld:
-                delivery, outcome = self._withheld.popleft()
-                if self.link.is_open and not delivery.settled:
-                    delivery.settle(outcome)
+                self._answer(*self._withheld.popleft())
             self.connection.wake()
         self.top_up()
 
@@ -121,6 +119,10 @@ class Incoming(Producer):
         self._withheld.clear()
         if self.node is not None:
             self.node.remove_producer(self)
+
+    def _answer(self, delivery: IncomingDelivery, outcome: Outcome) -> None:
+        if self.link.is_open and not delivery.settled:
+            delivery.settle(outcome)
 
     def _store(self, delivery: IncomingDelivery, node: Node) -> Outcome:
         if delivery.remote_state is not None and isinstance(delivery.remote_state, TransactionalState):
