@@ -78,11 +78,11 @@ class BuildCompiled(build_ext):
         jobs = self.parallel or os.cpu_count() or 1
         # Cython knows this directive as a decorator in the source only, which plain Python would have to know too.
         get_directive_defaults()["freelist"] = 0
-        recycling = {**DIRECTIVES, "freelist": SPARES}
+        folder = str(Path(self.build_temp) / "c")
         translated = []
-        for group, directives in ((RECYCLING, recycling), (set(COMPILED).difference(RECYCLING), DIRECTIVES)):
-            chosen = [extension for extension in self.extensions if extension.name in group]
-            folder = str(Path(self.build_temp) / "c")
+        for recycles in (False, True):
+            chosen = [extension for extension in self.extensions if (extension.name in RECYCLING) is recycles]
+            directives = {**DIRECTIVES, "freelist": SPARES if recycles else 0}
             translated += cythonize(chosen, build_dir=folder, compiler_directives=directives, nthreads=jobs)
         self.extensions = translated
         for extension in self.extensions:
