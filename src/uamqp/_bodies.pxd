@@ -3,7 +3,7 @@
 cimport cython
 
 from ._portable cimport Portable
-from .codec.encode cimport append_text
+from .codec.sections cimport data_head
 
 
 cdef int DATA, SEQUENCE, VALUE

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from . import _sections, c_uamqp, codec
 from ._portable import Portable
 from .codec import DATA, SEQUENCE, VALUE
-from .codec.encode import append_text
+from .codec.sections import data_head
 
 
 class MessageBody(Portable):
@@ -52,9 +52,6 @@ class MessageBody(Portable):
         return value.decode(self._encoding) if isinstance(value, bytes) else str(value)
 
 
-_DATA = _sections.DATA
-
-
 class DataBody(MessageBody):
     """A body of data sections: bytes. `data` iterates over them, ``bytes()`` joins them."""
 
@@ -78,8 +75,8 @@ class DataBody(MessageBody):
     def _append_to(self, out: bytearray) -> None:
         # A message needs a body: no section at all goes out as an empty one.
         for part in self._parts or [b""]:
-            out += _DATA
-            append_text(out, 0xA0, part)
+            out += data_head(len(part))
+            out += part
 
     def __len__(self) -> int:
         return len(self._parts)

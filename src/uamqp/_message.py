@@ -650,6 +650,8 @@ class Message:
             state["_message_format"] = self.message_format
         return state
 
+    # As `Portable` has them, which can't be the base: what has one isn't used again (`RECYCLING` in setup.py).
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         restore(self, state)
 

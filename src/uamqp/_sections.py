@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 Text: TypeAlias = "str | bytes | AMQPType | None"
 Number: TypeAlias = "int | AMQPType | None"
 
-#: What the sections of a body start with: a described value with a small ulong as descriptor.
-DATA = b"\x00\x53\x75"
+#: What the sections of a body start with that isn't data: a described value with a small ulong as descriptor.
 SEQUENCE = b"\x00\x53\x76"
 VALUE = b"\x00\x53\x77"
 
