@@ -45,6 +45,11 @@ COMPILED = (
 RECYCLING = ("uamqp._message", "uamqp.core.outbox", "uamqp.engine.delivery")
 SPARES = 1024
 
+#: Cython makes the `__dict__` of an object together with the object: for the garbage collector a second one to count,
+#: and to the application mostly of no use.
+EAGER = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
+LAZY = "p->__dict__ = NULL;"
+
 DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,  # an annotation is for people and mypy; what is a C type stands in the .pxd
@@ -87,12 +92,19 @@ class BuildCompiled(build_ext):
         self.extensions = translated
         for extension in self.extensions:
             extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
+            leave_out_dictionaries(Path(extension.sources[0]))
         self.parallel = jobs
         super().run()
 
     def _remove_what_was_built(self) -> None:
         for name in COMPILED:
             Path(self.get_ext_fullpath(name)).unlink(missing_ok=True)
+
+
+def leave_out_dictionaries(source: Path) -> None:
+    """Have objects made without their `__dict__`, in C that Cython made: Python makes one when it is first used."""
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
 
 
 def extensions() -> list[Extension]:
