@@ -32,6 +32,7 @@ COMPILED = (
     "uamqp.core.outbox",
     "uamqp.engine.delivery",
     "uamqp.engine.engine",
+    "uamqp.engine.fifo",
     "uamqp.engine.frames",
     "uamqp.engine.link",
     "uamqp.engine.receiver",

@@ -5,6 +5,7 @@ cimport cython
 from .codec.sections cimport single_data
 from .core.link cimport LinkHandler
 from .engine.delivery cimport IncomingDelivery as _Delivery
+from .engine.fifo cimport Fifo as _Fifo
 from .engine.receiver cimport Receiver as _Receiver
 from .engine.session cimport Session as _Session
 from ._message cimport Message as _Message, received_message
@@ -13,12 +14,10 @@ cdef object _ACCEPTANCE, _ACCEPTED, _SETTLED
 
 
 cdef class MessageQueue:
-    cdef object _append
-    cdef object _messages
-    cdef object _popleft
+    cdef _Fifo _messages
 
     cpdef put(self, object message)
-    @cython.locals(message=_Message, batch=list)
+    @cython.locals(message=_Message, messages=_Fifo, batch=list)
     cpdef list hand_out(self, Py_ssize_t count, bint auto_complete)
 
 

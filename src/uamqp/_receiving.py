@@ -13,6 +13,7 @@ from .codec.sections import single_data
 from .compat import queue
 from .core.link import LinkHandler
 from .engine import IncomingDelivery, LocalProtocolError
+from .engine.fifo import Fifo
 
 if TYPE_CHECKING:
     from .engine import Session
@@ -28,16 +29,14 @@ _SETTLED = constants.MessageState.ReceivedSettled
 class MessageQueue:
     """A queue of received messages, with the methods of `queue.Queue` that callers of 1.6 use; it never blocks."""
 
-    __slots__ = ("_append", "_messages", "_popleft")
+    __slots__ = ("_messages",)
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque()
-        self._append = self._messages.append  # looked up once, for all messages
-        self._popleft = self._messages.popleft
+        self._messages = Fifo()
 
     def put(self, message: Message) -> None:
         """Append a message."""
-        self._append(message)
+        self._messages.append(message)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Message:
         """Return the oldest message.
@@ -45,17 +44,17 @@ class MessageQueue:
         Raises:
             queue.Empty: there is none, whatever `block` says.
         """
-        try:
-            return self._popleft()
-        except IndexError:
-            raise queue.Empty from None
+        message: Message | None = self._messages.pop()
+        if message is None:
+            raise queue.Empty
+        return message
 
     get_nowait = get
     put_nowait = put
 
     def empty(self) -> bool:
         """There are no messages."""
-        return not self._messages
+        return len(self._messages) == 0
 
     def qsize(self) -> int:
         """Return how many there are."""
@@ -73,8 +72,10 @@ class MessageQueue:
         """
         batch: list[Message] = []
         messages = self._messages
-        while messages and len(batch) < count:
-            message = self._popleft()
+        while len(batch) < count:
+            message: Message | None = messages.pop()
+            if message is None:
+                break
             take(message)
             if not auto_complete or message._response is not None or accept(message):
                 batch.append(message)

@@ -2,6 +2,8 @@
 
 cimport cython
 
+from ..engine.fifo cimport Fifo as _Fifo
+
 
 cdef class Entry:
     cdef public object deadline
@@ -11,15 +13,16 @@ cdef class Entry:
 
 
 cdef class Outbox:
-    cdef public object _again
+    cdef public _Fifo _again
     cdef public list _deadlines
     cdef public object _held_until
     cdef public dict _in_flight
     cdef public object _sequence
-    cdef public object _waiting
+    cdef public _Fifo _waiting
 
     @cython.locals(entry=Entry)
     cpdef Entry add(self, object item, object deadline=*)
+    @cython.locals(entry=Entry)
     cpdef Entry next_ready(self, object now)
     cpdef handed_over(self, Entry entry, object delivery)
     cpdef finish(self, Entry entry)

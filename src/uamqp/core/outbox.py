@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from typing import Any
 
 from ..engine import OutgoingDelivery
+from ..engine.fifo import Fifo
 
 
 class Entry:
@@ -39,8 +39,8 @@ class Outbox:
     __slots__ = ("_again", "_deadlines", "_held_until", "_in_flight", "_sequence", "_waiting")
 
     def __init__(self) -> None:
-        self._again: deque[Entry] = deque()  # those that were put back
-        self._waiting: deque[Entry] = deque()
+        self._again = Fifo()  # entries that were put back
+        self._waiting = Fifo()  # entries that were never handed over
         self._in_flight: dict[Entry, None] = {}
         self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
@@ -82,8 +82,10 @@ class Outbox:
             if now < self._held_until:
                 return None
             self._held_until = None
-        queue = self._again or self._waiting
-        return queue.popleft() if queue else None
+        entry: Entry | None = self._again.pop()
+        if entry is None:
+            entry = self._waiting.pop()
+        return entry
 
     def handed_over(self, entry: Entry, delivery: OutgoingDelivery) -> None:
         """The message is with the link; its outcome is awaited."""

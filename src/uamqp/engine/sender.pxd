@@ -3,6 +3,7 @@
 cimport cython
 
 from .delivery cimport OutgoingDelivery
+from .fifo cimport Fifo as _Fifo
 from .frames cimport TransferHead as _TransferHead, append_continuation, append_transfer, continuation_size, transfer_size
 from .link cimport Link
 from .serial cimport add, distance
@@ -18,7 +19,7 @@ cdef class Sender(Link):
     cdef public long long _link_credit
     cdef public unsigned long long _most
     cdef public long long _next_tag
-    cdef public object _queue
+    cdef public _Fifo _queue
     cdef public bint _ready
     cdef public _TransferHead _usual_head
     cdef public long long delivery_count
@@ -28,7 +29,7 @@ cdef class Sender(Link):
     cpdef OutgoingDelivery enqueue(
         self, bytes payload, object tag, object message_format, bint settled, object state, object context
     )
-    @cython.locals(delivery=OutgoingDelivery, session=Session)
+    @cython.locals(delivery=OutgoingDelivery, queue=_Fifo, session=Session)
     cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
     @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t, head=_TransferHead)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..codec import Attach, DeliveryState, EncodeError, Flow, Received, Transfer
@@ -10,6 +9,7 @@ from . import conditions
 from .delivery import OutgoingDelivery
 from .errors import LocalProtocolError, MessageTooLarge, SessionError
 from .events import CreditChanged
+from .fifo import Fifo
 from .frames import (
     TransferHead,
     append_continuation,
@@ -60,7 +60,7 @@ class Sender(Link):
         self.drain = False
         self.delivery_count = 0
         self._link_credit = 0
-        self._queue: deque[OutgoingDelivery] = deque()
+        self._queue = Fifo()  # of OutgoingDelivery
         self._most = 0  # the peer's max-message-size; 0: it gave none
         self._next_tag = 1
         self._ready = False
@@ -83,7 +83,8 @@ class Sender(Link):
     def queued_whole(self) -> int:
         """Deliveries given to `send` of which no frame is encoded yet; these can be withdrawn."""
         queue = self._queue
-        return len(queue) - 1 if queue and queue[0].delivery_id is not None else len(queue)
+        first: OutgoingDelivery | None = queue.first()
+        return len(queue) - 1 if first is not None and first.delivery_id is not None else len(queue)
 
     def send(
         self,
@@ -200,8 +201,7 @@ class Sender(Link):
 
     def abort(self, delivery: OutgoingDelivery) -> None:
         """See `OutgoingDelivery.abort`."""
-        queue = self._queue
-        if not queue or queue[0] is not delivery or delivery.delivery_id is None:
+        if self._queue.first() is not delivery or delivery.delivery_id is None:
             raise LocalProtocolError("only a delivery that is partly on the wire can be aborted")
         self.session.drop_outgoing(delivery)
         self._give_up(delivery)
@@ -220,8 +220,8 @@ class Sender(Link):
         """Encode queued deliveries into `out` until the queue, the credit, the window or the room is used up."""
         session = self.session
         queue = self._queue
-        while queue:
-            delivery = queue[0]
+        delivery: OutgoingDelivery | None = queue.first()
+        while delivery is not None:
             if delivery.delivery_id is None and self._link_credit <= 0:
                 break
             if session.remote_incoming_window <= 0:
@@ -235,7 +235,8 @@ class Sender(Link):
             else:
                 self._continue(delivery, out)
             if delivery.sent or delivery._aborted:
-                queue.popleft()
+                queue.pop()
+            delivery = queue.first()
         if self._drain_answered:
             self.drained()
         return PUMP_DONE
@@ -418,7 +419,7 @@ class Sender(Link):
         self._most = attach.max_message_size or 0
 
     def _lose_deliveries(self) -> None:
-        queue, self._queue = self._queue, deque()
+        queue, self._queue = self._queue, Fifo()
         self._link_credit = 0
         self.drain = False
         session = self.session
