@@ -39,6 +39,7 @@ COMPILED = (
     "uamqp.engine.sender",
     "uamqp.engine.serial",
     "uamqp.engine.session",
+    "uamqp.engine.settlement",
 )
 
 #: Modules whose objects come and go with every message. Of each class so many that are done with are kept, and used

@@ -8,6 +8,7 @@ from .engine.delivery cimport IncomingDelivery as _Delivery
 from .engine.fifo cimport Fifo as _Fifo
 from .engine.receiver cimport Receiver as _Receiver
 from .engine.session cimport Session as _Session
+from .engine.settlement cimport Unsettled as _Unsettled
 from ._message cimport Message as _Message, received_message
 
 cdef object _ACCEPTANCE, _ACCEPTED, _SETTLED
@@ -26,7 +27,7 @@ cpdef hold(_Message message)
 @cython.locals(delivery=_Delivery, link=_Receiver)
 cpdef take(_Message message)
 cpdef bint complete(_Message message) except -1
-@cython.locals(delivery=_Delivery, session=_Session)
+@cython.locals(delivery=_Delivery, unsettled=_Unsettled)
 cpdef bint accept(_Message message) except -1
 cpdef flush(object pump, _Session session)
 

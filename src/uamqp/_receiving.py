@@ -146,8 +146,8 @@ def accept(message: Message) -> bool:
         return complete(message)
     if not delivery.settled or delivery.state is not None:
         try:
-            session = delivery.link.session
-            session.settle_incoming(delivery, _ACCEPTED)
+            unsettled = delivery.link.session.unsettled
+            unsettled.settle_incoming(delivery, _ACCEPTED)
         except LocalProtocolError as error:
             _logger.info("Message %d isn't accepted: %s", delivery.delivery_id, error)
             return False
@@ -219,7 +219,7 @@ class Intake(LinkHandler):
         session = delivery.link.session
         with pump.lock:
             try:
-                session.settle_incoming(delivery, outcome)
+                session.unsettled.settle_incoming(delivery, outcome)
             except LocalProtocolError as error:
                 name = type(outcome).__name__.lower()
                 raise RuntimeError(
@@ -230,7 +230,7 @@ class Intake(LinkHandler):
 
 def flush(pump: Any, session: Session) -> None:
     """Have what was settled written: now, if nothing else waits to be settled, else soon, with what follows."""
-    if not session.incoming:
+    if not session.unsettled.incoming:
         pump.flush()
     elif not pump.flush_is_due:
         pump.flush_soon()

@@ -170,7 +170,7 @@ class Talk:
             receiver.set_credit(3, drain=True)
 
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
-        if self.role == "client" and not delivery.link.queued and not delivery.link.session.outgoing:
+        if self.role == "client" and not delivery.link.queued and not delivery.link.session.unsettled.outgoing:
             delivery.link.detach(self.engine.now, ERROR)
 
 

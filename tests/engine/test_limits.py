@@ -418,7 +418,7 @@ def test_unsettled_deliveries_up_to_the_limit(links: int) -> None:
     most = 0
     for _ in range(200):
         pair.pump()
-        most = max(most, len(theirs.incoming))
+        most = max(most, len(theirs.unsettled.incoming))
         arrived = [one for one in pair.server.all(IncomingDelivery) if not one.settled]
         if not arrived:
             break

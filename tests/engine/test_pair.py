@@ -624,8 +624,8 @@ def test_a_link_that_comes_back(closed: bool) -> None:
         pair.pump()
         assert pair.client.last(LinkDetached).link is sender
         assert pair.server.last(LinkDetached).link is receiver
-        assert not receiver.session.incoming
-        assert not sender.session.outgoing
+        assert not receiver.session.unsettled.incoming
+        assert not sender.session.unsettled.outgoing
     pair.close()
 
 

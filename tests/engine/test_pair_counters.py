@@ -45,7 +45,11 @@ def test_deliveries_over_the_edge(ids: int, count: int, mode: int) -> None:
     assert [one.delivery_id for one in arrived] == [(ids + number) % WRAP for number in range(12)]
     assert [one.delivery_id for one in sent] == [one.delivery_id for one in arrived]
     assert sender.delivery_count == receiver.delivery_count == (count + 12) % WRAP
-    assert set(sender.session.outgoing) == set(receiver.session.incoming) == {one.delivery_id for one in arrived}
+    assert (
+        set(sender.session.unsettled.outgoing)
+        == set(receiver.session.unsettled.incoming)
+        == {one.delivery_id for one in arrived}
+    )
     for one in arrived[:7]:
         one.settle(ACCEPTED)
     for one in reversed(arrived[7:]):
@@ -55,8 +59,8 @@ def test_deliveries_over_the_edge(ids: int, count: int, mode: int) -> None:
     assert all(one.settled for one in sent)
     assert len(pair.client.all(OutgoingDelivery)) == 12
     assert len(pair.server.all(IncomingSettled)) == 12 * mode
-    assert not sender.session.outgoing
-    assert not receiver.session.incoming
+    assert not sender.session.unsettled.outgoing
+    assert not receiver.session.unsettled.incoming
     pair.close()
 
 

@@ -506,8 +506,8 @@ class Machine(RuleBasedStateMachine):
             assert len(tuple(session.links)) == len(handles)
             for link in session.links:
                 self.links_agree(link, handles[link.handle])
-            assert set(session.outgoing) == set(other.incoming)
-            assert set(session.incoming) == set(other.outgoing)
+            assert set(session.unsettled.outgoing) == set(other.unsettled.incoming)
+            assert set(session.unsettled.incoming) == set(other.unsettled.outgoing)
         for record in self.records.values():
             delivery = record.delivery
             if delivery.link.is_open and delivery.sent and not record.taken_back:

@@ -322,7 +322,7 @@ def test_second_waits_for_the_sender_to_settle(rig: Rig) -> None:
     rig.peer.send("disposition", role=SENDER, first=0, last=LAST // 2, settled=True, state=codec.accepted())
     assert [rig.event(IncomingSettled).delivery for _ in range(3)] == deliveries
     assert all(delivery.settled for delivery in deliveries)
-    assert link.session.incoming == {}
+    assert link.session.unsettled.incoming == {}
     rig.done()
 
 
@@ -371,7 +371,7 @@ def test_deliveries_of_a_lost_link_cannot_be_settled(rig: Rig, how: str) -> None
     with rig.misuse("can't be settled|is closed"):
         delivery.settle(ACCEPTED)
     assert not delivery.settled
-    assert session.incoming == {}
+    assert session.unsettled.incoming == {}
     rig.done()
 
 

@@ -364,8 +364,8 @@ def test_any_settlement_in_any_order_reaches_the_sender(count: int, first: int, 
     assert all(one.settled for one in arrived)
     confirmed = {event.delivery for event in pair.server.all(IncomingSettled)}
     assert confirmed == {one for one, outcome in zip(arrived, outcomes, strict=True) if mode and outcome is not None}
-    assert not session.outgoing
-    assert not receiver.session.incoming
+    assert not session.unsettled.outgoing
+    assert not receiver.session.unsettled.incoming
     pair.close()
 
 

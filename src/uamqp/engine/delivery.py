@@ -67,7 +67,7 @@ class IncomingDelivery:
         Raises:
             LocalProtocolError: it is settled already, an outcome was given before, or its link is gone.
         """
-        self.link.session.settle_incoming(self, outcome)
+        self.link.session.unsettled.settle_incoming(self, outcome)
 
     def __repr__(self) -> str:
         return f"<IncomingDelivery {self.delivery_id} on {self.link.name!r}, {len(self.payload)} bytes>"
@@ -151,7 +151,7 @@ class OutgoingDelivery:
         Raises:
             LocalProtocolError: it is settled already, or hasn't gone out.
         """
-        self.link.session.settle_outgoing(self, state)
+        self.link.session.unsettled.settle_outgoing(self, state)
 
     def __repr__(self) -> str:
         return f"<OutgoingDelivery {self.delivery_id} on {self.link.name!r}>"

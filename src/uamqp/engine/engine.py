@@ -603,7 +603,7 @@ class Engine:
         session = self._session(channel, Disposition.NAME)
         if session is not None:
             try:
-                session.on_disposition(disposition)
+                session.unsettled.on_disposition(disposition)
             except SessionError as error:
                 session.fail(error)
 

@@ -287,7 +287,7 @@ class Link:
         engine = self.session.engine
         self.remote_state = CLOSED
         if self.local_state is ACTIVE:
-            self.session.flush_disposition()  # what is queued stays here: it may go elsewhere
+            self.session.unsettled.flush()  # what is queued stays here: it may go elsewhere
             self.local_state = CLOSED
             engine.send(self.session.channel, Detach(self.handle, detach.closed))
             cause: Cause | None = Cause.from_peer(detach.error, "detach")

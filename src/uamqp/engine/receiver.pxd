@@ -7,6 +7,7 @@ from .frames cimport TransferReader
 from .link cimport Link
 from .serial cimport add, distance
 from .session cimport Session
+from .settlement cimport Unsettled as _Unsettled
 
 cdef object ACTIVE, CLOSED
 
@@ -33,5 +34,8 @@ cdef class Receiver(Link):
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
     cdef _on_continuation(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
     cpdef _end_drain(self)
-    @cython.locals(credit=cython.longlong, room=cython.longlong, session=Session)
+    @cython.locals(limit=cython.longlong, overrun=cython.longlong)
+    cdef _grant(self, long long credit, bint drain)
+    cdef _check_attached(self)
+    @cython.locals(credit=cython.longlong, room=cython.longlong, unsettled=_Unsettled)
     cpdef _refill(self)

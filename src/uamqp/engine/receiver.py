@@ -146,7 +146,7 @@ class Receiver(Link):
     def _complete(self, delivery: IncomingDelivery) -> None:
         session = self.session
         if not delivery.settled:
-            session.add_incoming(delivery)
+            session.unsettled.add_incoming(delivery)
         self.buffered += 1
         if self.credit <= self._low_water:
             self._refill()
@@ -251,7 +251,8 @@ class Receiver(Link):
         if self.local_state is not ACTIVE or self.drain:
             return
         credit = self._window - self.buffered
-        room = self.session.unsettled_limit - len(self.session.incoming)
+        unsettled = self.session.unsettled
+        room = unsettled.limit - len(unsettled.incoming)
         if credit > room:
             credit = room
         if credit > self.credit:
@@ -279,4 +280,4 @@ class Receiver(Link):
         self.credit = 0
         self._window = 0
         self._low_water = -1
-        self.session.drop_incoming(self)
+        self.session.unsettled.drop_incoming(self)

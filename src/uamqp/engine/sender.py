@@ -203,7 +203,7 @@ class Sender(Link):
         """See `OutgoingDelivery.abort`."""
         if self._queue.first() is not delivery or delivery.delivery_id is None:
             raise LocalProtocolError("only a delivery that is partly on the wire can be aborted")
-        self.session.drop_outgoing(delivery)
+        self.session.unsettled.drop_outgoing(delivery)
         self._give_up(delivery)
 
     def _give_up(self, delivery: OutgoingDelivery) -> None:
@@ -250,7 +250,7 @@ class Sender(Link):
         delivery.delivery_id = number
         size = len(delivery.payload)
         if not delivery._pre_settled:
-            session.outgoing[delivery.delivery_id] = delivery
+            session.unsettled.outgoing[delivery.delivery_id] = delivery
         head = self._usual_head
         if head is None:
             head = self._usual_head = TransferHead(session.transfer_prefix, self._handle_bytes)
@@ -379,9 +379,9 @@ class Sender(Link):
         if isinstance(delivery.remote_state, Received):
             return
         session = self.session
-        session.drop_outgoing(delivery)
+        session.unsettled.drop_outgoing(delivery)
         delivery.settled = True
-        session.settle_sent(delivery)
+        session.unsettled.confirm(delivery)
         session.engine.emit(delivery)
 
     def on_flow(self, flow: Flow) -> None:
@@ -423,7 +423,7 @@ class Sender(Link):
         self._link_credit = 0
         self.drain = False
         session = self.session
-        lost = session.take_outgoing(self)
+        lost = session.unsettled.take_outgoing(self)
         # A delivery that is partly out stands in both.
         lost.extend(
             delivery

@@ -1,4 +1,4 @@
-"""Sessions: links by handle, transfer windows, settlement (sections 2.5, 2.6.12, 2.6.13, 2.7.6)."""
+"""Sessions: links by handle, transfer windows (sections 2.5, 2.7.2)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,21 @@ from ..codec import (
     ROLE_RECEIVER,
     Attach,
     Begin,
-    DeliveryState,
     Detach,
-    Disposition,
-    EncodeError,
     End,
     Error,
     Flow,
-    Received,
-    Rejected,
     Symbol,
-    encode_value,
 )
 from . import conditions
-from .delivery import IncomingDelivery, OutgoingDelivery
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
-from .events import IncomingSettled, SessionEnded, SessionOpened, SessionOpening
-from .frames import DispositionReader, append_disposition, transfer_prefix
+from .events import SessionEnded, SessionOpened, SessionOpening
+from .frames import transfer_prefix
 from .link import Link
 from .receiver import Receiver
 from .sender import Sender
 from .serial import MASK, add, distance
+from .settlement import Unsettled
 from .states import ACTIVE, CLOSED, IDLE
 from .terms import (
     DEFAULT_WINDOW,
@@ -51,11 +45,6 @@ if TYPE_CHECKING:
     from .frames import TransferReader
 
 
-# Frame header, descriptor, list of 32 bits, role, first, last, settled.
-_DISPOSITION_OVERHEAD = 32
-_REJECTED = Rejected()
-
-
 class Session:
     """One session of a connection. Made by `Engine.begin`, or by the peer's begin.
 
@@ -66,7 +55,7 @@ class Session:
         local_state, remote_state: whether each side has begun and ended.
         remote_incoming_window: transfer frames that the peer takes now.
         next_delivery_id: the number of the next delivery that we send.
-        incoming, outgoing: unsettled deliveries by delivery-id.
+        unsettled: its unsettled deliveries.
     """
 
     __slots__ = (
@@ -81,12 +70,6 @@ class Session:
         "_next_incoming_id",
         "_next_outgoing_id",
         "_outgoing_window",
-        "_pending_encoded",
-        "_pending_first",
-        "_pending_last",
-        "_pending_receiver",
-        "_pending_settled",
-        "_pending_state",
         "_ready",
         "_remote_handles",
         "_window",
@@ -97,18 +80,16 @@ class Session:
         "echo_due",
         "engine",
         "handle_max",
-        "incoming",
         "initial_id",
         "local_state",
         "next_delivery_id",
-        "outgoing",
         "remote_channel",
         "remote_handle_max",
         "remote_incoming_window",
         "remote_properties",
         "remote_state",
         "transfer_prefix",
-        "unsettled_limit",
+        "unsettled",
     )
 
     def __init__(self, engine: Engine) -> None:
@@ -132,9 +113,7 @@ class Session:
         self._incoming_window = DEFAULT_WINDOW
         self._window_due = False
         self.echo_due = False
-        self.incoming: dict[int, IncomingDelivery] = {}
-        self.outgoing: dict[int, OutgoingDelivery] = {}
-        self.unsettled_limit = engine.config.limits.unsettled
+        self.unsettled = Unsettled(self, engine.config.limits.unsettled)
         self._handles: dict[int, Link] = {}
         self._remote_handles: dict[int, Link] = {}
         self._names: dict[tuple[str, bool], Link] = {}
@@ -145,13 +124,6 @@ class Session:
         self._ready: deque[Sender] = deque()
         self._due_links: list[Link] = []
         self.dirty = False
-        # The disposition that is being collected: a range of deliveries with one state.
-        self._pending_first = -1
-        self._pending_last = -1
-        self._pending_receiver = ROLE_RECEIVER
-        self._pending_settled = False
-        self._pending_state: DeliveryState | None = None
-        self._pending_encoded = b""
 
     def __repr__(self) -> str:
         return f"<Session {self.channel} {self.local_state.name}/{self.remote_state.name}>"
@@ -382,142 +354,28 @@ class Session:
             del self._names[(link.name, link.is_sender)]
         self.engine.answered(link)
 
-    # -- settlement
-
-    def add_incoming(self, delivery: IncomingDelivery) -> None:
-        """Note an unsettled delivery that has arrived whole."""
-        delivery_id = delivery.delivery_id
-        if self.incoming.setdefault(delivery_id, delivery) is not delivery:
-            raise SessionError(conditions.NOT_ALLOWED, f"delivery-id {delivery_id} is in use by an unsettled delivery")
-
-    def settle_incoming(self, delivery: IncomingDelivery, outcome: DeliveryState | None) -> None:
-        """See `IncomingDelivery.settle`."""
-        delivery_id = delivery.delivery_id
-        if delivery.settled or delivery.state is not None or self.incoming.get(delivery_id) is not delivery:
-            raise LocalProtocolError(f"delivery {delivery_id} can't be settled: it is settled, or its link is gone")
-        self.engine.check_open()
-        link = delivery.link
-        settled = outcome is None or link.rcv_settle_mode == MODE_FIRST
-        self._dispose(ROLE_RECEIVER, delivery_id, settled, outcome)
-        delivery.state = outcome
-        if settled:
-            del self.incoming[delivery_id]
-            delivery.settled = True
-            link.refill()
-            if len(self.incoming) == self.unsettled_limit - 1:  # it held the credit of all links back
-                for other in self._handles.values():
-                    other.refill()
-
-    def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
-        """See `OutgoingDelivery.settle`."""
-        self.engine.check_open()
-        delivery_id = delivery.delivery_id
-        if delivery.settled or delivery_id is None or not delivery.sent:
-            raise LocalProtocolError("the delivery can't be settled: it is settled, or hasn't gone out")
-        self._dispose(not ROLE_RECEIVER, delivery_id, True, state)
-        self.outgoing.pop(delivery_id, None)
-        delivery.settled = True
-        delivery.state = state
-
-    def settle_sent(self, delivery: OutgoingDelivery) -> None:
-        """Confirm the receiver's outcome (rcv-settle-mode second): some receivers compare it with what they asked for.
-
-        A rejection comes back without its error: with one it would say that the rejection itself has failed.
-        """
-        if delivery.delivery_id is None:
-            return
-        state = _REJECTED if isinstance(delivery.remote_state, Rejected) else delivery.remote_state
-        try:
-            self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, state)  # type: ignore[arg-type]  # it came as one
-        except LocalProtocolError:  # too long for the peer's frames; that it is settled is what counts
-            self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, None)
-
-    def _dispose(self, receiver: bool, delivery_id: int, settled: bool, state: DeliveryState | None) -> None:
-        if (
-            self._pending_first >= 0
-            and delivery_id == self._pending_last + 1
-            and state is self._pending_state
-            and settled == self._pending_settled
-            and receiver == self._pending_receiver
-        ):
-            self._pending_last = delivery_id
-            return
-        try:
-            encoded = encode_value(state) if state is not None else b""
-        except EncodeError as error:
-            raise LocalProtocolError(f"the delivery state can't be encoded: {error}") from error
-        most = self.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
-        if len(encoded) > most:
-            raise LocalProtocolError(
-                f"a delivery state of {len(encoded)} bytes: the peer's frames have room for {most}"
-            )
-        if self._pending_first >= 0:
-            self.flush_disposition()
-        self._pending_encoded = encoded
-        self._pending_first = self._pending_last = delivery_id
-        self._pending_receiver = receiver
-        self._pending_settled = settled
-        self._pending_state = state
-        self._mark()
-
-    def flush_disposition(self) -> None:
-        """Encode the disposition that is being collected."""
-        first = self._pending_first
-        if first < 0:
-            return
-        self._pending_first = -1
-        state = self._pending_state
-        self._pending_state = None
-        engine = self.engine
-        append_disposition(
-            engine.output,
-            self.channel,
-            self._pending_receiver,
-            first,
-            self._pending_last,
-            self._pending_settled,
-            self._pending_encoded,
-        )
-        if engine.trace is not None:
-            last, settled = self._pending_last, self._pending_settled
-            disposition = Disposition(self._pending_receiver, first, last, settled, state)
-            engine.trace("->", self.channel, disposition, 0)
-
-    def drop_incoming(self, link: Receiver) -> None:
-        """Forget the unsettled deliveries of a link that is going."""
-        incoming = self.incoming
-        for delivery_id in [key for key, delivery in incoming.items() if delivery.link is link]:
-            del incoming[delivery_id]
-
-    def drop_outgoing(self, delivery: OutgoingDelivery) -> None:
-        """Forget one sent delivery."""
-        if delivery.delivery_id is not None:
-            self.outgoing.pop(delivery.delivery_id, None)
-
-    def take_outgoing(self, link: Sender) -> list[OutgoingDelivery]:
-        """Remove and return the unsettled deliveries of a link that is going."""
-        outgoing = self.outgoing
-        lost = [delivery for delivery in outgoing.values() if delivery.link is link]
-        for delivery in lost:
-            del outgoing[delivery.delivery_id or 0]
-        return lost
-
     # -- output
 
-    def _mark(self) -> None:
+    def mark(self) -> None:
+        """Something is to be sent."""
         if not self.dirty:
             self.dirty = True
             self.engine.session_is_dirty(self)
 
+    def refill_links(self) -> None:
+        """There is room for unsettled deliveries again: have receivers ask for more."""
+        for link in self._handles.values():
+            link.refill()
+
     def sender_is_ready(self, sender: Sender) -> None:
         """A sender has both a queue and credit."""
         self._ready.append(sender)
-        self._mark()
+        self.mark()
 
     def flow_is_due(self, link: Link) -> None:
         """A flow for the link goes out with the next data."""
         self._due_links.append(link)
-        self._mark()
+        self.mark()
 
     def count_transfer(self) -> None:
         """One transfer frame has gone out."""
@@ -528,7 +386,7 @@ class Session:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
         if self.engine.local_state is not ACTIVE:
             return True  # nothing comes after a close
-        self.flush_disposition()
+        self.unsettled.flush()
         self._flush_flows()
         if not self._ready:
             return True
@@ -645,7 +503,7 @@ class Session:
         self._next_incoming_id = add(self._next_incoming_id, 1)
         if self._incoming_window <= self._window >> 1 and not self._window_due:
             self._window_due = True
-            self._mark()
+            self.mark()
         link = self._remote_handles.get(transfer.handle)
         if link is None:
             raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
@@ -660,64 +518,18 @@ class Session:
         except LinkError as error:
             error.link.fail(Cause.make(CauseKind.PROTOCOL, error.condition, error.description))
 
-    def on_disposition(self, disposition: DispositionReader) -> None:
-        """Settlement of a range of deliveries by the peer (section 2.7.6)."""
-        first = disposition.first
-        count = distance(first, disposition.last) + 1
-        if count < 1:
-            raise SessionError(conditions.INVALID_FIELD, f"disposition.last {disposition.last} is before first {first}")
-        if disposition.receiver:
-            self._on_outcomes(first, count, disposition.settled, disposition.state)
-        elif disposition.settled or disposition.state is not None:
-            self._on_sender_settled(first, count, disposition.settled, disposition.state)
-
-    def _on_outcomes(self, first: int, count: int, settled: bool, state: object | None) -> None:
-        if not settled and (state is None or (count > 1 and isinstance(state, Received))):
-            return  # it says nothing that would be worth a walk over all deliveries
-        outgoing = self.outgoing
-        if count > len(outgoing):
-            for delivery in self._in_range(outgoing, first, count):
-                if settled:
-                    self.drop_outgoing(delivery)
-                delivery.link.on_disposition(delivery, settled, state)
-            return
-        number = first
-        for _ in range(count):
-            delivery = outgoing.pop(number, None) if settled else outgoing.get(number)
-            if delivery is not None:
-                delivery.link.on_disposition(delivery, settled, state)
-            number = add(number, 1)
-
-    @staticmethod
-    def _in_range(deliveries: dict[int, Any], first: int, count: int) -> list[Any]:
-        """Return those that exist, in order. The peer chooses the range, so the work is bounded by what exists."""
-        if count > len(deliveries):
-            found = [key for key in deliveries if (key - first & MASK) < count]
-            found.sort(key=lambda key: key - first & MASK)
-            return [deliveries[key] for key in found]
-        return [deliveries[key] for key in (first + index & MASK for index in range(count)) if key in deliveries]
-
-    def _on_sender_settled(self, first: int, count: int, settled: bool, state: object | None) -> None:
-        for delivery in self._in_range(self.incoming, first, count):
-            if state is not None:
-                delivery.remote_state = state
-            if settled:
-                del self.incoming[delivery.delivery_id]
-                delivery.settled = True
-                self.engine.emit(IncomingSettled(delivery))
-
     def on_flow(self, flow: Flow) -> None:
         """Windows of the session, and credit of a link (section 2.5.6)."""
         start = flow.next_incoming_id if flow.next_incoming_id is not None else self.initial_id
         in_flight = max(0, distance(start, self._next_outgoing_id))
         self.remote_incoming_window = max(0, flow.incoming_window - in_flight)
         if self._ready:
-            self._mark()
+            self.mark()
         if flow.handle is not None:
             self._remote_link(flow.handle).receive_flow(flow)
         elif flow.echo:
             self._window_due = True
-            self._mark()
+            self.mark()
 
     def on_end(self, end: End) -> None:
         """The peer's end: the answer to ours, or its own wish."""
@@ -781,12 +593,7 @@ class Session:
         self._names.clear()
         self._ready.clear()
         self._due_links.clear()
-        self._pending_first = -1
-        self.incoming.clear()
-        lost, self.outgoing = self.outgoing, {}
-        for delivery in lost.values():
-            delivery.settled = delivery.lost = True
-            self.engine.emit(delivery)
+        self.unsettled.lose()
         for link in links:
             self.engine.answered(link)
             link.lost(cause)
