@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from ..engine import Engine
 from ..engine.events import Event
+from .heap import keep_freed_memory
 
 T = TypeVar("T")
 
@@ -146,6 +147,7 @@ class EngineProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected."""
+        keep_freed_memory()
         self.transport = transport = stream_of(transport)
         transport.set_write_buffer_limits(high=self._buffer_size)
         self.engine = self._make_engine(transport)

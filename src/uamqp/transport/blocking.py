@@ -15,6 +15,7 @@ from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, EngineConfig, Trace
 from . import clock
 from .endpoint import Endpoint
+from .heap import keep_freed_memory
 from .tcp import Stream, Waker, connect
 from .websocket import WebSocket
 from .websocket_stream import WebSocketStream
@@ -93,6 +94,7 @@ class BlockingPump:
             if self._closed:
                 sock.close()
                 raise ConnectionAbortedError("the connection was closed before it was made")
+            keep_freed_memory()
             self._endpoint = endpoint
             self._stream = _stream(sock, endpoint)
             self._waker = Waker()
