@@ -10,8 +10,13 @@ from .contenders import Contender, FarEnd, Field, c_far_end, embedded_broker
 
 Round = tuple[str, float | None, str, float]
 
-COMPILED, PURE, ASYNCIO = "uamqp, compiled", "uamqp, pure Python", "uamqp, asyncio"
+COMPILED, PURE = "uamqp, compiled", "uamqp, pure Python"
+ASYNCIO, PURE_ASYNCIO = "uamqp, asyncio", "uamqp, asyncio, pure Python"
 C_CLIENT = "C client (proton)"
+
+# Messages that take a contender about a second; a slower one, any of the peers, has fewer.
+ENOUGH = {COMPILED: 500_000, ASYNCIO: 500_000, C_CLIENT: 1_000_000, PURE: 100_000, PURE_ASYNCIO: 100_000}
+ENOUGH_FOR_PEERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,11 @@ def _client_in_c(field: Field) -> Contender:
 
 
 def messages(field: Field, folder: Path, scale: float) -> Iterator[Round]:
-    contenders = [*own(field, "messages_uamqp.py"), Contender(ASYNCIO, field.compiled, "messages_uamqp_async.py")]
+    contenders = [
+        *own(field, "messages_uamqp.py"),
+        Contender(ASYNCIO, field.compiled, "messages_uamqp_async.py"),
+        Contender(PURE_ASYNCIO, field.pure, "messages_uamqp_async.py"),
+    ]
     for tls in (False, True):
         with c_far_end(field, 100, folder, tls=tls) as end:
             name = "TLS" if tls else "TCP"
@@ -61,12 +70,12 @@ def messages(field: Field, folder: Path, scale: float) -> Iterator[Round]:
                 for contender in [*contenders, *field.peers_with("messages")]:
                     if contender.name == "uamqp 1.6" and not tls:
                         continue  # it knows no plain TCP
-                    slow = contender.python == field.peers
-                    rate = _work(contender, mode, end, (20_000 if slow else 100_000) * scale, 100)["rate"]
+                    count = ENOUGH.get(contender.name, ENOUGH_FOR_PEERS) * scale
+                    rate = _work(contender, mode, end, count, 100)["rate"]
                     yield work, None, contender.name, rate
                 if not tls:
-                    count = int(400_000 * scale)
-                    yield work, None, C_CLIENT, _client_in_c(field).run(mode, end.port, count, 100)["rate"]
+                    count = ENOUGH[C_CLIENT] * scale
+                    yield work, None, C_CLIENT, _work(_client_in_c(field), mode, end, count, 100)["rate"]
 
 
 def broker(field: Field, folder: Path, scale: float) -> Iterator[Round]:
@@ -99,8 +108,8 @@ def links(field: Field, folder: Path, scale: float) -> Iterator[Round]:
     with c_far_end(field, 100, folder) as end:
         for number in (1, 10, 100, 1000):
             for mode in ("send", "receive"):
-                more = ("--links", number, "--credit", 20, "--batch", 50)
-                yield mode, number, contender.name, _work(contender, mode, end, 200_000 * scale, 100, *more)["cpu"]
+                more = ("--links", number, "--credit", 100, "--batch", 50)
+                yield mode, number, contender.name, _work(contender, mode, end, 1_000_000 * scale, 100, *more)["cpu"]
 
 
 def connections(field: Field, folder: Path, scale: float) -> Iterator[Round]:

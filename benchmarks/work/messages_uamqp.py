@@ -3,8 +3,8 @@
     messages_uamqp.py send|receive PORT COUNT BODY_BYTES [--ca FILE] [--links N] [--connections N] [--credit N]
                       [--batch N] [--unsettled N]
 
-send: queue messages in batches, and wait until each is accepted. receive: batches of half the credit; read each body,
-accept each message. With more links or connections the work goes round them. --unsettled: so many
+send: queue messages in batches, and wait until each is accepted. receive: batches, of half the credit at most; read
+each body, accept each message. With more links or connections the work goes round them. --unsettled: so many
 messages are received before, and settled never. Printed are messages per second, the
 microseconds of CPU that one takes, and the largest resident size in MiB.
 """
@@ -71,10 +71,10 @@ def send(clients):
 
 
 def receive(clients):
-    done = 0
+    done, most = 0, max(1, min(options.batch, options.credit // 2))
     while done < options.count:
         for receiver in clients:
-            batch = receiver.receive_message_batch(max_batch_size=max(1, options.credit // 2))
+            batch = receiver.receive_message_batch(max_batch_size=most)
             for message in batch:
                 if len(b"".join(message.get_data())) != options.size:
                     raise SystemExit("a body of the wrong size")
