@@ -5,7 +5,6 @@ cimport cython
 from .codec.sections cimport single_data
 from .core.link cimport LinkHandler
 from .engine.delivery cimport IncomingDelivery as _Delivery
-from .engine.fifo cimport Fifo as _Fifo
 from .engine.receiver cimport Receiver as _Receiver
 from .engine.session cimport Session as _Session
 from .engine.settlement cimport Unsettled as _Unsettled
@@ -15,10 +14,12 @@ cdef object _ACCEPTANCE, _ACCEPTED, _SETTLED
 
 
 cdef class MessageQueue:
-    cdef _Fifo _messages
+    cdef object _append
+    cdef object _messages
+    cdef object _popleft
 
     cpdef put(self, object message)
-    @cython.locals(message=_Message, messages=_Fifo, batch=list)
+    @cython.locals(message=_Message, batch=list)
     cpdef list hand_out(self, Py_ssize_t count, bint auto_complete)
 
 

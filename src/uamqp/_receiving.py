@@ -13,7 +13,6 @@ from .codec.sections import single_data
 from .compat import queue
 from .core.link import LinkHandler
 from .engine import IncomingDelivery, LocalProtocolError
-from .engine.fifo import Fifo
 
 if TYPE_CHECKING:
     from .engine import Session
@@ -27,16 +26,21 @@ _SETTLED = constants.MessageState.ReceivedSettled
 
 
 class MessageQueue:
-    """A queue of received messages, with the methods of `queue.Queue` that callers of 1.6 use; it never blocks."""
+    """A queue of received messages, with the methods of `queue.Queue` that callers of 1.6 use; it never blocks.
 
-    __slots__ = ("_messages",)
+    Any number of threads may use it, without a lock.
+    """
+
+    __slots__ = ("_append", "_messages", "_popleft")
 
     def __init__(self) -> None:
-        self._messages = Fifo()
+        self._messages: deque[Message] = deque()
+        self._append = self._messages.append  # looked up once, for all messages
+        self._popleft = self._messages.popleft
 
     def put(self, message: Message) -> None:
         """Append a message."""
-        self._messages.append(message)
+        self._append(message)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Message:
         """Return the oldest message.
@@ -44,17 +48,17 @@ class MessageQueue:
         Raises:
             queue.Empty: there is none, whatever `block` says.
         """
-        message: Message | None = self._messages.pop()
-        if message is None:
-            raise queue.Empty
-        return message
+        try:
+            return self._popleft()
+        except IndexError:
+            raise queue.Empty from None
 
     get_nowait = get
     put_nowait = put
 
     def empty(self) -> bool:
         """There are no messages."""
-        return len(self._messages) == 0
+        return not self._messages
 
     def qsize(self) -> int:
         """Return how many there are."""
@@ -72,9 +76,10 @@ class MessageQueue:
         """
         batch: list[Message] = []
         messages = self._messages
-        while len(batch) < count:
-            message: Message | None = messages.pop()
-            if message is None:
+        while messages and len(batch) < count:
+            try:
+                message = self._popleft()
+            except IndexError:  # another thread was faster
                 break
             take(message)
             if not auto_complete or message._response is not None or accept(message):

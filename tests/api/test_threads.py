@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from tests.api.peers import (
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
+from uamqp._receiving import MessageQueue
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
@@ -509,6 +513,38 @@ def test_a_message_is_handed_out_at_once_when_it_comes() -> None:
 
 
 # -- everything at once
+
+
+def test_each_received_message_goes_to_one_thread() -> None:
+    waiting = MessageQueue()
+    given = [Message(str(number)) for number in range(10_000)]
+    for message in given:
+        waiting.put(message)
+    started = threading.Barrier(4, timeout=WAIT)
+
+    def get() -> list[Message]:
+        taken: list[Message] = []
+        started.wait()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                taken.append(waiting.get())
+        return taken
+
+    def hand_out() -> list[Message]:
+        taken: list[Message] = []
+        started.wait()
+        while batch := waiting.hand_out(3, False):
+            taken += batch
+        return taken
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        taking = [Running(function) for function in (get, get, hand_out, hand_out)]
+        taken = [message for thread in taking for message in thread.result()]
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(map(id, taken)) == sorted(map(id, given))
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])

@@ -11,7 +11,8 @@ _SPENT = 256
 class Fifo:
     """First in, first out; None can't be in it.
 
-    It does what a `collections.deque` would, whose methods compiled code has to look up by name for every message.
+    It does what a `collections.deque` would, whose methods compiled code has to look up by name for every message. Not
+    thread-safe: it is for what the connection's lock guards.
     """
 
     __slots__ = ("_items", "_start")
