@@ -44,7 +44,7 @@ COMPILED = (
 
 #: Modules whose objects come and go with every message. Of each class so many that are done with are kept, and used
 #: again: the garbage collector, which runs when many objects were made, isn't set off by them.
-RECYCLING = ("uamqp._message", "uamqp.core.outbox", "uamqp.engine.delivery")
+RECYCLING = ("uamqp._message", "uamqp._sections", "uamqp.core.outbox", "uamqp.engine.delivery")
 SPARES = 16384
 
 #: Cython makes the `__dict__` of an object together with the object: for the garbage collector a second one to count,

@@ -57,7 +57,9 @@ cdef tuple _FIELDS
 cdef bytes _CODES
 
 
-cdef class MessageProperties(Portable):
+cdef class MessageProperties:
+    cdef dict __dict__
+    cdef object __weakref__
     cdef public str _encoding
     cdef public list _values
     cdef public bytes _original

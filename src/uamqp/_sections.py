@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
-from ._portable import Portable
+from ._portable import Portable, reduced, restore, state_of
 from .codec.decode import Decoder, decoder_between
 from .codec.encode import append_bare, append_text, close_compound
 
@@ -364,7 +364,7 @@ class _IntegerField(_Field):
         codec.append_value(out, codec.Timestamp(value))
 
 
-class MessageProperties(Portable):
+class MessageProperties:
     """The properties of a message (section 3.2.4); each may be None. Text is given as str or bytes, and read as bytes.
 
     `message_id`, `correlation_id`: text, int (goes out as ulong), `uuid.UUID`, bytearray (binary). A symbol goes
@@ -376,9 +376,9 @@ class MessageProperties(Portable):
     numbers out of range raise `OverflowError` when the message is encoded.
     """
 
-    __slots__ = ("_changed", "_encoding", "_original", "_values")
+    __slots__ = ("__dict__", "__weakref__", "_changed", "_encoding", "_original", "_values")
 
-    _fields = __slots__
+    _fields = __slots__[2:]
 
     _values: list[Any]  # as `_Field.wire` gives them; those at the end may be missing
     _original: bytes | None
@@ -455,6 +455,17 @@ class MessageProperties(Portable):
     def _fill(self, index: int, value: Any) -> None:
         field = _FIELDS[index]
         self._values[index] = field.wire(value, self._encoding)
+
+    # As `Portable` has them, which can't be the base: what has one isn't used again (`RECYCLING` in setup.py).
+
+    def __getstate__(self) -> dict[str, Any]:
+        return state_of(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        restore(self, state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def __copy__(self) -> MessageProperties:
         duplicate: MessageProperties = type(self).__new__(type(self))

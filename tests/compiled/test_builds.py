@@ -21,6 +21,7 @@ import uamqp
 from uamqp import Message, codec
 from uamqp.core import Entry
 from uamqp.engine import IncomingDelivery, OutgoingDelivery
+from uamqp.message import MessageProperties
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 300.0
@@ -100,8 +101,9 @@ def collected(make: Callable[[], object]) -> int:
         lambda: OutgoingDelivery.__new__(OutgoingDelivery),
         lambda: Entry(None, None),
         lambda: Message(b"x"),
+        lambda: MessageProperties.__new__(MessageProperties),
     ],
-    ids=["incoming delivery", "outgoing delivery", "entry", "message"],
+    ids=["incoming delivery", "outgoing delivery", "entry", "message", "properties"],
 )
 def test_what_comes_with_every_message_is_used_again(make: Callable[[], object]) -> None:
     """Nothing else would show that these objects set off the garbage collector again: a third of the time, once.
