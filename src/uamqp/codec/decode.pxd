@@ -5,6 +5,8 @@
 cimport cython
 
 
+cdef int MAX_DEPTH
+cdef long long MAX_ELEMENTS
 cdef Py_ssize_t _AT_ONCE
 
 

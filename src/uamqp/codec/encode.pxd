@@ -3,6 +3,9 @@
 cimport cython
 
 
+cdef int MAX_DEPTH
+
+
 cpdef object append_boolean(bytearray out, object value)
 @cython.locals(size=cython.Py_ssize_t)
 cpdef object append_binary(bytearray out, object value)

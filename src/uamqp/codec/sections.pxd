@@ -10,6 +10,7 @@ from .encode cimport append_wide_size
 cdef bytes _USUAL
 cdef list _EXCLUDED, _SMALL_DATA_HEADS
 cdef int _DATA, _FIRST, _NONE
+cdef long long MAX_ELEMENTS
 
 
 cdef class SectionReader(Decoder):
