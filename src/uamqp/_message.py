@@ -652,11 +652,8 @@ class Message:
 
     # As `Portable` has them, which can't be the base: what has one isn't used again (`RECYCLING` in setup.py).
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        restore(self, state)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
+    __setstate__ = restore
+    __reduce__ = reduced
 
     def __copy__(self) -> Any:
         duplicate = type(self).__new__(type(self))

@@ -6,23 +6,6 @@ import copyreg
 from typing import Any, ClassVar
 
 
-class Portable:
-    """Base of what applications pickle, copy, subclass and set attributes on. `_fields` names a class's slots."""
-
-    __slots__ = ("__dict__", "__weakref__")
-
-    _fields: ClassVar[tuple[str, ...]] = ()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return state_of(self)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        restore(self, state)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
-
-
 def state_of(thing: Any) -> dict[str, Any]:
     """Return the values of an object's fields, and the attributes that were set on it."""
     state = {name: getattr(thing, name) for name in thing._fields}
@@ -39,3 +22,15 @@ def restore(thing: Any, state: dict[str, Any]) -> None:
 def reduced(thing: Any) -> tuple[Any, ...]:
     """Return what `__reduce__` should."""
     return copyreg.__newobj__, (type(thing),), thing.__getstate__()  # type: ignore[attr-defined]
+
+
+class Portable:
+    """Base of what applications pickle, copy, subclass and set attributes on. `_fields` names a class's slots."""
+
+    __slots__ = ("__dict__", "__weakref__")
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    __getstate__ = state_of
+    __setstate__ = restore
+    __reduce__ = reduced

@@ -458,14 +458,9 @@ class MessageProperties:
 
     # As `Portable` has them, which can't be the base: what has one isn't used again (`RECYCLING` in setup.py).
 
-    def __getstate__(self) -> dict[str, Any]:
-        return state_of(self)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        restore(self, state)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
+    __getstate__ = state_of
+    __setstate__ = restore
+    __reduce__ = reduced
 
     def __copy__(self) -> MessageProperties:
         duplicate: MessageProperties = type(self).__new__(type(self))
