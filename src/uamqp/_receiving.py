@@ -75,11 +75,10 @@ class MessageQueue:
                 it again.
         """
         batch: list[Message] = []
-        messages = self._messages
-        while messages and len(batch) < count:
+        while len(batch) < count:
             try:
                 message = self._popleft()
-            except IndexError:  # another thread was faster
+            except IndexError:
                 break
             take(message)
             if not auto_complete or message._response is not None or accept(message):
