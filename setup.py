@@ -106,7 +106,8 @@ class BuildCompiled(build_ext):
 def leave_out_dictionaries(source: Path) -> None:
     """Have objects made without their `__dict__`, in C that Cython made: Python makes one when it is first used."""
     text = source.read_text(encoding="utf-8")
-    source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
+    if EAGER in text:  # what is written anew would be compiled anew
+        source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
 
 
 def extensions() -> list[Extension]:
