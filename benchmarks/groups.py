@@ -67,15 +67,12 @@ def messages(field: Field, folder: Path, scale: float) -> Iterator[Round]:
             name = "TLS" if tls else "TCP"
             for mode in ("send", "receive"):
                 work = f"{mode} over {name}"
-                for contender in [*contenders, *field.peers_with("messages")]:
-                    if contender.name == "uamqp 1.6" and not tls:
-                        continue  # it knows no plain TCP
+                for contender in [*contenders, *field.peers_with("messages"), _client_in_c(field)]:
+                    if contender.name == (C_CLIENT if tls else "uamqp 1.6"):
+                        continue  # each knows the other alone
                     count = ENOUGH.get(contender.name, ENOUGH_FOR_PEERS) * scale
                     rate = _work(contender, mode, end, count, 100)["rate"]
                     yield work, None, contender.name, rate
-                if not tls:
-                    count = ENOUGH[C_CLIENT] * scale
-                    yield work, None, C_CLIENT, _work(_client_in_c(field), mode, end, count, 100)["rate"]
 
 
 def broker(field: Field, folder: Path, scale: float) -> Iterator[Round]:

@@ -36,6 +36,7 @@ BODY = b"x" * options.size
 BATCH = max(
     1, min(options.batch, options.count // max(options.links, options.connections), 64_000_000 // max(1, options.size))
 )
+MOST = max(1, min(options.batch, options.credit // 2))
 
 
 def login():
@@ -71,10 +72,10 @@ def send(clients):
 
 
 def receive(clients):
-    done, most = 0, max(1, min(options.batch, options.credit // 2))
+    done = 0
     while done < options.count:
         for receiver in clients:
-            batch = receiver.receive_message_batch(max_batch_size=most)
+            batch = receiver.receive_message_batch(max_batch_size=MOST)
             for message in batch:
                 if len(b"".join(message.get_data())) != options.size:
                     raise SystemExit("a body of the wrong size")
@@ -93,7 +94,7 @@ else:
     clients = [client(connections[0], f"q{number}") for number in range(options.links)]
 held = []  # messages that nobody settles
 while len(held) < options.unsettled:
-    held += clients[0].receive_message_batch(max_batch_size=max(1, options.credit // 2))
+    held += clients[0].receive_message_batch(max_batch_size=MOST)
 start, cpu = time.perf_counter(), time.process_time()
 done = (send if options.mode == "send" else receive)(clients)
 elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
