@@ -318,6 +318,43 @@ def test_auto_credit_never_asks_for_more_than_the_window_with_what_is_buffered(r
     rig.peer.finish()
 
 
+def test_auto_credit_asks_for_all_there_is_room_for_when_the_flow_goes_out(rig: Rig) -> None:
+    """What is taken after the first step below half is in the same flow."""
+    rig.open()
+    link = rig.receiver()
+    link.auto_credit(10)
+    rig.peer.expect("flow", link_credit=10)
+    for _ in range(6):
+        rig.peer.send_delivery(b"x")
+    rig.peer.expect_nothing()
+    for _ in range(6):
+        link.taken()
+    rig.peer.expect("flow", delivery_count=6, link_credit=10)
+    assert link.credit == 10
+    rig.drop_events()
+    for _ in range(10):  # all of it may be used
+        rig.peer.send_delivery(b"x")
+    rig.peer.ignore("flow")
+    assert len(rig.drop_events()) == 10
+    rig.done()
+
+
+@pytest.mark.parametrize(("credit", "drain"), [(0, False), (3, False), (3, True)])
+def test_credit_that_is_set_before_the_flow_goes_out_is_what_the_flow_says(rig: Rig, credit: int, drain: bool) -> None:
+    rig.open()
+    link = rig.receiver()
+    link.auto_credit(10)
+    rig.peer.expect("flow", link_credit=10)
+    for _ in range(6):
+        rig.peer.send_delivery(b"x")
+    link.taken(6)
+    link.set_credit(credit, drain=drain)
+    rig.peer.expect("flow", delivery_count=6, link_credit=credit, drain=drain)
+    assert link.credit == credit
+    rig.drop_events()
+    rig.peer.finish()
+
+
 def test_auto_credit_stops_short_of_the_limit_of_unsettled(rig: Rig) -> None:
     rig.open(limits=Limits(unsettled=5))
     link = rig.receiver()

@@ -18,6 +18,7 @@ cdef class Receiver(Link):
     cdef public IncomingDelivery _partial
     cdef public list _parts
     cdef public long long _parts_size
+    cdef public bint _refilling
     cdef public long long _slack
     cdef public long long _window
     cdef public long long buffered
@@ -34,8 +35,11 @@ cdef class Receiver(Link):
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
     cdef _on_continuation(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
     cpdef _end_drain(self)
-    @cython.locals(limit=cython.longlong, overrun=cython.longlong)
     cdef _grant(self, long long credit, bint drain)
+    @cython.locals(limit=cython.longlong)
+    cdef _give(self, long long credit)
     cdef _check_attached(self)
-    @cython.locals(credit=cython.longlong, room=cython.longlong, unsettled=_Unsettled)
+    @cython.locals(credit=cython.longlong)
     cpdef _refill(self)
+    @cython.locals(credit=cython.longlong, room=cython.longlong, unsettled=_Unsettled)
+    cdef long long _room(self) except? -1

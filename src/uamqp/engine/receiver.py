@@ -39,6 +39,7 @@ class Receiver(Link):
         "_partial",
         "_parts",
         "_parts_size",
+        "_refilling",
         "_slack",
         "_window",
         "buffered",
@@ -57,6 +58,7 @@ class Receiver(Link):
         self.message_limit = session.engine.config.limits.message_size
         self._granted = 0  # the delivery-count up to which we have ever given credit
         self._slack = 0  # deliveries over the credit that are tolerated
+        self._refilling = False  # the flow that is due is automatic credit's
         self._window = 0
         self._low_water = -1
         self._partial: IncomingDelivery | None = None
@@ -231,32 +233,43 @@ class Receiver(Link):
         self.refill()
 
     def append_flow(self, flow: Flow) -> None:
-        """The credit that we give."""
+        """The credit that we give: all there is room for by now, if it is a refill."""
+        if self._refilling:
+            self._refilling = False
+            self._give(max(self.credit, self._room()))
         flow.delivery_count = self.delivery_count
         flow.link_credit = self.credit
         flow.drain = self.drain
 
     def _grant(self, credit: int, drain: bool) -> None:
         self._check_attached()
+        self.drain = drain
+        self._refilling = False
+        self._give(credit)
+        if self.remote_state is ACTIVE:
+            self.ask_for_flow()
+
+    def _give(self, credit: int) -> None:
         self.credit = credit
         self._slack = max(self._slack, min(credit, self.session.engine.config.limits.overrun))
-        self.drain = drain
         limit = add(self.delivery_count, credit)
         if distance(self._granted, limit) > 0:
             self._granted = limit
-        if self.remote_state is ACTIVE:
-            self.ask_for_flow()
 
     def _refill(self) -> None:
         if self.local_state is not ACTIVE or self.drain:
             return
+        credit = self._room()
+        if credit > self.credit:
+            self._grant(credit, False)
+            self._refilling = True
+
+    def _room(self) -> int:
+        """Return how many deliveries automatic credit may ask for."""
         credit = self._window - self.buffered
         unsettled = self.session.unsettled
         room = unsettled.limit - len(unsettled.incoming)
-        if credit > room:
-            credit = room
-        if credit > self.credit:
-            self._grant(credit, False)
+        return min(credit, room)
 
     def _check_attached(self) -> None:
         self.session.engine.check_open()
