@@ -13,7 +13,7 @@ from ._amqp_client import AMQPClient
 from ._arguments import integer, number
 from ._drive import run
 from ._iteration import MessageIteration
-from ._receiving import Inbox, MessageQueue, complete, flush, take
+from ._receiving import Inbox, MessageQueue, complete, take
 from ._sending import STALL_TIMEOUT, SendQueue, gathered
 from .connection import IDLE_WAIT
 from .connection import Connection as Connection  # noqa: PLC0414
@@ -606,9 +606,10 @@ class ReceiveClient(AMQPClient):
         pump = self._connection._pump
         with pump.lock:
             batch = queue.hand_out(count, self.auto_complete)
-            delivery: Any = batch[-1]._delivery if batch and self.auto_complete else None
-            if delivery is not None:
-                flush(pump, delivery.link.session)
+        if queue.qsize() <= len(batch):
+            pump.flush_now()  # the peer sends on while the application works on what it has got
+        elif not pump.flush_is_due:
+            pump.flush_soon()  # the rest is handed out just as quickly
         return batch
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:

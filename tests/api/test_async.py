@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import select
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, bounded
+from tests.api.peers import HASTE, accept_leaving, accept_receiver, bounded, data_message, url
 from tests.peer.certs import Certificates
+from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import (
     AMQPClientAsync,
     AsyncMessageIter,
@@ -314,6 +316,62 @@ def test_cancelling_again_and_again_is_never_forgotten(broker: Broker) -> None:
 
     run_asyncio(main)
     broker.wait_for(lambda: broker.connections == ())
+
+
+def accept_receiver_with_credit(peer: SocketPeer, credit: int) -> None:
+    accept_receiver(peer)
+    peer.expect("flow", link_credit=credit)
+
+
+def test_the_peer_hears_of_a_batch_before_the_application_works_on_it() -> None:
+    """With asyncio's own loop; uvloop writes at the end of its turn, whatever one asks for."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_receiver_with_credit(peer, 4)
+        for number in range(3):
+            peer.send_delivery(data_message(b"%d" % number))
+        peer.expect("disposition", first=0, last=2, settled=True, state="accepted")
+        peer.expect("flow", delivery_count=3, link_credit=4)
+        peer.tell("the peer has heard")
+        accept_leaving(peer)
+
+    async def main(server: ScriptedServer) -> None:
+        async with ReceiveClientAsync(url(server), prefetch=4) as client:
+            while client._received_messages.qsize() < 3:
+                await client.do_work_async()
+            assert len(await client.receive_message_batch_async()) == 3
+            server.wait("the peer has heard")  # the loop has no turn meanwhile
+
+    with ScriptedServer(script) as server:
+        run_asyncio(functools.partial(main, server))
+
+
+def test_a_batch_takes_what_has_arrived_meanwhile(run: Callable[[Main], Any]) -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_receiver_with_credit(peer, 10)
+        peer.send_delivery(data_message(b"held"))
+        peer.wait("the client holds it")
+        peer.send_delivery(data_message(b"in the socket"))
+        peer.ignore("disposition", "flow")
+        accept_leaving(peer)
+
+    async def main(server: ScriptedServer) -> None:
+        async with ReceiveClientAsync(url(server), prefetch=10) as client:
+            while client._received_messages.empty():
+                await client.do_work_async()
+            server.tell("the client holds it")
+            connection: Any = client._connection
+            await_input(connection._pump._protocol.transport.get_extra_info("socket"))
+            assert bodies(await client.receive_message_batch_async()) == ["held", "in the socket"]
+
+    with ScriptedServer(script) as server:
+        run(functools.partial(main, server))
+
+
+def await_input(sock: Any) -> None:
+    """Block, loop and all, until there is something to read."""
+    ready, _, _ = select.select([sock.fileno()], [], [], LIMIT)
+    assert ready
 
 
 def test_a_cancelled_wait_loses_no_message(broker: Broker) -> None:

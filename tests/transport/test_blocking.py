@@ -11,8 +11,10 @@ import pytest
 
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from uamqp.codec import Open
 from uamqp.core import ConnectionCore, LinkCore
 from uamqp.engine import Cause, CauseKind, EngineConfig
+from uamqp.engine.events import ConnectionOpened
 from uamqp.transport.blocking import BlockingPump
 from uamqp.transport.endpoint import Endpoint
 
@@ -231,6 +233,30 @@ def test_a_command_of_one_thread_goes_out_while_another_waits() -> None:
         pump.close()
         waiting.join(10)
         assert not waiting.is_alive()
+
+
+def test_flush_now_writes_and_leaves_the_events_to_the_next_turn() -> None:
+    def script(peer: SocketPeer) -> None:
+        peer.accept_open()
+        peer.expect("begin")
+        peer.tell("begun")
+        peer.ignore("end")
+        peer.accept_close()
+
+    with ScriptedServer(script) as server:
+        pump, owner = start(server)
+        turn_until(pump, owner.opened.is_set)
+        with pump.lock:
+            engine = pump._core.require_engine()
+            engine.begin(pump.now(), incoming_window=10)
+            engine.emit(ConnectionOpened(Open("peer")))
+            owner.opened.clear()
+        pump.flush_now()
+        server.wait("begun")
+        assert not owner.opened.is_set()
+        pump.turn()
+        assert owner.opened.is_set()
+        pump.close()
 
 
 def test_flush_soon_needs_nobody_to_turn() -> None:

@@ -132,6 +132,12 @@ class EngineProtocol(asyncio.Protocol):
             self.woken = True
             self.loop.call_soon(self._awake)
 
+    def flush(self) -> None:
+        """Write what is due at once, and take a turn soon: no handler runs in here."""
+        if not self._in_turn:
+            self._send()
+            self.wake()
+
     def abort(self) -> None:
         """Close the socket at once, whatever is unsent."""
         if self.transport is not None:

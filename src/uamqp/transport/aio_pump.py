@@ -110,6 +110,7 @@ class AsyncPump:
         """Have what is due written, and wait at most `timeout` seconds until anything happens; tell whether it did.
 
         Args:
+            timeout: 0 doesn't wait, but reads what has arrived.
             seen: `progress` when the caller last looked at what it waits for. If there was any since, there is no
                 waiting: it may be there. The loop has its turn all the same.
 
@@ -127,6 +128,8 @@ class AsyncPump:
             self._handle_rest()
         if timeout <= 0 or start != self.progress or (seen is not None and seen != start):
             await asyncio.sleep(0)
+            if timeout <= 0 and start == self.progress:
+                await asyncio.sleep(0)  # the loop has looked at its sockets before this, and reads them after us
         else:
             await self._wait(loop, timeout)
         return start != self.progress
@@ -201,6 +204,15 @@ class AsyncPump:
             self._in_loop(protocol.wake)
 
     flush_soon = flush
+
+    def flush_now(self) -> None:
+        """Write what is due before the caller goes on, who may keep the loop for long; from another thread soon.
+
+        Handlers run in the next turn of the loop, not in here.
+        """
+        protocol = self._protocol
+        if protocol is not None:
+            self._in_loop(protocol.flush)
 
     @property
     def flush_is_due(self) -> bool:
@@ -340,6 +352,11 @@ class _ClientProtocol(EngineProtocol):
                 self._pump.failure = exc if isinstance(exc, OSError) else OSError(str(exc))
                 self.engine.abort(self.now(), self._pump.describe(exc))
             super().connection_lost(exc)
+
+    def flush(self) -> None:
+        """Write what is due at once."""
+        with self._lock:
+            super().flush()
 
     def _awake(self) -> None:
         with self._lock:

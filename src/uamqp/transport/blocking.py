@@ -201,9 +201,14 @@ class BlockingPump:
             self._core.handle_events(now)
         if engine.is_closed:
             self._drop_stream()
-        elif self._is_waiting and self._stream is not None and self._stream.unsent:
-            self._wake()
+        else:
+            self._wake_for_unsent()
         return happened
+
+    def _wake_for_unsent(self) -> None:
+        """Have the thread that waits for input wait for the socket to take more, too."""
+        if self._is_waiting and self.has_unsent:
+            self._wake()
 
     def _wake(self) -> None:
         """Have the thread that waits look again."""
@@ -238,6 +243,12 @@ class BlockingPump:
         with self.lock:
             if self._stream is not None:
                 self._advance()
+
+    def flush_now(self) -> None:
+        """Write what is due, and leave the events to the next turn: no handler runs in here, and none can raise."""
+        with self.lock:
+            self._write()
+            self._wake_for_unsent()
 
     def interrupt(self) -> None:
         """Have everybody who waits look again at what he waits for."""
