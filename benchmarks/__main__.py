@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import report
-from .contenders import Field, Missing, build_binaries, describe
+from .contenders import FOR_FAR_END, Field, Missing, build_binaries, describe
 from .groups import GROUPS
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +67,7 @@ def facts_of(field: Field, options: argparse.Namespace) -> dict[str, Any]:
         "uamqp": f"{version}, Python {python}",
         "peers": ", ".join(f"{name} {number}" for name, number in peers.items() if number) or "none here",
         "far end": "Qpid Proton C" if field.binaries else "not here: what needs the far end in C is left out",
+        "processors": "the far end has one of its own" if FOR_FAR_END else "as the system chooses",
         "command": "make bench BENCH_ARGS='--groups ... --rounds ... --scale ...', as below",
     }
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .processors import allotted
+
 HERE = Path(__file__).parent
 WORK = HERE / "work"
 LIMIT = 300.0
+FOR_FAR_END, FOR_CONTENDERS = allotted()
 PROTON_C = ["-l:libqpid-proton-core.so.10", "-l:libqpid-proton-proactor.so.1"]
 
 
@@ -38,8 +41,8 @@ class Contender:
         Raises:
             RuntimeError: it failed, or took longer than the limit.
         """
-        program = [str(WORK / self.script)] if self.python is not None else [self.script]
-        command = [*([str(self.python)] if self.python is not None else []), *program, *map(str, arguments)]
+        program = [str(self.python), str(WORK / self.script)] if self.python is not None else [self.script]
+        command = [*FOR_CONTENDERS, *program, *map(str, arguments)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         try:
             done = subprocess.run(
@@ -116,8 +119,8 @@ class FarEnd:
 
 @contextmanager
 def running(command: list[object]) -> Iterator[str]:
-    """A program, once it has said that it is ready; yields what it said."""
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    """A far end, once it has said that it is ready; yields what it said."""
+    process = subprocess.Popen([*FOR_FAR_END, *map(str, command)], stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout is not None else ""
         if not line.startswith("ready"):
