@@ -53,7 +53,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._fail(error)
             return
         self.flush()
-        if websocket.is_open and not self._is_connected and self.transport is not None:
+        # It may have ended in the same breath, behind its first bytes.
+        if (websocket.is_open or arrived) and not self._is_connected and self.transport is not None:
             self._is_connected = True
             self._timer.cancel()
             self._inner.connection_made(WebSocketTransport(self, self.transport))
@@ -63,7 +64,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._inner.data_received(arrived)
         if websocket.ended:
             why = websocket.why_closed
-            if why and self._is_connected:
+            if why:
                 self._error = OSError(why)
             elif self._is_connected and data:
                 self._inner.eof_received()

@@ -52,8 +52,14 @@ class WebSocket:
             host, port: of the server, as its request names them.
             path: of the server's resource.
             secure: it goes over TLS.
+
+        Raises:
+            OSError: no server has such a name.
         """
-        uri = parse_uri(f"{'wss' if secure else 'ws'}://{address_text(host, port)}/{path.removeprefix('/')}")
+        try:
+            uri = parse_uri(f"{'wss' if secure else 'ws'}://{address_text(host, port)}/{path.removeprefix('/')}")
+        except ValueError as error:
+            raise OSError(f"{host!r} is no name of a host: {error}") from error
         protocol = ClientProtocol(uri, subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE)
         protocol.send_request(protocol.connect())
         return cls(protocol)
