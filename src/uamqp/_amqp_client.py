@@ -96,6 +96,7 @@ class AMQPClient:
         self._session: Session | None = None
         self._backoff: float = 0
         self._seen_progress: int | None = None  # of the pump, when our last turn ended
+        self._worked_on: MessageLink | None = None  # the link that `do_work` last took a step with
         if error_policy is not None and not isinstance(error_policy, errors.ErrorPolicy):
             raise TypeError(f"error_policy must be an ErrorPolicy, not {type(error_policy).__name__}.")
         self._error_policy = error_policy or errors.ErrorPolicy()
@@ -343,6 +344,8 @@ class AMQPClient:
     def auth_complete(self) -> bool:
         """Take a step of the authentication by a token, if there is one; tell whether the client may send and receive.
 
+        Waits 50 ms at most.
+
         Raises:
             AMQPConnectionError: the client isn't open, or the connection has failed.
             AuthenticationException: the token was refused, or has ended.
@@ -367,7 +370,7 @@ class AMQPClient:
         return not in_progress
 
     def client_ready(self) -> bool:
-        """Take a step towards the open link, without waiting; tell whether it is open.
+        """Take a step towards the open link, waiting 50 ms at most; tell whether it is open.
 
         Raises:
             AMQPConnectionError, LinkDetach: opening has failed.
@@ -445,9 +448,9 @@ class AMQPClient:
             raise errors.AMQPConnectionError("The client is not open: call open() first.")
         return await session._do_mgmt_request(message, operation, op_type, node, callback=callback, **kwargs)
 
-    async def _do_step(self) -> bool:
-        """Do one step of the ready client's work."""
-        await self._turn(IDLE_WAIT)
+    async def _do_step(self, timeout: float) -> bool:
+        """Do one step of the ready client's work, waiting up to `timeout` seconds."""
+        await self._turn(timeout)
         return True
 
     async def _turn(self, timeout: float) -> None:
@@ -487,7 +490,10 @@ class AMQPClient:
             return False
         if not await self._do_client_ready():
             return True
-        return await self._do_step()
+        # Whoever calls this until the link is open is to hear of it, and not to wait for anything else.
+        is_news = self._worked_on is not self.message_handler
+        self._worked_on = self.message_handler
+        return await self._do_step(0.0 if is_news else IDLE_WAIT)
 
     async def _wait_ready(self, deadline: float | None = None) -> bool:
         """Wait until the link is open; the engine bounds each step. False when shut down, or past the deadline."""

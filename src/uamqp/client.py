@@ -15,7 +15,6 @@ from ._drive import run
 from ._iteration import MessageIteration
 from ._receiving import Inbox, MessageQueue, complete, take
 from ._sending import STALL_TIMEOUT, SendQueue, gathered
-from .connection import IDLE_WAIT
 from .connection import Connection as Connection  # noqa: PLC0414
 from .constants import TransportType as TransportType  # noqa: PLC0414
 from .engine.limits import MAX_CREDIT
@@ -121,8 +120,8 @@ class SendClient(AMQPClient):
             core = sender._core
             return self._queue.hand_over(core, settled, now())  # type: ignore[arg-type]  # a SenderCore
 
-    async def _do_step(self) -> bool:
-        await self._send_step(IDLE_WAIT)
+    async def _do_step(self, timeout: float) -> bool:
+        await self._send_step(timeout)
         return True
 
     async def _send_step(self, timeout: float) -> None:
@@ -461,8 +460,8 @@ class ReceiveClient(AMQPClient):
         if not message.settled:
             message.accept()
 
-    async def _do_step(self) -> bool:
-        return await self._receive_step(IDLE_WAIT)
+    async def _do_step(self, timeout: float) -> bool:
+        return await self._receive_step(timeout)
 
     async def _receive_step(self, timeout: float) -> bool:
         """Wait for messages up to `timeout` seconds; False when the time without any is over."""
