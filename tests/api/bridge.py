@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ class Loop:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:
+        self.classes: dict[type[Any], type[Any]] = {}  # the bridged class of each asyncio class
+        self.views: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # by the id of what they show
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="bridge", daemon=True)
         self._thread.start()
@@ -36,6 +39,18 @@ class Loop:
             return function(*args, **kwargs)
 
         return self.run(called())
+
+    def view(self, value: Any) -> Any:
+        """What a test is to see of a value: the one bridged object for it, if it is of an asyncio class."""
+        for base in type(value).__mro__:
+            if base in self.classes:
+                found = self.views.get(id(value))
+                if found is None:
+                    found = object.__new__(self.classes[base])
+                    object.__setattr__(found, "_inner", value)
+                    self.views[id(value)] = found
+                return found
+        return value
 
     def close(self) -> None:
         async def finish() -> None:
@@ -52,27 +67,39 @@ class Loop:
 
 
 def bridged(kind: type[Any], loop: Loop) -> type[Any]:
-    """A class that looks as the blocking twin of an asyncio class, and works through the loop."""
+    """A class that looks as the blocking twin of an asyncio class, and works through the loop.
+
+    What a subclass of it overrides is overridden in the asyncio class, and gets the asyncio object as its `self`.
+    """
+    if kind in loop.classes:
+        return loop.classes[kind]
 
     class Bridged:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            given = [unwrapped(argument) for argument in args]
-            named = {name: unwrapped(argument) for name, argument in kwargs.items()}
-            object.__setattr__(self, "_inner", loop.call(kind, *given, **named))
+            overrides: dict[str, Any] = {}
+            for base in reversed(type(self).__mro__[: type(self).__mro__.index(Bridged)]):
+                overrides |= {name: value for name, value in vars(base).items() if not name.startswith("__")}
+            made = type(type(self).__name__, (kind,), overrides) if overrides else kind
+            object.__setattr__(self, "_inner", loop.call(made, *map(unwrapped, args), **all_unwrapped(kwargs)))
+            loop.views[id(self._inner)] = self
 
         def __getattr__(self, name: str) -> Any:
             inner = self._inner
-            if inspect.iscoroutinefunction(getattr(type(inner), f"{name}_async", None)):
-                return lambda *args, **kwargs: loop.run(
-                    getattr(inner, f"{name}_async")(*map(unwrapped, args), **kwargs)
-                )
+            for twin in (f"{name}_async", f"_do_{name}"):
+                if inspect.iscoroutinefunction(getattr(type(inner), twin, None)):
+                    operation = getattr(inner, twin)
+                    return lambda *args, **kwargs: loop.view(
+                        loop.run(operation(*map(unwrapped, args), **all_unwrapped(kwargs)))
+                    )
             value = getattr(inner, name)
             if inspect.ismethod(value):
-                return lambda *args, **kwargs: loop.call(value, *args, **kwargs)
-            return value
+                return lambda *args, **kwargs: loop.view(
+                    loop.call(value, *map(unwrapped, args), **all_unwrapped(kwargs))
+                )
+            return loop.view(value)
 
         def __setattr__(self, name: str, value: Any) -> None:
-            setattr(self._inner, name, value)
+            setattr(self._inner, name, unwrapped(value))
 
         def __enter__(self) -> Any:
             loop.run(self._inner.__aenter__())
@@ -93,11 +120,16 @@ def bridged(kind: type[Any], loop: Loop) -> type[Any]:
                 loop.run(iterator._iteration.end())  # an `async for` has no such end of its own
 
     Bridged.__name__ = Bridged.__qualname__ = kind.__name__
+    loop.classes[kind] = Bridged
     return Bridged
 
 
 def unwrapped(value: Any) -> Any:
     return value.__dict__.get("_inner", value) if hasattr(value, "__dict__") else value
+
+
+def all_unwrapped(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: unwrapped(value) for name, value in values.items()}
 
 
 class TokenAsync(JWTTokenAsync):

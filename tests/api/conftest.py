@@ -45,15 +45,14 @@ def broker() -> Iterator[Broker]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__.rpartition(".")[2] in BOTH:
-        metafunc.fixturenames.append("front")
         blocking = metafunc.definition.get_closest_marker("blocking")
         metafunc.parametrize("front", ["blocking"] if blocking else ["blocking", "asyncio"], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def front(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Which front the module's `SendClient` and so on are of."""
-    name: str = request.param
+    name: str = getattr(request, "param", "blocking")
     if name == "blocking":
         yield name
         return
@@ -65,5 +64,10 @@ def front(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         for twin, kind in KINDS.items():
             if hasattr(module, twin):
                 monkeypatch.setattr(module, twin, kind)
+    spec = getattr(request.node, "callspec", None)
+    if spec is not None:  # a class that the test is given
+        for argument, value in spec.params.items():
+            if isinstance(value, type) and value.__module__.startswith("uamqp.") and value.__name__ in TWINS:
+                spec.params[argument] = bridged(TWINS[value.__name__], loop)
     yield name
     loop.close()

@@ -398,6 +398,7 @@ def test_what_plain_sends() -> None:
 # -- the lock
 
 
+@pytest.mark.blocking("the lock is for threads; with asyncio it is for tasks")
 def test_a_lock_that_is_held_elsewhere_times_out() -> None:
     """Defect 13: after the time-out the lock was released, though another thread held it."""
     connection = Connection("h", authentication.SASLAnonymous("h"))
@@ -424,6 +425,7 @@ def test_a_lock_that_is_held_elsewhere_times_out() -> None:
     connection.release()  # not locked: nothing happens
 
 
+@pytest.mark.blocking("the lock is for threads; with asyncio it is for tasks")
 def test_the_lock_keeps_other_threads_out(broker: Broker) -> None:
     """Defect 13: who holds the lock has the connection to himself."""
     connection = Connection("127.0.0.1", plain(broker))

@@ -27,6 +27,7 @@ from tests.peer.script import SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import (
     AMQPClient,
+    AMQPClientAsync,
     Connection,
     Message,
     MessageReceiver,
@@ -36,11 +37,13 @@ from uamqp import (
     Session,
     Source,
     Target,
+    _amqp_client,
     errors,
 )
 from uamqp.authentication import SASLAnonymous
 from uamqp.testing import Broker
 from uamqp.testing.faults import error
+from uamqp.transport import blocking
 
 KINDS = pytest.mark.parametrize("kind", [AMQPClient, SendClient, ReceiveClient])
 LINKED = pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
@@ -166,6 +169,7 @@ def test_falsy_arguments_stand_for_the_default() -> None:
 # -- what Azure's packages reach into
 
 
+@pytest.mark.blocking("the asyncio clients have types of their own")
 def test_attributes_that_others_use() -> None:
     sender, receiver = SendClient("amqps://h/q", msg_timeout=5), ReceiveClient("amqps://h/q", timeout=7, prefetch=9)
     for client in (sender, receiver):
@@ -188,6 +192,7 @@ def test_attributes_that_others_use() -> None:
     assert receiver._received_messages.empty()
 
 
+@pytest.mark.blocking("the asyncio client takes no bridged class")
 def test_classes_can_be_replaced(broker: Broker) -> None:
     made: list[str] = []
 
@@ -206,6 +211,17 @@ def test_classes_can_be_replaced(broker: Broker) -> None:
     client.sender_type = MySender
     client.send_message(Message(b"x"), close_on_done=True)
     assert made == ["session", "sender"]
+
+
+# -- the front
+
+
+@LINKED
+def test_the_front_is_the_one_that_the_test_says(kind: Any, front: str) -> None:
+    """These tests would all pass as well if the asyncio front never came into play."""
+    for name in (kind, SendClient):
+        made = getattr(name("amqps://h/q"), "_inner", None)
+        assert isinstance(made, AMQPClientAsync) is (front == "asyncio")
 
 
 # -- opening and closing
@@ -249,6 +265,32 @@ def test_close_in_every_state(kind: Any, broker: Broker) -> None:
             client.close()
             client.close()
     broker.wait_for(lambda: broker.connections == ())
+
+
+@LINKED
+@pytest.mark.parametrize("steps", range(4))
+def test_working_until_the_client_is_ready_waits_for_nothing_else(
+    kind: Any, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever call it is in which the link opens: nothing follows that would end a wait."""
+    monkeypatch.setattr(_amqp_client, "IDLE_WAIT", 60.0)
+    monkeypatch.setattr(blocking, "MAX_WAIT", 60.0)
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.accept_attach(SENDER if kind is SendClient else RECEIVER)
+        peer.ignore("flow")
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, bounded(20):
+        client = kind(url(server))
+        client.open()
+        for _ in range(steps):
+            if not client.client_ready():
+                break
+        while not client.client_ready():
+            client.do_work()
+        client.close()
 
 
 FAILURES: dict[str, Callable[[Broker], Any]] = {
@@ -310,6 +352,7 @@ def test_reopening(broker: Broker) -> None:
         client.open()
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_destroy_the_connection(broker: Broker) -> None:
     broker.put("q", Message(b"x"))
     auth = SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)

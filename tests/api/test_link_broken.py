@@ -15,6 +15,7 @@ def has_credit(sender: MessageSender) -> bool:
     return sender.get_state().name == "Open" and sender._core.credit > 0  # type: ignore[attr-defined]
 
 
+@pytest.mark.blocking("the loop reads though nobody works")
 def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
@@ -40,6 +41,7 @@ def test_outcomes_and_the_reason_survive_a_write_that_fails() -> None:
         assert results == [MessageSendResult.Ok]
 
 
+@pytest.mark.blocking("the loop reads though nobody works")
 def test_what_is_sent_settled_after_a_failed_write_is_not_reported_as_sent() -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)

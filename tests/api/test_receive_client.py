@@ -101,6 +101,7 @@ def test_messages_that_come_while_the_batch_waits(broker: Broker) -> None:
         timer.join()
 
 
+@pytest.mark.blocking("a loop still receives what the credit allows, and hands out what has arrived")
 def test_the_clients_own_timeout_shuts_it_down(broker: Broker) -> None:
     """Contract 14.3: after the inactivity time-out every later call returns [] at once."""
     client = ReceiveClient(broker.url + "/q", timeout=100)
@@ -259,6 +260,7 @@ def test_a_callback_may_settle(broker: Broker) -> None:
     assert broker.queue("q").counters.accepted == 0
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_close_the_client(broker: Broker) -> None:
     fill(broker, 3)
     client = ReceiveClient(broker.url + "/q", auto_complete=False)
@@ -339,6 +341,7 @@ def test_a_callback_that_raises_after_settling_settles_once(broker: Broker) -> N
     assert (counters.accepted, counters.modified) == (1, 0)
 
 
+@pytest.mark.blocking("an interrupt ends the loop, and the thread that it has here")
 def test_an_interrupt_in_a_callback_shuts_the_client_down(broker: Broker) -> None:
     """Contract 12: the message is given back, and AMQPClientShutdown comes out."""
     fill(broker, 1)

@@ -248,6 +248,7 @@ def test_check_message_send_results(broker: Broker, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "Message sent successfully\n" * 2
 
 
+@pytest.mark.blocking("with asyncio send_async is a coroutine")
 def test_check_sender_state(broker: Broker) -> None:
     from uamqp.constants import MessageSenderState
 
@@ -352,6 +353,7 @@ SIGNATURES: dict[Any, list[str]] = {
 
 
 @pytest.mark.parametrize("what", SIGNATURES, ids=lambda what: what.__qualname__)
+@pytest.mark.blocking("about the classes themselves")
 def test_signatures(what: Any) -> None:
     """Contract 8 to 16: the parameters that can be given by position, in their order."""
     parameters = inspect.signature(what).parameters.values()

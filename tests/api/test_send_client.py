@@ -664,6 +664,7 @@ def test_a_callback_that_raises_stops_nothing(broker: Broker, caplog: pytest.Log
     assert "the callback's own fault" in caplog.text
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_queue_the_next(broker: Broker) -> None:
     client = SendClient(broker.url + "/q")
     sent: list[int] = []
@@ -686,6 +687,7 @@ def test_a_callback_may_queue_the_next(broker: Broker) -> None:
     assert broker.queue("q").depth == 6
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_send_and_wait(broker: Broker) -> None:
     """No deadlock, and no outcome lost, when a callback drives the client that calls it."""
     first, second = Message(b"1"), Message(b"2")
@@ -695,6 +697,7 @@ def test_a_callback_may_send_and_wait(broker: Broker) -> None:
         assert [first.state, second.state] == [MessageState.SendComplete] * 2
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_close_the_client(broker: Broker) -> None:
     client = SendClient(broker.url + "/q")
     message = Message(b"x")

@@ -170,6 +170,7 @@ def test_a_send_does_not_wait_for_anothers_receive(broker: Broker) -> None:
         receiver.close()
 
 
+@pytest.mark.blocking("the asyncio client takes no bridged class")
 def test_what_another_thread_has_dealt_with_is_not_waited_for(broker: Broker) -> None:
     """An outcome that another thread reads between our look and our wait ends the wait."""
     done: list[float] = []
@@ -280,6 +281,7 @@ def test_both_threads_may_close(broker: Broker) -> None:
 # -- callbacks
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_use_other_clients_of_the_connection(broker: Broker) -> None:
     """No deadlock: a callback sends, and waits for the outcome, on the connection that it is called from."""
     for number in range(5):
@@ -300,6 +302,7 @@ def test_a_callback_may_use_other_clients_of_the_connection(broker: Broker) -> N
     assert broker.queue("in").counters.accepted == 5
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_that_waits_for_another_thread_does_not_hold_the_lock(broker: Broker) -> None:
     """The callback takes its time; another thread sends meanwhile."""
     broker.put("in", Message(b"x"))
@@ -365,6 +368,7 @@ def test_keep_alive_does_the_connections_work() -> None:
     assert not [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
 
 
+@pytest.mark.blocking("the loop keeps the connection alive, without a thread")
 def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
     client = ReceiveClient(broker.url + "/q", keep_alive_interval=30)
     client.open()
@@ -376,6 +380,7 @@ def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
     assert not thread.is_alive()
 
 
+@pytest.mark.blocking("the loop keeps the connection alive, without a thread")
 def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker) -> None:
     client = ReceiveClient(broker.url + "/q", keep_alive_interval=1)
     client.open()
