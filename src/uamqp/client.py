@@ -607,7 +607,7 @@ class ReceiveClient(AMQPClient):
             batch = queue.hand_out(count, self.auto_complete)
         if queue.qsize() <= len(batch):
             pump.flush_now()  # the peer sends on while the application works on what it has got
-        elif not pump.flush_is_due:
+        else:
             pump.flush_soon()  # the rest is handed out just as quickly
         return batch
 

@@ -78,6 +78,18 @@ def accept_receiver(peer: SocketPeer, *, session: bool = True, **answer: Any) ->
     return peer.accept_attach(RECEIVER, **answer)
 
 
+def accept_credit(peer: SocketPeer, credit: int) -> None:
+    """As the server: the flow in which the client gives its credit."""
+    peer.expect("flow", link_credit=credit, handle=0)
+
+
+def with_credit(peer: SocketPeer, credit: int = 300, **answer: Any) -> Any:
+    """As the server: everything up to a link that the client receives over, and its credit. Returns its attach."""
+    attach = accept_receiver(peer, **answer)
+    accept_credit(peer, credit)
+    return attach
+
+
 def accept_leaving(peer: SocketPeer) -> None:
     """As the server: the client closes its link, session and connection."""
     peer.accept_detach(closed=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_leaving, accept_receiver, bounded, data_message, url
+from tests.api.peers import HASTE, accept_leaving, bounded, data_message, url, with_credit
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import (
@@ -318,16 +318,11 @@ def test_cancelling_again_and_again_is_never_forgotten(broker: Broker) -> None:
     broker.wait_for(lambda: broker.connections == ())
 
 
-def accept_receiver_with_credit(peer: SocketPeer, credit: int) -> None:
-    accept_receiver(peer)
-    peer.expect("flow", link_credit=credit)
-
-
 def test_the_peer_hears_of_a_batch_before_the_application_works_on_it() -> None:
     """With asyncio's own loop; uvloop writes at the end of its turn, whatever one asks for."""
 
     def script(peer: SocketPeer) -> None:
-        accept_receiver_with_credit(peer, 4)
+        with_credit(peer, 4)
         for number in range(3):
             peer.send_delivery(data_message(b"%d" % number))
         peer.expect("disposition", first=0, last=2, settled=True, state="accepted")
@@ -348,7 +343,7 @@ def test_the_peer_hears_of_a_batch_before_the_application_works_on_it() -> None:
 
 def test_a_batch_takes_what_has_arrived_meanwhile(run: Callable[[Main], Any]) -> None:
     def script(peer: SocketPeer) -> None:
-        accept_receiver_with_credit(peer, 10)
+        with_credit(peer, 10)
         peer.send_delivery(data_message(b"held"))
         peer.wait("the client holds it")
         peer.send_delivery(data_message(b"in the socket"))

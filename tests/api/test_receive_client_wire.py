@@ -12,6 +12,7 @@ from tests.api.peers import (
     HASTE,
     RECEIVER,
     SENDER,
+    accept_credit,
     accept_leaving,
     accept_receiver,
     accept_session,
@@ -19,6 +20,7 @@ from tests.api.peers import (
     data_message,
     until,
     url,
+    with_credit,
 )
 from tests.peer import codec
 from tests.peer.frames import section
@@ -31,17 +33,6 @@ from uamqp.types import AMQPLong, AMQPSymbol
 
 def content(messages: list[Message]) -> list[bytes]:
     return [b"".join(message.get_data()) for message in messages]
-
-
-def accept_credit(peer: SocketPeer, credit: int) -> None:
-    """The flow in which the client gives its credit."""
-    peer.expect("flow", link_credit=credit, handle=0)
-
-
-def with_credit(peer: SocketPeer, credit: int = 300, **answer: Any) -> Any:
-    attach = accept_receiver(peer, **answer)
-    accept_credit(peer, credit)
-    return attach
 
 
 def receive(script: Callable[[SocketPeer], None], count: int, **settings: Any) -> list[Message]:

@@ -35,6 +35,15 @@ def delivery_of(rig: Rig, payload: bytes) -> IncomingDelivery:
     return got
 
 
+def with_auto_credit(rig: Rig, window: int) -> Receiver:
+    """A link that keeps up its credit by itself, and has asked for it the first time."""
+    rig.open()
+    link = rig.receiver()
+    link.auto_credit(window)
+    rig.peer.expect("flow", link_credit=window, delivery_count=0)
+    return link
+
+
 # ---------------------------------------------------------------- transfers
 
 
@@ -282,10 +291,7 @@ def test_the_most_credit(rig: Rig) -> None:
 
 
 def test_auto_credit_renews_at_half(rig: Rig) -> None:
-    rig.open()
-    link = rig.receiver()
-    link.auto_credit(10)
-    rig.peer.expect("flow", link_credit=10, delivery_count=0)
+    link = with_auto_credit(rig, 10)
     for _ in range(4):
         rig.peer.send_delivery(b"x")
         link.taken()
@@ -298,10 +304,7 @@ def test_auto_credit_renews_at_half(rig: Rig) -> None:
 
 
 def test_auto_credit_never_asks_for_more_than_the_window_with_what_is_buffered(rig: Rig) -> None:
-    rig.open()
-    link = rig.receiver()
-    link.auto_credit(10)
-    rig.peer.expect("flow", link_credit=10)
+    link = with_auto_credit(rig, 10)
     for number in range(10):
         rig.peer.send_delivery(b"x")
         assert link.credit + link.buffered <= 10
@@ -320,10 +323,7 @@ def test_auto_credit_never_asks_for_more_than_the_window_with_what_is_buffered(r
 
 def test_auto_credit_asks_for_all_there_is_room_for_when_the_flow_goes_out(rig: Rig) -> None:
     """What is taken after the first step below half is in the same flow."""
-    rig.open()
-    link = rig.receiver()
-    link.auto_credit(10)
-    rig.peer.expect("flow", link_credit=10)
+    link = with_auto_credit(rig, 10)
     for _ in range(6):
         rig.peer.send_delivery(b"x")
     rig.peer.expect_nothing()
@@ -341,10 +341,7 @@ def test_auto_credit_asks_for_all_there_is_room_for_when_the_flow_goes_out(rig: 
 
 @pytest.mark.parametrize(("credit", "drain"), [(0, False), (3, False), (3, True)])
 def test_credit_that_is_set_before_the_flow_goes_out_is_what_the_flow_says(rig: Rig, credit: int, drain: bool) -> None:
-    rig.open()
-    link = rig.receiver()
-    link.auto_credit(10)
-    rig.peer.expect("flow", link_credit=10)
+    link = with_auto_credit(rig, 10)
     for _ in range(6):
         rig.peer.send_delivery(b"x")
     link.taken(6)
@@ -459,10 +456,7 @@ def test_drain_at_the_wrap(rig: Rig) -> None:
 
 
 def test_auto_credit_waits_for_the_drain(rig: Rig) -> None:
-    rig.open()
-    link = rig.receiver()
-    link.auto_credit(4)
-    rig.peer.expect("flow", link_credit=4)
+    link = with_auto_credit(rig, 4)
     link.set_credit(4, drain=True)
     rig.peer.expect("flow", link_credit=4, drain=True)
     for _ in range(3):

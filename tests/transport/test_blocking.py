@@ -57,6 +57,14 @@ def accept_and_leave(peer: SocketPeer) -> None:
     peer.accept_close()
 
 
+def tell_of_begin(peer: SocketPeer) -> None:
+    peer.accept_open()
+    peer.expect("begin")
+    peer.tell("begun")
+    peer.ignore("end")
+    peer.accept_close()
+
+
 def test_a_connection_from_start_to_end() -> None:
     with ScriptedServer(accept_and_leave) as server:
         pump, owner = start(server)
@@ -211,15 +219,7 @@ def test_two_threads_may_wait_and_both_hear() -> None:
 
 
 def test_a_command_of_one_thread_goes_out_while_another_waits() -> None:
-    def script(peer: SocketPeer) -> None:
-        peer.accept_open()
-        peer.tell("open")
-        peer.expect("begin")
-        peer.tell("begun")
-        peer.ignore("end")
-        peer.accept_close()
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(tell_of_begin) as server:
         pump, owner = start(server)
         turn_until(pump, owner.opened.is_set)
         waiting = threading.Thread(target=pump.turn, args=(5.0,), daemon=True)
@@ -236,14 +236,7 @@ def test_a_command_of_one_thread_goes_out_while_another_waits() -> None:
 
 
 def test_flush_now_writes_and_leaves_the_events_to_the_next_turn() -> None:
-    def script(peer: SocketPeer) -> None:
-        peer.accept_open()
-        peer.expect("begin")
-        peer.tell("begun")
-        peer.ignore("end")
-        peer.accept_close()
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(tell_of_begin) as server:
         pump, owner = start(server)
         turn_until(pump, owner.opened.is_set)
         with pump.lock:
@@ -260,14 +253,7 @@ def test_flush_now_writes_and_leaves_the_events_to_the_next_turn() -> None:
 
 
 def test_flush_soon_needs_nobody_to_turn() -> None:
-    def script(peer: SocketPeer) -> None:
-        peer.accept_open()
-        peer.expect("begin")
-        peer.tell("begun")
-        peer.ignore("end")
-        peer.accept_close()
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(tell_of_begin) as server:
         pump, owner = start(server)
         turn_until(pump, owner.opened.is_set)
         with pump.lock:
