@@ -187,7 +187,12 @@ def test_the_wire_has_the_modes_meaning_not_its_number(mode: Any) -> None:
 # -- opening and closing
 
 
-def test_the_states_of_a_sender(broker: Broker) -> None:
+def is_open(link: Any) -> bool:
+    """A loop may be faster than the test that looks."""
+    return bool(link.get_state().name == "Open")
+
+
+def test_the_states_of_a_sender(broker: Broker, front: str) -> None:
     changes: list[tuple[Any, Any]] = []
 
     class Watched(MessageSender):
@@ -198,7 +203,7 @@ def test_the_states_of_a_sender(broker: Broker) -> None:
         sender = Watched(session, "me", Target("q"))
         sender.open()
         sender.open()  # does nothing
-        assert sender.get_state() is MessageSenderState.Opening
+        assert sender.get_state() is MessageSenderState.Opening or (front == "asyncio" and is_open(sender))
         wait_for_state(sender, "Open")
         assert sender._link.peer_max_message_size == 64 * 1024 * 1024
         sender.close()
@@ -214,9 +219,9 @@ def test_the_states_of_a_sender(broker: Broker) -> None:
     ]
 
 
-def test_the_states_of_a_receiver(broker: Broker) -> None:
+def test_the_states_of_a_receiver(broker: Broker, front: str) -> None:
     with session_of(broker) as session, MessageReceiver(session, Source("q"), "me", print) as receiver:
-        assert receiver.get_state() is MessageReceiverState.Opening
+        assert receiver.get_state() is MessageReceiverState.Opening or (front == "asyncio" and is_open(receiver))
         wait_for_state(receiver, "Open")
         assert broker.queue("q").consumers == 1
     broker.wait_for(lambda: broker.queue("q").consumers == 0)

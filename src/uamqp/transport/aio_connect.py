@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -93,7 +94,8 @@ async def _dial(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except OSError as error:
-            failure = error
+            # The text of asyncio's own says that it failed, but not why.
+            failure = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
             sock.close()
         except BaseException:
             sock.close()
