@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .client import ReceiveClient
+    from ._receive_client import ReceiveClient
     from .message import Message
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
