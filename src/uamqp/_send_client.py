@@ -136,7 +136,7 @@ class SendClient(AMQPClient):
         if not self._queue:
             return True
         sender = self._message_sender
-        if sender is None or not self._link_is_open(sender):
+        if sender is None or not self._link_is_open(sender) or not await self._authorized():
             self._queue.resume(now())
             await self._wait_ready(self._queue.next_deadline())
             self._expire()

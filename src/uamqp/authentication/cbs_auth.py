@@ -16,6 +16,7 @@ from .._arguments import encoded, number, text
 from .._drive import run
 from ..constants import TransportType
 from ..core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus
+from ..engine import LocalProtocolError
 from ..session import Session
 from ..transport.clock import now, wall
 from .common import AMQPAuth
@@ -95,7 +96,7 @@ class CBSAuthMixin:
     _session: Session | None
     _cbs_auth: Authenticator | None
     _busy: bool
-    _first_due: bool
+    _awaited: bool
 
     def _init_cbs(self, timeout: float, retry_policy: TokenRetryPolicy, refresh_window: float) -> None:
         self.timeout = number(timeout or 0, "timeout", "seconds")
@@ -107,6 +108,7 @@ class CBSAuthMixin:
         self._session = None
         self._cbs_auth = None
         self._busy = False  # somebody is at it: other tasks leave it alone
+        self._awaited = False  # one of them waits for what comes of it
 
     def update_token(self) -> Any:
         """Renew `token` and `expires_at`.
@@ -134,6 +136,7 @@ class CBSAuthMixin:
         self, connection: Connection, debug: bool = False, session_type: type[Session] = Session, **kwargs: Any
     ) -> Authenticator:
         self._connection = connection
+        self.retries = 0
         self._session = session = session_type(connection, **kwargs)
         claim = TokenClaim(self._make_links(), self.timeout)
         self._cbs_auth = connection._cbs = authenticator = Authenticator(claim)
@@ -153,7 +156,16 @@ class CBSAuthMixin:
         return authenticator
 
     async def _first_token(self) -> None:
-        """Have a token; called before the first is put."""
+        """Have a token before the first is put: the one that is at hand, unless it has ended."""
+        if self._has_ended():
+            await self._update()
+
+    async def _update(self) -> None:
+        """Call `update_token`, and wait for what it does."""
+        self.update_token()
+
+    def _has_ended(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= wall()
 
     @staticmethod
     async def _connect(connection: Connection) -> None:
@@ -195,7 +207,7 @@ class CBSAuthMixin:
 
         Raises:
             TokenAuthFailure: the node refused it, time and again; with the node's status and description.
-            TokenExpired: it has ended.
+            TokenExpired: it has ended, and there is no new one.
             AuthenticationException: the node's links are gone, or there is no token to put.
         """
         return run(self._do_handle_token())
@@ -206,6 +218,8 @@ class CBSAuthMixin:
             raise errors.AuthenticationException("There is no authenticator: call create_authenticator() first.")
         if connection._closing or connection._error is not None:
             return False, False
+        if authenticator.claim.is_overdue(now()):
+            await connection._turn(0.0)  # what was answered while nobody called isn't late
         with connection._pump.lock:
             status = authenticator.claim.status(now(), wall())
             in_force = authenticator.claim.is_in_force(wall())
@@ -213,17 +227,21 @@ class CBSAuthMixin:
             self.retries = 0
             return False, False
         if self._busy:
+            self._awaited = True
             return False, not in_force
         self._busy = True
         try:
             return await self._step(connection, authenticator.claim, status)
         except BaseException as error:
-            connection._pump.interrupt()  # others may wait for what this one leaves undone
+            self._awaited = True  # others may wait for what this one leaves undone
             if isinstance(error, ValueError):
                 raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
             raise
         finally:
             self._busy = False
+            if self._awaited:
+                self._awaited = False
+                connection._pump.interrupt()
 
     async def _step(self, connection: Connection, claim: TokenClaim, status: TokenStatus) -> tuple[bool, bool]:
         if status is TokenStatus.TIMEOUT:
@@ -232,11 +250,15 @@ class CBSAuthMixin:
             cause = claim.links.cause
             text = f" {cause.message}" if cause is not None else ""
             raise errors.AuthenticationException(f"Failed to open CBS authentication link.{text}")
-        if status is TokenStatus.EXPIRED:
-            raise errors.TokenExpired("CBS Authentication Expired.")
         if status is TokenStatus.ERROR:
             await self._retry(connection, claim)
         elif status is TokenStatus.IDLE:
+            self._put(connection, claim)
+        elif status is TokenStatus.EXPIRED and await self._renewed():
+            if self._has_ended():
+                raise errors.TokenExpired(
+                    "CBS Authentication Expired. The token that was to replace it has ended, too."
+                )
             self._put(connection, claim)
         elif status is TokenStatus.REFRESH_REQUIRED and await self._renewed():
             if self.token != self._prev_token:
@@ -250,6 +272,8 @@ class CBSAuthMixin:
         refusal = claim.refusal
         if refusal is not None and self.retries >= self._retry_policy.retries:
             raise errors.TokenAuthFailure(refusal.status, refusal.description, encoding=self._encoding)
+        if self._has_ended() and not await self._renewed():
+            return
         self.retries += 1
         if self._retry_policy.backoff:
             await connection._do_sleep(self._retry_policy.backoff)
@@ -260,7 +284,11 @@ class CBSAuthMixin:
         with connection._pump.lock:
             if claim.links.is_over:
                 claim.links = self._make_links()
-                claim.links.open(now())
+                try:
+                    claim.links.open(now())
+                except LocalProtocolError as error:
+                    text = f"A new token can't be put: {error}. Close the client, and open it again."
+                    raise errors.AuthenticationException(text) from error
             claim.put(token, now())
         connection._pump.flush()
 
@@ -287,7 +315,9 @@ class CBSAuthMixin:
     def _next_look(self) -> float | None:
         """Return in how many seconds `handle_token` has something to do by itself; None: not by itself."""
         authenticator = self._cbs_auth
-        return None if authenticator is None else authenticator.claim.next_look(now(), wall())
+        if authenticator is None or self._busy:
+            return None  # who is at it wakes those who wait
+        return authenticator.claim.next_look(now(), wall())
 
     def _take_token(self, token: str | bytes, expires_at: float | datetime.datetime) -> None:
         """Note a new token."""
@@ -522,7 +552,7 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
         self._take_token(access_token.token, access_token.expires_on)
 
     async def _first_token(self) -> None:
-        self.update_token()
+        await self._update()
 
 
 def _parse(uri: str, endpoint: str | None) -> tuple[str, str | None, str | None]:

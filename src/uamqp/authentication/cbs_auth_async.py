@@ -69,10 +69,10 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
     async def _renewed(self) -> bool:
         connection = self._connection
         if not is_in_loop() or connection is None:
-            await self.update_token()
+            await self._update()
             return True
         if self._renewal is None:
-            self._renewal = spawn(self._update_in_time())
+            self._renewal = spawn(self._update())
             self._renewal.add_done_callback(lambda task: connection._pump.interrupt())
             return False
         if not self._renewal.done():
@@ -81,7 +81,10 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         renewal.result()
         return True
 
-    async def _update_in_time(self) -> None:
+    def _next_look(self) -> float | None:
+        return None if self._renewal is not None and not self._renewal.done() else super()._next_look()
+
+    async def _update(self) -> None:
         """As `update_token`, within `timeout`."""
         if not is_in_loop():
             await self.update_token()
@@ -120,6 +123,3 @@ class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
         """Await `get_token`; what it raises comes out here."""
         access_token = await self.get_token()
         self._take_token(access_token.token, access_token.expires_on)
-
-    async def _first_token(self) -> None:
-        await self._update_in_time()

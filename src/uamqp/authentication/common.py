@@ -64,7 +64,7 @@ class AMQPAuth:
         hostname: as bytes.
         port: as given, as an int; None when none was given.
         cert_file: `verify`.
-        consumed: a connection uses this object; no other can.
+        consumed: a connection uses this object; no other can until that one is closed.
     """
 
     def __init__(
@@ -166,8 +166,9 @@ class AMQPAuth:
         return self._use_tls
 
     def close(self) -> None:
-        """Drop what refers to the connection. The object can't be used for another."""
+        """Drop what refers to the connection: another one may use the object."""
         self.sasl_client = None
+        self.consumed = False
 
     def _endpoint(self, port: int | None = None) -> Endpoint:
         """Return where the connection goes; `port` stands in where none was given."""

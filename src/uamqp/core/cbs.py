@@ -40,7 +40,7 @@ class TokenStatus(enum.Enum):
     ERROR = "error"
     """The node refused the token, or there was no answer: `TokenClaim.refusal` says why."""
     FAILURE = "failure"
-    """The links to the node are gone, or never came."""
+    """The links to the node are gone, or never came, and there is no token in force."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -139,8 +139,8 @@ class TokenClaim:
                 self._finish(request, wall)
             else:
                 return TokenStatus.IN_PROGRESS
-        if self.links.is_over and not self.is_in_force(wall):
-            return TokenStatus.FAILURE  # a service may well end links that are idle while the token is in force
+        if self.links.is_over and (self._token is None or (self.refusal is not None and not self.is_in_force(wall))):
+            return TokenStatus.FAILURE  # links that go while a token is in force, or after it, are made anew
         if self._timed_out:
             return TokenStatus.TIMEOUT
         if self.refusal is not None:
@@ -153,6 +153,11 @@ class TokenClaim:
         if wall >= token.expires_at - self._window and wall >= self._not_before:
             return TokenStatus.REFRESH_REQUIRED
         return TokenStatus.OK
+
+    def is_overdue(self, now: float) -> bool:
+        """The time for an answer is over. It may have arrived, and wait to be read: read before asking for `status`."""
+        request = self._request
+        return request is not None and not request.done and request.deadline is not None and request.deadline <= now
 
     def next_look(self, now: float, wall: float) -> float | None:
         """Return in how many seconds `status` changes by itself at the latest; None: not by itself."""
