@@ -1,7 +1,7 @@
 """What programs written for 1.6 take from its native module: value objects, enumerations, messages, a tick counter.
 
 May import `constants`, `codec` and the standard library. Nothing here is native any more; the name stays
-because ``from uamqp import c_uamqp`` is how programs ask for it. The value objects are in `_values`.
+because ``from uamqp import c_uamqp`` is how programs ask for it. The value objects are in `_values` and `_composites`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,22 @@ from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 from . import codec
+from ._composites import (
+    CompositeValue,
+    Messaging,
+    cAnnotations,
+    cApplicationProperties,
+    cDeliveryAnnotations,
+    cFields,
+    cFooter,
+    cMessageAnnotations,
+    create_annotations,
+    create_application_properties,
+    create_delivery_annotations,
+    create_fields,
+    create_footer,
+    create_message_annotations,
+)
 from ._values import (
     AMQPType,
     AMQPValue,
@@ -68,14 +84,18 @@ from ._values import (
 from .constants import ConnectionState
 
 __all__ = [
-    "AMQPType", "AMQPValue", "ArrayValue", "BinaryValue", "BoolValue", "ByteValue", "CharValue", "ConnectionState",
-    "DecimalValue", "DescribedValue", "DictValue", "DoubleValue", "FloatValue", "IntValue", "ListValue", "LongValue",
-    "MessageBodyType", "ShortValue", "StringValue", "SymbolValue", "TickCounter", "TimestampValue", "UByteValue",
-    "UIntValue", "ULongValue", "UShortValue", "UUIDValue", "array_value", "binary_value", "bool_value", "byte_value",
-    "cHeader", "cMessage", "cProperties", "char_value", "create_header", "create_message", "create_properties",
-    "create_sas_token", "decode_message", "described_value", "dict_value", "double_value", "float_value", "int_value",
-    "list_value", "long_value", "null_value", "short_value", "string_value", "symbol_value", "timestamp_value",
-    "ubyte_value", "uint_value", "ulong_value", "ushort_value", "uuid_value", "value_of",
+    "AMQPType", "AMQPValue", "ArrayValue", "BinaryValue", "BoolValue", "ByteValue", "CharValue", "CompositeValue",
+    "ConnectionState", "DecimalValue", "DescribedValue", "DictValue", "DoubleValue", "FloatValue", "IntValue",
+    "ListValue", "LongValue", "MessageBodyType", "Messaging", "ShortValue", "StringValue", "SymbolValue",
+    "TickCounter", "TimestampValue", "UByteValue", "UIntValue", "ULongValue", "UShortValue", "UUIDValue",
+    "array_value", "binary_value", "bool_value", "byte_value", "cAnnotations", "cApplicationProperties",
+    "cDeliveryAnnotations", "cFields", "cFooter", "cHeader", "cMessage", "cMessageAnnotations", "cProperties",
+    "char_value", "create_annotations", "create_application_properties", "create_delivery_annotations",
+    "create_fields", "create_footer", "create_header", "create_message", "create_message_annotations",
+    "create_properties", "create_sas_token", "decode_message", "described_value", "dict_value", "double_value",
+    "float_value", "int_value", "list_value", "long_value", "null_value", "short_value", "string_value",
+    "symbol_value", "timestamp_value", "ubyte_value", "uint_value", "ulong_value", "ushort_value", "uuid_value",
+    "value_of",
 ]  # fmt: skip
 
 _CompositeT = TypeVar("_CompositeT", bound="_Composite")
@@ -83,6 +103,7 @@ _CompositeT = TypeVar("_CompositeT", bound="_Composite")
 # Where they are public is what a pickle says; the module they are in may change.
 for _kind in [
     AMQPType,
+    Messaging,
     *(kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, AMQPValue)),
 ]:
     _kind.__module__ = __name__
