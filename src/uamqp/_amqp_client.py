@@ -13,7 +13,7 @@ from ._drive import run
 from ._link import MessageLink
 from .authentication import CBSAsyncAuthMixin, CBSAuthMixin
 from .c_uamqp import TickCounter
-from .connection import IDLE_WAIT, Connection
+from .connection import IDLE_WAIT, Connection, redirected_host
 from .message import Message
 from .session import Session
 from .transport.clock import FOREVER, now
@@ -52,6 +52,9 @@ class AMQPClient:
         incoming_window, outgoing_window (65536), handle_max, on_attach: see `Session`.
         handshake_timeout, link_timeout (30 seconds), close_timeout (5 seconds): see `Connection`.
         send_settle_mode, receive_settle_mode, desired_capabilities: see `MessageSender` and `MessageReceiver`.
+        link_name: of the client's link; None: a new one each time it is opened. With `client_name` it says which
+            durable subscription is meant. A name serves one link at a time: some brokers end the other one.
+        detach_on_close: what `close` does where it isn't told; default False.
 
     Raises:
         ValueError: an argument is out of range, or a keyword is unknown.
@@ -128,6 +131,9 @@ class AMQPClient:
         self._send_settle_mode = constants.SenderSettleMode.Unsettled if send_mode is None else send_mode
         self._receive_settle_mode = kwargs.pop("receive_settle_mode", None)
         self._desired_capabilities = kwargs.pop("desired_capabilities", None)
+        link_name = kwargs.pop("link_name", None)
+        self._link_name = text(link_name, "link_name", self._encoding) if link_name else None
+        self._detach_on_close = bool(kwargs.pop("detach_on_close", False))
         self._timeouts = {name: kwargs.pop(name) for name in _TIMEOUTS if kwargs.get(name) is not None}
 
     def _require_hostname(self) -> str:
@@ -252,14 +258,18 @@ class AMQPClient:
         if isinstance(auth, CBSAsyncAuthMixin):
             raise TypeError(f"{type(auth).__name__} is for asyncio clients; use SASTokenAuth or JWTTokenAuth here.")
 
-    def close(self) -> None:
+    def close(self, *, detach: bool | None = None) -> None:
         """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
 
         Each step waits for the peer's answer for some seconds at most. Messages that wait to be sent stay in the queue.
-        """
-        run(self._do_close())
 
-    async def _do_close(self) -> None:
+        Args:
+            detach: detach the link only, so that a durable subscription stays (section 2.6.3); closing the link ends
+                it. None: as the client's `detach_on_close` says.
+        """
+        run(self._do_close(detach))
+
+    async def _do_close(self, detach: bool | None = None) -> None:
         self._shutdown = True
         self._stop_keep_alive()
         handler, self.message_handler = self.message_handler, None
@@ -270,7 +280,7 @@ class AMQPClient:
         connection._pump.interrupt()
         try:
             if handler is not None:
-                await handler._do_destroy()
+                await handler._do_destroy(detach=self._detach_on_close if detach is None else detach)
             if session is not None and not isinstance(connection.auth, CBSAuthMixin):
                 await session._do_destroy()
         except BaseException as error:
@@ -295,6 +305,7 @@ class AMQPClient:
         if self._ext_connection:
             raise ValueError("Clients with a shared connection cannot be automatically redirected.")
         connection = self._require_open()
+        hostname = text(redirected_host(redirect), "the redirect's hostname", self._encoding)
         handler, self.message_handler = self.message_handler, None
         if handler is not None:
             await handler._do_destroy()
@@ -304,7 +315,7 @@ class AMQPClient:
         self._check_auth(auth)
         self._auth = auth
         self._own_auth = False
-        self._hostname = text(redirect.hostname, "the redirect's hostname", self._encoding)
+        self._hostname = hostname
         await connection._do_redirect(redirect, auth)
         await self._open_session()
 

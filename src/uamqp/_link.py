@@ -191,23 +191,33 @@ class MessageLink:
                 raise self._error from error
         self._connection._pump.flush()
 
-    def close(self) -> None:
-        """Detach the link. Does nothing on one that isn't open."""
+    def close(self, *, detach: bool = False) -> None:
+        """Close the link. Does nothing on one that isn't open.
+
+        Args:
+            detach: detach it only: a subscription or terminus that is to outlive the link does (section 2.6.3).
+        """
         connection = self._connection
         with connection._pump.lock:
-            self._core.close(now())
+            self._core.close(now(), closed=not detach)
         connection._pump.flush()
 
-    def destroy(self) -> None:
-        """Detach the link and wait for the peer's answer, as long as the connection's `close_timeout` at most.
+    def destroy(self, *, detach: bool = False) -> None:
+        """Close the link and wait for the peer's answer, as long as the connection's `close_timeout` at most.
 
         What was sent before is with the peer then: some brokers drop what they haven't dealt with when the connection
         is closed behind it.
-        """
-        run(self._do_destroy())
 
-    async def _do_destroy(self) -> None:
-        self.close()
+        Args:
+            detach: see `close`.
+        """
+        run(self._do_destroy(detach=detach))
+
+    async def _do_destroy(self, *, detach: bool = False) -> None:
+        if detach:
+            self.close(detach=True)
+        else:
+            self.close()  # programs of 1.6 override it without arguments
         await self._connection._wait_until(lambda: self._core.state is not LinkState.CLOSING)
 
     def work(self) -> None:

@@ -36,6 +36,7 @@ from .codec import (
 from .codec.decode import decoder_between
 from .codec.sections import binary_at, data_head, read_sections, single_data
 from .constants import MessageBodyType, MessageState
+from .engine.limits import MAX_DELIVERY_TAG
 
 
 class Delivery(Protocol):
@@ -558,7 +559,10 @@ class Message:
 
     @property
     def delivery_tag(self) -> bytes | None:
-        """The delivery-tag of a received message. Settable."""
+        """The delivery-tag of a received message, or that which a message is to be sent with; None: the link gives one.
+
+        Settable to 1 to 32 bytes, unlike the tag of any other message that is under way on the link (section 2.6.12).
+        """
         delivery = self._delivery
         if self._delivery_tag is None and delivery is not None:
             return delivery.tag
@@ -566,6 +570,11 @@ class Message:
 
     @delivery_tag.setter
     def delivery_tag(self, value: bytes | None) -> None:
+        if value is not None:
+            if not isinstance(value, bytes):
+                raise TypeError(f"A delivery-tag is bytes, not {type(value).__name__}.")
+            if not 0 < len(value) <= MAX_DELIVERY_TAG:
+                raise ValueError(f"A delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(value)}.")
         self._delivery_tag = value
 
     @property

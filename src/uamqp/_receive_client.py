@@ -83,7 +83,7 @@ class ReceiveClient(AMQPClient):
             self._remote_address,  # type: ignore[arg-type]  # a Source, as the constructor sees to
             self._name,
             on_message_received=self._message_received,
-            name=f"receiver-link-{uuid.uuid4()}",
+            name=self._link_name or f"receiver-link-{uuid.uuid4()}",
             receive_settle_mode=self._receive_settle_mode,
             send_settle_mode=self._send_settle_mode,
             max_message_size=self._max_message_size,
@@ -239,7 +239,7 @@ class ReceiveClient(AMQPClient):
             self._shutdown = True
         return True
 
-    async def _do_close(self) -> None:
+    async def _do_close(self, detach: bool | None = None) -> None:
         """Messages that the client holds, and that nobody has seen, are released to the peer."""
         iteration, self._iteration = self._iteration, None
         if iteration is not None:
@@ -250,7 +250,7 @@ class ReceiveClient(AMQPClient):
                 for message in (*self._inbox.arrived, *self._unseen()):
                     self._release(message)
         self._inbox.arrived.clear()
-        await super()._do_close()
+        await super()._do_close(detach)
 
     def _unseen(self) -> list[Message]:
         unseen = []
@@ -423,7 +423,9 @@ class ReceiveClient(AMQPClient):
 
     async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         await super()._do_redirect(redirect, auth)
-        self._remote_address = address.Source(redirect.address, encoding=self._encoding)
+        node = getattr(redirect, "address", None)
+        if node:  # a redirect of the connection leaves the node as it is
+            self._remote_address = address.Source(node, encoding=self._encoding)
         self._shutdown = False
         self._last_activity_timestamp = None
         self._was_message_received = False

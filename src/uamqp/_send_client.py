@@ -81,7 +81,7 @@ class SendClient(AMQPClient):
             self._session,  # type: ignore[arg-type]  # the caller has looked
             self._name,
             self._remote_address,  # type: ignore[arg-type]  # a Target, as the constructor sees to
-            name=f"sender-link-{uuid.uuid4()}",
+            name=self._link_name or f"sender-link-{uuid.uuid4()}",
             send_settle_mode=self._send_settle_mode,
             receive_settle_mode=self._receive_settle_mode,
             max_message_size=self._max_message_size,
@@ -282,5 +282,7 @@ class SendClient(AMQPClient):
 
     async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         await super()._do_redirect(redirect, auth)
-        self._remote_address = address.Target(redirect.address, encoding=self._encoding)
+        node = getattr(redirect, "address", None)
+        if node:  # a redirect of the connection leaves the node as it is
+            self._remote_address = address.Target(node, encoding=self._encoding)
         self._queue.drop_all()

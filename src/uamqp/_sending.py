@@ -139,7 +139,7 @@ class SendQueue(LinkHandler):
                 else:  # a class of the application's, which may do it in its own way
                     payload = message.encode_message()
                     message_format = message.message_format
-                delivery = sender.enqueue(payload, None, message_format, settled, None, entry)
+                delivery = sender.enqueue(payload, message._delivery_tag, message_format, settled, None, entry)
             except MessageTooLarge as error:
                 self._fail(
                     entry,

@@ -16,6 +16,7 @@ link's source or target on the wire (`Address.address`) is
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
 from . import codec, compat, constants, utils
@@ -27,16 +28,30 @@ _URL_SCHEMES = frozenset(("amqp", "amqps", "sb", "ws", "wss", "http", "https"))
 
 _DEFAULT_EXPIRY_POLICY = b"session-end"
 
+_OUTCOMES = {name: f"amqp:{name}:list" for name in ("accepted", "rejected", "released", "modified")}
+
+Names = str | bytes | Iterable[str | bytes]
+"""One name or several, as symbols go."""
+
 
 class Address:
     """An AMQP address, and what a terminus (section 3.5) has besides it.
 
     `address` is a URL or a node's name, as text or UTF-8 bytes; `encoding` is that of bytes, and of text that is
     set on it later. `node` is the node's name as it goes on the wire, if it isn't to be taken from `address`.
-    Raises `ValueError` for an empty address and a URL with an invalid port, `TypeError` for other types.
+    `capabilities` is what the node must be able to do, as brokers define it: `("queue",)` or `("topic",)` for
+    ActiveMQ and Artemis. Raises `ValueError` for an empty address and a URL with an invalid port, `TypeError` for
+    other types.
     """
 
-    def __init__(self, address: str | bytes, encoding: str = "UTF-8", *, node: str | bytes | None = None) -> None:
+    def __init__(
+        self,
+        address: str | bytes,
+        encoding: str = "UTF-8",
+        *,
+        node: str | bytes | None = None,
+        capabilities: Names | None = None,
+    ) -> None:
         text = _text(address, encoding, type(self).__name__)
         if not text and node is None:
             raise ValueError(f"Invalid {type(self).__name__} address: it is empty.")
@@ -57,7 +72,9 @@ class Address:
         self._expiry_policy: bytes | None = None
         self._timeout: int | None = None
         self._dynamic: bool | None = None
+        self._capabilities: tuple[codec.Symbol, ...] = ()
         self._is_received = False
+        self.capabilities = capabilities
 
     @classmethod
     def from_c_obj(  # noqa: PYI019 (Self needs Python 3.11)
@@ -83,6 +100,7 @@ class Address:
         self._expiry_policy = str(terminus.expiry_policy).encode("utf-8")
         self._timeout = terminus.timeout or None
         self._dynamic = True if terminus.dynamic else None
+        self._capabilities = tuple(getattr(terminus, "capabilities", None) or ())
 
     def _checked_port(self) -> int | None:
         if not self._is_url:
@@ -190,6 +208,18 @@ class Address:
         self._dynamic = None if value is None else bool(value)
 
     @property
+    def capabilities(self) -> tuple[str, ...] | None:
+        """What the node is asked to be able to do, or does where the peer gave the address; None: nothing is said.
+
+        Settable to one name or several, each text, bytes or an `AMQPSymbol`.
+        """
+        return tuple(str(name) for name in self._capabilities) or None
+
+    @capabilities.setter
+    def capabilities(self, value: Names | None) -> None:
+        self._capabilities = _symbols(value, self._encoding, "capabilities")
+
+    @property
     def distribution_mode(self) -> str | None:
         """How messages are handed to several receivers: "move" or "copy" (a source's alone); None if unset."""
         return None
@@ -210,6 +240,8 @@ class Address:
             fields["timeout"] = self._timeout
         if self._dynamic:
             fields["dynamic"] = True
+        if self._capabilities:
+            fields["capabilities"] = self._capabilities
         return fields
 
     def __str__(self) -> str:
@@ -226,14 +258,24 @@ class Address:
 class Source(Address):
     """Where a link's messages come from (section 3.5.3): an address, and filters on what is there.
 
-    Arguments are `Address`'s.
+    Arguments are `Address`'s, and `outcomes`: the outcomes that deliveries may have.
     """
 
     filter_key: ClassVar[bytes] = constants.STRING_FILTER
 
-    def __init__(self, address: str | bytes, encoding: str = "UTF-8", *, node: str | bytes | None = None) -> None:
-        super().__init__(address, encoding, node=node)
+    def __init__(
+        self,
+        address: str | bytes,
+        encoding: str = "UTF-8",
+        *,
+        node: str | bytes | None = None,
+        capabilities: Names | None = None,
+        outcomes: Names | None = None,
+    ) -> None:
+        super().__init__(address, encoding, node=node, capabilities=capabilities)
         self._distribution_mode: str | None = None
+        self._outcomes: tuple[codec.Symbol, ...] = ()
+        self.outcomes = outcomes
         # By name: the filter as the codec takes it, and as get_filter reads it.
         self._filters: dict[str, tuple[Any, Any]] = {}
 
@@ -241,6 +283,7 @@ class Source(Address):
         super()._load(terminus)
         mode = getattr(terminus, "distribution_mode", None)
         self._distribution_mode = None if mode is None else str(mode)
+        self._outcomes = tuple(getattr(terminus, "outcomes", None) or ())
         for name, value in (getattr(terminus, "filter", None) or {}).items():
             plain = codec.decode_value(codec.encode_value(value), bare=True)
             self._filters[str(name)] = value, plain
@@ -254,29 +297,46 @@ class Source(Address):
     def distribution_mode(self, value: str | bytes | None) -> None:
         self._distribution_mode = None if value is None else _text(value, self._encoding, "distribution_mode")
 
-    def get_filter(self, name: bytes = constants.STRING_FILTER) -> Any:
+    @property
+    def outcomes(self) -> tuple[str, ...] | None:
+        """The outcomes that deliveries may have, such as "amqp:accepted:list"; None: nothing is said.
+
+        Settable to one name or several; accepted, rejected, released and modified may be given by these names alone.
+        """
+        return tuple(str(name) for name in self._outcomes) or None
+
+    @outcomes.setter
+    def outcomes(self, value: Names | None) -> None:
+        names = _symbols(value, self._encoding, "outcomes")
+        self._outcomes = tuple(codec.Symbol(_OUTCOMES.get(name, name)) for name in names)
+
+    def get_filter(self, name: str | bytes = constants.STRING_FILTER) -> Any:
         """The value of a filter, text as bytes; None if there is none of this name."""
         return self._filters.get(_text(name, "utf-8", "name"), (None, None))[1]
 
     def set_filter(
         self,
         value: Any,
-        name: bytes = constants.STRING_FILTER,
-        descriptor: bytes | None = constants.STRING_FILTER,
+        name: str | bytes = constants.STRING_FILTER,
+        descriptor: str | bytes | int | None = constants.STRING_FILTER,
     ) -> None:
         """Sets a filter; one of the same name is replaced, others stay.
 
         `value` is text, or anything `utils.data_factory` takes. It goes out described by `descriptor`, as it is
-        if that is None, and None goes out as null. `name` and `descriptor` are bytes.
+        if that is None, and None goes out as null. `descriptor` is a name or the number that stands for it, as
+        `0x0000468C00000004` for apache.org:selector-filter:string.
+
+        Raises `TypeError` for a name or descriptor of another type, `ValueError` for one that is empty, no ASCII or
+        out of range.
         """
-        for part in (name, descriptor):
-            if not isinstance(part, (bytes, type(None))):
-                raise TypeError(f"Name and descriptor of a filter are bytes, not {type(part).__name__}.")
+        key = _filter_name(name, "name")
         wrapped = utils.data_factory(value, self._encoding)
         encoded: Any = wrapped
-        if descriptor is not None and value is not None:
-            encoded = codec.Described(codec.Symbol(descriptor, "utf-8"), wrapped)
-        self._filters[name.decode("utf-8")] = encoded, wrapped.value
+        if descriptor is not None:
+            described_by = _descriptor(descriptor)
+            if value is not None:
+                encoded = codec.Described(described_by, wrapped)
+        self._filters[key] = encoded, wrapped.value
 
     def terminus(self) -> codec.Source:
         """The source as an attach takes it."""
@@ -285,6 +345,8 @@ class Source(Address):
             fields["distribution_mode"] = codec.Symbol(self._distribution_mode)
         if self._filters:
             fields["filter"] = {codec.Symbol(name): value for name, (value, _) in self._filters.items()}
+        if self._outcomes:
+            fields["outcomes"] = self._outcomes
         return codec.Source(**fields)
 
 
@@ -302,6 +364,36 @@ def _text(value: Any, encoding: str, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
     return value
+
+
+def _symbols(value: Names | None, encoding: str, name: str) -> tuple[codec.Symbol, ...]:
+    try:
+        names = utils.symbols(list(value) if isinstance(value, (set, frozenset)) else value, encoding)
+    except TypeError:
+        raise TypeError(f"{name} is a name or a list of names (str, bytes), not {value!r}.") from None
+    for each in names:
+        if not each or not each.isascii():
+            raise ValueError(f"{name} has {str(each)!r}: names of AMQP are ASCII, and not empty.")
+    return names
+
+
+def _filter_name(value: Any, name: str) -> str:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"The {name} of a filter is str or bytes, not {type(value).__name__}.")
+    text = _text(value, "utf-8", name)
+    if not text or not text.isascii():
+        raise ValueError(f"The {name} of a filter is ASCII and not empty, not {text!r}.")
+    return text
+
+
+def _descriptor(value: Any) -> codec.Symbol | codec.ULong:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 2**64:
+            raise ValueError(f"The descriptor of a filter is from 0 to 2**64 - 1, not {value}.")
+        return codec.ULong(value)
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"The descriptor of a filter is str, bytes or int, not {type(value).__name__}.")
+    return codec.Symbol(_filter_name(value, "descriptor"))
 
 
 def _parse(text: str) -> Any:

@@ -345,8 +345,8 @@ class Connection:
         """Go to another host, as a redirect of the peer says. Does nothing if we are there already.
 
         Args:
-            redirect_error: the `LinkRedirect`, with the new host's name as bytes.
-            auth: fresh credentials for it.
+            redirect_error: the `LinkRedirect` or `ConnectionRedirect`, with the new host's name as bytes.
+            auth: fresh credentials for it, which say where to connect to; a port that they leave out is the redirect's.
 
         Raises:
             ValueError: the redirect names no host, or `auth` is in use.
@@ -354,9 +354,8 @@ class Connection:
         run(self._do_redirect(redirect_error, auth))
 
     async def _do_redirect(self, redirect_error: Any, auth: AMQPAuth) -> None:
-        if not redirect_error.hostname:
-            raise ValueError("The redirect names no host to go to.")
-        if self.hostname == redirect_error.hostname:
+        hostname = encoded(redirected_host(redirect_error), "hostname", self._encoding)
+        if self.hostname == hostname and self._error is None:
             return
         self._consume_auth(auth)
         self._closing = True
@@ -369,7 +368,8 @@ class Connection:
         self._cbs = None
         self.auth.close()
         self.auth = auth
-        self.hostname = encoded(redirect_error.hostname, "hostname", self._encoding)
+        self.hostname = hostname
+        self._port = getattr(redirect_error, "port", None) or self._port
         self._core = ConnectionCore(self)
         self._pump = self._make_pump()
         self._error = None
@@ -432,6 +432,18 @@ class Connection:
         if state is not previous:
             self._reported_state = state
             self._state_changed(previous, state)
+
+
+def redirected_host(redirect: Any) -> str | bytes:
+    """Return the host that a redirect names, for the open of the connection to it.
+
+    Raises:
+        ValueError: it names none.
+    """
+    host: str | bytes | None = redirect.hostname or getattr(redirect, "network_host", None)
+    if not host:
+        raise ValueError("The redirect names no host to go to.")
+    return host
 
 
 def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPConnectionError:

@@ -225,6 +225,27 @@ class ConnectionClose(_PeerError):
     """The peer closed the connection (section 2.4.3)."""
 
 
+class ConnectionRedirect(ConnectionClose):
+    """The peer says that the connection belongs elsewhere: amqp:connection:redirect (section 2.8.16).
+
+    `hostname` (for the open), `network_host` and `port` (where to connect to) are what the error's info map says, text
+    as bytes; None for what isn't there.
+    """
+
+    def __init__(
+        self,
+        condition: Condition | str | None,
+        description: str | bytes | None = None,
+        info: dict[Any, Any] | None = None,
+        encoding: str = "UTF-8",
+    ) -> None:
+        fields = info if isinstance(info, dict) else {}
+        self.hostname = fields.get(b"hostname")
+        self.network_host = fields.get(b"network-host")
+        self.port = fields.get(b"port")
+        super().__init__(condition, description, info, encoding)
+
+
 class VendorConnectionClose(ConnectionClose):
     """The peer closed the connection with a condition of its own."""
 
@@ -484,7 +505,8 @@ def _process_connection_error(
     known = condition_of(condition)
     error: ConnectionClose
     if isinstance(known, ErrorCodes):
-        error = ConnectionClose(known, _as_bytes(description), _as_bytes(info))
+        kind = ConnectionRedirect if known is ErrorCodes.ConnectionRedirect else ConnectionClose
+        error = kind(known, _as_bytes(description), _as_bytes(info))
         error.action = policy.on_connection_error(error)
     else:
         error = VendorConnectionClose(known, _as_bytes(description), _as_bytes(info))

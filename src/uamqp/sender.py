@@ -127,6 +127,7 @@ class MessageSender(MessageLink):
             try:
                 delivery = core.sender.send(  # type: ignore[attr-defined]  # _make_core has made a SenderCore
                     payload,
+                    tag=message.delivery_tag,
                     message_format=message.message_format,
                     settled=self._send_settle_mode is constants.SenderSettleMode.Settled,
                     context=sent,

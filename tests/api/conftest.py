@@ -27,6 +27,7 @@ BOTH = {
     "test_connection_cuts",
     "test_link",
     "test_link_broken",
+    "test_link_names",
     "test_receive_client",
     "test_receive_client_wire",
     "test_seed",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.peer import codec as peer
 from uamqp import codec, types
 from uamqp.address import Address, Source, Target
 
@@ -213,6 +214,61 @@ def test_wire_form() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", [Source, Target])
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (None, None),
+        ((), None),
+        ("queue", ("queue",)),
+        (b"topic", ("topic",)),
+        (["queue", b"shared", types.AMQPSymbol("global")], ("queue", "shared", "global")),
+        (("topic",), ("topic",)),
+        ({"topic"}, ("topic",)),
+        (types.AMQPArray([types.AMQPSymbol("queue")]), ("queue",)),
+    ],
+)
+def test_capabilities(kind: Any, given: Any, read: Any) -> None:
+    address = kind("q", capabilities=given)
+    assert address.capabilities == read
+    other = kind("q")
+    other.capabilities = given
+    assert other.terminus() == address.terminus()
+    wire = peer.decode(address.terminus().encode())
+    assert wire["capabilities"] == (None if read is None else peer.symbols(*read))
+    assert kind.from_c_obj(codec.decode_composite(address.terminus().encode())[0]).capabilities == read
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (None, None),
+        (["accepted", "rejected", "released", "modified"], tuple(
+            f"amqp:{name}:list" for name in ("accepted", "rejected", "released", "modified")
+        )),
+        ("amqp:accepted:list", ("amqp:accepted:list",)),
+        ([b"com.example:own"], ("com.example:own",)),
+    ],
+)  # fmt: skip
+def test_outcomes(given: Any, read: Any) -> None:
+    source = Source("q", outcomes=given)
+    assert source.outcomes == read
+    other = Source("q")
+    other.outcomes = given
+    assert other.terminus() == source.terminus()
+    assert Source.from_c_obj(codec.decode_composite(source.terminus().encode())[0]).outcomes == read
+
+
+@pytest.mark.parametrize(("names", "kind"), [(5, TypeError), ([1], TypeError), ("", ValueError), (["é"], ValueError)])
+def test_names_that_are_no_symbols(names: Any, kind: type[Exception]) -> None:
+    for name, make in (("capabilities", Source), ("capabilities", Target), ("outcomes", Source)):
+        with pytest.raises(kind, match=name):
+            make("q", **{name: names})
+        address: Any = make("q")
+        with pytest.raises(kind, match=name):
+            setattr(address, name, names)
+
+
 class TestFilters:
     @pytest.mark.parametrize(
         ("value", "read"),
@@ -256,10 +312,43 @@ class TestFilters:
         assert filters is not None
         assert list(filters) == ["one", "two"]
 
-    @pytest.mark.parametrize("names", [{"name": "n"}, {"descriptor": "n"}])
-    def test_names_are_bytes(self, names: dict[str, Any]) -> None:
-        with pytest.raises(TypeError, match="Name and descriptor of a filter are bytes, not str"):
-            Source("q").set_filter("a", **names)
+    @pytest.mark.parametrize(
+        ("descriptor", "on_the_wire"),
+        [
+            ("apache.org:selector-filter:string", codec.Symbol("apache.org:selector-filter:string")),
+            (b"apache.org:selector-filter:string", codec.Symbol("apache.org:selector-filter:string")),
+            (0x0000468C00000004, codec.ULong(0x0000468C00000004)),
+            (2**64 - 1, codec.ULong(2**64 - 1)),
+            (0, codec.ULong(0)),
+        ],
+    )
+    def test_descriptors(self, descriptor: Any, on_the_wire: Any) -> None:
+        source = Source("q")
+        source.set_filter("x > 1", name="selector", descriptor=descriptor)
+        assert source.get_filter("selector") == source.get_filter(b"selector") == b"x > 1"
+        (value,) = codec.decode_value(source.terminus().encode()).value[7].values()
+        assert value == codec.Described(on_the_wire, "x > 1")
+        assert type(value.descriptor) is type(on_the_wire)
+
+    @pytest.mark.parametrize(
+        ("names", "kind", "text"),
+        [
+            ({"name": None}, TypeError, "name of a filter is str or bytes, not NoneType"),
+            ({"name": 5}, TypeError, "name of a filter is str or bytes, not int"),
+            ({"name": ""}, ValueError, "name of a filter is ASCII and not empty"),
+            ({"name": "é"}, ValueError, "name of a filter is ASCII and not empty, not 'é'"),
+            ({"descriptor": 1.5}, TypeError, "descriptor of a filter is str, bytes or int, not float"),
+            ({"descriptor": True}, TypeError, "descriptor of a filter is str, bytes or int, not bool"),
+            ({"descriptor": -1}, ValueError, r"from 0 to 2\*\*64 - 1, not -1"),
+            ({"descriptor": 2**64}, ValueError, r"from 0 to 2\*\*64 - 1"),
+            ({"descriptor": b""}, ValueError, "descriptor of a filter is ASCII and not empty"),
+        ],
+    )
+    def test_names_that_are_none(self, names: dict[str, Any], kind: type[Exception], text: str) -> None:
+        source = Source("q")
+        with pytest.raises(kind, match=text):
+            source.set_filter("a", **names)
+        assert source.terminus() == codec.Source("q")
 
     def test_encoding(self) -> None:
         source = Source("q", encoding="latin-1")

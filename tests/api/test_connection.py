@@ -252,7 +252,11 @@ def test_the_reason_of_the_peers_close_surfaces_when_receiving(at: str) -> None:
     [
         (None, errors.ConnectionClose, ErrorCodes.UnknownError),
         (codec.error("com.vendor:own"), errors.VendorConnectionClose, b"com.vendor:own"),
-        (codec.error("amqp:connection:redirect", "elsewhere"), errors.ConnectionClose, ErrorCodes.ConnectionRedirect),
+        (
+            codec.error("amqp:connection:redirect", "elsewhere"),
+            errors.ConnectionRedirect,
+            ErrorCodes.ConnectionRedirect,
+        ),
     ],
     ids=["none", "vendor", "redirect"],
 )

@@ -18,6 +18,7 @@ HIERARCHY: list[tuple[type, type]] = [
     (errors.MessageHandlerError, errors.AMQPConnectionError),
     (errors.ConnectionClose, errors.AMQPConnectionError),
     (errors.VendorConnectionClose, errors.ConnectionClose),
+    (errors.ConnectionRedirect, errors.ConnectionClose),
     (errors.LinkDetach, errors.AMQPConnectionError),
     (errors.VendorLinkDetach, errors.LinkDetach),
     (errors.LinkRedirect, errors.LinkDetach),
@@ -83,6 +84,21 @@ class TestPeerErrors:
     def test_other_conditions(self, kind: Any) -> None:
         with pytest.raises(TypeError, match="must be ErrorCodes, bytes or str, not int"):
             kind(5)
+
+
+@pytest.mark.parametrize(
+    ("info", "fields"),
+    [
+        ({b"hostname": b"h", b"network-host": b"n", b"port": 5671}, (b"h", b"n", 5671)),
+        ({b"port": 5672}, (None, None, 5672)),
+        ({}, (None, None, None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_a_redirect_of_the_connection(info: Any, fields: tuple[Any, ...]) -> None:
+    error = errors.ConnectionRedirect(ErrorCodes.ConnectionRedirect, b"moved", info)
+    assert (error.hostname, error.network_host, error.port) == fields
+    assert str(error) == "ErrorCodes.ConnectionRedirect: moved"
 
 
 class TestLinkRedirect:
@@ -276,7 +292,7 @@ class TestFromThePeer:
             (errors._process_link_error, "com.example:x", errors.VendorLinkDetach, True),
             (errors._process_link_error, None, errors.LinkDetach, True),
             (errors._process_connection_error, "amqp:not-found", errors.ConnectionClose, False),
-            (errors._process_connection_error, "amqp:connection:redirect", errors.ConnectionClose, False),
+            (errors._process_connection_error, "amqp:connection:redirect", errors.ConnectionRedirect, False),
             (errors._process_connection_error, "amqp:connection:forced", errors.ConnectionClose, True),
             (errors._process_connection_error, "com.example:x", errors.VendorConnectionClose, True),
             (errors._process_connection_error, None, errors.ConnectionClose, True),
@@ -338,6 +354,7 @@ def every_error() -> list[BaseException]:
     made: list[BaseException] = [
         errors.ConnectionClose(ErrorCodes.NotFound, "d", {b"a": 1}),
         errors.VendorConnectionClose(b"v"),
+        errors.ConnectionRedirect(ErrorCodes.ConnectionRedirect, None, {b"hostname": b"h", b"port": 5671}),
         errors.LinkDetach(b"v", b"d"),
         errors.VendorLinkDetach(b"v"),
         errors.LinkRedirect(ErrorCodes.LinkRedirect, None, {b"hostname": b"h"}),

@@ -104,13 +104,16 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
         """
         await self._do_open(connection)
 
-    async def close_async(self) -> None:
+    async def close_async(self, *, detach: bool | None = None) -> None:
         """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
 
         Each step waits for the peer's answer for some seconds at most. Cancelling it closes the connection at once,
         without a word to the peer. Messages that wait to be sent stay in the queue.
+
+        Args:
+            detach: see `AMQPClient.close`.
         """
-        await self._do_close()
+        await self._do_close(detach)
 
     async def auth_complete_async(self) -> bool:
         """Take a step of the authentication; tell whether it is done. See `AMQPClient.auth_complete`."""

@@ -33,13 +33,13 @@ class MessageLinkAsync(LoopArgument, MessageLink):
         """
         await self._do_open()
 
-    async def close_async(self) -> None:
-        """Detach the link. Does nothing on one that isn't open."""
-        self.close()
+    async def close_async(self, *, detach: bool = False) -> None:
+        """Close the link, or detach it only; see `MessageLink.close`. Does nothing on one that isn't open."""
+        self.close(detach=detach)
 
-    async def destroy_async(self) -> None:
-        """Detach the link and wait for the peer's answer, as long as the connection's `close_timeout` at most."""
-        await self._do_destroy()
+    async def destroy_async(self, *, detach: bool = False) -> None:
+        """Close the link, or detach it only, and wait for the peer's answer; see `MessageLink.destroy`."""
+        await self._do_destroy(detach=detach)
 
     async def work_async(self) -> None:
         """Do what is due on the link, time-outs of messages too, and give the loop a turn.

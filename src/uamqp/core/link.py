@@ -130,8 +130,12 @@ class LinkCore:
             self._set_state(LinkState.OPENING)
             self.session.add_link(self, now)
 
-    def close(self, now: float) -> None:
-        """Detach; does nothing on a link that isn't open or opening."""
+    def close(self, now: float, *, closed: bool = True) -> None:
+        """Detach; does nothing on a link that isn't open or opening.
+
+        Args:
+            closed: close the link; False: its terminus outlives it (section 2.6.3), as far as its expiry policy says.
+        """
         if self._state not in (LinkState.OPENING, LinkState.OPEN):
             return
         self.session.remove_link(self)
@@ -140,7 +144,7 @@ class LinkCore:
             self._set_state(LinkState.CLOSED)
             return
         self._set_state(LinkState.CLOSING)
-        link.detach(now)
+        link.detach(now, closed=closed)
 
     # -- for the session
 
