@@ -56,6 +56,8 @@ DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,  # an annotation is for people and mypy; what is a C type stands in the .pxd
     "embedsignature": False,
+    "nonecheck": True,  # an attribute of None is an AttributeError, as in Python, and no crash
+    "auto_pickle": False,  # what Cython writes for that crashes when it is given anything but its own
 }
 
 
