@@ -290,15 +290,21 @@ def test_the_mode_that_the_peer_answers_counts() -> None:
     receive(script, 1, receive_settle_mode=ReceiverSettleMode.PeekLock)
 
 
-def test_a_broker_without_mode_second_gets_mode_first() -> None:
-    """Rule 9: RabbitMQ 3 and 4 end the session with amqp:not-implemented; it is opened again with first."""
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_broker_without_mode_second_gets_mode_first(ends: bool) -> None:
+    """Rule 9: RabbitMQ 3 and 4.0 end the session with amqp:not-implemented, 4.3 refuses the link."""
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
-        first = peer.expect("attach", rcv_settle_mode=1)
-        peer.send("end", error=codec.error("amqp:not-implemented", "rcv-settle-mode second not supported"))
-        peer.expect("end")
-        peer.accept_begin()
+        refusal = codec.error("amqp:not-implemented", "rcv-settle-mode second not supported")
+        if ends:
+            first = peer.expect("attach", rcv_settle_mode=1)
+            peer.send("end", error=refusal)
+            peer.expect("end")
+            peer.accept_begin()
+        else:
+            first = peer.refuse_attach(refusal, {"rcv_settle_mode": 1})
+            peer.expect("detach")
         second = accept_receiver(peer, session=False)
         assert second.get("rcv_settle_mode") == 0
         assert second["name"] == first["name"]
@@ -307,10 +313,16 @@ def test_a_broker_without_mode_second_gets_mode_first() -> None:
         peer.expect("disposition", first=0, settled=True, state="accepted")
         accept_leaving(peer)
 
+    attached: list[object] = []
     with ScriptedServer(script) as server, bounded(5):
-        client = ReceiveClient(url(server), receive_settle_mode=ReceiverSettleMode.PeekLock)
+        client = ReceiveClient(
+            url(server),
+            receive_settle_mode=ReceiverSettleMode.PeekLock,
+            on_attach=lambda source, target, properties, error: attached.append(error),
+        )
         assert content(client.receive_message_batch(timeout=2000)) == [b"x"]
         client.close()
+    assert attached == [None]
 
 
 def test_a_session_that_ends_for_another_reason_is_an_error() -> None:

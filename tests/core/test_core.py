@@ -260,6 +260,54 @@ def test_mode_second_is_given_up_where_the_broker_refuses_it() -> None:
     assert not client.session.ended
 
 
+@pytest.mark.parametrize("role", [SENDER, RECEIVER])
+def test_mode_second_is_given_up_where_the_broker_refuses_the_link(role: bool) -> None:
+    """The session goes on, with what else is in it; the owner hears of the attach that counts."""
+    client = Client()
+    other = client.sender(name="other")
+    other.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER, {"name": "other"})
+    client.owner.heard.clear()
+    link = (client.sender if role == SENDER else client.receiver)(name="l", rcv_settle_mode=1)
+    link.open(client.now)
+    client.peer.refuse_attach(codec.error("amqp:not-implemented", "no mode second"), {"role": role})
+    client.peer.expect("detach")
+    client.peer.accept_attach(role, {"rcv_settle_mode": 0, "name": "l"})
+    assert (link.state, link.cause, other.state) == (LinkState.OPEN, None, LinkState.OPEN)
+    assert client.owner.heard == ["idle to opening", "attach", "opening to open"]
+
+
+@pytest.mark.parametrize(("mode", "condition"), [(1, "amqp:not-found"), (0, "amqp:not-implemented")])
+def test_a_link_that_is_refused_for_something_else_is_not_attached_again(mode: int, condition: str) -> None:
+    client = Client()
+    receiver = client.receiver(rcv_settle_mode=mode)
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.refuse_attach(codec.error(condition, "no"))
+    client.peer.expect("detach")
+    client.peer.expect_nothing()
+    assert receiver.cause is not None
+    assert receiver.cause.condition == condition
+    assert client.owner.heard == ["idle to opening", "connection open", "attach", "opening to lost"]
+
+
+def test_a_broker_that_refuses_both_modes() -> None:
+    client = Client()
+    receiver = client.receiver(rcv_settle_mode=1)
+    receiver.open(client.now)
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    for mode in (1, 0):
+        client.peer.refuse_attach(codec.error("amqp:not-implemented", "no"), {"rcv_settle_mode": mode})
+        client.peer.expect("detach")
+    client.peer.expect_nothing()
+    assert receiver.state is LinkState.LOST
+    assert client.owner.heard.count("attach") == 1
+
+
 def test_several_links_are_attached_again() -> None:
     client = Client()
     links = [client.receiver(name=name, rcv_settle_mode=mode) for name, mode in (("a", 1), ("b", 1), ("c", 0))]

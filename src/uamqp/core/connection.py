@@ -191,11 +191,10 @@ class ConnectionCore:
                 event.session.context.on_opened(now)
         elif isinstance(event, LinkOpened):
             core: LinkCore = event.link.context
-            self.owner.on_attach(core)
-            core.on_opened()
+            core.session.on_link_attached(core)
         elif isinstance(event, LinkDetached):
             if event.link.context is not None:
-                event.link.context.session.on_link_detached(event.link, event.cause)
+                event.link.context.session.on_link_detached(event.link, event.cause, now)
         elif isinstance(event, SessionEnded):
             if event.session.context is not None:
                 event.session.context.on_ended(event.cause, now)

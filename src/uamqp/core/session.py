@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class SessionCore:
     """A session of a connection: begun when the connection is open, its links attached when it is.
 
-    A broker that doesn't know rcv-settle-mode second ends the whole session over it (amqp:not-implemented). Then the
-    session is begun again, and the links that were opening are attached with mode first; their owners notice nothing.
+    A broker that doesn't know rcv-settle-mode second refuses the link, or ends the whole session over it
+    (amqp:not-implemented). Then the link is attached anew with mode first, in a new session where the old one is gone,
+    with the links that were opening; their owners notice nothing.
 
     Args:
         connection: the connection it belongs to.
@@ -140,20 +141,28 @@ class SessionCore:
             if link.state is LinkState.OPENING:
                 self._attach(link, now)
 
-    def on_link_detached(self, link: Link, cause: Cause | None) -> None:
+    def on_link_attached(self, core: LinkCore) -> None:
+        """The peer has answered a link's attach."""
+        if not _waits_for_reason(core):
+            self.connection.owner.on_attach(core)
+        core.on_opened()
+
+    def on_link_detached(self, link: Link, cause: Cause | None, now: float) -> None:
         """A link of this session is gone, alone or with the session."""
         core: LinkCore = link.context
-        if (
-            core.state is LinkState.OPENING
-            and link.remote_attach is None
-            and cause is not None
-            and cause.kind is CauseKind.PEER
-            and cause.condition == conditions.NOT_IMPLEMENTED
-            and link.session.remote_state is EndpointState.CLOSED
-        ):
-            self._undecided.append(core)  # `on_ended` is next
-        else:
-            core.on_detached(cause)
+        opening = core.state is LinkState.OPENING and core.link is link
+        if opening and _is_not_implemented(cause):
+            if link.session.remote_state is EndpointState.CLOSED:
+                if link.remote_attach is None:
+                    self._undecided.append(core)  # `on_ended` is next
+                    return
+            elif self.is_open and core.settings.rcv_settle_mode != MODE_FIRST:
+                core.settings.rcv_settle_mode = MODE_FIRST
+                self._attach(core, now)
+                return
+        if opening and _waits_for_reason(core):
+            self.connection.owner.on_attach(core)
+        core.on_detached(cause)
 
     def _attach_with_first(self, now: float) -> bool:
         """Begin anew for the links that were opening, if one of them may have been refused for its mode."""
@@ -179,3 +188,13 @@ class SessionCore:
         self.connection.remove_session(self)
         for link in tuple(self._links):
             link.on_detached(cause)
+
+
+def _is_not_implemented(cause: Cause | None) -> bool:
+    return cause is not None and cause.kind is CauseKind.PEER and cause.condition == conditions.NOT_IMPLEMENTED
+
+
+def _waits_for_reason(core: LinkCore) -> bool:
+    """Whether a link was refused, perhaps for its settle mode: the owner hears of it when the reason is known."""
+    link = core.link
+    return link is not None and link.is_refused and core.settings.rcv_settle_mode != MODE_FIRST
