@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 BROKERS ?= all
+# How long fuzz-compiled takes, and how long `make nightly` fuzzes each target.
+FUZZ_SECONDS ?= 120
+NIGHT_SECONDS ?= 3600
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -14,7 +17,7 @@ CHECKED := $(wildcard src tests examples benchmarks fuzz)
 SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed)
 
 .PHONY: help setup setup-interop setup-downstream demo test lint types unit unit-compiled packaging dist interop downstream \
-  brokers stop-brokers fuzz bench clean
+  brokers stop-brokers fuzz fuzz-compiled nightly bench clean
 
 help:
 	@echo "make demo           send and receive messages on the embedded broker"
@@ -26,6 +29,8 @@ help:
 	@echo "make brokers        install and start the brokers (Debian 12, root): BROKERS='rabbitmq3 activemq', default all"
 	@echo "make stop-brokers   stop them"
 	@echo "make fuzz           fuzz the codec, the engine and SASL, a minute each: FUZZ_ARGS='--seconds 3600' for longer"
+	@echo "make fuzz-compiled  fuzz them compiled, FUZZ_SECONDS=$(FUZZ_SECONDS) in all"
+	@echo "make nightly        what takes hours: the tests with new examples, every target fuzzed for NIGHT_SECONDS=$(NIGHT_SECONDS)"
 	@echo "make bench          run the benchmarks"
 	@echo "make clean          remove what was built and installed here"
 
@@ -120,6 +125,21 @@ stop-brokers:
 
 fuzz: $(VENV)/.dev
 	@for program in fuzz/fuzz_*.py; do $(BIN)/python -m fuzz.$$(basename $$program .py) $(FUZZ_ARGS) || exit 1; done
+
+FUZZERS := $(basename $(notdir $(wildcard fuzz/fuzz_*.py)))
+
+fuzz-compiled: $(VENV)/.dev
+	@if $(BIN)/python tests/packaging/compiler.py; then \
+	  $(MAKE) --no-print-directory $(VENV)-compiled/.compiled && \
+	  $(VENV)-compiled/bin/python -c 'import sys, uamqp.codec; sys.exit(not uamqp.codec.COMPILED)' && \
+	  for name in $(FUZZERS); do \
+	    $(VENV)-compiled/bin/python -m fuzz.$$name --seconds $$(($(FUZZ_SECONDS) / $(words $(FUZZERS)))) $(FUZZ_ARGS) || exit 1; done; \
+	else $(NO_COMPILER); fi
+
+nightly:
+	@HYPOTHESIS_PROFILE=explore $(MAKE) --no-print-directory unit unit-compiled
+	@$(MAKE) --no-print-directory fuzz FUZZ_ARGS='--seconds $(NIGHT_SECONDS) $(FUZZ_ARGS)'
+	@$(MAKE) --no-print-directory fuzz-compiled FUZZ_ARGS='--seconds $(NIGHT_SECONDS) $(FUZZ_ARGS)'
 
 # The peers come from the package index; uamqp 1.6.11 has wheels for CPython 3.7 to 3.11 on x86-64 alone.
 $(VENV)-peers/.peers:

@@ -21,18 +21,21 @@ class RealBroker:
     port: int
     tls_port: int
     addresses: str  # of a queue, with {} for its name
-    makers: str = ""  # the address whose attach makes the queue, where it is another one
     topics: str | None = None  # of a topic, with {} for its name
 
     host: str = "localhost"
     user: str = "amqp"
     password: str = "secret"
+    anonymous_port: int = 0  # of SASL ANONYMOUS, where it is another one
 
+    ends_sessions: bool = False  # for a link that it refuses, instead of detaching that
     refuses_modified: bool = False  # ends the session with amqp:invalid-field
-    refuses_second: bool = False  # ends the session with amqp:not-implemented
+    refuses_second: bool = False  # a link with rcv-settle-mode second: amqp:not-implemented
+    confirms: bool = False  # has rcv-settle-mode second; the others that don't refuse it answer with first
+    rejects_to_itself: bool = False  # a rejected message is delivered again
     counts_failures: bool = True  # modified(delivery-failed) raises delivery-count
     answers_drain: bool = True
-    refuses_unknown: bool = False  # a queue that does not exist: session ended, amqp:not-found
+    refuses_unknown: bool = False  # a queue that does not exist: amqp:not-found; an attach makes none
     browses: bool = False  # distribution-mode copy
     selects: bool = False  # the filter  key = 'value'
     selects_sql: bool = False  # ... and the rest of the selector language
@@ -45,16 +48,12 @@ class RealBroker:
     external: bool = False  # SASL EXTERNAL over TLS, with a client certificate
     no_sasl: bool = False  # an AMQP header without SASL before it
     websocket: int = 0  # the port of AMQP over WebSocket
-    largest_message: int = 16 * 1024 * 1024 - 1024
+    websocket_message: int = 0  # bytes in one of its messages, 0: any number
     durable_queue: str | None = None  # the address of a queue whose durable messages outlive the broker's process
 
     def address(self, name: str) -> str:
         """The address of a queue."""
         return self.addresses.format(name)
-
-    def maker(self, name: str) -> str:
-        """An address whose attach makes the queue."""
-        return (self.makers or self.addresses).format(name)
 
     def topic(self, name: str) -> str:
         if self.topics is None:
@@ -103,6 +102,7 @@ BROKERS = (
         addresses="/queue/{}",
         topics="/topic/{}",
         durable_queue="/amq/queue/test",
+        ends_sessions=True,
         refuses_modified=True,
         refuses_second=True,
         counts_failures=False,
@@ -118,10 +118,22 @@ BROKERS = (
         port=5673,
         tls_port=5670,
         addresses="/queues/{}",
-        makers="/queue/{}",
         durable_queue="/queues/test",
+        ends_sessions=True,
         refuses_second=True,
         counts_failures=False,
+        refuses_unknown=True,
+        relays=True,
+        takes_no_body=False,
+        external=True,
+    ),
+    RealBroker(
+        name="rabbitmq43",
+        port=5677,
+        tls_port=5678,
+        addresses="/queues/{}",
+        durable_queue="/queues/test",
+        refuses_second=True,
         refuses_unknown=True,
         relays=True,
         takes_no_body=False,
@@ -140,6 +152,39 @@ BROKERS = (
         selects_sql=True,
         dynamic=True,
         relays=True,
+    ),
+    RealBroker(
+        name="artemis",
+        port=20672,
+        tls_port=20671,
+        addresses="{}",
+        topics="topic://{}",
+        durable_queue="test",
+        browses=True,
+        selects=True,
+        selects_sql=True,
+        dynamic=True,
+        relays=True,
+        no_sasl=True,
+        websocket=20672,
+        websocket_message=65536,
+    ),
+    RealBroker(
+        name="brokerj",
+        port=20772,
+        tls_port=20771,
+        addresses="{}",
+        topics="amq.topic/{}",
+        durable_queue="test",
+        anonymous_port=20777,
+        confirms=True,
+        rejects_to_itself=True,
+        browses=True,
+        selects=True,
+        selects_sql=True,
+        dynamic=True,
+        relays=True,
+        websocket=20779,
     ),
     RealBroker(
         name="rhea",

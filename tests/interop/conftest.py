@@ -1,7 +1,8 @@
 """Fixtures of tests/interop: the brokers, and queues on them.
 
-Each test that asks for `broker` runs once for each of the four brokers. One that is not there is skipped by name, with
-the command that starts it; with --require-brokers (CI) it fails instead.
+Each test that asks for `broker` runs once for each broker. Where one isn't there, the test is skipped by name, with the
+command that starts it; with --require-brokers (CI) it fails instead. What a broker can't do is in brokerfacts.py; a
+test marked `brokers` is skipped for it, with that fact as the reason.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from .brokerfacts import BROKERS, SCRIPTS, STATE, RealBroker
 
@@ -33,12 +35,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames:
         names = metafunc.config.getoption("--broker")
-        chosen = [broker for broker in BROKERS if names is None or broker.name in names]
-        for mark in metafunc.definition.iter_markers("brokers"):
-            for flag in mark.args:
-                name = flag.removeprefix("not ")
-                chosen = [broker for broker in chosen if bool(getattr(broker, name)) is (name == flag)]
-        metafunc.parametrize("broker", chosen, ids=[broker.name for broker in chosen], indirect=True)
+        flags = [flag for mark in metafunc.definition.iter_markers("brokers") for flag in mark.args]
+        chosen = [parameter(broker, flags) for broker in BROKERS if names is None or broker.name in names]
+        metafunc.parametrize("broker", chosen, indirect=True)
+
+
+def parameter(broker: RealBroker, flags: list[str]) -> ParameterSet:
+    """A broker for a test, to be skipped where the broker isn't what the test's marks ask for."""
+    for flag in flags:
+        name = flag.removeprefix("not ")
+        value = getattr(broker, name)
+        if bool(value) is not (name == flag):
+            skip = pytest.mark.skip(reason=f"brokerfacts.py: {name} of {broker.name} is {value!r}")
+            return pytest.param(broker, id=broker.name, marks=skip)
+    return pytest.param(broker, id=broker.name)
 
 
 def missing(config: pytest.Config, what: str) -> NoReturn:
@@ -78,13 +88,12 @@ def proton(request: pytest.FixtureRequest) -> None:
 def queue(broker: RealBroker, request: pytest.FixtureRequest) -> str:
     """The name of an empty queue of this test's own, which exists on the broker."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    if broker.makers:
+    if broker.refuses_unknown:
         if not HAS_PROTON:
             missing(request.config, f"to make a queue on {broker.name}: {NO_PROTON}")
-        from .protonclient import connect_to
+        from .protonclient import declare
 
-        with connect_to(broker) as client:
-            client.receiver(broker.maker(name), credit=0)
+        declare(broker, name)
     return name
 
 

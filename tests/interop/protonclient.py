@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from proton import ConnectionException, SSLDomain
+from proton import ConnectionException, Link, Message, SSLDomain, symbol
 from proton.reactor import LinkOption
 from proton.utils import BlockingConnection
 
@@ -44,17 +44,22 @@ def connect(
     user: str | None = None,
     password: str | None = None,
     ca: str | None = None,
+    certificate: object = None,
+    key: object = None,
     timeout: float = 20,
     **options: Any,
 ) -> ProtonClient:
-    """Opens a connection: PLAIN with a user, else ANONYMOUS; TLS with a CA file."""
+    """Opens a connection: EXTERNAL with a certificate, PLAIN with a user, else ANONYMOUS; TLS with a CA file."""
     domain = None
     if ca is not None:
         domain = SSLDomain(SSLDomain.MODE_CLIENT)
         domain.set_trusted_ca_db(ca)
         domain.set_peer_authentication(SSLDomain.VERIFY_PEER_NAME)
     login = {"allowed_mechs": "ANONYMOUS"}
-    if user is not None:
+    if domain is not None and certificate is not None:
+        domain.set_credentials(str(certificate), str(key), None)
+        login = {"allowed_mechs": "EXTERNAL"}
+    elif user is not None:
         login = {"allowed_mechs": "PLAIN", "user": user, "password": password or ""}
     return ProtonClient(
         f"{'amqps' if ca else 'amqp'}://{host}:{port}",
@@ -86,3 +91,24 @@ class SettleModes(LinkOption):  # type: ignore[misc]
             link.snd_settle_mode = self.snd
         if self.rcv is not None:
             link.rcv_settle_mode = self.rcv
+
+
+class _Paired(LinkOption):  # type: ignore[misc]
+    """One of RabbitMQ's pairs of links for management: they have one name and this property."""
+
+    def apply(self, link: Any) -> None:
+        link.properties = {symbol("paired"): True}
+        link.snd_settle_mode = Link.SND_SETTLED
+
+
+def declare(broker: RealBroker, name: str) -> None:
+    """Makes a queue where an attach makes none: on RabbitMQ 4, by its management over AMQP."""
+    with connect_to(broker) as client:
+        pair = f"pair-{uuid.uuid4()}"
+        requests = client.create_sender("/management", name=pair, options=_Paired())
+        answers = client.create_receiver("/management", 1, name=pair, options=_Paired())
+        queue = {"durable": True, "arguments": {"x-queue-type": "classic"}}
+        requests.send(Message(id=1, subject="PUT", address=f"/queues/{name}", reply_to="$me", body=queue))
+        answer = answers.receive()
+        if answer.subject != "201":
+            raise RuntimeError(f"{broker.name} didn't make the queue {name}: {answer.subject} {answer.body}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,19 +56,28 @@ def test_wrong_password(broker: RealBroker) -> None:
         connect(broker, password="wrong")
 
 
+def refusal(broker: RealBroker) -> Any:
+    """What proton raises for a link that the broker refuses."""
+    from proton import ConnectionException
+    from proton.utils import LinkDetached
+
+    return ConnectionException if broker.ends_sessions else LinkDetached
+
+
 def test_settle_mode_second(broker: RealBroker, queue: str) -> None:
-    from proton import ConnectionException, Link
+    from proton import Link
 
     from .protonclient import SettleModes
 
     second = SettleModes(rcv=Link.RCV_SECOND)
     with connect(broker) as client:
         if broker.refuses_second:
-            with pytest.raises(ConnectionException, match="amqp:not-implemented"):
+            with pytest.raises(refusal(broker), match="amqp:not-implemented"):
                 client.receiver(broker.address(queue), credit=0, options=second)
         else:
             receiver = client.receiver(broker.address(queue), credit=0, options=second)
-            assert receiver.link.remote_rcv_settle_mode == Link.RCV_FIRST
+            granted = Link.RCV_SECOND if broker.confirms else Link.RCV_FIRST
+            assert receiver.link.remote_rcv_settle_mode == granted
 
 
 def test_modified(broker: RealBroker, queue: str) -> None:
@@ -89,13 +100,28 @@ def test_modified(broker: RealBroker, queue: str) -> None:
             receiver.accept()
 
 
-def test_unknown_queue(broker: RealBroker) -> None:
-    from proton import ConnectionException
+def test_rejected(broker: RealBroker, queue: str) -> None:
+    from proton import Delivery, Message, Timeout
 
+    with connect(broker) as client:
+        client.sender(broker.address(queue)).send(Message(body="no"))
+        receiver = client.receiver(broker.address(queue), credit=2)
+        assert receiver.receive().body == "no"
+        receiver.settle(Delivery.REJECTED)
+        if broker.rejects_to_itself:
+            again = receiver.receive()
+            assert (again.body, again.delivery_count) == ("no", 1)
+            receiver.accept()
+        else:
+            with pytest.raises(Timeout):
+                receiver.receive(timeout=1)
+
+
+def test_unknown_queue(broker: RealBroker) -> None:
     with connect(broker) as client:
         address = broker.address(f"unknown-{uuid.uuid4()}")
         if broker.refuses_unknown:
-            with pytest.raises(ConnectionException, match="amqp:not-found"):
+            with pytest.raises(refusal(broker), match="amqp:not-found"):
                 client.sender(address)
         else:
             client.sender(address)
@@ -118,15 +144,80 @@ def test_browsing(broker: RealBroker, queue: str) -> None:
                 receiver.receive(timeout=1)
 
 
-def test_dynamic_source(broker: RealBroker) -> None:
-    from proton import ConnectionException
+def test_selector(broker: RealBroker, queue: str) -> None:
+    """A broker that doesn't apply it gives all there is."""
+    from proton import Message, Timeout
+    from proton.reactor import Selector
 
+    with connect(broker) as client:
+        sender = client.sender(broker.address(queue))
+        for number in range(4):
+            sender.send(Message(body=number, properties={"colour": "green" if number % 2 else "red", "n": number}))
+    for text, expected in (("colour = 'green'", [1, 3]), ("colour = 'red' AND n > 1", [2])):
+        applied = broker.selects_sql or (broker.selects and "AND" not in text)
+        with connect(broker) as client:  # what it isn't settling comes again
+            receiver = client.receiver(broker.address(queue), credit=10, options=Selector(text))
+            got = []
+            with contextlib.suppress(Timeout):
+                while True:
+                    got.append(receiver.receive(timeout=1).body)
+        assert sorted(got) == (expected if applied else [0, 1, 2, 3])
+
+
+def test_dynamic_source(broker: RealBroker) -> None:
     with connect(broker) as client:
         if broker.dynamic:
             assert client.receiver(None, dynamic=True).link.remote_source.address
         else:
-            with pytest.raises(ConnectionException, match="amqp:not-implemented"):
+            with pytest.raises(refusal(broker), match="amqp:not-implemented"):
                 client.receiver(None, dynamic=True)
+
+
+def test_anonymous_relay(broker: RealBroker, queue: str) -> None:
+    from proton import Message
+
+    with connect(broker) as client:
+        if broker.relays:
+            client.sender(None).send(Message(address=broker.address(queue), body="relayed"))
+            assert client.receiver(broker.address(queue), credit=1).receive().body == "relayed"
+        else:
+            with pytest.raises(refusal(broker), match="amqp:invalid-field"):
+                client.sender(None)
+
+
+def test_draining(broker: RealBroker, queue: str) -> None:
+    """The credit that is left is given back; where it isn't, the broker ends the session."""
+    from proton import ConnectionException
+
+    with connect(broker) as client:
+        link = client.receiver(broker.address(queue), credit=0).link
+        link.drain(10)
+        if broker.answers_drain:
+            client.wait(lambda: not link.credit and not link.draining(), timeout=10)
+        else:
+            with pytest.raises(ConnectionException):
+                client.wait(lambda: not link.credit, timeout=10)
+
+
+def test_a_protocol_header_without_sasl(broker: RealBroker) -> None:
+    header = b"AMQP\x00\x01\x00\x00"
+    with socket.create_connection(("127.0.0.1", broker.port), timeout=10) as client:
+        client.sendall(header)
+        assert (client.recv(8, socket.MSG_WAITALL) == header) is broker.no_sasl
+
+
+def test_sasl_external(broker: RealBroker, ca: Path) -> None:
+    from proton import ConnectionException
+
+    def log_in() -> None:
+        with connect(broker, ca=ca, certificate=ca.with_name("client.pem"), key=ca.with_name("client.key")):
+            pass
+
+    if broker.external:
+        log_in()
+    else:
+        with pytest.raises(ConnectionException, match=r"amqp:unauthorized-access|mechanism"):
+            log_in()
 
 
 @pytest.mark.brokers("durable_queue")

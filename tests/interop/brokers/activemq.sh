@@ -18,8 +18,9 @@ if [[ ! -e $DIR/lib/connector.jar || $HERE/AmqBroker.java -nt $DIR/lib/connector
   rm -rf "$build"
   mkdir -p "$build/lists/partial" "$build/classes"
   cd "$build"
+  mirror
   key=/usr/share/keyrings/debian-archive-keyring.gpg
-  printf "%s [signed-by=$key] $(mirror) trixie main\n" deb deb-src >src.list
+  printf "%s [signed-by=$key] $MIRROR trixie main\n" deb deb-src >src.list
   options=(-qq -o "Dir::Etc::SourceList=$build/src.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$build/lists"
     -o Dir::Cache::srcpkgcache= -o Dir::Cache::pkgcache= -o APT::Sandbox::User=root)
   {

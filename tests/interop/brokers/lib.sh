@@ -2,7 +2,7 @@
 
 STATE=${AMQP_BROKERS_DIR:-${TMPDIR:-/tmp}/amqp-brokers}
 CERTS=$STATE/certs
-NAMES=(rabbitmq3 rabbitmq4 activemq rhea)
+NAMES=(rabbitmq3 rabbitmq4 rabbitmq43 activemq artemis brokerj rhea)
 export DEBIAN_FRONTEND=noninteractive
 
 die() { echo "$*" >&2; exit 1; }
@@ -35,12 +35,15 @@ certificates() {
   "$HERE/certificates.sh" "$CERTS" >"$STATE/certificates.log" 2>&1 || fail "$STATE/certificates.log" "cannot make the certificates"
 }
 
-# where this machine's apt gets Debian from
+# mirror: sets MIRROR to where this machine's apt gets Debian from, unless the environment says
 mirror() {
-  local found
-  found=$(apt-get indextargets --format '$(REPO_URI)' | grep '/debian/*$' | sort -u | head -n 1)
-  echo "${DEBIAN_MIRROR:-${found:-http://deb.debian.org/debian}}" | sed 's,/*$,,'
+  MIRROR=${DEBIAN_MIRROR:-$(known_mirror)}
+  [[ -n $MIRROR ]] || { apt-get update -qq >/dev/null 2>&1 || true; MIRROR=$(known_mirror); } # a new machine has no lists yet
+  [[ -n $MIRROR ]] || die "apt knows no mirror of Debian here; set DEBIAN_MIRROR to one"
+  MIRROR=${MIRROR%/}
 }
+
+known_mirror() { apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' | sort -u | sed -n 1p; }
 
 alive() { [[ -s $1 ]] && kill -0 "$(cat "$1")" 2>/dev/null; } # alive PIDFILE
 
@@ -65,6 +68,16 @@ wait_port() {
   until answers "$1"; do
     kill -0 "$3" 2>/dev/null || fail "$4" "process $3 ended before port $1 answered"
     ((++tries <= $2 * 5)) || fail "$4" "port $1 did not answer in $2 s"
+    sleep 0.2
+  done
+}
+
+# wait_line LINE SECONDS PID LOG: until the log has the line
+wait_line() {
+  local tries=0
+  until grep -qx "$1" "$4"; do
+    kill -0 "$3" 2>/dev/null || fail "$4" "process $3 ended before it was $1"
+    ((++tries <= $2 * 5)) || fail "$4" "it was not $1 in $2 s"
     sleep 0.2
   done
 }

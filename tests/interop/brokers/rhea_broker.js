@@ -74,6 +74,7 @@ class Queue {
             if (subscriber.draining) {
                 subscriber.draining = false;
                 subscriber.link.set_drained(true);
+                subscriber.link.connection._register(); // or its flow waits for something to be read
             }
         }
     }
