@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import constants, errors, utils
 from ._arguments import encoded, integer
 from ._drive import run
+from ._hints import address_hint
 from .connection import connection_error
 from .core import LinkCore, LinkState
-from .engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, OutgoingDelivery
+from .engine import Cause, CauseKind, Engine, IncomingDelivery, LocalProtocolError, OutgoingDelivery
 from .engine.terms import MODE_FIRST
 from .transport.clock import now
 
@@ -264,7 +265,7 @@ class MessageLink:
     def _detach_received(self, cause: Cause | None) -> None:
         """Keep the exception that the next call raises."""
         if self._error is None:
-            self._error = link_error(cause, self.error_policy)
+            self._error = link_error(cause, self.error_policy, self._conn.engine)
 
     def on_delivery(self, delivery: IncomingDelivery) -> None:
         """A message arrived."""
@@ -287,8 +288,10 @@ _STATE_NAMES = {
 }
 
 
-def link_error(cause: Cause | None, policy: errors.ErrorPolicy) -> errors.AMQPConnectionError:
-    """Return the exception for the end of a link."""
+def link_error(
+    cause: Cause | None, policy: errors.ErrorPolicy, engine: Engine | None = None
+) -> errors.AMQPConnectionError:
+    """Return the exception for the end of a link of this engine's connection."""
     if cause is None:
         return errors.MessageHandlerError("The link was closed.")
     if cause.kind is CauseKind.TRANSPORT or cause.kind is CauseKind.SASL:
@@ -296,7 +299,10 @@ def link_error(cause: Cause | None, policy: errors.ErrorPolicy) -> errors.AMQPCo
     if cause.kind is CauseKind.PEER:
         error = cause.error
         text = error.description if error is not None else cause.message
-        return errors._process_link_error(policy, cause.condition, text, error.info if error is not None else None)
+        info = error.info if error is not None else None
+        return errors._hinted(
+            errors._process_link_error(policy, cause.condition, text, info), address_hint(engine, text)
+        )
     return errors._process_link_error(policy, cause.condition, cause.message)
 
 

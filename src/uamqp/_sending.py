@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from . import codec, constants, errors
 from ._batch import BatchMessage
+from ._hints import address_hint
 from ._message import Message
 from .compat import TimeoutException
 from .core import Entry, Outbox, SenderCore
@@ -184,7 +185,8 @@ class SendQueue(LinkHandler):
         state = delivery.remote_state
         if isinstance(state, codec.Rejected) and state.error is not None:
             error = state.error
-            return errors._process_send_error(self._policy, error.condition, error.description, error.info)
+            refused = errors._process_send_error(self._policy, error.condition, error.description, error.info)
+            return errors._hinted(refused, address_hint(delivery.link.session.engine, error.description))
         name = type(state).__name__.lower()
         text = f"the peer's outcome for the message is {name}"
         return errors._process_send_error(self._policy, constants.ErrorCodes.UnknownError, text)

@@ -28,6 +28,7 @@ Condition: TypeAlias = ErrorCodes | bytes
 Outcome: TypeAlias = codec.Accepted | codec.Rejected | codec.Released | codec.Modified
 
 _ExceptionT = TypeVar("_ExceptionT", bound=BaseException)
+_HintedT = TypeVar("_HintedT", bound="AMQPError")
 
 
 def _rebuild(cls: type[_ExceptionT], args: tuple[Any, ...]) -> _ExceptionT:
@@ -36,7 +37,13 @@ def _rebuild(cls: type[_ExceptionT], args: tuple[Any, ...]) -> _ExceptionT:
 
 
 class _Portable:
-    """Mixed into exceptions whose constructor takes something else than their text: makes them picklable."""
+    """Mixed into exceptions whose constructor takes something else than their text: makes them picklable.
+
+    `hint` is what to do instead, where the library knows it; it stands at the end of the text, behind what the peer
+    said.
+    """
+
+    hint: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), getattr(self, "args", ())), dict(self.__dict__)
@@ -85,6 +92,14 @@ def _as_bytes(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     return value
+
+
+def _hinted(error: _HintedT, hint: str) -> _HintedT:
+    """The exception, with a hint behind its text."""
+    if hint:
+        error.hint = hint
+        error.args = (f"{error}. {hint}",)
+    return error
 
 
 class ErrorAction:
@@ -355,6 +370,7 @@ class ClientMessageError(MessageException):
             super().__init__(ErrorCodes.ClientError, description=str(exception), info=info)
         else:
             super().__init__(condition, description=getattr(exception, "description", None), info=info)
+            _hinted(self, getattr(exception, "hint", ""))
 
 
 class MessageAlreadySettled(MessageResponse):

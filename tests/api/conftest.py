@@ -16,6 +16,7 @@ from uamqp.testing import Broker
 BOTH = {
     "test_cbs",
     "test_mgmt",
+    "test_address_hints",
     "test_bounds",
     "test_connection",
     "test_connection_tls",

@@ -49,6 +49,8 @@ class RealBroker:
     no_sasl: bool = False  # an AMQP header without SASL before it
     websocket: int = 0  # the port of AMQP over WebSocket
     websocket_message: int = 0  # bytes in one of its messages, 0: any number
+    bad_addresses: tuple[str, ...] = ()  # that it refuses
+    address_hint: str = ""  # what the library adds to such an error
     durable_queue: str | None = None  # the address of a queue whose durable messages outlive the broker's process
 
     def address(self, name: str) -> str:
@@ -102,6 +104,8 @@ BROKERS = (
         addresses="/queue/{}",
         topics="/topic/{}",
         durable_queue="/amq/queue/test",
+        bad_addresses=("queue/x", "/queues/x", "queue://x", "/queue/a/b", "/exchange/nosuch/k"),
+        address_hint='//queue/NAME behind the host of an amqp:// URL, or node="/queue/NAME"',
         ends_sessions=True,
         refuses_modified=True,
         refuses_second=True,
@@ -119,6 +123,16 @@ BROKERS = (
         tls_port=5670,
         addresses="/queues/{}",
         durable_queue="/queues/test",
+        bad_addresses=(
+            "queues/x",
+            "/queues",
+            "//queues/x",
+            "topic://x",
+            "/queues/a b",
+            "/queues/nosuch",
+            "/exchanges/nosuch/k",
+        ),
+        address_hint='//queues/NAME behind the host of an amqp:// URL, or node="/queues/NAME"',
         ends_sessions=True,
         refuses_second=True,
         counts_failures=False,
@@ -133,6 +147,17 @@ BROKERS = (
         tls_port=5678,
         addresses="/queues/{}",
         durable_queue="/queues/test",
+        bad_addresses=(
+            "bare",
+            "/queue/x",
+            "queues/x",
+            "//queues/x",
+            "topic://x",
+            "/queues/a b",
+            "/queues/nosuch",
+            "/exchanges/nosuch/k",
+        ),
+        address_hint='//queues/NAME behind the host of an amqp:// URL, or node="/queues/NAME"',
         refuses_second=True,
         refuses_unknown=True,
         relays=True,
@@ -176,6 +201,7 @@ BROKERS = (
         addresses="{}",
         topics="amq.topic/{}",
         durable_queue="test",
+        bad_addresses=("nowhere/x",),
         anonymous_port=20777,
         confirms=True,
         rejects_to_itself=True,

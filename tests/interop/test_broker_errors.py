@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 import uuid
@@ -54,6 +55,31 @@ def test_an_unknown_queue(broker: RealBroker) -> None:
         client.send_message(Message("never"))
     with soon(), receiver(broker, address) as client, pytest.raises(AMQPConnectionError, match=r"(?i)not.?found"):
         client.receive_message_batch(timeout=PATIENCE)
+
+
+def use(client: SendClient | ReceiveClient) -> None:
+    if isinstance(client, SendClient):
+        client.send_message(Message("never"))
+    else:
+        client.receive_message_batch(timeout=PATIENCE)
+
+
+@pytest.mark.brokers("bad_addresses")
+def test_a_bad_address(broker: RealBroker) -> None:
+    """RabbitMQ's own words, and what to write instead; the words alone of the others."""
+    for address in broker.bad_addresses:
+        for client in (sender(broker, address), receiver(broker, address)):
+            with soon(), client, pytest.raises(AMQPConnectionError) as caught:
+                use(client)
+            assert str(caught.value.description, "utf-8") in str(caught.value)  # type: ignore[attr-defined]
+            assert bool(caught.value.hint) is bool(broker.address_hint)
+            assert broker.address_hint in str(caught.value)
+
+
+@pytest.mark.brokers("address_hint", "relays")
+def test_no_address(broker: RealBroker) -> None:
+    with sender(broker, "") as client, pytest.raises(AMQPError, match=re.escape(broker.address_hint)):
+        client.send_message(Message("never"))
 
 
 def test_a_port_that_nothing_listens_on() -> None:
