@@ -184,6 +184,31 @@ def test_browsing_and_topics(embedded: Broker) -> None:
         assert [[each.receive().body for _ in range(3)] for each in subscribers] == [[0, 1, 2]] * 2
 
 
+def test_a_temporary_topic(embedded: Broker) -> None:
+    """As clients of JMS ask for one, with the policy that it goes with its link."""
+    from proton import Described, Message, symbol, ulong
+    from proton.reactor import DynamicNodeProperties
+    from proton.utils import LinkDetached
+
+    class TemporaryTopic(DynamicNodeProperties):  # type: ignore[misc]
+        def apply(self, link: Any) -> None:
+            super().apply(link)
+            link.source.capabilities.put_object(symbol("temporary-topic"))
+
+    policy = {"lifetime-policy": Described(ulong(0x2B), [])}
+    with connect(embedded) as client:
+        first = client.receiver(None, credit=2, dynamic=True, options=TemporaryTopic(policy))
+        address = first.link.remote_source.address
+        with connect(embedded) as other:
+            second = other.receiver(address, credit=2)
+            sender = other.sender(address)
+            sender.send(Message(body="x"))
+            assert (first.receive().body, second.receive().body) == ("x", "x")
+            first.close()
+            with pytest.raises(LinkDetached, match="amqp:resource-deleted"):
+                other.wait(lambda: False)
+
+
 def test_a_dynamic_node_and_the_anonymous_relay(embedded: Broker) -> None:
     from proton import Message
 

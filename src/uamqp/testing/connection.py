@@ -35,12 +35,14 @@ from ..engine import (
     Session,
     events,
 )
+from . import dynamic
 from .cbs import CBS_NODE, MAX_IN_FORCE, UNAUTHORIZED, PutToken, covers
 from .directory import NoNode, local_name, node_name
+from .dynamic import DynamicNodes
 from .faults import error
 from .hooks import AttachAnswer, AttachRequest, failure
 from .links import Attached, Incoming, Outgoing
-from .nodes import Node, Queue, StoredMessage, Topic
+from .nodes import Node, StoredMessage, Topic
 from .services import Service, ServiceIncoming, ServiceOutgoing, ServiceRequest, ServiceResponse
 from .wire import BrokerProtocol
 
@@ -56,7 +58,6 @@ OUTCOMES = (
     Symbol(Modified.NAME),
 )
 STOLEN = "amqp:link:stolen"
-_QUEUE, _TOPIC = Symbol("queue"), Symbol("topic")
 _SASL_OK, _SASL_AUTH = 0, 1
 _FIRST = 0
 
@@ -90,7 +91,7 @@ class Connection:
         self.mechanism: str | None = None
         self.forced = False
         self.stalled: dict[Outgoing, None] = {}
-        self._dynamic: list[Queue] = []
+        self._dynamic = DynamicNodes(server.directory)
         self._tokens: dict[str, PutToken] = {}  # in force, by audience
         self._token_timers: dict[str, asyncio.TimerHandle] = {}
         self._late: set[asyncio.TimerHandle] = set()  # answers that are held back
@@ -213,9 +214,7 @@ class Connection:
             timer.cancel()
         self._token_timers.clear()
         self._late.clear()
-        dynamic, self._dynamic = self._dynamic, []
-        for queue in dynamic:
-            self.server.directory.delete(queue)
+        self._dynamic.clear()
 
     # -- SASL and open --
 
@@ -478,18 +477,22 @@ class Connection:
         node: Node | None = None
         address = _address(target.address)
         if target.dynamic:
-            node = self._make_dynamic()
+            node = self._dynamic.make(target)
             address = node.name
         elif hooked.node is not None or address is not None:
-            node = self._node(hooked.node or address or "", target.capabilities)
+            node = self._node(hooked.node or address or "", target, hooked.node is not None)
         answer = Target(address=address, dynamic=target.dynamic)
-        answer.capabilities = _granted(target.capabilities, node)
+        answer.capabilities = dynamic.granted(target, node)
+        if target.dynamic:
+            answer.dynamic_node_properties = dynamic.properties_of(target)
         options = self.server.options
         mode = None if options.allow_second else _FIRST
         self._steal(link, node, hooked)
         link.accept(self.now(), target=answer, rcv_settle_mode=mode, **self._granted_to(hooked))
         link.context = incoming = Incoming(self, link, node, address)
         incoming.epoch = hooked.epoch
+        if target.dynamic and node is not None:
+            self._dynamic.made(incoming, target, node)
 
     def _attach_outgoing(self, link: Sender, hooked: AttachAnswer) -> None:
         source = link.remote_source
@@ -497,12 +500,12 @@ class Connection:
             raise NoNode("amqp:invalid-field", "an attach as receiver needs a source")
         address = _address(source.address)
         if source.dynamic:
-            node: Node = self._make_dynamic()
+            node: Node = self._dynamic.make(source)
             address = node.name
         elif address is None:
             raise NoNode("amqp:invalid-field", "an attach as receiver needs an address in its source")
         else:
-            node = self._node(hooked.node or address, source.capabilities)
+            node = self._node(hooked.node or address, source, hooked.node is not None)
         browsing = source.distribution_mode == StdDistMode.COPY and not isinstance(node, Topic)
         answer = Source(
             address=address,
@@ -510,18 +513,25 @@ class Connection:
             distribution_mode=source.distribution_mode and (StdDistMode.COPY if browsing else StdDistMode.MOVE),
             default_outcome=source.default_outcome,
             outcomes=OUTCOMES,
-            capabilities=_granted(source.capabilities, node),
+            capabilities=dynamic.granted(source, node),
         )
+        if source.dynamic:
+            answer.dynamic_node_properties = dynamic.properties_of(source)
         if hooked.filters:
             answer.filter = _granted_filters(source.filter, hooked.filters)
         self._steal(link, node, hooked)
         link.accept(self.now(), source=answer, **self._granted_to(hooked))
         link.context = outgoing = Outgoing(self, link, node, self.server.number(), browsing)
         outgoing.epoch = hooked.epoch
+        if source.dynamic:
+            self._dynamic.made(outgoing, source, node)
 
-    def _node(self, address: str, capabilities: tuple[Symbol, ...]) -> Node:
+    def _node(self, address: str, terminus: Source | Target, by_hook: bool) -> Node:
         name = node_name(address, self.hosts)
-        return self.server.directory.node(name, topic=_TOPIC in capabilities)
+        topic = dynamic.wants_topic(terminus, name)
+        if not by_hook:
+            dynamic.check_kind(terminus, address, name)
+        return self.server.directory.node(name, topic=topic)
 
     def _granted_to(self, hooked: AttachAnswer) -> dict[str, Any]:
         """Return what the answer to an attach says beside its terminus."""
@@ -567,16 +577,12 @@ class Connection:
             if other.link is not link and other.link.name == link.name and other.link.is_sender == link.is_sender
         ]
 
-    def _make_dynamic(self) -> Queue:
-        queue = self.server.directory.make_dynamic()
-        self._dynamic.append(queue)
-        return queue
-
     def _on_detached(self, event: events.LinkDetached) -> None:
         context = event.link.context
         if context is not None:
             event.link.context = None
             context.gone()
+            self._dynamic.link_gone(context)
 
     def _on_credit(self, event: events.CreditChanged) -> None:
         context = event.sender.context
@@ -621,11 +627,6 @@ def _granted_filters(wanted: Any, granted: dict[str, Any]) -> dict[Symbol, Any]:
         described = dict(wanted or {}).get(Symbol(name))
         found[Symbol(name)] = Described(described.descriptor, value) if isinstance(described, Described) else value
     return found
-
-
-def _granted(capabilities: tuple[Symbol, ...], node: Node | None) -> tuple[Symbol, ...]:
-    kind = _TOPIC if isinstance(node, Topic) else _QUEUE
-    return (kind,) if kind in capabilities else ()
 
 
 def _plain_user(response: bytes, users: dict[str, str] | None) -> str | None:

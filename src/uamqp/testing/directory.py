@@ -9,14 +9,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from ..codec import DeleteOnClose, DeleteOnNoLinks, DeleteOnNoLinksOrMessages, DeleteOnNoMessages
 from .envelope import read_header, with_annotations
 from .nodes import Consumer, Counters, Node, NodeLimits, Queue, StoredMessage, Topic
 
 DEAD = "/$dead"
 TOPIC = "topic://"
-_QUEUE = "queue://"
+QUEUE = "queue://"
 _SCHEMES = ("amqp://", "amqps://", "sb://")
-_DYNAMIC = "dynamic/"
+DYNAMIC = "dynamic/"
+
+
+#: The lifetime policies of dynamic nodes (sections 3.5.10 to 3.5.13).
+Lifetime = type[DeleteOnClose | DeleteOnNoLinks | DeleteOnNoMessages | DeleteOnNoLinksOrMessages]
 
 
 class NoNode(ValueError):
@@ -79,7 +84,7 @@ def local_name(address: str, own_hosts: Collection[str]) -> str:
         if host not in own_hosts:
             raise NoNode("amqp:not-found", f"the address {address!r} names the host {host!r}, which isn't this broker")
         name = unquote(name.split("/", 3)[3]) if name.count("/") > 2 else ""
-    name = name.removeprefix(_QUEUE)
+    name = name.removeprefix(QUEUE)
     if not name or name == TOPIC:
         raise NoNode("amqp:invalid-field", f"the address {address!r} has no name in it")
     return name
@@ -100,6 +105,7 @@ class Directory:
         self._marked: dict[Node, None] = {}
         self._timed: dict[Node, None] = {}
         self._dynamic_count = 0
+        self._abandoned: dict[Node, Lifetime] = {}  # dynamic ones that the link that made them has left
         self._gone = Counters()
         self.unroutable = 0
 
@@ -121,7 +127,7 @@ class Directory:
             return found
         if not self.limits.make_nodes:
             raise NoNode("amqp:not-found", f"there is no node {name!r}")
-        if name.startswith(_DYNAMIC):
+        if name.removeprefix(TOPIC).startswith(DYNAMIC):
             raise NoNode("amqp:not-found", f"there is no node {name!r}: its connection is gone")
         return self.make(name, is_topic)
 
@@ -164,28 +170,30 @@ class Directory:
             raise NoNode("amqp:invalid-field", f"an address has at most {self.limits.max_address} characters")
         if len(self.nodes) >= self.limits.max_nodes:
             raise NoNode("amqp:resource-limit-exceeded", f"there are {self.limits.max_nodes} nodes already")
-        node: Node
-        if topic:
-            node = Topic(name, self.node_limits, self._mark, _Burial(self, name))
-        else:
-            lasting = not name.endswith(DEAD) and not name.startswith(_DYNAMIC)
-            node = Queue(name, self.node_limits, self._mark, _Burial(self, name) if lasting else None)
+        lasting = not name.endswith(DEAD) and not name.removeprefix(TOPIC).startswith(DYNAMIC)
+        burial = _Burial(self, name) if lasting else None
+        node: Node = (Topic if topic else Queue)(name, self.node_limits, self._mark, burial)
         self.nodes[name] = node
         return node
 
-    def make_dynamic(self) -> Queue:
-        """Make a queue with a new name, for a dynamic terminus. `delete` it when its connection ends."""
+    def make_dynamic(self, *, topic: bool = False) -> Node:
+        """Make a node with a new name, for a dynamic terminus. `delete` it when its connection ends."""
         self._dynamic_count += 1
-        node = self.make(f"{_DYNAMIC}{self._dynamic_count}")
-        if not isinstance(node, Queue):
-            raise TypeError(f"{node.name} is no queue")
-        return node
+        return self.make(f"{TOPIC if topic else ''}{DYNAMIC}{self._dynamic_count}", topic)
+
+    def abandon(self, node: Node, lifetime: Lifetime) -> None:
+        """The link that has made a dynamic node is gone: delete the node as its policy says."""
+        if lifetime is DeleteOnClose:
+            self.delete(node)
+        elif self.nodes.get(node.name) is node:
+            self._abandoned[node] = lifetime
 
     def delete(self, node: Node) -> None:
         """Take a node away, with its messages; its links are detached with amqp:resource-deleted."""
         if self.nodes.get(node.name) is not node:
             return
         del self.nodes[node.name]
+        self._abandoned.pop(node, None)
         self._timed.pop(node, None)
         for link in node.attachments():
             link.expel("amqp:resource-deleted", f"{node.name} was deleted")
@@ -196,18 +204,30 @@ class Directory:
 
     def run(self, now: float) -> None:
         """Do what is to be done at the end of a turn: hand messages out, give credit."""
+        self._dispatch(now)
+        while over := [node for node, lifetime in self._abandoned.items() if self._is_over(node, lifetime)]:
+            for node in over:
+                self.delete(node)
+            self._dispatch(now)
+
+    def _dispatch(self, now: float) -> None:
         while self._marked:
-            marked = self._marked
-            self._marked = {}
+            marked, self._marked = self._marked, {}
             for node in marked:
                 node.dispatch(now)
                 if node.next_expiry() is not None:
                     self._timed[node] = None
 
+    def _is_over(self, node: Node, lifetime: Lifetime) -> bool:
+        """Whether an abandoned node is to go."""
+        if lifetime is not DeleteOnNoMessages and node.attachments():
+            return False
+        return lifetime is DeleteOnNoLinks or not any(q.depth or q.unsettled for q in self.queues(node.name))
+
     @property
     def busy(self) -> bool:
         """`run` has something to do."""
-        return bool(self._marked)
+        return bool(self._marked or self._abandoned)
 
     def next_expiry(self) -> float | None:
         """When `tick` is wanted (monotonic seconds), or None."""
