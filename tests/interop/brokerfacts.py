@@ -22,6 +22,7 @@ class RealBroker:
     tls_port: int
     addresses: str  # of a queue, with {} for its name
     topics: str | None = None  # of a topic, with {} for its name
+    topics_by_default: str | None = None  # of what is a topic unless the capability `queue` is asked for
 
     host: str = "localhost"
     user: str = "amqp"
@@ -40,6 +41,7 @@ class RealBroker:
     selects: bool = False  # the filter  key = 'value'
     selects_sql: bool = False  # ... and the rest of the selector language
     dynamic: bool = False  # makes a node for a dynamic source
+    durable_topics: bool = False  # has durable subscriptions, by the names of container and link
     relays: bool = False  # takes messages on a null target, and looks at `to`
     takes_no_body: bool = True  # a message without a body section
     keeps_no_body: bool = True  # ... comes back without one
@@ -170,6 +172,7 @@ BROKERS = (
         tls_port=5675,
         addresses="queue://{}",
         topics="topic://{}",
+        durable_topics=True,
         durable_queue="queue://test",
         keeps_sections=False,
         browses=True,
@@ -184,6 +187,8 @@ BROKERS = (
         tls_port=20671,
         addresses="{}",
         topics="topic://{}",
+        durable_topics=True,
+        topics_by_default="multicast.{}",
         durable_queue="test",
         browses=True,
         selects=True,
@@ -200,6 +205,7 @@ BROKERS = (
         tls_port=20771,
         addresses="{}",
         topics="amq.topic/{}",
+        durable_topics=True,
         durable_queue="test",
         bad_addresses=("nowhere/x",),
         anonymous_port=20777,

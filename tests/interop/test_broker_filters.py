@@ -1,10 +1,10 @@
-"""Filters, browsing, dynamic sources, anonymous relay and topics, at the brokers that have them."""
+"""Filters, browsing, dynamic sources, anonymous relay, topics and subscriptions, at the brokers that have them."""
 
 from __future__ import annotations
 
 import pytest
 
-from uamqp import Message, SendClient, Source, Target
+from uamqp import Message, ReceiveClient, SendClient, Source, Target
 from uamqp.errors import AMQPConnectionError
 from uamqp.message import MessageProperties
 
@@ -109,3 +109,47 @@ def test_two_subscribers_of_a_topic(broker: RealBroker, queue: str) -> None:
             client.send_all_messages()
         assert bodies(take(one, 3)) == ["m0", "m1", "m2"]
         assert bodies(take(two, 3)) == ["m0", "m1", "m2"]
+
+
+def publish(broker: RealBroker, topic: str, *texts: str) -> None:
+    with sender(broker, topic) as client:
+        client.queue_message(*map(Message, texts))
+        client.send_all_messages()
+
+
+@pytest.mark.brokers("durable_topics")
+def test_a_durable_subscription(broker: RealBroker, queue: str) -> None:
+    """It holds what comes while nobody is attached, until it is closed."""
+    topic = broker.topic(queue)
+
+    def subscriber() -> ReceiveClient:
+        node = Source(f"amqp://{broker.host}", node=topic, capabilities="topic")
+        node.durable = 2
+        node.expiry_policy = "never"
+        return receiver(broker, node, client_name=f"office-{queue}", link_name="morning")
+
+    first = subscriber()
+    assert first.receive_message_batch(timeout=500) == []
+    first.close(detach=True)
+    publish(broker, topic, "m0", "m1")
+    with subscriber() as second:  # which ends it
+        assert bodies(take(second, 2)) == ["m0", "m1"]
+    publish(broker, topic, "m2")
+    with subscriber() as third:
+        assert third.receive_message_batch(timeout=1000) == []
+
+
+@pytest.mark.brokers("topics_by_default")
+@pytest.mark.parametrize("capability", [None, "queue"])
+def test_what_an_address_is_by_default(broker: RealBroker, queue: str, capability: str | None) -> None:
+    """A message to a new topic is accepted, and lost."""
+    address = (broker.topics_by_default or "").format(queue)
+    target = Target(f"amqp://{broker.host}", node=address, capabilities=capability)
+    with SendClient(target, auth=login(broker)) as client:
+        client.send_message(Message("kept"))
+    node = Source(f"amqp://{broker.host}", node=address, capabilities=capability)
+    with receiver(broker, node) as client:
+        if capability:
+            assert bodies(take(client, 1)) == ["kept"]
+        else:
+            assert client.receive_message_batch(timeout=1000) == []
