@@ -81,7 +81,7 @@ class AMQPClient:
             if isinstance(remote_address, address.Address)
             else address.Address(remote_address, encoding=self._encoding)
         )
-        self._hostname: str = self._require_hostname()
+        self._hostname: str = address.host_of(self._remote_address)
         if auth is not None and not isinstance(auth, authentication.AMQPAuth):
             raise TypeError(f"auth must be an authentication object such as SASLPlain, not {type(auth).__name__}.")
         if auth is not None:
@@ -135,14 +135,6 @@ class AMQPClient:
         self._link_name = text(link_name, "link_name", self._encoding) if link_name else None
         self._detach_on_close = bool(kwargs.pop("detach_on_close", False))
         self._timeouts = {name: kwargs.pop(name) for name in _TIMEOUTS if kwargs.get(name) is not None}
-
-    def _require_hostname(self) -> str:
-        hostname = self._remote_address.hostname
-        if not hostname:
-            raise ValueError(
-                f"Invalid remote address: {self._remote_address}: it must be a URL with a host, as amqps://host/node."
-            )
-        return hostname
 
     def _default_auth(self) -> authentication.AMQPAuth:
         remote = self._remote_address

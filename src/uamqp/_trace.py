@@ -1,4 +1,5 @@
-"""The frame trace that `debug=True` turns on: a line a frame, to the logger that 1.6 used. The engine masks secrets."""
+"""The frame trace that `debug=True` turns on: a line a frame, to the logger that 1.6 used. The engine masks
+what SASL exchanges; passwords of URLs are masked here."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from .codec import Composite, Described
+from .core.masking import masked
 
 _logger = logging.getLogger("uamqp.c_uamqp")
 
@@ -40,7 +42,7 @@ def shown(value: Any) -> str:
         return f"{{{','.join(f'[{shown(key)}:{shown(item)}]' for key, item in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"{{{','.join(map(shown, value))}}}"
-    return str(value.value if isinstance(value, Enum) else value)
+    return masked(str(value.value if isinstance(value, Enum) else value))
 
 
 def _is_absent(value: Any) -> bool:

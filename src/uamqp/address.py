@@ -1,6 +1,6 @@
 """Addresses: where a client connects to, and the node that a link's source or target names.
 
-May import `codec`, `compat`, `constants` and `utils`.
+May import `codec`, `compat`, `constants`, `utils` and the masking of `core`.
 
 An address is a URL (scheme amqp, amqps, sb, ws, wss, http or https) or the name of a node. What goes into a
 link's source or target on the wire (`Address.address`) is
@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
 from . import codec, compat, constants, utils
+from ._arguments import text as _text
+from .core.masking import masked, masked_within
 
 _AddressT = TypeVar("_AddressT", bound="Address")
 
@@ -52,18 +54,18 @@ class Address:
         node: str | bytes | None = None,
         capabilities: Names | None = None,
     ) -> None:
-        text = _text(address, encoding, type(self).__name__)
+        text = _text(address, type(self).__name__, encoding)
         if not text and node is None:
             raise ValueError(f"Invalid {type(self).__name__} address: it is empty.")
         self._encoding = encoding
         self._text = text
-        self.parsed_address: Any = _parse(text)
+        self.parsed_address: Any = split_url(text, f"Invalid {type(self).__name__} address").encode("utf-8")
         self._is_url = "://" in text and text.partition("://")[0].lower() in _URL_SCHEMES
         if self._is_url and not text.isprintable():
             raise ValueError(f"Invalid {type(self).__name__} address: it has control characters.")
         self._port = self._checked_port()
         if node is not None:
-            self._node: str | None = _text(node, encoding, "node") or None
+            self._node: str | None = _text(node, "node", encoding) or None
         elif self._is_url:
             self._node = self._node_of_url()
         else:
@@ -108,12 +110,13 @@ class Address:
         try:
             port: int | None = self.parsed_address.port
         except ValueError:
-            # Not the URL itself: where it is malformed, what looks like a port may be part of a password.
-            raise ValueError(
-                f"Invalid {type(self).__name__} address: the port isn't a number from 0 to 65535. "
-                "Characters like '/', '#', '?' and '@' in a user name or password must be percent-encoded."
-            ) from None
-        return port
+            pass  # what it says quotes what may be part of a password
+        else:
+            return port
+        raise ValueError(
+            f"Invalid {type(self).__name__} address: the port isn't a number from 0 to 65535. "
+            "Characters like '/', '#', '?' and '@' in a user name or password must be percent-encoded."
+        )
 
     def _node_of_url(self) -> str | None:
         url = self.parsed_address
@@ -187,7 +190,7 @@ class Address:
 
     @expiry_policy.setter
     def expiry_policy(self, value: str | bytes | None) -> None:
-        self._expiry_policy = None if value is None else _text(value, "ascii", "expiry_policy").encode("utf-8")
+        self._expiry_policy = None if value is None else _text(value, "expiry_policy", "ascii").encode("utf-8")
 
     @property
     def timeout(self) -> int | None:
@@ -245,14 +248,11 @@ class Address:
         return fields
 
     def __str__(self) -> str:
-        return self._text
+        # A name that the peer gave is shown as it came, unless it is a URL that has a password.
+        return masked_within(self._text) if self._is_received else masked(self._text)
 
     def __repr__(self) -> str:
-        text = self._text
-        if self.password is not None:
-            credentials = self.parsed_address.netloc.decode("utf-8").rpartition("@")[0]
-            text = text.replace(credentials, credentials.partition(":")[0] + ":***", 1)
-        return f"{type(self).__name__}({text!r})"
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class Source(Address):
@@ -295,7 +295,7 @@ class Source(Address):
 
     @distribution_mode.setter
     def distribution_mode(self, value: str | bytes | None) -> None:
-        self._distribution_mode = None if value is None else _text(value, self._encoding, "distribution_mode")
+        self._distribution_mode = None if value is None else _text(value, "distribution_mode", self._encoding)
 
     @property
     def outcomes(self) -> tuple[str, ...] | None:
@@ -312,7 +312,7 @@ class Source(Address):
 
     def get_filter(self, name: str | bytes = constants.STRING_FILTER) -> Any:
         """The value of a filter, text as bytes; None if there is none of this name."""
-        return self._filters.get(_text(name, "utf-8", "name"), (None, None))[1]
+        return self._filters.get(_text(name, "name", "utf-8"), (None, None))[1]
 
     def set_filter(
         self,
@@ -358,12 +358,23 @@ class Target(Address):
         return codec.Target(**self._common_fields())
 
 
-def _text(value: Any, encoding: str, name: str) -> str:
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode(encoding)
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}.")
-    return value
+def host_of(address: Address) -> str:
+    """Return the host that an address names.
+
+    Raises:
+        ValueError: it names none; the text says why, and quotes nothing that may be a password.
+    """
+    if address.hostname:
+        return address.hostname
+    scheme, separator, _ = str(address).partition("://")
+    if not separator:
+        why = "it is no URL"
+    elif scheme.lower() not in _URL_SCHEMES:
+        named = f"its scheme is {scheme!r}, which" if re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else "its scheme"
+        why = f"{named} isn't one of {', '.join(sorted(_URL_SCHEMES))}"
+    else:
+        why = "there is no host in it"
+    raise ValueError(f"Invalid remote address: {why}; it must be a URL with a host, as amqps://host/node.")
 
 
 def _symbols(value: Names | None, encoding: str, name: str) -> tuple[codec.Symbol, ...]:
@@ -380,7 +391,7 @@ def _symbols(value: Names | None, encoding: str, name: str) -> tuple[codec.Symbo
 def _filter_name(value: Any, name: str) -> str:
     if not isinstance(value, (str, bytes)):
         raise TypeError(f"The {name} of a filter is str or bytes, not {type(value).__name__}.")
-    text = _text(value, "utf-8", name)
+    text = _text(value, name, "utf-8")
     if not text or not text.isascii():
         raise ValueError(f"The {name} of a filter is ASCII and not empty, not {text!r}.")
     return text
@@ -396,13 +407,26 @@ def _descriptor(value: Any) -> codec.Symbol | codec.ULong:
     return codec.Symbol(_filter_name(value, "descriptor"))
 
 
-def _parse(text: str) -> Any:
-    """The parts of a URL as bytes, which is how 1.6 had them."""
+def split_url(url: str, what: str) -> compat.ParseResult:
+    """Return the parts of a URL.
+
+    Args:
+        what: what an error's text begins with.
+
+    Raises:
+        ValueError: the host can't be read, or what should be a character is none; nothing of the URL is in it.
+    """
+    why = "its host can't be read; an IPv6 address stands in brackets"
     try:
-        return compat.urlparse(text).encode("utf-8")
+        parts = compat.urlparse(url)
+        parts.encode("utf-8")
+    except UnicodeEncodeError:
+        why = "it has half of a surrogate pair, which is no character"
     except ValueError:
-        # For a malformed host, "amqps://[::1/q"; the text may hold a password.
-        raise ValueError("Invalid address: its host can't be read; an IPv6 address stands in brackets.") from None
+        pass  # what it says quotes what may be a password
+    else:
+        return parts
+    raise ValueError(f"{what}: {why}.")
 
 
 def _integer(value: Any, most: int, name: str) -> int | None:

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
-from ._arguments import encoded, integer, number
+from ._arguments import encoded, integer, number, text
 from ._drive import run
 from ._trace import log_frame
 from .authentication import AMQPAuth, CBSAuthMixin, SASLAnonymous
@@ -151,8 +151,8 @@ class Connection:
         properties = settings.pop("properties", None)
         try:
             return EngineConfig(
-                self.container_id.decode(self._encoding),
-                hostname=self.hostname.decode(self._encoding) or None,
+                text(self.container_id, "container_id", self._encoding),
+                hostname=text(self.hostname, "hostname", self._encoding) or None,
                 max_frame_size=settings.get("max_frame_size", constants.MAX_FRAME_SIZE_BYTES),
                 channel_max=settings.get("channel_max", _UNSET_CHANNEL_MAX),
                 idle_timeout=settings["idle_timeout"] / 1000 if settings.get("idle_timeout") else None,
@@ -455,8 +455,10 @@ def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPCon
     condition = cause.condition
     if cause.kind is CauseKind.PEER:
         error = cause.error
-        text = error.description if error is not None else cause.message
-        return errors._process_connection_error(policy, condition, text, error.info if error is not None else None)
+        description = error.description if error is not None else cause.message
+        return errors._process_connection_error(
+            policy, condition, description, error.info if error is not None else None
+        )
     if cause.kind is CauseKind.TRANSPORT:
         condition = None
     elif cause.kind is CauseKind.TIMEOUT:

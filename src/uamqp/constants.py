@@ -325,4 +325,4 @@ def member_of(enumeration: type[_StateT], value: object, argument: str) -> _Stat
             if int(member) == value:
                 return member
     names = ", ".join(f"{enumeration.__name__}.{name}" for name in enumeration.__members__)
-    raise ValueError(f"{argument} must be one of {names}, not {value!r}.")
+    raise ValueError(f"{argument} must be one of {names}, not {type(value).__name__}.")

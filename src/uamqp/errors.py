@@ -17,6 +17,7 @@ from . import c_uamqp as c_uamqp  # noqa: PLC0414
 from . import codec, utils
 from . import constants as constants  # noqa: PLC0414
 from .constants import ErrorCodes
+from .core.masking import masked_within
 
 if TYPE_CHECKING:
     from .c_uamqp import AMQPValue
@@ -207,7 +208,10 @@ class ErrorResponse:
 
 
 class AMQPError(_Portable, Exception):
-    """Base of the errors that have to do with AMQP."""
+    """Base of the errors that have to do with AMQP. Passwords of URLs in their texts are masked."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*[masked_within(part) if isinstance(part, str) else part for part in args])
 
 
 class AMQPConnectionError(AMQPError):

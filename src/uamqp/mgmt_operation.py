@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import compat, constants, errors, types
-from ._arguments import encoded, number
+from ._arguments import encoded, number, text
 from ._drive import run
 from ._message import Message, received_message
 from .core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
+from .core.masking import masked
 from .engine import LocalProtocolError
 from .message import MessageProperties
 from .transport.clock import FOREVER, now
@@ -56,6 +57,7 @@ class MgmtOperation:
     ) -> None:
         self.connection = session._connection
         self.target = encoded(target, "target", encoding) if target else constants.MGMT_TARGET
+        self._node = text(self.target, "target", encoding)
         self.mgmt_error: BaseException | None = None
         self._session = session
         self._encoding = encoding
@@ -143,8 +145,9 @@ class MgmtOperation:
         """Return the node's links; new ones if there are none, or they were lost."""
         links = self._links
         if links is None or links.is_over:
-            node, name = self.target.decode(self._encoding), uuid.uuid4()
-            links = RequestLinks(self._session._core, node, f"{node}-sender-{name}", f"{node}-receiver-{name}")
+            node, number = self._node, uuid.uuid4()
+            name = masked(node)  # names of links are in errors and logs
+            links = RequestLinks(self._session._core, node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
             try:
                 links.open(now())
             except LocalProtocolError as error:
@@ -181,20 +184,21 @@ class MgmtOperation:
             raise ValueError(f"{_FAULT} The answer has no status that is a number ({', '.join(self._status_fields)}).")
         answer = received_message(request.answer, None, self._encoding)
         if not 200 <= request.status < 300:
-            _logger.error("Management request to %r: status %d, %s", self.target, request.status, request.description)
+            node = masked(self._node)
+            _logger.error("Management request to %s: status %d, %s", node, request.status, request.description)
         return request.status, answer, request.description.encode(self._encoding)
 
     def _failure(self, request: Request, links: RequestLinks) -> BaseException:
         cause = request.cause
         policy = self.connection.error_policy
-        text = cause.message if cause is not None else ""
+        why = cause.message if cause is not None else ""
         if links.is_over and not self._was_open:
-            return errors.AMQPConnectionError(f"{_NOT_OPEN} {text}")
+            return errors.AMQPConnectionError(f"{_NOT_OPEN} {why}")
         error = cause.error if cause is not None else None
         condition = error.condition if error is not None else None
         if links.is_over:
-            return errors._process_link_error(policy, condition, text, error.info if error is not None else None)
-        return errors._process_send_error(policy, condition, text, error.info if error is not None else None)
+            return errors._process_link_error(policy, condition, why, error.info if error is not None else None)
+        return errors._process_send_error(policy, condition, why, error.info if error is not None else None)
 
     def destroy(self) -> None:
         """Detach the links. The next request opens new ones."""

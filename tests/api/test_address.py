@@ -53,7 +53,7 @@ KINDS = [Address, Source, Target]
 def test_node_on_the_wire(kind: type[Address], given: Any, wire: str | None) -> None:
     address = kind(given)
     assert address.address == wire
-    assert str(address) == (given.decode() if isinstance(given, bytes) else given)
+    assert str(address) == (given.decode() if isinstance(given, bytes) else given).replace(":pw@", ":***@")
     if isinstance(address, (Source, Target)):
         assert address.terminus().address == wire
 

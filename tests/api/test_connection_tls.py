@@ -84,9 +84,10 @@ def test_the_server_name_is_sent(certificates: Certificates) -> None:
     [
         (lambda certificates: certificates.other_ca_server, "certificate"),
         (lambda certificates: certificates.other_host, "(?i)hostname mismatch"),
+        (lambda certificates: certificates.common_name, "(?i)hostname mismatch"),
         (lambda certificates: certificates.expired, "expired"),
     ],
-    ids=["untrusted CA", "other host", "expired"],
+    ids=["untrusted CA", "other host", "common name alone", "expired"],
 )
 def test_a_bad_certificate_is_refused(
     certificates: Certificates, which: Callable[[Certificates], Pair], text: str, front: str

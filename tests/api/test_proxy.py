@@ -194,7 +194,7 @@ def test_arguments() -> None:
     with pytest.raises(KeyError, match="http_proxy needs 'proxy_port'"):
         SASLAnonymous("h", http_proxy={"proxy_hostname": "p"})
     with pytest.raises(KeyError, match="http_proxy needs 'proxy_hostname'"):
-        SASLAnonymous("h", http_proxy={})
+        SASLAnonymous("h", http_proxy={"proxy_port": 1})
     with pytest.raises(TypeError, match="http_proxy must be a dict"):
         SASLAnonymous("h", http_proxy="http://proxy:3128")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="port must be a number"):

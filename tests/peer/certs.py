@@ -30,8 +30,9 @@ class Certificates:
     """Paths of PEM files.
 
     ca: the authority of all but other_ca. server: for localhost, 127.0.0.1 and ::1. client: CN amqp.
-    expired: as server, its time over. other_host: for other.example alone. other_ca: an authority that signed
-    other_ca_server (the right hosts) and other_ca_client (CN amqp).
+    expired: as server, its time over. common_name: names localhost as the common name alone. other_host: for
+    other.example alone. other_ca: an authority that signed other_ca_server (the right hosts) and other_ca_client
+    (CN amqp).
     """
 
     ca: str
@@ -39,6 +40,7 @@ class Certificates:
     server: Pair
     client: Pair
     expired: Pair
+    common_name: Pair
     other_host: Pair
     other_ca_server: Pair
     other_ca_client: Pair
@@ -85,6 +87,7 @@ def make_certificates(directory: Path) -> Certificates:
         server=write("server", authority.issue_cert(*HOSTS)),
         client=write("client", authority.issue_cert(common_name="amqp")),
         expired=write("expired", expired),
+        common_name=write("common-name", authority.issue_cert(common_name="localhost")),
         other_host=write("other-host", authority.issue_cert("other.example")),
         other_ca_server=write("other-ca-server", other.issue_cert(*HOSTS)),
         other_ca_client=write("other-ca-client", other.issue_cert(common_name="amqp")),

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from .. import compat, constants, errors, utils
 from .._arguments import encoded, number, text
 from .._drive import run
+from ..address import split_url
 from ..constants import TransportType
 from ..core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus
+from ..core.masking import masked
 from ..engine import LocalProtocolError
 from ..session import Session
 from ..transport.clock import now, wall
@@ -167,8 +169,9 @@ class CBSAuthMixin:
     def _has_ended(self) -> bool:
         return self.expires_at is not None and self.expires_at <= wall()
 
-    @staticmethod
-    async def _connect(connection: Connection) -> None:
+    async def _connect(self, connection: Connection) -> None:
+        if isinstance(self, AMQPAuth):
+            self._warn_in_clear("token")
         try:
             await connection._do_start()
         except errors.ConnectionClose:
@@ -176,7 +179,7 @@ class CBSAuthMixin:
         except errors.AMQPConnectionError as error:
             raise errors.AMQPConnectionError(
                 f"Unable to open authentication session on connection {connection.container_id!r}.\n"
-                f"Please confirm target hostname exists: {connection.hostname!r}. {error}"
+                f"Please confirm target hostname exists: {masked(repr(connection.hostname))}. {error}"
             ) from error
 
     def _make_links(self) -> RequestLinks:
@@ -300,9 +303,9 @@ class CBSAuthMixin:
         if self.expires_at <= wall():
             raise ValueError("Token has expired")
         return Token(
-            self.token.decode(self._encoding),
-            self.token_type.decode(self._encoding),
-            self.audience.decode(self._encoding),
+            text(self.token, "token", self._encoding),
+            text(self.token_type, "token_type", self._encoding),
+            text(self.audience, "audience", self._encoding),
             self.expires_at,
             self._refresh_window,
         )
@@ -433,9 +436,9 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         if self.expires_in is None:
             raise errors.TokenExpired("Unable to refresh token - it isn't known for how long.")
         token = utils.create_sas_token(
-            compat.quote_plus(self.username).encode(self._encoding),
-            self.password.encode(self._encoding),
-            compat.quote_plus(self.uri).encode(self._encoding),
+            _quoted(self.username, "username"),
+            encoded(self.password, "password", self._encoding),
+            _quoted(self.uri, "uri"),
             self.expires_in,
         )
         self._take_token(token, int(wall() + self.expires_in.total_seconds()))
@@ -466,9 +469,9 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         """
         expires_in = datetime.timedelta(seconds=expiry or constants.AUTH_EXPIRATION_SECS)
         token = utils.create_sas_token(
-            compat.quote_plus(key_name).encode(encoding),
-            shared_access_key.encode(encoding),
-            compat.quote_plus(uri).encode(encoding),
+            _quoted(key_name, "key_name"),
+            encoded(shared_access_key, "shared_access_key", encoding),
+            _quoted(uri, "uri"),
             expires_in,
         )
         return cls(
@@ -555,14 +558,17 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
         await self._update()
 
 
+def _quoted(value: str, argument: str) -> bytes:
+    return compat.quote_plus(encoded(value, argument, "utf-8")).encode()
+
+
 def _parse(uri: str, endpoint: str | None) -> tuple[str, str | None, str | None]:
     """Return the host of a URI, or `endpoint` in its stead, and the user name and password in it."""
-    parsed = compat.urlparse(uri)
+    parsed = split_url(text(uri, "uri", "utf-8"), "Invalid URI")
     hostname = endpoint or parsed.hostname
     if not hostname:
-        raise ValueError(
-            f"Invalid URI {parsed._replace(netloc='').geturl()!r}: it must have a host, as sb://host/name."
-        )
+        # Without the URI: where it is malformed, there is no telling what of it is the password.
+        raise ValueError("Invalid URI: it must have a host, as sb://host/name.")
     user = compat.unquote_plus(parsed.username) if parsed.username else None
     secret = compat.unquote_plus(parsed.password) if parsed.password else None
     return hostname, user, secret

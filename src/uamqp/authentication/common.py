@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import constants
-from .._arguments import encoded, number, text
+from .._arguments import encoded, number, shown, text
 from ..constants import TransportType
 from ..engine import sasl
 from ..transport import tls
@@ -86,9 +86,7 @@ class AMQPAuth:
         websocket_path: str = DEFAULT_WEBSOCKET_PATH,
     ) -> None:
         self._encoding = encoding
-        self.hostname = encoded(hostname, "hostname", encoding)
-        if not self.hostname:
-            raise ValueError("hostname must not be empty.")
+        self.hostname = _host(hostname, "hostname", encoding)
         self.cert_file = verify
         self.consumed = False
         self.sasl: Any = None
@@ -99,6 +97,7 @@ class AMQPAuth:
         self._websocket_path = _path(text(websocket_path, "websocket_path", encoding))
         self._files = {"verify": verify, "certificate": certificate, "key": key}
         self._key_password = key_password
+        self._warned = False
         self._check_files(ssl_context)
         self._ssl_context = ssl_context  # made when it is first needed: that reads files
         self.port: int | None = None
@@ -142,7 +141,7 @@ class AMQPAuth:
 
     def set_tlsio(self, hostname: str | bytes, port: int | str | None) -> None:
         """Use TCP, with TLS unless it is turned off."""
-        self.hostname = encoded(hostname, "hostname", self._encoding)
+        self.hostname = _host(hostname, "hostname", self._encoding)
         self.port = _port(port)
         self._is_websocket = False
 
@@ -200,6 +199,13 @@ class AMQPAuth:
             )
         return self._ssl_context
 
+    def _warn_in_clear(self, secret: str) -> None:
+        """Warn, once, that a secret can be read on the network: TLS is off, and the host isn't this machine."""
+        host = self.hostname.decode(self._encoding)
+        if not self._warned and not self._use_tls and not is_loopback(host):
+            self._warned = True
+            _logger.warning("An unencrypted connection to %r carries the %s (use_tls=False).", host, secret)
+
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
         """Return the SASL mechanisms to use, best first."""
         return (sasl.Mssbcbs(), sasl.Anonymous())
@@ -229,15 +235,9 @@ class SASLPlain(AMQPAuth):
         self.username = encoded(username, "username", encoding)
         self.password = encoded(password, "password", encoding)
         self.sasl = sasl.Plain(self.username, self.password)
-        self._warned = False
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
-        if not self._warned and not self._use_tls and not is_loopback(self.hostname.decode(self._encoding)):
-            self._warned = True
-            _logger.warning(
-                "The user name and password for %r go over an unencrypted connection (use_tls=False).",
-                self.hostname.decode(self._encoding),
-            )
+        self._warn_in_clear("user name and password")
         return (self.sasl,)
 
 
@@ -305,6 +305,18 @@ class SASLExternal(AMQPAuth):
         return (self.sasl,)
 
 
+def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
+    """Return the name of a host."""
+    host = text(value, argument, encoding)
+    if not host:
+        raise ValueError(f"{argument} must not be empty.")
+    if "@" in host:
+        raise ValueError(
+            f"{argument} must be the name of a host alone: a user name and a password are arguments of their own."
+        )
+    return encoded(value, argument, encoding)
+
+
 def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
     """Return the proxy that 1.6's dict describes."""
     if settings is None:
@@ -317,7 +329,7 @@ def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
     port = _port(settings["proxy_port"])
     username, password = settings.get("username"), settings.get("password")
     return Proxy(
-        text(settings["proxy_hostname"], "proxy_hostname", encoding),
+        _host(settings["proxy_hostname"], "proxy_hostname", encoding).decode(encoding),
         port or 0,
         text(username, "username", encoding) if username else None,
         text(password, "password", encoding) if password else None,
@@ -326,7 +338,7 @@ def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
 
 def _path(path: str) -> str:
     if "#" in path or any(character.isspace() or not character.isprintable() for character in path):
-        raise ValueError(f"websocket_path must have no '#', no spaces and no control characters: {path!r}.")
+        raise ValueError("websocket_path must have no '#', no spaces and no control characters.")
     return path
 
 
@@ -336,7 +348,7 @@ def _port(port: int | str | None) -> int | None:
     try:
         number = int(port)
     except (TypeError, ValueError):
-        raise ValueError(f"port must be a number from 1 to 65535, not {port!r}.") from None
+        number = -1  # what it says quotes what may be a password
     if not 1 <= number <= 65535:
-        raise ValueError(f"port must be a number from 1 to 65535, not {port!r}.")
+        raise ValueError(f"port must be a number from 1 to 65535, not {shown(port)}.")
     return number

@@ -15,6 +15,7 @@ from .. import codec
 from ..engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from ..engine.terms import MODE_FIRST
 from .link import LinkCore, LinkSettings, LinkState, ReceiverCore, SenderCore
+from .masking import masked
 from .session import SessionCore
 
 _logger = logging.getLogger(__name__)
@@ -253,18 +254,18 @@ class RequestLinks:
             try:
                 delivery.settle(codec.ACCEPTED)
             except LocalProtocolError as error:  # the link has gone in the same breath
-                _logger.info("An answer of %s isn't settled: %s", self.node, error)
+                _logger.info("An answer of %s isn't settled: %s", masked(self.node), error)
         delivery.link.taken()
         try:
             number, properties = _read(delivery.payload)
         except codec.DecodeError as error:
             self.unmatched += 1
-            _logger.warning("A message from %s can't be read and is dropped: %s", self.node, error)
+            _logger.warning("A message from %s can't be read and is dropped: %s", masked(self.node), error)
             return
         request = self._waiting.get(number) if number is not None else None
         if request is None:
             self.unmatched += 1
-            _logger.info("A message from %s answers no request that is waited for; it is dropped.", self.node)
+            _logger.info("A message from %s answers no request that is waited for; it is dropped.", masked(self.node))
             return
         self.forget(request)
         request._answered(delivery, properties)

@@ -27,6 +27,9 @@ def client_context(
     context = ssl.create_default_context(cafile=ca_file)
     # Some distributions leave it to OpenSSL's own configuration, which may allow less.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        # RFC 9525, section 2: the names are those of subjectAltName. OpenSSL takes the common name where there is none.
+        context.hostname_checks_common_name = False
     if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(cafile=certifi.where())
     if certificate is not None:

@@ -5,6 +5,7 @@ The binary frames of the WebSocket carry a stream of AMQP bytes; where they begi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from websockets.client import ClientProtocol
@@ -24,6 +25,10 @@ SUBPROTOCOLS = (Subprotocol("AMQPWSB10"), Subprotocol("amqp"))
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes in a message of the WebSocket: more than a peer has reason to send at once."""
+
+
+# The library would log the bytes of each frame, and with them the password of SASL PLAIN. Nobody can turn this one on.
+_SILENT = logging.Logger("uamqp.transport.websocket", logging.CRITICAL + 1)  # noqa: LOG001
 
 
 class WebSocketError(OSError):
@@ -60,7 +65,7 @@ class WebSocket:
             uri = parse_uri(f"{'wss' if secure else 'ws'}://{address_text(host, port)}/{path.removeprefix('/')}")
         except ValueError as error:
             raise OSError(f"{host!r} is no name of a host: {error}") from error
-        protocol = ClientProtocol(uri, subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE)
+        protocol = ClientProtocol(uri, subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE, logger=_SILENT)
         protocol.send_request(protocol.connect())
         return cls(protocol)
 
@@ -79,7 +84,7 @@ class WebSocket:
         Args:
             path: the only one that there is; None: any will do.
         """
-        socket = cls(ServerProtocol(subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE))
+        socket = cls(ServerProtocol(subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE, logger=_SILENT))
         socket._path = path
         return socket
 
