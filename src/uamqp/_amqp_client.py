@@ -7,15 +7,16 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import address, authentication, compat, constants, errors
-from ._arguments import number, text
+from . import address, authentication, compat, constants, errors, utils
+from ._arguments import checked_callback, encoding_of, having, number, text
 from ._drive import run
-from ._link import MessageLink
+from ._link import MessageLink, checked_receive_mode, checked_send_mode, checked_size
 from .authentication import CBSAsyncAuthMixin, CBSAuthMixin
+from .authentication.common import checked_auth
 from .c_uamqp import TickCounter
-from .connection import IDLE_WAIT, Connection, redirected_host
+from .connection import IDLE_WAIT, Connection, checked_settings, redirected_host
 from .message import Message
-from .session import Session
+from .session import Session, check_request, checked_handle_max, checked_window
 from .transport.clock import FOREVER, now
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ _ClientT = TypeVar("_ClientT", bound="AMQPClient")
 
 _JOIN_TIMEOUT = 1.0
 
+_CONNECTION = (
+    "max_frame_size",
+    "channel_max",
+    "idle_timeout",
+    "properties",
+    "remote_idle_timeout_empty_frame_send_ratio",
+)
 _TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
 
 
@@ -73,19 +81,14 @@ class AMQPClient:
         keep_alive_interval: int | None = None,
         **kwargs: Any,
     ) -> None:
-        self._encoding: str = kwargs.pop("encoding", None) or "UTF-8"
+        self._encoding: str = encoding_of(kwargs.pop("encoding", None))
         self._transport_type = kwargs.pop("transport_type", None)
         self._http_proxy = kwargs.pop("http_proxy", None)
-        self._remote_address = (
-            remote_address
-            if isinstance(remote_address, address.Address)
-            else address.Address(remote_address, encoding=self._encoding)
-        )
+        self._remote_address = address.address_of(remote_address, address.Address, "remote_address", self._encoding)
         self._hostname: str = address.host_of(self._remote_address)
-        if auth is not None and not isinstance(auth, authentication.AMQPAuth):
-            raise TypeError(f"auth must be an authentication object such as SASLPlain, not {type(auth).__name__}.")
+        auth = auth or None
         if auth is not None:
-            self._check_auth(auth)
+            self._check_auth(checked_auth(auth, "auth"))
             auth._use_transport(self._transport_type, self._http_proxy)
         self._own_auth = auth is None
         self._auth = auth if auth is not None else self._default_auth()
@@ -100,9 +103,7 @@ class AMQPClient:
         self._backoff: float = 0
         self._seen_progress: int | None = None  # of the pump, when our last turn ended
         self._worked_on: MessageLink | None = None  # the link that `do_work` last took a step with
-        if error_policy is not None and not isinstance(error_policy, errors.ErrorPolicy):
-            raise TypeError(f"error_policy must be an ErrorPolicy, not {type(error_policy).__name__}.")
-        self._error_policy = error_policy or errors.ErrorPolicy()
+        self._error_policy = errors.policy_of(error_policy)
         self._keep_alive_interval = int(number(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
         self._keep_alive_thread: threading.Thread | None = None
         self._keep_alive_stop = threading.Event()
@@ -115,26 +116,34 @@ class AMQPClient:
 
     def _take_settings(self, kwargs: dict[str, Any]) -> None:
         """Take the settings of connection, session and links out of the keywords."""
-        self._max_frame_size = kwargs.pop("max_frame_size", None) or constants.MAX_FRAME_SIZE_BYTES
-        self._channel_max = kwargs.pop("channel_max", None)
-        self._idle_timeout = kwargs.pop("idle_timeout", None)
-        self._properties = kwargs.pop("properties", None)
-        self._remote_idle_timeout_empty_frame_send_ratio = kwargs.pop(
-            "remote_idle_timeout_empty_frame_send_ratio", None
-        )
-        self._outgoing_window = kwargs.pop("outgoing_window", None) or constants.MAX_FRAME_SIZE_BYTES
-        self._incoming_window = kwargs.pop("incoming_window", None) or constants.MAX_FRAME_SIZE_BYTES
-        self._handle_max = kwargs.pop("handle_max", None)
-        self._on_attach = kwargs.pop("on_attach", None)
-        # Falsy stands for the default, as in 1.6; only members of value 0 are no default.
-        send_mode = kwargs.pop("send_settle_mode", None)
-        self._send_settle_mode = constants.SenderSettleMode.Unsettled if send_mode is None else send_mode
-        self._receive_settle_mode = kwargs.pop("receive_settle_mode", None)
+        settings = checked_settings({name: kwargs.pop(name, None) for name in _CONNECTION}, self._encoding)
+        self._max_frame_size = settings.get("max_frame_size", constants.MAX_FRAME_SIZE_BYTES)
+        self._channel_max = settings.get("channel_max")
+        self._idle_timeout = settings.get("idle_timeout")
+        self._properties = settings.get("properties")
+        self._remote_idle_timeout_empty_frame_send_ratio = settings.get("remote_idle_timeout_empty_frame_send_ratio")
+        self._outgoing_window = checked_window(kwargs.pop("outgoing_window", None), "outgoing_window")
+        self._incoming_window = checked_window(kwargs.pop("incoming_window", None), "incoming_window")
+        self._handle_max = checked_handle_max(kwargs.pop("handle_max", None))
+        self._on_attach = checked_callback(kwargs.pop("on_attach", None), "on_attach")
+        self._send_settle_mode = checked_send_mode(kwargs.pop("send_settle_mode", None))
+        self._receive_settle_mode = checked_receive_mode(kwargs.pop("receive_settle_mode", None))
         self._desired_capabilities = kwargs.pop("desired_capabilities", None)
         link_name = kwargs.pop("link_name", None)
         self._link_name = text(link_name, "link_name", self._encoding) if link_name else None
         self._detach_on_close = bool(kwargs.pop("detach_on_close", False))
-        self._timeouts = {name: kwargs.pop(name) for name in _TIMEOUTS if kwargs.get(name) is not None}
+        utils.symbols(self._desired_capabilities, self._encoding, "desired_capabilities")
+        timeouts = {name: kwargs.pop(name, None) for name in _TIMEOUTS}
+        self._timeouts = {
+            name: number(value, name, "seconds", positive=True) for name, value in timeouts.items() if value is not None
+        }
+
+    def _take_link_settings(self, kwargs: dict[str, Any]) -> None:
+        """Take the settings of the one link of a sending or receiving client out of the keywords."""
+        self._max_message_size = checked_size(kwargs.pop("max_message_size", None))
+        self._max_message_size = self._max_message_size or constants.MAX_MESSAGE_LENGTH_BYTES
+        self._link_properties = kwargs.pop("link_properties", None)
+        utils.properties(self._link_properties, "link_properties", encoding_of(kwargs.get("encoding")))
 
     def _default_auth(self) -> authentication.AMQPAuth:
         remote = self._remote_address
@@ -146,7 +155,7 @@ class AMQPClient:
             "use_tls": remote.scheme != "amqp",
         }
         credentials = remote.credentials
-        if credentials is not None:
+        if credentials is not None and all(credentials):  # as in 1.6: a user name alone is none
             return authentication.SASLPlain(self._hostname, *credentials, **settings)
         return authentication.SASLAnonymous(self._hostname, **settings)
 
@@ -179,8 +188,10 @@ class AMQPClient:
     async def _do_open(self, connection: Connection | None = None) -> None:
         if self._session is not None or self._connection is not None:
             return
+        if connection:
+            having(connection, "connection", "a Connection", "auth", "container_id", "_core", "_pump")
         self._shutdown = False
-        if connection is not None:
+        if connection:
             self._check_auth(connection.auth)
             _logger.debug("Using the existing connection %r.", connection.container_id)
             self._auth = connection.auth
@@ -230,7 +241,7 @@ class AMQPClient:
         """Make the session; clients of a connection that authenticates by a token share that of its token."""
         connection = self._require_open()
         auth = connection.auth
-        settings = {
+        settings: dict[str, Any] = {
             "incoming_window": self._incoming_window,
             "outgoing_window": self._outgoing_window,
             "handle_max": self._handle_max,
@@ -294,6 +305,8 @@ class AMQPClient:
 
     async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         """Go to the host that a redirect names."""
+        having(redirect, "redirect", "a LinkRedirect", "hostname")
+        checked_auth(auth, "auth")
         if self._ext_connection:
             raise ValueError("Clients with a shared connection cannot be automatically redirected.")
         connection = self._require_open()
@@ -443,6 +456,7 @@ class AMQPClient:
         callback: Callable[[int, Message, bytes], Any] | None,
         **kwargs: Any,
     ) -> Any:
+        check_request(message, operation, op_type, node, callback=callback, **kwargs)
         self._require_open()
         while not await self._authorized():
             await self._turn(FOREVER)

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import constants, errors, utils
-from ._arguments import encoded, integer
+from ._arguments import encoded, given, having, integer
 from ._drive import run
 from ._hints import address_hint
 from .connection import connection_error
@@ -62,24 +62,21 @@ class MessageLink:
         encoding: str,
         desired_capabilities: Any,
     ) -> None:
-        self._session = session
+        self._session = having(session, "session", "a Session", "_core", "_connection")
         self._connection = session._connection
         self._conn = session._connection._core
         self._encoding = encoding
         self.name = encoded(name, "name", encoding) if name else str(uuid.uuid4()).encode()
-        self.error_policy = error_policy or errors.ErrorPolicy()
+        self.error_policy = errors.policy_of(error_policy)
         self._error: BaseException | None = None
-        self._send_settle_mode = constants.member_of(constants.SenderSettleMode, send_settle_mode, "send_settle_mode")
+        self._send_settle_mode = checked_send_mode(send_settle_mode)
         # None: PeekLock with whatever mode the peer knows. Said in so many words, it is mode second.
-        self._explicit_mode = receive_settle_mode is not None
-        self._receive_settle_mode = constants.member_of(
-            constants.ReceiverSettleMode,
-            constants.ReceiverSettleMode.PeekLock if receive_settle_mode is None else receive_settle_mode,
-            "receive_settle_mode",
-        )
-        self._max_message_size = _size(max_message_size)
-        self._properties = utils.properties(properties, "link properties", encoding)
-        self._capabilities = utils.symbols(desired_capabilities, encoding)
+        mode = checked_receive_mode(receive_settle_mode)
+        self._explicit_mode = mode is not None
+        self._receive_settle_mode = mode if mode is not None else constants.ReceiverSettleMode.PeekLock
+        self._max_message_size = checked_size(max_message_size)
+        self._properties = utils.properties(properties, "properties", encoding)
+        self._capabilities = utils.symbols(desired_capabilities, encoding, "desired_capabilities")
         self._core: LinkCore = self._make_core()
 
     def _make_core(self) -> Any:
@@ -143,7 +140,7 @@ class MessageLink:
     @max_message_size.setter
     def max_message_size(self, value: int) -> None:
         self._check_idle("max_message_size")
-        self._max_message_size = _size(value)
+        self._max_message_size = checked_size(value)
         self._core = self._make_core()
 
     def _check_idle(self, name: str) -> None:
@@ -306,5 +303,32 @@ def link_error(
     return errors._process_link_error(policy, cause.condition, cause.message)
 
 
-def _size(value: Any) -> int:
-    return 0 if value is None else integer(value, "max_message_size", 0, 0xFFFFFFFFFFFFFFFF)
+def checked_size(value: int | None) -> int:
+    """Return the size that messages may have; what is false is no limit.
+
+    Raises:
+        TypeError, ValueError: it is no integer, or out of range.
+    """
+    return integer(value, "max_message_size", 0, 0xFFFFFFFFFFFFFFFF) if value else 0
+
+
+def checked_send_mode(value: Any) -> constants.SenderSettleMode:
+    """Return a mode; what is false stands for the default, as in 1.6.
+
+    Raises:
+        ValueError: there is no such mode.
+    """
+    mode = given(value)
+    if mode is None:
+        return constants.SenderSettleMode.Unsettled
+    return constants.member_of(constants.SenderSettleMode, mode, "send_settle_mode")
+
+
+def checked_receive_mode(value: Any) -> constants.ReceiverSettleMode | None:
+    """Return a mode; None for what is false: that stands for the default, as in 1.6.
+
+    Raises:
+        ValueError: there is no such mode.
+    """
+    mode = given(value)
+    return None if mode is None else constants.member_of(constants.ReceiverSettleMode, mode, "receive_settle_mode")

@@ -9,10 +9,12 @@ not changed is encoded again as it came. Text is given as str or bytes; a messag
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import c_uamqp, codec, constants, errors
+from ._arguments import checked_callback, encoding_of, having
 from ._bodies import DataBody, SequenceBody, ValueBody, received_body
 from ._portable import reduced, restore, state_of
 from ._sections import (
@@ -70,7 +72,7 @@ _NEW = MessageState.WaitingToBeSent
 _UNSETTLED = MessageState.ReceivedUnsettled
 _SETTLED = MessageState.ReceivedSettled
 
-# What a section that isn't the body has to be, and the error's text if it is something else.
+# What a section that isn't the body has to be, and the error's text if it is something else: 1.6's.
 _TYPES: dict[int, tuple[type, str]] = {
     HEADER: (MessageHeader, "Header must be a MessageHeader."),
     DELIVERY_ANNOTATIONS: (dict, "Delivery annotations must be a dictionary."),
@@ -102,9 +104,8 @@ class Message:
     `message` (a `c_uamqp.cMessage`) makes a received message, with `settler`, which is called with an
     `errors.MessageResponse` to settle it, and `delivery_no`; the other arguments are then ignored.
 
-    Raises `TypeError` or `ValueError` for a body that has no AMQP encoding, and `OverflowError` for a
-    message-format beyond 32 bits. Wrong types of other sections raise `TypeError` when they are set, or when the
-    message is encoded.
+    Raises `TypeError` or `ValueError` for a body that has no AMQP encoding, `OverflowError` for a message-format
+    beyond 32 bits, and `TypeError` for another section of the wrong type, here and when it is set.
 
     `state` is where the message stands; `on_send_complete`, if set, is called with a
     `constants.MessageSendResult` and an exception or None once it is known what became of it.
@@ -161,18 +162,27 @@ class Message:
         footer: dict[Any, Any] | None = None,
         delivery_annotations: dict[Any, Any] | None = None,
     ) -> None:
-        _clear(self, encoding)
+        _clear(self, encoding if encoding == "UTF-8" else encoding_of(encoding))
         self._delivery_no = delivery_no
-        if message is not None:
-            self._init_received(message, settler)
+        if settler is not None:
+            self._settler = checked_callback(settler, "settler")
+        if message:
+            self._init_received(message)
             return
-        self._settler = settler
-        self._properties = properties
-        self._application_properties = application_properties
-        self._annotations = annotations
-        self._header = header
-        self._footer = footer
-        self._delivery_annotations = delivery_annotations
+        self._properties = properties if properties is None else _checked(PROPERTIES, properties)
+        self._application_properties = (
+            application_properties
+            if application_properties is None
+            else _checked(APPLICATION_PROPERTIES, application_properties)
+        )
+        self._annotations = annotations if annotations is None else _checked(MESSAGE_ANNOTATIONS, annotations)
+        self._header = header if header is None else _checked(HEADER, header)
+        self._footer = footer if footer is None else _checked(FOOTER, footer)
+        self._delivery_annotations = (
+            delivery_annotations
+            if delivery_annotations is None
+            else _checked(DELIVERY_ANNOTATIONS, delivery_annotations)
+        )
         if msg_format:
             self.message_format = msg_format
         if body_type:
@@ -180,16 +190,16 @@ class Message:
         else:
             self._auto_set_body(body)
 
-    def _init_received(self, message: Any, settler: Callable[..., Any] | None) -> None:
+    def _init_received(self, message: Any) -> None:
+        having(message, "message", "a c_uamqp.cMessage", "_encode_payload", "message_format", "delivery_tag")
         self._payload = message._encode_payload()
         self._message_format = message.message_format
         self._delivery_tag = message.delivery_tag
-        if settler is None:
+        if self._settler is None:
             self.state = _SETTLED
             self._response = _ALREADY_SETTLED
         else:
             self.state = _UNSETTLED
-            self._settler = settler
 
     @classmethod
     def decode_from_bytes(cls, data: bytes | bytearray | memoryview) -> Message:
@@ -281,7 +291,7 @@ class Message:
 
     @property
     def delivery_annotations(self) -> Any:
-        """The delivery annotations, a dict; None if there are none. Settable; checked when encoded."""
+        """The delivery annotations, a dict; None if there are none. Settable."""
         value = self._delivery_annotations
         if value is _UNREAD:
             value = self._delivery_annotations = self._read(DELIVERY_ANNOTATIONS)
@@ -289,7 +299,7 @@ class Message:
 
     @delivery_annotations.setter
     def delivery_annotations(self, value: Any) -> None:
-        self._delivery_annotations = value
+        self._delivery_annotations = _checked(DELIVERY_ANNOTATIONS, value)
 
     @property
     def footer(self) -> Any:
@@ -428,9 +438,12 @@ class Message:
 
     @message_format.setter
     def message_format(self, value: int) -> None:
-        if not 0 <= value < 2**32:
-            raise OverflowError(f"The message-format has 32 bits, {int(value)} doesn't fit.")
-        self._message_format = value
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"The message-format must be an integer, not {type(value).__name__}.")
+        number = operator.index(value)
+        if not 0 <= number < 2**32:
+            raise OverflowError(f"The message-format has 32 bits, {number} doesn't fit.")
+        self._message_format = number
 
     def _encode_payload(self) -> bytes:
         """The encoded sections; a received message that nobody changed gives them as they came."""

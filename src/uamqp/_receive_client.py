@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
-from . import address, authentication, constants, errors
+from . import address, authentication, errors
 from ._amqp_client import AMQPClient
-from ._arguments import integer, number
+from ._arguments import checked_callback, encoding_of, integer, number
 from ._drive import run
 from ._iteration import MessageIteration
 from ._receiving import Inbox, MessageQueue, complete, take
@@ -18,6 +18,8 @@ from .engine.limits import MAX_CREDIT
 from .message import Message
 from .receiver import MessageReceiver
 from .transport.clock import FOREVER, now
+
+_PREFETCH = 300
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -34,7 +36,7 @@ class ReceiveClient(AMQPClient):
 
     Keyword Args:
         shutdown_after_timeout: shut the client down after `timeout`; default True.
-        prefetch: messages that the peer may send ahead; default 300.
+        prefetch: messages that the peer may send ahead; 0 or None: 300.
         max_message_size, link_properties: see `MessageReceiver`.
         keep_alive_interval and others: see `AMQPClient`.
     """
@@ -52,16 +54,12 @@ class ReceiveClient(AMQPClient):
         error_policy: errors.ErrorPolicy | None = None,
         **kwargs: Any,
     ) -> None:
-        encoding = kwargs.get("encoding") or "UTF-8"
-        source = source if isinstance(source, address.Address) else address.Source(source, encoding=encoding)
+        source = address.address_of(source, address.Source, "source", encoding_of(kwargs.get("encoding")))
         self._timeout = number(timeout or 0, "timeout", "milliseconds")
         self.auto_complete = auto_complete
-        shutdown = kwargs.pop("shutdown_after_timeout", True)
-        self._shutdown_after_timeout = True if shutdown is None else bool(shutdown)
-        self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
-        prefetch = kwargs.pop("prefetch", None)
-        self._prefetch = 300 if prefetch is None else integer(prefetch, "prefetch", 0, MAX_CREDIT)
-        self._link_properties = kwargs.pop("link_properties", None)
+        self._shutdown_after_timeout = bool(kwargs.pop("shutdown_after_timeout", True))
+        self._prefetch = integer(kwargs.pop("prefetch", None) or _PREFETCH, "prefetch", 1, MAX_CREDIT)
+        self._take_link_settings(kwargs)
         self.receiver_type: type[MessageReceiver] = MessageReceiver
         self._last_activity_timestamp: int | None = None
         self._timeout_reached = False
@@ -130,8 +128,8 @@ class ReceiveClient(AMQPClient):
         return self._inbox.callback
 
     @_message_received_callback.setter
-    def _message_received_callback(self, callback: Callable[[Message], Any] | None) -> None:
-        self._inbox.callback = callback
+    def _message_received_callback(self, function: Callable[[Message], Any] | None) -> None:
+        self._inbox.callback = function or None
 
     @property
     def _was_message_received(self) -> bool:
@@ -290,12 +288,13 @@ class ReceiveClient(AMQPClient):
     async def _do_receive_message_batch(
         self, max_batch_size: int | None, on_message_received: Callable[[Message], Any] | None, timeout: float
     ) -> list[Message]:
-        if max_batch_size and max_batch_size > self._prefetch:
+        most = integer(max_batch_size or self._prefetch, "max_batch_size", 1, MAX_CREDIT)
+        if most > self._prefetch:
             raise ValueError(f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}")
-        most = max_batch_size or self._prefetch
-        self._message_received_callback = on_message_received
+        limit = number(timeout or 0, "timeout", "milliseconds")
+        self._message_received_callback = checked_callback(on_message_received, "on_message_received")
         await self._do_open()
-        deadline = now() + timeout / 1000 if timeout > 0 else None
+        deadline = now() + limit / 1000 if limit > 0 else None
         try:
             if not self._shutdown and await self._wait_ready(deadline):
                 await self._gather(most, deadline)
@@ -346,7 +345,8 @@ class ReceiveClient(AMQPClient):
         """
         run(self._do_receive_messages(on_message_received))
 
-    async def _do_receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
+    async def _do_receive_messages(self, on_message_received: Callable[[Message], Any] | None) -> None:
+        on_message_received = checked_callback(on_message_received, "on_message_received")
         self._streaming_receive = True
         self._message_received_callback = on_message_received
         self._inbox.arrived.extend(self._unseen())  # what an earlier batch left over
@@ -371,7 +371,7 @@ class ReceiveClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
         """
-        return self._message_generator(on_message_received)
+        return self._message_generator(checked_callback(on_message_received, "on_message_received"))
 
     def _message_generator(
         self, on_message_received: Callable[[Message], Any] | None

@@ -11,6 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
+from ._arguments import encoding_of, having
 from ._portable import Portable, reduced, restore, state_of
 from .codec.decode import Decoder, decoder_between
 from .codec.encode import append_bare, append_text, close_compound
@@ -148,8 +149,8 @@ class MessageHeader(Portable):
         self.priority: int | None = None
         self._original: bytes | None = None
         self._came: tuple[Any, ...] | None = None
-        if header is not None:
-            encoded = header.__amqp_encode__()
+        if header:
+            encoded = having(header, "header", "a c_uamqp.cHeader", "__amqp_encode__").__amqp_encode__()
             self._load(decoder_between(encoded, 0, len(encoded), True))
 
     def _load(self, decoder: Decoder) -> None:
@@ -416,12 +417,12 @@ class MessageProperties:
         properties: Any = None,
         encoding: str = "UTF-8",
     ) -> None:
-        self._encoding = encoding
+        self._encoding = encoding if encoding == "UTF-8" else encoding_of(encoding)
         self._values = [None] * 13
         self._original = None
         self._changed = 0
-        if properties is not None:
-            encoded = properties.__amqp_encode__()
+        if properties:
+            encoded = having(properties, "properties", "a c_uamqp.cProperties", "__amqp_encode__").__amqp_encode__()
             given = received_properties(decoder_between(encoded, 0, len(encoded), True), encoding)
             self._values, self._original = given._values, given._original
             return

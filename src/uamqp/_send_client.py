@@ -8,9 +8,10 @@ from typing import Any
 
 from . import address, authentication, constants, errors
 from ._amqp_client import AMQPClient
-from ._arguments import number
+from ._arguments import encoding_of, given, integer, number
 from ._drive import run
 from ._sending import STALL_TIMEOUT, SendQueue, gathered
+from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .sender import MessageSender
 from .transport.clock import FOREVER, now
@@ -50,12 +51,12 @@ class SendClient(AMQPClient):
         keep_alive_interval: int | None = None,
         **kwargs: Any,
     ) -> None:
-        encoding = kwargs.get("encoding") or "UTF-8"
-        target = target if isinstance(target, address.Address) else address.Target(target, encoding=encoding)
+        target = address.address_of(target, address.Target, "target", encoding_of(kwargs.get("encoding")))
         self._msg_timeout = number(msg_timeout or 0, "msg_timeout", "milliseconds")
-        self._max_message_size = kwargs.pop("max_message_size", None) or constants.MAX_MESSAGE_LENGTH_BYTES
-        self._link_properties = kwargs.pop("link_properties", None)
-        self._link_credit = kwargs.pop("link_credit", None)
+        self._link_credit = given(kwargs.pop("link_credit", None))
+        if self._link_credit is not None:
+            integer(self._link_credit, "link_credit", 0, MAX_CREDIT)
+        self._take_link_settings(kwargs)
         stall_timeout = number(kwargs.pop("stall_timeout", None) or STALL_TIMEOUT, "stall_timeout", "seconds")
         self.sender_type: type[MessageSender] = MessageSender
         super().__init__(

@@ -358,6 +358,19 @@ class Target(Address):
         return codec.Target(**self._common_fields())
 
 
+def address_of(value: str | bytes | Address, kind: type[_AddressT], argument: str, encoding: str) -> _AddressT:
+    """Return an address of a class: the one given, or that of the URL given.
+
+    Raises:
+        TypeError: it is neither. ValueError: the URL can't be used.
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, (str, bytes, bytearray)):
+        return kind(value, encoding=encoding)
+    raise TypeError(f"{argument} must be a {kind.__name__}, or a URL as str or bytes, not {type(value).__name__}.")
+
+
 def host_of(address: Address) -> str:
     """Return the host that an address names.
 

@@ -9,25 +9,27 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
-from ._arguments import encoded, integer, number, text
+from ._arguments import encoded, encoding_of, finite, given, having, integer, number, shown, text
 from ._drive import run
 from ._trace import log_frame
 from .authentication import AMQPAuth, CBSAuthMixin, SASLAnonymous
+from .authentication.common import checked_auth
 from .core import ConnectionCore, LinkCore
 from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
+from .engine.limits import MIN_MAX_FRAME_SIZE
 from .transport.blocking import BlockingPump
 from .transport.clock import now
 from .transport.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from .session import Session
 
 _logger = logging.getLogger(__name__)
 
-_UNSET_MAX_FRAME_SIZE = 4294967295
+_MAX_UINT = 4294967295
 _UNSET_CHANNEL_MAX = 65535
 _REMOTE_MAX_FRAME_SIZE_BEFORE_OPEN = 512
 IDLE_WAIT = 0.05
@@ -43,7 +45,7 @@ class Connection:
         sasl: credentials and transport settings; None: ANONYMOUS over TLS to `hostname`.
         container_id: our name; None: a new UUID.
         max_frame_size: largest frame in bytes that we accept, at least 512.
-        channel_max: highest channel number that we accept.
+        channel_max: highest channel number that we accept; 0 or None: 65535.
         idle_timeout: milliseconds of silence after which the connection is given up; None: never.
         properties: connection properties, a dict.
         remote_idle_timeout_empty_frame_send_ratio: an empty frame is sent after this fraction (above 0, below 1) of the
@@ -78,7 +80,7 @@ class Connection:
         link_timeout: float = 30.0,
         close_timeout: float = 5.0,
     ) -> None:
-        self._encoding = encoding
+        self._encoding = encoding = encoding_of(encoding)
         self._debug = debug
         self._timeouts = {
             "handshake_timeout": number(handshake_timeout, "handshake_timeout", "seconds", positive=True),
@@ -89,10 +91,8 @@ class Connection:
         self.container_id = (
             encoded(container_id, "container_id", encoding) if container_id else str(uuid.uuid4()).encode()
         )
-        self.error_policy = error_policy or errors.ErrorPolicy()
-        if sasl is not None and not isinstance(sasl, AMQPAuth):
-            raise TypeError(f"sasl must be an authentication object such as SASLPlain, not {type(sasl).__name__}.")
-        self.auth = sasl if sasl is not None else SASLAnonymous(self.hostname)
+        self.error_policy = errors.policy_of(error_policy)
+        self.auth = checked_auth(sasl, "sasl") if sasl is not None else SASLAnonymous(self.hostname)
         self._error: BaseException | None = None
         self._closing = False
         self._destroyed = False
@@ -104,17 +104,15 @@ class Connection:
         self._settings: dict[str, Any] = {}
         self._core = ConnectionCore(self)
         self._pump = self._make_pump()
-        if max_frame_size:
-            self.max_frame_size = max_frame_size
-        if channel_max is not None:
-            self.channel_max = channel_max
-        if idle_timeout:
-            self.idle_timeout = idle_timeout
-        if properties:
-            self.properties = properties
-        if remote_idle_timeout_empty_frame_send_ratio:
-            self._settings["heartbeat_ratio"] = _ratio(remote_idle_timeout_empty_frame_send_ratio)
-        self._config()  # refuse bad settings now, not when the connection starts
+        settings = {
+            "max_frame_size": max_frame_size,
+            "channel_max": channel_max,
+            "idle_timeout": idle_timeout,
+            "properties": properties,
+            "remote_idle_timeout_empty_frame_send_ratio": remote_idle_timeout_empty_frame_send_ratio,
+        }
+        self._settings = checked_settings(settings, encoding)
+        self._config()
         self._consume_auth(self.auth)
 
     def _consume_auth(self, auth: AMQPAuth) -> None:
@@ -147,8 +145,8 @@ class Connection:
     # -- settings
 
     def _config(self) -> EngineConfig:
-        settings = dict(self._settings)
-        properties = settings.pop("properties", None)
+        settings = self._settings
+        properties = settings.get("properties")
         try:
             return EngineConfig(
                 text(self.container_id, "container_id", self._encoding),
@@ -156,7 +154,7 @@ class Connection:
                 max_frame_size=settings.get("max_frame_size", constants.MAX_FRAME_SIZE_BYTES),
                 channel_max=settings.get("channel_max", _UNSET_CHANNEL_MAX),
                 idle_timeout=settings["idle_timeout"] / 1000 if settings.get("idle_timeout") else None,
-                heartbeat_ratio=settings.get("heartbeat_ratio", 0.5),
+                heartbeat_ratio=settings.get("remote_idle_timeout_empty_frame_send_ratio", 0.5),
                 properties=utils.properties(properties, "properties", self._encoding),
                 handshake_timeout=self._timeouts["handshake_timeout"],
                 link_timeout=self._timeouts["link_timeout"],
@@ -167,20 +165,7 @@ class Connection:
 
     def _set(self, name: str, value: Any) -> None:
         self._check_idle(name)
-        if name == "idle_timeout":
-            number(value, name, "milliseconds", positive=True)
-        else:
-            integer(value, name, 0, _UNSET_MAX_FRAME_SIZE)
-        previous = self._settings.get(name)
-        self._settings[name] = value
-        try:
-            self._config()
-        except ValueError:
-            if previous is None:
-                del self._settings[name]
-            else:
-                self._settings[name] = previous
-            raise
+        self._settings[name] = _checked(name, value, self._encoding)
 
     def _check_idle(self, name: str) -> None:
         if self._core.engine is not None:
@@ -189,7 +174,7 @@ class Connection:
     @property
     def max_frame_size(self) -> int:
         """Largest frame in bytes that we accept; 4294967295 when it wasn't set."""
-        return int(self._settings.get("max_frame_size", _UNSET_MAX_FRAME_SIZE))
+        return int(self._settings.get("max_frame_size", _MAX_UINT))
 
     @max_frame_size.setter
     def max_frame_size(self, value: int) -> None:
@@ -220,10 +205,7 @@ class Connection:
 
     @properties.setter
     def properties(self, value: dict[Any, Any]) -> None:
-        self._check_idle("properties")
-        if not isinstance(value, dict):
-            raise TypeError("Connection properties must be a dictionary.")
-        self._settings["properties"] = value
+        self._set("properties", value)
 
     @property
     def remote_max_frame_size(self) -> int:
@@ -302,10 +284,14 @@ class Connection:
     def lock(self, timeout: float = 3.0) -> None:
         """Take the connection's lock: no other thread works on it until `release`.
 
+        Args:
+            timeout: seconds; -1: as long as it takes.
+
         Raises:
             TimeoutError: it wasn't free within `timeout` seconds.
         """
-        if not self._pump.lock.acquire(timeout=timeout):
+        limit = -1 if timeout == -1 else finite(timeout, "timeout", "seconds")
+        if not self._pump.lock.acquire(timeout=limit):
             raise compat.TimeoutException("Failed to acquire connection lock.")
 
     def release(self) -> None:
@@ -320,7 +306,7 @@ class Connection:
         run(self._do_sleep(seconds))
 
     async def _do_sleep(self, seconds: float) -> None:
-        deadline = now() + seconds
+        deadline = now() + finite(seconds, "seconds", "seconds")
         while (remaining := deadline - now()) > 0:
             await self._turn(remaining)
 
@@ -354,6 +340,7 @@ class Connection:
         run(self._do_redirect(redirect_error, auth))
 
     async def _do_redirect(self, redirect_error: Any, auth: AMQPAuth) -> None:
+        checked_auth(auth, "auth")
         hostname = encoded(redirected_host(redirect_error), "hostname", self._encoding)
         if self.hostname == hostname and self._error is None:
             return
@@ -438,8 +425,9 @@ def redirected_host(redirect: Any) -> str | bytes:
     """Return the host that a redirect names, for the open of the connection to it.
 
     Raises:
-        ValueError: it names none.
+        TypeError: it is no redirect. ValueError: it names no host.
     """
+    having(redirect, "redirect", "a LinkRedirect", "hostname")
     host: str | bytes | None = redirect.hostname or getattr(redirect, "network_host", None)
     if not host:
         raise ValueError("The redirect names no host to go to.")
@@ -466,10 +454,31 @@ def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPCon
     return errors._process_connection_error(policy, condition, cause.message)
 
 
-def _ratio(value: Any) -> float:
-    name = "remote_idle_timeout_empty_frame_send_ratio"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}.")
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must be above 0 and below 1, not {value!r}.")
-    return value
+def checked_settings(settings: Mapping[str, Any], encoding: str) -> dict[str, Any]:
+    """Return those of a connection's settings that are given, what is false being not.
+
+    Raises:
+        TypeError, ValueError: one is of the wrong type or out of range.
+    """
+    return {name: _checked(name, value, encoding) for name, value in settings.items() if given(value) is not None}
+
+
+def _checked(name: str, value: Any, encoding: str) -> Any:
+    if name == "properties":
+        if not isinstance(value, dict):
+            raise TypeError("Connection properties must be a dictionary.")
+        utils.properties(value, name, encoding)
+        return value
+    if name == "idle_timeout":
+        found = number(value, name, "milliseconds", positive=True)
+        if not 1 <= found <= _MAX_UINT:
+            raise ValueError(f"{name} must be from 1 to {_MAX_UINT} milliseconds, not {shown(value)}.")
+        return found
+    if name == "remote_idle_timeout_empty_frame_send_ratio":
+        found = number(value, name, "parts of the peer's time-out")
+        if not 0 < found < 1:
+            raise ValueError(f"{name} must be above 0 and below 1, not {shown(value)}.")
+        return found
+    if name == "channel_max":
+        return integer(value, name, 0, _UNSET_CHANNEL_MAX)
+    return integer(value, name, MIN_MAX_FRAME_SIZE, _MAX_UINT)

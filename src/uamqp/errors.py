@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from . import c_uamqp as c_uamqp  # noqa: PLC0414
 from . import codec, utils
 from . import constants as constants  # noqa: PLC0414
+from ._arguments import checked_callback, encoded, encoding_of, having, number
 from .constants import ErrorCodes
 from .core.masking import masked_within
 
@@ -114,7 +115,7 @@ class ErrorAction:
 
     def __init__(self, retry: bool, backoff: float = 0, increment_retries: bool = True) -> None:
         self.retry = bool(retry)
-        self.backoff = backoff
+        self.backoff = number(backoff or 0, "backoff", "seconds")
         self.increment_retries = increment_retries
 
 
@@ -150,8 +151,8 @@ class ErrorPolicy:
     )
 
     def __init__(self, max_retries: int = 3, on_error: Callable[[Any], Any] | None = None) -> None:
-        self.max_retries = max_retries
-        self._on_error = on_error
+        self.max_retries = number(max_retries, "max_retries", "tries")
+        self._on_error = checked_callback(on_error, "on_error")
 
     def on_unrecognized_error(self, error: Any) -> ErrorAction:
         """The action for a condition that isn't in `ErrorCodes`: `on_error`'s, else to try again."""
@@ -174,6 +175,16 @@ class ErrorPolicy:
 
     def _default(self, error: Any) -> ErrorAction:
         return ErrorAction(retry=error.condition not in self.no_retry)
+
+
+def policy_of(policy: ErrorPolicy | None) -> ErrorPolicy:
+    """Return an error policy, of whatever class it is; what is false stands for the default.
+
+    Raises:
+        TypeError: it is none.
+    """
+    methods = ("on_unrecognized_error", "on_message_error", "on_link_error", "on_connection_error")
+    return having(policy, "error_policy", "an ErrorPolicy", *methods, "max_retries") if policy else ErrorPolicy()
 
 
 class ErrorResponse:
@@ -201,10 +212,10 @@ class ErrorResponse:
             if isinstance(fields, (list, tuple)) and fields:
                 padded = [*fields, None, None]
                 self.condition, self.description, self.info = padded[:3]
-        elif error_info is not None:
+        elif hasattr(error_info, "condition"):
             self.condition = _as_bytes(error_info.condition)
-            self.description = _as_bytes(error_info.description)
-            self.info = _as_bytes(error_info.info)
+            self.description = _as_bytes(getattr(error_info, "description", None))
+            self.info = _as_bytes(getattr(error_info, "info", None))
 
 
 class AMQPError(_Portable, Exception):
@@ -405,19 +416,16 @@ class MessageRejected(MessageResponse):
         encoding: str = "UTF-8",
         info: dict[Any, Any] | None = None,
     ) -> None:
-        if info is not None and not isinstance(info, dict):
+        if info and not isinstance(info, dict):
             raise TypeError("Disposition error info must be a dictionary.")
-        self._encoding = encoding
+        self._encoding = encoding = encoding_of(encoding)
         self._info = info
         self.error_condition: bytes | ErrorCodes = b"amqp:internal-error"
         if condition:
-            if not isinstance(condition, (str, bytes)):
-                raise TypeError(f"A condition must be str or bytes, not {type(condition).__name__}.")
-            plain = isinstance(condition, str) and not isinstance(condition, ErrorCodes)
-            self.error_condition = condition.encode(encoding) if plain else condition  # type: ignore[union-attr, assignment]
-        if isinstance(description, str):
-            description = description.encode(encoding)
-        self.error_description = description or b""
+            self.error_condition = (
+                condition if isinstance(condition, ErrorCodes) else encoded(condition, "A condition", encoding)
+            )
+        self.error_description = encoded(description or b"", "description", encoding)
         self.error_info: AMQPValue | None = utils.data_factory(info, encoding) if info else None
         super().__init__()
 
@@ -455,11 +463,11 @@ class MessageModified(MessageResponse):
         annotations: dict[Any, Any] | None = None,
         encoding: str = "UTF-8",
     ) -> None:
-        if annotations is not None and not isinstance(annotations, dict):
+        if annotations and not isinstance(annotations, dict):
             raise TypeError("Disposition annotations must be a dictionary.")
         self.failed = failed
         self.undeliverable = undeliverable
-        self._encoding = encoding
+        self._encoding = encoding = encoding_of(encoding)
         self._annotations = annotations
         self.annotations: AMQPValue | None = utils.data_factory(annotations, encoding) if annotations else None
         super().__init__()

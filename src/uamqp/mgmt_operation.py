@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import compat, constants, errors, types
-from ._arguments import encoded, number, text
+from ._arguments import encoded, encoding_of, having, number, text
 from ._drive import run
 from ._message import Message, received_message
 from .core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
@@ -55,14 +55,15 @@ class MgmtOperation:
         description_fields: Any = b"statusDescription",
         encoding: str = "UTF-8",
     ) -> None:
-        self.connection = session._connection
+        encoding = encoding_of(encoding)
+        self.connection = having(session, "session", "a Session", "_core", "_connection")._connection
         self.target = encoded(target, "target", encoding) if target else constants.MGMT_TARGET
         self._node = text(self.target, "target", encoding)
         self.mgmt_error: BaseException | None = None
         self._session = session
         self._encoding = encoding
-        self._status_fields = _names(status_code_field, "status_code_field", STATUS_FIELDS, encoding)
-        self._description_fields = _names(description_fields, "description_fields", DESCRIPTION_FIELDS, encoding)
+        self._status_fields = checked_names(status_code_field, "status_code_field", STATUS_FIELDS, encoding)
+        self._description_fields = checked_names(description_fields, "description_fields", DESCRIPTION_FIELDS, encoding)
         self._links: RequestLinks | None = None
         self._was_open = False
 
@@ -111,10 +112,10 @@ class MgmtOperation:
         limit = number(timeout or 0, "timeout", "milliseconds")
         deadline = now() + limit / 1000 if limit else None
         encode = self._encoder(operation, op_type, message)
-        status_fields = _names(
+        status_fields = checked_names(
             fields.get("status_code_field"), "status_code_field", self._status_fields, self._encoding
         )
-        description_fields = _names(
+        description_fields = checked_names(
             fields.get("description_fields"), "description_fields", self._description_fields, self._encoding
         )
         connection = self.connection
@@ -157,9 +158,7 @@ class MgmtOperation:
         return links
 
     def _encoder(self, operation: str | bytes, op_type: str | bytes | None, message: Message) -> Callable[[int], bytes]:
-        if not isinstance(message, Message):
-            raise TypeError(f"A management request is a Message, not {type(message).__name__}.")
-        request = copy.copy(message)
+        request = copy.copy(checked_message(message))
         request.application_properties = {
             **(message.application_properties or {}),
             "operation": encoded(operation, "operation", self._encoding),
@@ -209,8 +208,23 @@ class MgmtOperation:
             self.connection._pump.flush()
 
 
-def _names(value: Any, argument: str, usual: tuple[str, ...], encoding: str) -> tuple[str, ...]:
-    """Return names of application properties: those given first, then the usual ones."""
+def checked_message(message: Message) -> Message:
+    """Return the message of a request.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(message, Message):
+        raise TypeError(f"message must be a Message, which is the management request, not {type(message).__name__}.")
+    return message
+
+
+def checked_names(value: Any, argument: str, usual: tuple[str, ...], encoding: str) -> tuple[str, ...]:
+    """Return names of application properties: those given first, then the usual ones.
+
+    Raises:
+        TypeError: one is neither text nor bytes.
+    """
     if not value:
         return usual
     given = value if isinstance(value, (list, tuple)) else [value]

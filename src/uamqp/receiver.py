@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
-from ._arguments import integer, text
+from ._arguments import checked_function, encoding_of, having, integer, text
 from ._link import MessageLink
 from ._receiving import Intake, try_settle
 from .core import LinkSettings, LinkState, ReceiverCore
@@ -72,11 +72,12 @@ class MessageReceiver(MessageLink):
         encoding: str = "UTF-8",
         desired_capabilities: Any = None,
     ) -> None:
-        self.source = source
+        encoding = encoding_of(encoding)
+        self.source = having(source, "source", "a Source", "terminus")
         self.target = codec.Target(text(target, "target", encoding))
         self.encoding = encoding
-        self._intake = Intake(self, on_message_received, encoding)
-        self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch, "prefetch", 0, MAX_CREDIT)
+        self._intake = Intake(self, checked_function(on_message_received, "on_message_received"), encoding)
+        self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch or 0, "prefetch", 0, MAX_CREDIT)
         super().__init__(
             session,
             name,
@@ -115,7 +116,7 @@ class MessageReceiver(MessageLink):
 
     @on_message_received.setter
     def on_message_received(self, callback: Callable[[Message], Any]) -> None:
-        self._intake.callback = callback
+        self._intake.callback = checked_function(callback, "on_message_received")
 
     @property
     def _receiver(self) -> Receiver | None:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
-from ._arguments import number, text
+from ._arguments import checked_callback, encoding_of, given, having, integer, number, text
 from ._link import MessageLink
 from ._sending import result_of
 from .core import LinkHandler, LinkSettings, SenderCore
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
+from .engine.limits import MAX_CREDIT
 from .transport.clock import now
 
 if TYPE_CHECKING:
@@ -65,8 +66,11 @@ class MessageSender(MessageLink):
         encoding: str = "UTF-8",
         desired_capabilities: Any = None,
     ) -> None:
+        encoding = encoding_of(encoding)
         self.source = codec.Source(text(source, "source", encoding))
-        self.target = target
+        self.target = having(target, "target", "a Target", "terminus")
+        if given(link_credit) is not None:
+            integer(link_credit, "link_credit", 0, MAX_CREDIT)
         self._outcome_handler: LinkHandler | None = None  # in place of the callbacks given to `send`
         self._credit_handler: Callable[[], bool] | None = None
         self._deadlines: list[tuple[float, int, _Sent]] = []
@@ -116,6 +120,8 @@ class MessageSender(MessageLink):
             LinkDetach, ConnectionClose: the link or its connection has failed.
             ValueError: the message can't be encoded, or is larger than the peer takes.
         """
+        having(message, "message", "a Message", "encode_message", "message_format")
+        callback = checked_callback(callback, "callback")
         number(timeout, "timeout", "milliseconds")
         self.get_state()
         connection = self._connection

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import constants, errors
-from ._arguments import encoded, integer
+from ._arguments import checked_callback, encoded, encoding_of, having, integer, number
 from ._drive import run
 from .address import Source, Target
 from .core import LinkCore, SessionCore
 from .engine import Link
 from .engine.terms import MAX_HANDLE
 from .message import Message
-from .mgmt_operation import MgmtOperation
+from .mgmt_operation import MgmtOperation, checked_message, checked_names
 from .transport.clock import now
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class Session:
 
     Args:
         connection: the connection.
-        incoming_window: transfer frames that the peer may send ahead; None: 65536.
-        outgoing_window: announced to the peer; None: 65536.
-        handle_max: highest link handle; None: 4294967295.
+        incoming_window: transfer frames that the peer may send ahead; 0 or None: 65536.
+        outgoing_window: announced to the peer; 0 or None: 65536.
+        handle_max: highest link handle; 0 or None: 4294967295.
         on_attach: called for each attach of the peer as `on_attach(source, target, properties, error)`: `Source` and
             `Target` or None, a dict with bytes keys or None, and None or an `AMQPConnectionError`.
 
@@ -53,15 +53,11 @@ class Session:
         handle_max: int | None = None,
         on_attach: OnAttach | None = None,
     ) -> None:
-        if not hasattr(connection, "_core"):
-            raise TypeError(f"connection must be a Connection, not {type(connection).__name__}.")
-        if on_attach is not None and not callable(on_attach):
-            raise TypeError(f"on_attach must be callable, not {type(on_attach).__name__}.")
-        self._connection = connection
-        self._incoming_window = _window(incoming_window, "incoming_window")
-        self._outgoing_window = _window(outgoing_window, "outgoing_window")
-        self._handle_max = MAX_HANDLE if handle_max is None else integer(handle_max, "handle_max", 0, MAX_HANDLE)
-        self._on_attach = on_attach
+        self._connection = having(connection, "connection", "a Connection", "_core")
+        self._incoming_window = checked_window(incoming_window, "incoming_window")
+        self._outgoing_window = checked_window(outgoing_window, "outgoing_window")
+        self._handle_max = checked_handle_max(handle_max)
+        self._on_attach = checked_callback(on_attach, "on_attach")
         self._mgmt_links: dict[bytes, MgmtOperation] = {}  # by node
         self._session: SessionCore | None = None
 
@@ -95,7 +91,7 @@ class Session:
     @incoming_window.setter
     def incoming_window(self, value: int) -> None:
         self._check_idle("incoming_window")
-        self._incoming_window = _window(value, "incoming_window")
+        self._incoming_window = checked_window(value, "incoming_window")
 
     @property
     def outgoing_window(self) -> int:
@@ -105,7 +101,7 @@ class Session:
     @outgoing_window.setter
     def outgoing_window(self, value: int) -> None:
         self._check_idle("outgoing_window")
-        self._outgoing_window = _window(value, "outgoing_window")
+        self._outgoing_window = checked_window(value, "outgoing_window")
 
     @property
     def handle_max(self) -> int:
@@ -115,7 +111,7 @@ class Session:
     @handle_max.setter
     def handle_max(self, value: int) -> None:
         self._check_idle("handle_max")
-        self._handle_max = integer(value, "handle_max", 0, MAX_HANDLE)
+        self._handle_max = checked_handle_max(value)
 
     def _check_idle(self, name: str) -> None:
         if self._session is not None:
@@ -177,17 +173,13 @@ class Session:
         encoding: str = "UTF-8",
         **fields: Any,
     ) -> Any:
-        unknown = fields.keys() - {"status_code_field", "description_fields"}
-        if unknown:
-            raise TypeError(f"mgmt_request got unknown keywords: {', '.join(sorted(unknown))}")
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable, not {type(callback).__name__}.")
+        check_request(message, operation, op_type, node, timeout, callback, debug, encoding, **fields)
         key = encoded(node, "node", encoding) if node else constants.MGMT_TARGET
         operations = self._mgmt_links
         if key not in operations:
             operations[key] = MgmtOperation(self, target=key, debug=debug, encoding=encoding)
         answer = await operations[key]._do_execute(operation, op_type, message, timeout, **fields)
-        return answer[1] if callback is None else callback(*answer)
+        return callback(*answer) if callback else answer[1]
 
     def _attach_received(self, link: LinkCore) -> None:
         if self._on_attach is None or link.link is None:
@@ -209,5 +201,49 @@ class Session:
             self._on_attach(source, target, properties, error)
 
 
-def _window(value: int | None, name: str) -> int:
-    return _DEFAULT_WINDOW if value is None else integer(value, name, 1, _MAX_WINDOW)
+def check_request(
+    message: Message,
+    operation: str | bytes,
+    op_type: str | bytes | None,
+    node: str | bytes | None,
+    timeout: float | None = None,
+    callback: Callable[..., Any] | None = None,
+    debug: bool = False,
+    encoding: str = "UTF-8",
+    **fields: Any,
+) -> None:
+    """Check the arguments of `mgmt_request`, before anything is done for it.
+
+    Raises:
+        TypeError, ValueError: one is of the wrong type, out of range, or unknown.
+    """
+    unknown = fields.keys() - {"status_code_field", "description_fields"}
+    if unknown:
+        raise TypeError(f"mgmt_request got unknown keywords: {', '.join(sorted(unknown))}")
+    encoding = encoding_of(encoding)
+    checked_message(message)
+    encoded(operation, "operation", encoding)
+    encoded(op_type or b"", "op_type", encoding)
+    encoded(node or b"", "node", encoding)
+    number(timeout or 0, "timeout", "milliseconds")
+    checked_callback(callback, "callback")
+    for name, value in fields.items():
+        checked_names(value, name, (), encoding)
+
+
+def checked_window(value: int | None, name: str) -> int:
+    """Return a window; what is false stands for the default.
+
+    Raises:
+        TypeError, ValueError: it is no integer, or out of range.
+    """
+    return integer(value, name, 1, _MAX_WINDOW) if value else _DEFAULT_WINDOW
+
+
+def checked_handle_max(value: int | None) -> int:
+    """Return the highest handle; what is false stands for the default, as in 1.6.
+
+    Raises:
+        TypeError, ValueError: it is no integer, or out of range.
+    """
+    return integer(value, "handle_max", 1, MAX_HANDLE) if value else MAX_HANDLE

@@ -26,6 +26,8 @@ def parse_connection_string(connect_str: str) -> dict[str, str]:
 
     A semicolon at the end is no part. Raises `ValueError` for a part without an equals sign.
     """
+    if not isinstance(connect_str, str):
+        raise TypeError(f"connect_str must be str, not {type(connect_str).__name__}.")
     parts = {}
     for number, part in enumerate(connect_str.split(";"), 1):
         if not part.strip():
@@ -51,6 +53,11 @@ def create_sas_token(
     `scope` and `key_name` are used as given (quote them before). `expiry` is how long the token is valid from now.
     Raises `ValueError` if that is no time at all.
     """
+    for name, value in (("key_name", key_name), ("shared_access_key", shared_access_key), ("scope", scope)):
+        if not isinstance(value, (bytes, bytearray)):
+            raise TypeError(f"{name} must be bytes, not {type(value).__name__}.")
+    if not isinstance(expiry, datetime.timedelta):
+        raise TypeError(f"expiry must be a datetime.timedelta, not {type(expiry).__name__}.")
     expires = datetime.datetime.now(datetime.timezone.utc) + expiry
     key = base64.b64encode(shared_access_key)
     return c_uamqp.create_sas_token(key, scope, key_name, int(expires.timestamp()))
@@ -199,17 +206,22 @@ def _field_name(key: Any, encoding: str) -> Any:
     raise TypeError(f"The keys of a map like this are text, not {type(key).__name__}.")
 
 
-def symbols(values: Any, encoding: str = "UTF-8") -> tuple[codec.Symbol, ...]:
+def symbols(values: Any, encoding: str = "UTF-8", argument: str = "Capabilities") -> tuple[codec.Symbol, ...]:
     """Capabilities as the codec takes them, from whatever they may be given as.
 
     That is None, one name, or a list or tuple of names or a `types.AMQPArray`, wrapped by `data_factory` or not;
-    names are text, bytes or `types.AMQPSymbol`. Raises `TypeError` for anything else.
+    names are text, bytes or `types.AMQPSymbol`. Raises `TypeError`, naming the argument, for anything else.
     """
-    if values is None:
+    if not values:
         return ()
-    plain = data_factory(values, encoding).value
+    try:
+        plain = data_factory(values, encoding).value
+    except (TypeError, ValueError):
+        plain = None
     if isinstance(plain, bytes):
         plain = [plain]
     if not isinstance(plain, list) or not all(isinstance(name, bytes) for name in plain):
-        raise TypeError("Capabilities are a list of names: str, bytes or types.AMQPSymbol.")
+        raise TypeError(
+            f"{argument} are a list of names (str, bytes or types.AMQPSymbol), not {type(values).__name__}."
+        )
     return tuple([codec.Symbol(name, encoding) for name in plain])

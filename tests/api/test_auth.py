@@ -53,7 +53,7 @@ def test_attributes() -> None:
 @pytest.mark.parametrize(
     ("given", "kind", "text"),
     [
-        ({"port": 0}, ValueError, "port"),
+        ({"port": -1}, ValueError, "port"),
         ({"port": 65536}, ValueError, "port"),
         ({"port": "http"}, ValueError, "port"),
         ({"port": object()}, (TypeError, ValueError), "port"),

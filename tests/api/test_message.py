@@ -356,10 +356,9 @@ class TestSections:
             assert getattr(message, name) == empty
             assert message.encode_message() == Message("x").encode_message()
 
-    def test_delivery_annotations_are_checked_when_encoded(self) -> None:
+    def test_what_is_changed_behind_its_back_is_checked_when_encoded(self) -> None:
         message = Message("x")
-        message.delivery_annotations = 5
-        assert message.delivery_annotations == 5
+        message._delivery_annotations = 5
         with pytest.raises(TypeError, match=r"^Delivery annotations must be a dictionary.$"):
             message.encode_message()
 

@@ -115,7 +115,8 @@ def test_no_prefetch_no_credit() -> None:
         peer.tell("checked again")
         accept_leaving(peer)
 
-    with ScriptedServer(script) as server, ReceiveClient(url(server), prefetch=0) as client:
+    with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
+        client._prefetch = 0  # as argument 0 means the default, as in 1.6
         until(client.client_ready, lambda: None)
         server.wait("checked")
         client.message_handler.reset_link_credit(2)  # type: ignore[union-attr]

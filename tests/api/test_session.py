@@ -51,7 +51,7 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("settings", "kind"),
     [
-        ({"incoming_window": 0}, ValueError),
+        ({"incoming_window": -1}, ValueError),
         ({"incoming_window": 2**32}, ValueError),
         ({"incoming_window": "many"}, TypeError),
         ({"outgoing_window": -1}, ValueError),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import address as address  # noqa: PLC0414
 from .. import authentication, client, constants, errors
+from .._arguments import checked_callback, having
 from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
 from ..connection import Connection
 from ..message import BatchMessage, Message
@@ -75,7 +76,7 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
         await self.close_async()
 
     async def _do_open(self, connection: Connection | None = None) -> None:
-        if connection is not None and not isinstance(connection, ConnectionAsync):
+        if connection and not isinstance(connection, ConnectionAsync):
             raise TypeError(
                 f"An asyncio client shares a ConnectionAsync, not a {type(connection).__name__}, which would block."
             )
@@ -323,8 +324,9 @@ class AsyncMessageIter(AsyncIterator[Message]):
         auto_complete: bool = True,
         on_message_received: Callable[[Message], Any] | None = None,
     ) -> None:
-        self._client = rcv_client
-        self._iteration = rcv_client._start_iteration(on_message_received, auto_complete)
+        self._client = having(rcv_client, "rcv_client", "a ReceiveClientAsync", "_start_iteration")
+        function = checked_callback(on_message_received, "on_message_received")
+        self._iteration = rcv_client._start_iteration(function, bool(auto_complete))
 
     @property
     def receiving(self) -> bool:

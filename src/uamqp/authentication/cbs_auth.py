@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import compat, constants, errors, utils
-from .._arguments import encoded, number, text
+from .._arguments import encoded, encoding_of, finite, having, number, text
 from .._drive import run
 from ..address import split_url
 from ..constants import TransportType
@@ -53,8 +53,8 @@ class TokenRetryPolicy:
     """
 
     def __init__(self, retries: int = 3, backoff: float = 0) -> None:
-        self.retries = retries
-        self.backoff = number(backoff, "backoff", "milliseconds") / 1000.0
+        self.retries = number(retries or 0, "retries", "tries")
+        self.backoff = number(backoff or 0, "backoff", "milliseconds") / 1000.0
 
 
 class Authenticator:
@@ -100,10 +100,11 @@ class CBSAuthMixin:
     _busy: bool
     _awaited: bool
 
-    def _init_cbs(self, timeout: float, retry_policy: TokenRetryPolicy, refresh_window: float) -> None:
+    def _init_cbs(self, timeout: float, retry_policy: TokenRetryPolicy | None, refresh_window: float) -> None:
         self.timeout = number(timeout or 0, "timeout", "seconds")
         self.retries = 0
-        self._retry_policy = retry_policy
+        policy = retry_policy or TokenRetryPolicy()
+        self._retry_policy = having(policy, "retry_policy", "a TokenRetryPolicy", "retries", "backoff")
         self._refresh_window = number(refresh_window or 0, "refresh_window", "seconds")
         self._prev_token = None
         self._connection = None
@@ -322,15 +323,15 @@ class CBSAuthMixin:
             return None  # who is at it wakes those who wait
         return authenticator.claim.next_look(now(), wall())
 
-    def _take_token(self, token: str | bytes, expires_at: float | datetime.datetime) -> None:
+    def _take_token(self, token: str | bytes, expires_at: float | str | datetime.datetime) -> None:
         """Note a new token."""
         self._prev_token = self.token
         self.token = encoded(token, "token", self._encoding)
         self.expires_at = epoch_seconds(expires_at)
 
     def _set_expiry(self, expires_at: float | datetime.datetime | None, expires_in: datetime.timedelta | None) -> None:
-        if expires_at is None:
-            if expires_in is None:
+        if not expires_at:
+            if not expires_in:
                 raise ValueError("Must specify either 'expires_at' or 'expires_in'.")
             if not isinstance(expires_in, datetime.timedelta):
                 raise TypeError(f"expires_in must be a datetime.timedelta, not {type(expires_in).__name__}.")
@@ -344,18 +345,18 @@ class CBSAuthMixin:
         self.expires_in = datetime.timedelta(seconds=left)
 
 
-def epoch_seconds(value: float | datetime.datetime) -> float:
+def epoch_seconds(value: float | str | datetime.datetime) -> float:
     """Return a time as seconds since 1970; a `datetime` without a time zone is taken as UTC.
 
     Raises:
-        TypeError: it is neither a number nor a `datetime`.
+        TypeError: it is neither a number nor a `datetime`. ValueError: it is no time.
     """
     if isinstance(value, datetime.datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=datetime.timezone.utc)
         return aware.timestamp()
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"expires_at must be seconds since 1970 or a datetime, not {type(value).__name__}.")
-    return value
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)  # 1.6 took it from get_token, and services give it so
+    return finite(value, "expires_at", "seconds since 1970, or a datetime")
 
 
 class SASTokenAuth(AMQPAuth, CBSAuthMixin):
@@ -394,7 +395,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         password: str | None = None,
         port: int | str | None = None,
         timeout: float = 10,
-        retry_policy: TokenRetryPolicy = TokenRetryPolicy(),  # noqa: B008 (shared, as 1.6's; it holds no state)
+        retry_policy: TokenRetryPolicy | None = TokenRetryPolicy(),  # noqa: B008 (shared, as 1.6's; it holds no state)
         verify: str | None = None,
         token_type: str | bytes = b"servicebus.windows.net:sastoken",
         http_proxy: dict[str, Any] | None = None,
@@ -415,6 +416,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
             **kwargs,
         )
         self.uri = uri
+        encoding = self._encoding
         self.username = text(username, "username", encoding) if username else user
         self.password = text(password, "password", encoding) if password else secret
         self.audience = encoded(audience, "audience", encoding)
@@ -452,7 +454,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         expiry: float | None = None,
         port: int | str | None = None,
         timeout: float = 10,
-        retry_policy: TokenRetryPolicy = TokenRetryPolicy(),  # noqa: B008 (see above)
+        retry_policy: TokenRetryPolicy | None = TokenRetryPolicy(),  # noqa: B008 (see above)
         verify: str | None = None,
         http_proxy: dict[str, Any] | None = None,
         transport_type: Any = TransportType.Amqp,
@@ -467,7 +469,12 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
             expiry: seconds that each signature is valid; None: 3600.
             Others: see `SASTokenAuth`.
         """
-        expires_in = datetime.timedelta(seconds=expiry or constants.AUTH_EXPIRATION_SECS)
+        try:
+            seconds = number(expiry or constants.AUTH_EXPIRATION_SECS, "expiry", "seconds")
+            expires_in = datetime.timedelta(seconds=seconds)
+        except OverflowError as error:
+            raise ValueError(f"expiry is beyond what time there is: {error}.") from error
+        encoding = encoding_of(encoding)
         token = utils.create_sas_token(
             _quoted(key_name, "key_name"),
             encoded(shared_access_key, "shared_access_key", encoding),
@@ -516,7 +523,7 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
         expires_at: float | datetime.datetime | None = None,
         port: int | str | None = None,
         timeout: float = 10,
-        retry_policy: TokenRetryPolicy = TokenRetryPolicy(),  # noqa: B008 (see above)
+        retry_policy: TokenRetryPolicy | None = TokenRetryPolicy(),  # noqa: B008 (see above)
         verify: str | None = None,
         token_type: str | bytes = b"jwt",
         http_proxy: dict[str, Any] | None = None,
@@ -538,8 +545,8 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
             **kwargs,
         )
         self.uri = uri
-        self.audience = encoded(audience, "audience", encoding)
-        self.token_type = encoded(token_type, "token_type", encoding)
+        self.audience = encoded(audience, "audience", self._encoding)
+        self.token_type = encoded(token_type, "token_type", self._encoding)
         self.token = None
         self._init_cbs(timeout, retry_policy, refresh_window)
 
@@ -551,7 +558,11 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
 
     def update_token(self) -> Any:
         """Call `get_token`; what it raises comes out here."""
-        access_token = self.get_token()
+        self._take_result(self.get_token())
+
+    def _take_result(self, access_token: Any) -> None:
+        what = "an object with the attributes token and expires_on"
+        having(access_token, "The result of get_token", what, "token", "expires_on")
         self._take_token(access_token.token, access_token.expires_on)
 
     async def _first_token(self) -> None:

@@ -121,5 +121,4 @@ class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
 
     async def update_token(self) -> None:
         """Await `get_token`; what it raises comes out here."""
-        access_token = await self.get_token()
-        self._take_token(access_token.token, access_token.expires_on)
+        self._take_result(await self.get_token())

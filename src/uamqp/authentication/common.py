@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import constants
-from .._arguments import encoded, number, shown, text
+from .._arguments import encoded, encoding_of, finite, given, having, path, shown, text
 from ..constants import TransportType
 from ..engine import sasl
 from ..transport import tls
@@ -40,13 +40,14 @@ class AMQPAuth:
 
     Args:
         hostname: host of the TCP connection, and whom its TLS certificate must name; text or bytes.
-        port: TCP port; None: 5671, or 5672 without TLS; for WebSocket 443, or 80 without TLS.
+        port: TCP port; 0 or None: 5671, or 5672 without TLS; for WebSocket 443, or 80 without TLS.
         verify: path of a file with the CA certificates to trust (PEM), instead of the operating system's.
         http_proxy: a proxy that makes the connection: a dict with `proxy_hostname`, `proxy_port` and, if it wants them,
-            `username` and `password`. As in 1.6 a proxy means WebSocket; `use_websocket=False` says that it doesn't.
+            `username` and `password`. As in 1.6 a proxy means WebSocket, an empty dict too, which is no proxy;
+            `use_websocket=False` says that it doesn't.
         transport_type: `TransportType.Amqp` or `TransportType.AmqpOverWebsocket`; None: Amqp.
         encoding: of the text among the arguments.
-        use_tls: False: plain TCP.
+        use_tls: False: plain TCP. None: TLS.
         ssl_context: a TLS context to use as it is, instead of `verify` and `certificate`.
         certificate: path of a client certificate chain (PEM), for servers that ask for one.
         key: path of its private key; None: in the same file.
@@ -76,7 +77,7 @@ class AMQPAuth:
         transport_type: Any = TransportType.Amqp,
         encoding: str = "UTF-8",
         *,
-        use_tls: bool = True,
+        use_tls: bool | None = True,
         ssl_context: ssl.SSLContext | None = None,
         certificate: str | None = None,
         key: str | None = None,
@@ -85,17 +86,21 @@ class AMQPAuth:
         use_websocket: bool | None = None,
         websocket_path: str = DEFAULT_WEBSOCKET_PATH,
     ) -> None:
-        self._encoding = encoding
+        self._encoding = encoding = encoding_of(encoding)
         self.hostname = _host(hostname, "hostname", encoding)
         self.cert_file = verify
         self.consumed = False
         self.sasl: Any = None
         self.sasl_client: Any = None
-        self._use_tls = use_tls
-        self._connect_timeout = number(connect_timeout, "connect_timeout", "seconds", positive=True)
+        self._use_tls = use_tls is None or bool(use_tls)
+        self._connect_timeout = finite(connect_timeout, "connect_timeout", "seconds", positive=True)
         self._use_websocket = use_websocket
         self._websocket_path = _path(text(websocket_path, "websocket_path", encoding))
-        self._files = {"verify": verify, "certificate": certificate, "key": key}
+        self._files = {
+            "verify": path(verify, "verify"),
+            "certificate": path(certificate, "certificate"),
+            "key": path(key, "key"),
+        }
         self._key_password = key_password
         self._warned = False
         self._check_files(ssl_context)
@@ -105,22 +110,22 @@ class AMQPAuth:
         self._is_websocket = False
         self.set_io(hostname, port, http_proxy, transport_type)
 
-    def _check_files(self, given: ssl.SSLContext | None) -> None:
-        files = {name: path for name, path in self._files.items() if path is not None}
+    def _check_files(self, context: ssl.SSLContext | None) -> None:
+        files = {name: file for name, file in self._files.items() if file is not None}
         if not self._use_tls:
-            named = [*files, *(["ssl_context"] if given is not None else [])]
+            named = [*files, *(["ssl_context"] if context is not None else [])]
             if named:
                 raise ValueError(f"use_tls=False goes without {', '.join(named)}: there is no TLS to apply it to.")
             return
-        if given is not None and not hasattr(given, "wrap_socket"):
-            raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(given).__name__}.")
+        if context is not None:
+            having(context, "ssl_context", "an ssl.SSLContext", "wrap_socket")
         if "key" in files and "certificate" not in files:
             raise ValueError("key goes with certificate: there is no certificate that it belongs to.")
-        if given is not None and files:
+        if context is not None and files:
             raise ValueError(f"ssl_context takes the place of {', '.join(files)}: give one or the other.")
-        for name, path in files.items():
-            if not Path(path).exists():
-                raise FileNotFoundError(f"{name}: there is no file {path!r}")
+        for name, file in files.items():
+            if not Path(file).exists():
+                raise FileNotFoundError(f"{name}: there is no file {file!r}")
         if files:
             tls.check_files(self._files["verify"], self._files["certificate"], self._files["key"], self._key_password)
 
@@ -128,6 +133,7 @@ class AMQPAuth:
         self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None, transport_type: Any
     ) -> None:
         """Choose the transport: WebSocket, or TCP with or without TLS."""
+        transport_type = given(transport_type)
         if transport_type is not None:
             transport_type = constants.member_of(TransportType, transport_type, "transport_type")
         websocket = self._use_websocket
@@ -153,7 +159,10 @@ class AMQPAuth:
 
     def _use_transport(self, transport_type: Any, http_proxy: dict[str, Any] | None) -> None:
         """Take over what a client was given beside this object."""
-        if (transport_type is None and http_proxy is None) or self.consumed:
+        _proxy(http_proxy, self._encoding)
+        if given(transport_type) is not None:
+            constants.member_of(TransportType, transport_type, "transport_type")
+        if (not transport_type and http_proxy is None) or self.consumed:
             return
         if self._is_websocket or self._proxy is not None:
             return
@@ -174,7 +183,7 @@ class AMQPAuth:
         host = self.hostname.decode(self._encoding).strip("[]")
         if self.port is not None:
             port = self.port
-        elif port is None:
+        elif not port:
             port = _DEFAULT_PORTS[self._is_websocket, self._use_tls]
         return Endpoint(
             host,
@@ -305,6 +314,17 @@ class SASLExternal(AMQPAuth):
         return (self.sasl,)
 
 
+def checked_auth(value: AMQPAuth, argument: str) -> AMQPAuth:
+    """Return an authentication object.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, AMQPAuth):
+        raise TypeError(f"{argument} must be an authentication object such as SASLPlain, not {type(value).__name__}.")
+    return value
+
+
 def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
     """Return the name of a host."""
     host = text(value, argument, encoding)
@@ -319,7 +339,7 @@ def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
 
 def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
     """Return the proxy that 1.6's dict describes."""
-    if settings is None:
+    if not settings:
         return None
     if not isinstance(settings, dict):
         raise TypeError(f"http_proxy must be a dict, not {type(settings).__name__}.")
@@ -343,7 +363,7 @@ def _path(path: str) -> str:
 
 
 def _port(port: int | str | None) -> int | None:
-    if port is None:
+    if not port:
         return None
     try:
         number = int(port)
