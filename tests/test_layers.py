@@ -36,6 +36,7 @@ FORBIDDEN: dict[str, frozenset[str]] = {
 ALLOWED: dict[tuple[str, str], str] = {
     ("uamqp._amqp_client", "threading"): "the keep-alive thread, an attribute of 1.6's clients",
     ("uamqp.authentication.common", "ssl"): "the type of an argument",
+    ("uamqp._settings", "ssl"): "the type of an argument",
     ("uamqp.c_uamqp", "time"): "TickCounter, and the expiry of a SAS token",
     ("uamqp.compat", "queue"): "1.6 re-exported it",
     ("uamqp.compat", "urllib"): "urllib.parse alone, which does no I/O",
@@ -45,6 +46,7 @@ ALLOWED: dict[tuple[str, str], str] = {
 # The packages from outside that the library may use, and the layers that may.
 THIRD_PARTY: dict[str, frozenset[str]] = {
     "certifi": frozenset({"transport", API}),
+    "typing_extensions": frozenset({API}),  # for type checkers alone: they bring it
     "websockets": frozenset({"transport"}),
 }
 

@@ -24,6 +24,7 @@ from . import (
     types,
     utils,
 )
+from ._settings import ReceiveMessagesKeywords, Unpack
 from .address import Source, Target
 from .async_ops import ConnectionAsync, MessageReceiverAsync, MessageSenderAsync, SessionAsync
 from .async_ops.client_async import AMQPClientAsync, AsyncMessageIter, ReceiveClientAsync, SendClientAsync
@@ -138,7 +139,7 @@ def receive_messages(
     max_batch_size: int | None = None,
     timeout: float = 0,
     debug: bool = False,
-    **kwargs: Any,
+    **kwargs: Unpack[ReceiveMessagesKeywords],
 ) -> list[Message]:
     """Receive the messages that are there, and accept them.
 

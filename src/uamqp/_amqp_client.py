@@ -8,9 +8,10 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, compat, constants, errors, utils
-from ._arguments import checked_callback, encoding_of, having, number, text
+from ._arguments import checked_callback, encoding_of, given, having, number, text
 from ._drive import run
 from ._link import MessageLink, checked_receive_mode, checked_send_mode, checked_size
+from ._settings import ClientKeywords, ClientRequestKeywords, Unpack
 from .authentication import CBSAsyncAuthMixin, CBSAuthMixin
 from .authentication.common import checked_auth
 from .c_uamqp import TickCounter
@@ -79,11 +80,12 @@ class AMQPClient:
         debug: bool = False,
         error_policy: errors.ErrorPolicy | None = None,
         keep_alive_interval: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ClientKeywords],
     ) -> None:
-        self._encoding: str = encoding_of(kwargs.pop("encoding", None))
-        self._transport_type = kwargs.pop("transport_type", None)
-        self._http_proxy = kwargs.pop("http_proxy", None)
+        settings: dict[str, Any] = {**kwargs}
+        self._encoding: str = encoding_of(settings.pop("encoding", None))
+        self._transport_type = settings.pop("transport_type", None)
+        self._http_proxy = settings.pop("http_proxy", None)
         self._remote_address = address.address_of(remote_address, address.Address, "remote_address", self._encoding)
         self._hostname: str = address.host_of(self._remote_address)
         auth = auth or None
@@ -110,9 +112,9 @@ class AMQPClient:
         self.message_handler: MessageLink | None = None
         self.connection_type: type[Connection] = Connection
         self.session_type: type[Session] = Session
-        self._take_settings(kwargs)
-        if kwargs:
-            raise ValueError(f"Received unrecognized kwargs: {', '.join(kwargs)}")
+        self._take_settings(settings)
+        if settings:
+            raise ValueError(f"Received unrecognized kwargs: {', '.join(settings)}")
 
     def _take_settings(self, kwargs: dict[str, Any]) -> None:
         """Take the settings of connection, session and links out of the keywords."""
@@ -128,7 +130,7 @@ class AMQPClient:
         self._on_attach = checked_callback(kwargs.pop("on_attach", None), "on_attach")
         self._send_settle_mode = checked_send_mode(kwargs.pop("send_settle_mode", None))
         self._receive_settle_mode = checked_receive_mode(kwargs.pop("receive_settle_mode", None))
-        self._desired_capabilities = kwargs.pop("desired_capabilities", None)
+        self._desired_capabilities = given(kwargs.pop("desired_capabilities", None))
         link_name = kwargs.pop("link_name", None)
         self._link_name = text(link_name, "link_name", self._encoding) if link_name else None
         self._detach_on_close = bool(kwargs.pop("detach_on_close", False))
@@ -436,7 +438,7 @@ class AMQPClient:
         op_type: str | bytes | None = None,
         node: str | bytes | None = None,
         callback: Callable[[int, Message, bytes], Any] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ClientRequestKeywords],
     ) -> Any:
         """Make a request to a management node and wait for the answer, once the client is authenticated.
 

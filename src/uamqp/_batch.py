@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from . import constants, errors
+from ._arguments import having
 from ._message import Message
 from ._sections import MessageHeader, MessageProperties
 
@@ -33,6 +34,9 @@ class BatchMessage(Message):
         multi_messages: bool = False,
         encoding: str = "UTF-8",
     ) -> None:
+        items: Any = data
+        if items is not None and not isinstance(items, Iterable):
+            having(items, "data", "an iterable of what the batch is to hold", "__getitem__")
         super().__init__([], properties, application_properties, annotations, header, encoding=encoding)
         self._multi_messages = multi_messages
         self._body_gen: Any = data

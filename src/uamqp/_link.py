@@ -76,7 +76,7 @@ class MessageLink:
         self._receive_settle_mode = mode if mode is not None else constants.ReceiverSettleMode.PeekLock
         self._max_message_size = checked_size(max_message_size)
         self._properties = utils.properties(properties, "properties", encoding)
-        self._capabilities = utils.symbols(desired_capabilities, encoding, "desired_capabilities")
+        self._capabilities = utils.symbols(given(desired_capabilities), encoding, "desired_capabilities")
         self._core: LinkCore = self._make_core()
 
     def _make_core(self) -> Any:

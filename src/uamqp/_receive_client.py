@@ -14,6 +14,7 @@ from ._arguments import checked_callback, encoding_of, integer, number
 from ._drive import run
 from ._iteration import MessageIteration
 from ._receiving import Inbox, MessageQueue, complete, take
+from ._settings import ReceiveKeywords, Unpack
 from .engine.limits import MAX_CREDIT
 from .message import Message
 from .receiver import MessageReceiver
@@ -52,21 +53,22 @@ class ReceiveClient(AMQPClient):
         timeout: float = 0,
         auto_complete: bool = True,
         error_policy: errors.ErrorPolicy | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ReceiveKeywords],
     ) -> None:
-        source = address.address_of(source, address.Source, "source", encoding_of(kwargs.get("encoding")))
+        settings: dict[str, Any] = {**kwargs}
+        source = address.address_of(source, address.Source, "source", encoding_of(settings.get("encoding")))
         self._timeout = number(timeout or 0, "timeout", "milliseconds")
         self.auto_complete = auto_complete
-        self._shutdown_after_timeout = bool(kwargs.pop("shutdown_after_timeout", True))
-        self._prefetch = integer(kwargs.pop("prefetch", None) or _PREFETCH, "prefetch", 1, MAX_CREDIT)
-        self._take_link_settings(kwargs)
+        self._shutdown_after_timeout = bool(settings.pop("shutdown_after_timeout", True))
+        self._prefetch = integer(settings.pop("prefetch", None) or _PREFETCH, "prefetch", 1, MAX_CREDIT)
+        self._take_link_settings(settings)
         self.receiver_type: type[MessageReceiver] = MessageReceiver
         self._last_activity_timestamp: int | None = None
         self._timeout_reached = False
         self._inbox = Inbox()
         self._on_message: Callable[[Message], Any] = self._inbox.take_in
         self._iteration: MessageIteration | None = None
-        super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **kwargs)
+        super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **settings)
 
     # -- the link
 

@@ -10,7 +10,8 @@ from . import address, authentication, constants, errors
 from ._amqp_client import AMQPClient
 from ._arguments import encoding_of, given, integer, number
 from ._drive import run
-from ._sending import STALL_TIMEOUT, SendQueue, gathered
+from ._sending import STALL_TIMEOUT, SendQueue, as_messages, gathered
+from ._settings import SendKeywords, Unpack
 from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .sender import MessageSender
@@ -49,15 +50,16 @@ class SendClient(AMQPClient):
         msg_timeout: float = 0,
         error_policy: errors.ErrorPolicy | None = None,
         keep_alive_interval: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SendKeywords],
     ) -> None:
-        target = address.address_of(target, address.Target, "target", encoding_of(kwargs.get("encoding")))
+        settings: dict[str, Any] = {**kwargs}
+        target = address.address_of(target, address.Target, "target", encoding_of(settings.get("encoding")))
         self._msg_timeout = number(msg_timeout or 0, "msg_timeout", "milliseconds")
-        self._link_credit = given(kwargs.pop("link_credit", None))
+        self._link_credit = given(settings.pop("link_credit", None))
         if self._link_credit is not None:
             integer(self._link_credit, "link_credit", 0, MAX_CREDIT)
-        self._take_link_settings(kwargs)
-        stall_timeout = number(kwargs.pop("stall_timeout", None) or STALL_TIMEOUT, "stall_timeout", "seconds")
+        self._take_link_settings(settings)
+        stall_timeout = number(settings.pop("stall_timeout", None) or STALL_TIMEOUT, "stall_timeout", "seconds")
         self.sender_type: type[MessageSender] = MessageSender
         super().__init__(
             target,
@@ -66,7 +68,7 @@ class SendClient(AMQPClient):
             debug=debug,
             error_policy=error_policy,
             keep_alive_interval=keep_alive_interval,
-            **kwargs,
+            **settings,
         )
         self._queue = SendQueue(self._error_policy, stall_timeout)
 
@@ -171,6 +173,7 @@ class SendClient(AMQPClient):
         """Queue messages; `wait`, `do_work` or a send call sends them. Works on a client that isn't open, too.
 
         Raises:
+            NotAMessage: one of them is no message; it is a `TypeError`, and an `AttributeError` as in 1.6.
             TypeError, ValueError: one of them can't be sent: it was received, sent before, or holds too much.
         """
         self._enqueue(gathered(messages))
@@ -218,8 +221,7 @@ class SendClient(AMQPClient):
     async def _do_send_message(
         self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool
     ) -> None:
-        given = [messages] if isinstance(messages, (Message, BatchMessage)) else list(messages)
-        batch = gathered(given)
+        batch = gathered(as_messages(messages))
         self._enqueue(batch)
         await self._do_open()
         running = True

@@ -6,10 +6,11 @@ It stands apart from `SendClient`, so that an asyncio front can use it as well.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from . import codec, constants, errors
-from ._batch import BatchMessage
+from ._arguments import checked_callback
 from ._hints import address_hint
 from ._message import Message
 from .compat import TimeoutException
@@ -52,21 +53,56 @@ def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
     return constants.MessageSendResult.Error
 
 
-def gathered(given: Iterable[Message | BatchMessage]) -> list[Message]:
+def gathered(given: Sequence[Any]) -> list[Message]:
     """Return the single messages to send.
 
     Raises:
+        NotAMessage: one of them is none.
         TypeError, MessageResponse: see `Message.gather`.
     """
     messages: list[Message] = []
     for item in given:
         if type(item) is Message:
             message = item
+            if message.on_send_complete is not None:
+                message.on_send_complete = checked_callback(message.on_send_complete, "on_send_complete")
             if message.state is _WAITING and message._response is None:
                 messages.append(message)
                 continue
+        elif not _is_message(item):
+            raise _no_message(item, given)
+        else:
+            checked_callback(getattr(item, "on_send_complete", None), "on_send_complete")
         messages.extend(item.gather())
     return messages
+
+
+def as_messages(given: Any) -> list[Any]:
+    """Return what `send_message` was given as a list: of one message, or of several.
+
+    Raises:
+        NotAMessage: it is neither.
+    """
+    if _is_message(given):
+        return [given]
+    if isinstance(given, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(given, Iterable):
+        raise _no_message(given, None)
+    return list(given)
+
+
+def _is_message(item: Any) -> bool:
+    # 1.6 took whatever gathers messages.
+    return isinstance(item, Message) or (callable(getattr(item, "gather", None)) and not isinstance(item, type))
+
+
+def _no_message(item: Any, given: Sequence[Any] | None) -> errors.NotAMessage:
+    name = "messages"
+    if given is not None:
+        name = f"messages[{next(index for index, other in enumerate(given) if other is item)}]"
+    kind = type(item).__name__
+    hint = " Make one of it: Message(...)." if isinstance(item, (str, bytes, bytearray, dict, list)) else ""
+    several = ", or several of them" if given is None else ""
+    return errors.NotAMessage(f"{name} must be a Message or BatchMessage{several}, not {kind}.{hint}")
 
 
 class SendQueue(LinkHandler):

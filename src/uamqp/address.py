@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from . import codec, compat, constants, utils
+from ._arguments import encoding_of
 from ._arguments import text as _text
 from .core.masking import masked, masked_within
 
@@ -44,7 +45,16 @@ class Address:
     `capabilities` is what the node must be able to do, as brokers define it: `("queue",)` or `("topic",)` for
     ActiveMQ and Artemis. Raises `ValueError` for an empty address and a URL with an invalid port, `TypeError` for
     other types.
+
+    An attribute that there is not can't be set, so that a misspelt one is an `AttributeError`; a subclass may add its
+    own.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_capabilities", "_durable", "_dynamic", "_encoding", "_expiry_policy", "_is_received", "_is_url", "_node",
+        "_port", "_text", "_timeout", "parsed_address",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +64,7 @@ class Address:
         node: str | bytes | None = None,
         capabilities: Names | None = None,
     ) -> None:
+        encoding = encoding_of(encoding)
         text = _text(address, type(self).__name__, encoding)
         if not text and node is None:
             raise ValueError(f"Invalid {type(self).__name__} address: it is empty.")
@@ -249,7 +260,8 @@ class Address:
 
     def __str__(self) -> str:
         # A name that the peer gave is shown as it came, unless it is a URL that has a password.
-        return masked_within(self._text) if self._is_received else masked(self._text)
+        text: str = getattr(self, "_text", "")
+        return masked_within(text) if getattr(self, "_is_received", False) else masked(text)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -261,7 +273,7 @@ class Source(Address):
     Arguments are `Address`'s, and `outcomes`: the outcomes that deliveries may have.
     """
 
-    filter_key: ClassVar[bytes] = constants.STRING_FILTER
+    __slots__ = ("_distribution_mode", "_filters", "_outcomes", "filter_key")
 
     def __init__(
         self,
@@ -273,6 +285,7 @@ class Source(Address):
         outcomes: Names | None = None,
     ) -> None:
         super().__init__(address, encoding, node=node, capabilities=capabilities)
+        self.filter_key: bytes = constants.STRING_FILTER
         self._distribution_mode: str | None = None
         self._outcomes: tuple[codec.Symbol, ...] = ()
         self.outcomes = outcomes
@@ -353,6 +366,8 @@ class Source(Address):
 class Target(Address):
     """Where a link's messages go to (section 3.5.4). Arguments are `Address`'s; there is no distribution mode."""
 
+    __slots__ = ()
+
     def terminus(self) -> codec.Target:
         """The target as an attach takes it."""
         return codec.Target(**self._common_fields())
@@ -394,7 +409,7 @@ def _symbols(value: Names | None, encoding: str, name: str) -> tuple[codec.Symbo
     try:
         names = utils.symbols(list(value) if isinstance(value, (set, frozenset)) else value, encoding)
     except TypeError:
-        raise TypeError(f"{name} is a name or a list of names (str, bytes), not {value!r}.") from None
+        raise TypeError(f"{name} is a name or a list of names (str, bytes), not {type(value).__name__}.") from None
     for each in names:
         if not each or not each.isascii():
             raise ValueError(f"{name} has {str(each)!r}: names of AMQP are ASCII, and not empty.")

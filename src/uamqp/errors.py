@@ -480,6 +480,10 @@ class MessageModified(MessageResponse):
         )
 
 
+class NotAMessage(TypeError, AttributeError):
+    """What is to be sent is no message. In 1.6 that was an `AttributeError`."""
+
+
 class MessageContentTooLarge(_Portable, ValueError):
     """The content of a batch doesn't fit into one message."""
 

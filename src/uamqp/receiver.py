@@ -10,6 +10,7 @@ from . import codec, constants, errors
 from ._arguments import checked_function, encoding_of, having, integer, text
 from ._link import MessageLink
 from ._receiving import Intake, try_settle
+from ._settings import CreditKeywords, Unpack
 from .core import LinkSettings, LinkState, ReceiverCore
 from .engine import IncomingDelivery, LocalProtocolError, Receiver
 from .engine.limits import MAX_CREDIT
@@ -123,7 +124,7 @@ class MessageReceiver(MessageLink):
         link = self._core.link
         return link if isinstance(link, Receiver) and self._core.state is LinkState.OPEN else None
 
-    def reset_link_credit(self, link_credit: int, **kwargs: Any) -> None:
+    def reset_link_credit(self, link_credit: int, **kwargs: Unpack[CreditKeywords]) -> None:
         """Ask for `link_credit` messages from now on, at once.
 
         Keyword Args:
@@ -133,9 +134,10 @@ class MessageReceiver(MessageLink):
             ValueError: the number is out of range, or the link isn't open.
             TypeError: an unknown keyword.
         """
-        drain = bool(kwargs.pop("drain", False))
-        if kwargs:
-            raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(kwargs)}")
+        unknown = kwargs.keys() - {"drain"}
+        if unknown:
+            raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(sorted(unknown))}")
+        drain = bool(kwargs.get("drain", False))
         integer(link_credit, "link_credit", 0, MAX_CREDIT)
         pump = self._connection._pump
         with pump.lock:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import constants, errors
 from ._arguments import checked_callback, encoded, encoding_of, having, integer, number
 from ._drive import run
+from ._settings import RequestKeywords, Unpack
 from .address import Source, Target
 from .core import LinkCore, SessionCore
 from .engine import Link
@@ -137,7 +138,7 @@ class Session:
         operation: str | bytes,
         op_type: str | bytes | None = None,
         node: str | bytes | None = constants.MGMT_TARGET,
-        **kwargs: Any,
+        **kwargs: Unpack[RequestKeywords],
     ) -> Any:
         """Make a request to a management node and wait for the answer.
 

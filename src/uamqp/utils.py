@@ -212,7 +212,7 @@ def symbols(values: Any, encoding: str = "UTF-8", argument: str = "Capabilities"
     That is None, one name, or a list or tuple of names or a `types.AMQPArray`, wrapped by `data_factory` or not;
     names are text, bytes or `types.AMQPSymbol`. Raises `TypeError`, naming the argument, for anything else.
     """
-    if not values:
+    if values is None:
         return ()
     try:
         plain = data_factory(values, encoding).value

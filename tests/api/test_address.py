@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
 from typing import Any
 
 import pytest
@@ -391,6 +392,38 @@ class TestReceived:
         assert str(received) == received.address == "temp-1"
         assert received.dynamic is True
         assert received.terminus() == codec.Source(address="temp-1", dynamic=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_misspelt_attribute_is_an_error(kind: type[Address]) -> None:
+    address: Any = kind("q")
+    for name in ("dynmaic", "durabel", "time_out", "expiry", "filter", "node", "adress", "capabilites", "x"):
+        with pytest.raises(AttributeError, match=name):
+            setattr(address, name, True)
+    with pytest.raises(AttributeError):
+        address.hostname = "h"
+    assert not hasattr(address, "__dict__")
+
+
+def test_a_subclass_has_attributes_of_its_own() -> None:
+    class Mine(Source):
+        kind = "mine"
+
+        def __init__(self, address: str, note: str) -> None:
+            self.note = note
+            super().__init__(address)
+            self.later = 1
+
+    source = Mine("q", "why")
+    source.more = source.later + 1  # type: ignore[attr-defined]
+    source.kind = "yours"
+    source.dynamic = True
+    for duplicate in (source, copy.copy(source), copy.deepcopy(source)):
+        assert (duplicate.note, duplicate.later, duplicate.more, duplicate.kind) == ("why", 1, 2, "yours")  # type: ignore[attr-defined]
+        assert duplicate.terminus().dynamic is True
+    source.filter_key = b"mine"  # an attribute of the object, as in 1.6
+    assert Source("q").filter_key == b"apache.org:selector-filter:string"
+    assert weakref.ref(source)() is source
 
 
 def test_copies() -> None:

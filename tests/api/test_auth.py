@@ -137,7 +137,7 @@ def test_contradictions_are_refused(certificates: Certificates) -> None:
 
 def test_a_context_of_the_wrong_type_is_refused() -> None:
     with pytest.raises(TypeError, match="ssl_context"):
-        SASLAnonymous("h", ssl_context="tls")
+        SASLAnonymous("h", ssl_context="tls")  # type: ignore[arg-type]
 
 
 def test_a_key_without_its_certificate_is_refused(certificates: Certificates) -> None:

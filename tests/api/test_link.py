@@ -478,7 +478,7 @@ def test_bad_credit_is_refused(broker: Broker) -> None:
         with pytest.raises(TypeError, match="credit"):
             receiver.reset_link_credit("many")  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="draim"):
-            receiver.reset_link_credit(1, draim=True)
+            receiver.reset_link_credit(1, draim=True)  # type: ignore[call-arg]
 
 
 def test_what_a_callback_raises_gives_the_message_back(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:

@@ -149,7 +149,7 @@ def test_settings_go_to_the_client(broker: Broker) -> None:
     (message,) = uamqp.receive_messages(broker.url + "/q", auth=auth, timeout=5000, debug=True, **mode)
     assert message.settled
     with pytest.raises(ValueError, match="prefetsch"):
-        uamqp.receive_messages(broker.url + "/q", prefetsch=1)
+        uamqp.receive_messages(broker.url + "/q", prefetsch=1)  # type: ignore[call-arg]
 
 
 def test_what_goes_wrong_is_raised(broker: Broker) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .. import address as address  # noqa: PLC0414
 from .. import authentication, client, constants, errors
 from .._arguments import checked_callback, having
+from .._settings import ClientKeywords, ClientRequestKeywords, ReceiveKeywordsAsync, SendKeywords, Unpack
 from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
 from ..connection import Connection
 from ..message import BatchMessage, Message
@@ -51,7 +52,7 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
         debug: bool = False,
         error_policy: errors.ErrorPolicy | None = None,
         keep_alive_interval: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ClientKeywords],
     ) -> None:
         self._internal_kwargs = get_dict_with_loop_if_needed(loop)
         super().__init__(
@@ -131,7 +132,7 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
         op_type: str | bytes | None = None,
         node: str | bytes | None = None,
         callback: Callable[[int, Message, bytes], Any] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ClientRequestKeywords],
     ) -> Any:
         """Make a request to a management node and wait for the answer; see `AMQPClient.mgmt_request`.
 
@@ -170,7 +171,7 @@ class SendClientAsync(client.SendClient, AMQPClientAsync):
         msg_timeout: float = 0,
         error_policy: errors.ErrorPolicy | None = None,
         keep_alive_interval: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SendKeywords],
     ) -> None:
         get_dict_with_loop_if_needed(loop)
         super().__init__(
@@ -242,7 +243,7 @@ class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
         auto_complete: bool = True,
         error_policy: errors.ErrorPolicy | None = None,
         keep_alive_interval: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ReceiveKeywordsAsync],
     ) -> None:
         get_dict_with_loop_if_needed(loop)
         super().__init__(

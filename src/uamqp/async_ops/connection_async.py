@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import connection, errors
+from .._settings import TimeoutKeywords, Unpack
 from ..authentication import AMQPAuth
 from ..engine import EngineConfig, Trace
 from ..transport.aio_pump import AsyncPump, is_in_loop, off_loop
@@ -45,7 +46,7 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         debug: bool = False,
         encoding: str = "UTF-8",
         loop: Any = None,
-        **timeouts: float,
+        **timeouts: Unpack[TimeoutKeywords],
     ) -> None:
         self._internal_kwargs = get_dict_with_loop_if_needed(loop)
         super().__init__(

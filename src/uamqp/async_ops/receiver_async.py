@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import constants, errors, receiver
+from .._settings import CreditKeywords, Unpack
 from ..address import Source
 from .link_async import MessageLinkAsync
 from .session_async import SessionAsync
@@ -60,6 +61,6 @@ class MessageReceiverAsync(MessageLinkAsync, receiver.MessageReceiver):
             desired_capabilities=desired_capabilities,
         )
 
-    async def reset_link_credit_async(self, link_credit: int, **kwargs: Any) -> None:
+    async def reset_link_credit_async(self, link_credit: int, **kwargs: Unpack[CreditKeywords]) -> None:
         """Ask for `link_credit` messages from now on; see `MessageReceiver.reset_link_credit`."""
         self.reset_link_credit(link_credit, **kwargs)

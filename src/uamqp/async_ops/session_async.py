@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import constants, session
+from .._settings import RequestKeywords, Unpack
 from ..message import Message
 from .connection_async import ConnectionAsync
 from .mgmt_operation_async import MgmtOperationAsync as MgmtOperationAsync  # noqa: PLC0414
@@ -55,7 +56,7 @@ class SessionAsync(LoopArgument, session.Session):
         operation: str | bytes,
         op_type: str | bytes | None = None,
         node: str | bytes | None = constants.MGMT_TARGET,
-        **kwargs: Any,
+        **kwargs: Unpack[RequestKeywords],
     ) -> Any:
         """Make a request to a management node and wait for the answer; see `Session.mgmt_request`."""
         return await self._do_mgmt_request(message, operation, op_type, node, **kwargs)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import compat, constants, errors, utils
 from .._arguments import encoded, encoding_of, finite, having, number, text
 from .._drive import run
+from .._settings import SessionKeywords, TokenKeywords, Unpack
 from ..address import split_url
 from ..constants import TransportType
 from ..core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus
@@ -121,7 +122,9 @@ class CBSAuthMixin:
         """
         raise errors.TokenExpired("Unable to refresh token - no refresh logic implemented.")
 
-    def create_authenticator(self, connection: Connection, debug: bool = False, **kwargs: Any) -> Authenticator:
+    def create_authenticator(
+        self, connection: Connection, debug: bool = False, **kwargs: Unpack[SessionKeywords]
+    ) -> Authenticator:
         """Begin the session of the token's links, and connect. `handle_token` does the rest.
 
         Args:
@@ -401,10 +404,11 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         http_proxy: dict[str, Any] | None = None,
         transport_type: Any = TransportType.Amqp,
         encoding: str = "UTF-8",
-        **kwargs: Any,
+        **kwargs: Unpack[TokenKeywords],
     ) -> None:
-        refresh_window = kwargs.pop("refresh_window", 0)
-        hostname, user, secret = _parse(uri, kwargs.pop("custom_endpoint_hostname", None))
+        settings: dict[str, Any] = {**kwargs}
+        refresh_window = settings.pop("refresh_window", 0)
+        hostname, user, secret = _parse(uri, settings.pop("custom_endpoint_hostname", None))
         self._set_expiry(expires_at, expires_in)
         super().__init__(
             hostname,
@@ -413,7 +417,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
             http_proxy=http_proxy,
             transport_type=transport_type,
             encoding=encoding,
-            **kwargs,
+            **settings,
         )
         self.uri = uri
         encoding = self._encoding
@@ -459,7 +463,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         http_proxy: dict[str, Any] | None = None,
         transport_type: Any = TransportType.Amqp,
         encoding: str = "UTF-8",
-        **kwargs: Any,
+        **kwargs: Unpack[TokenKeywords],
     ) -> Any:
         """Return an object with a signature made from a key, which it renews by itself.
 
@@ -529,11 +533,12 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
         http_proxy: dict[str, Any] | None = None,
         transport_type: Any = TransportType.Amqp,
         encoding: str = "UTF-8",
-        **kwargs: Any,
+        **kwargs: Unpack[TokenKeywords],
     ) -> None:
-        refresh_window = kwargs.pop("refresh_window", 0)
+        settings: dict[str, Any] = {**kwargs}
+        refresh_window = settings.pop("refresh_window", 0)
         self.get_token = self._checked(get_token)
-        hostname, _, _ = _parse(uri, kwargs.pop("custom_endpoint_hostname", None))
+        hostname, _, _ = _parse(uri, settings.pop("custom_endpoint_hostname", None))
         self._set_expiry(expires_at, expires_in)
         super().__init__(
             hostname,
@@ -542,7 +547,7 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
             http_proxy=http_proxy,
             transport_type=transport_type,
             encoding=encoding,
-            **kwargs,
+            **settings,
         )
         self.uri = uri
         self.audience = encoded(audience, "audience", self._encoding)

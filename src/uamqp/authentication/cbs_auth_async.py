@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
+from .._settings import SessionKeywords, Unpack
 from ..constants import TransportType as TransportType  # noqa: PLC0414
 from ..transport.aio import within
 from ..transport.aio_pump import is_in_loop, spawn
@@ -47,7 +48,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         return None
 
     async def create_authenticator_async(
-        self, connection: ConnectionAsync, debug: bool = False, loop: Any = None, **kwargs: Any
+        self, connection: ConnectionAsync, debug: bool = False, loop: Any = None, **kwargs: Unpack[SessionKeywords]
     ) -> Authenticator:
         """Begin the session of the token's links, and connect; see `CBSAuthMixin.create_authenticator`."""
         return await self._do_create_authenticator(connection, debug=debug, **kwargs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constants
 from .._arguments import encoded, encoding_of, finite, given, having, path, shown, text
+from .._settings import TransportKeywords, Unpack
 from ..constants import TransportType
 from ..engine import sasl
 from ..transport import tls
@@ -238,7 +239,7 @@ class SASLPlain(AMQPAuth):
         http_proxy: dict[str, Any] | None = None,
         transport_type: Any = TransportType.Amqp,
         encoding: str = "UTF-8",
-        **tls_settings: Any,
+        **tls_settings: Unpack[TransportKeywords],
     ) -> None:
         super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
         self.username = encoded(username, "username", encoding)
@@ -261,7 +262,7 @@ class SASLAnonymous(AMQPAuth):
         http_proxy: dict[str, Any] | None = None,
         transport_type: Any = TransportType.Amqp,
         encoding: str = "UTF-8",
-        **tls_settings: Any,
+        **tls_settings: Unpack[TransportKeywords],
     ) -> None:
         super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
         self.sasl = sasl.Anonymous()
