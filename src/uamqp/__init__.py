@@ -24,6 +24,7 @@ from . import (
     types,
     utils,
 )
+from ._arguments import integer
 from ._settings import ReceiveMessagesKeywords, Unpack
 from .address import Source, Target
 from .async_ops import ConnectionAsync, MessageReceiverAsync, MessageSenderAsync, SessionAsync
@@ -31,6 +32,7 @@ from .async_ops.client_async import AMQPClientAsync, AsyncMessageIter, ReceiveCl
 from .client import AMQPClient, ReceiveClient, SendClient
 from .connection import Connection
 from .constants import MessageBodyType, TransportType
+from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .receiver import MessageReceiver
 from .sender import MessageSender
@@ -155,7 +157,7 @@ def receive_messages(
         AMQPConnectionError, LinkDetach: the connection or the link has failed.
     """
     if max_batch_size:
-        kwargs["prefetch"] = max_batch_size
+        kwargs["prefetch"] = integer(max_batch_size, "max_batch_size", 1, MAX_CREDIT)
     with ReceiveClient(source, auth=auth, debug=debug, **kwargs) as receive_client:
         return receive_client.receive_message_batch(max_batch_size=max_batch_size, timeout=timeout)
 

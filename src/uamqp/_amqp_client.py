@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, compat, constants, errors, utils
-from ._arguments import checked_callback, encoding_of, given, having, number, text
+from ._arguments import checked_callback, encoding_of, finite, given, having, number, text
 from ._drive import run
 from ._link import MessageLink, checked_receive_mode, checked_send_mode, checked_size
 from ._settings import ClientKeywords, ClientRequestKeywords, Unpack
@@ -106,7 +106,7 @@ class AMQPClient:
         self._seen_progress: int | None = None  # of the pump, when our last turn ended
         self._worked_on: MessageLink | None = None  # the link that `do_work` last took a step with
         self._error_policy = errors.policy_of(error_policy)
-        self._keep_alive_interval = int(number(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
+        self._keep_alive_interval = int(finite(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
         self._keep_alive_thread: threading.Thread | None = None
         self._keep_alive_stop = threading.Event()
         self.message_handler: MessageLink | None = None

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+MOST_SECONDS = 9e9
+
 _MAX_PATH = 1024
 
 _NUMBERS: tuple[type[Any], ...] = (Real, Decimal)
@@ -33,12 +35,12 @@ def shown(value: Any) -> str:
 
 
 def integer(value: Any, name: str, least: int, most: int) -> int:
-    """Return an integer from `least` to `most`. A float that is one will do, as in 1.6.
+    """Return an integer from `least` to `most`. A number of another type that is one will do, as in 1.6.
 
     Raises:
         TypeError: it is none. ValueError: it is out of range.
     """
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, _NUMBERS) and not isinstance(value, int) and float(value).is_integer():
         value = int(value)
     try:
         found = None if isinstance(value, bool) else operator.index(value)
@@ -68,15 +70,15 @@ def number(value: Any, name: str, unit: str, *, positive: bool = False) -> float
     return value if isinstance(value, (int, float)) else found
 
 
-def finite(value: Any, name: str, unit: str, *, positive: bool = False) -> float:
-    """Return what `number` does, if it isn't infinite.
+def finite(value: Any, name: str, unit: str, *, positive: bool = False, most: float = MOST_SECONDS) -> float:
+    """Return what `number` does, if it is `most` at most: what the operating system takes for seconds.
 
     Raises:
         TypeError: it is no number. ValueError: it is out of range.
     """
     found = number(value, name, unit, positive=positive)
-    if math.isinf(found):
-        raise ValueError(f"{name} must be a finite number of {unit}.")
+    if found > most:
+        raise ValueError(f"{name} must be {most:g} {unit} at most, not {shown(value)}.")
     return found
 
 
@@ -168,7 +170,7 @@ def checked_callback(value: T | None, name: str) -> T | None:
 
 
 def having(value: T, name: str, what: str, *attributes: str) -> T:
-    """Return an object that has attributes, of whatever class it is.
+    """Return an object that has attributes, of whatever class it is; a class is none.
 
     Args:
         what: what it should be, for the error's text.
@@ -177,6 +179,6 @@ def having(value: T, name: str, what: str, *attributes: str) -> T:
         TypeError: it lacks one of them.
     """
     for attribute in attributes:
-        if not hasattr(value, attribute):
+        if isinstance(value, type) or not hasattr(value, attribute):
             raise TypeError(f"{name} must be {what}, not {type(value).__name__}.")
     return value

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import constants, errors, utils
-from ._arguments import encoded, given, having, integer
+from ._arguments import encoded, given, having, integer, text
 from ._drive import run
 from ._hints import address_hint
 from .connection import connection_error
@@ -67,6 +67,7 @@ class MessageLink:
         self._conn = session._connection._core
         self._encoding = encoding
         self.name = encoded(name, "name", encoding) if name else str(uuid.uuid4()).encode()
+        text(self.name, "name", encoding)
         self.error_policy = errors.policy_of(error_policy)
         self._error: BaseException | None = None
         self._send_settle_mode = checked_send_mode(send_settle_mode)

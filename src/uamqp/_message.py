@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import c_uamqp, codec, constants, errors
-from ._arguments import checked_callback, encoding_of, having
+from ._arguments import checked_callback, encoding_of, having, shown
 from ._bodies import DataBody, SequenceBody, ValueBody, received_body
 from ._portable import reduced, restore, state_of
 from ._sections import (
@@ -372,7 +372,7 @@ class Message:
         try:
             kind = constants.member_of(MessageBodyType, body_type, "body_type")
         except ValueError:
-            raise ValueError(f"Unsupported MessageBodyType: {body_type}") from None
+            raise ValueError(f"Unsupported MessageBodyType: {shown(body_type)}") from None
         if kind is MessageBodyType.Value:
             value = ValueBody(None, self._encoding)
             value.set(body)

@@ -312,7 +312,7 @@ class _AddressField(_Field):
             return value.encode(encoding)
         if isinstance(value, bytes):
             return bytes(value)
-        return utils.data_factory(value, encoding)
+        return utils.wrapped(value, self.name, encoding)
 
 
 class _IdField(_Field):
@@ -329,7 +329,7 @@ class _IdField(_Field):
             return bytearray(value)
         if type(value) is int and 0 <= value < 2**64:
             return codec.ULong(value)
-        wrapped = utils.data_factory(value, encoding)
+        wrapped = utils.wrapped(value, self.name, encoding)
         value = wrapped.value
         if isinstance(wrapped, _values.BinaryValue):
             return bytearray(value)

@@ -343,7 +343,7 @@ class Source(Address):
         out of range.
         """
         key = _filter_name(name, "name")
-        wrapped = utils.data_factory(value, self._encoding)
+        wrapped = utils.wrapped(value, "value", self._encoding)
         encoded: Any = wrapped
         if descriptor is not None:
             described_by = _descriptor(descriptor)

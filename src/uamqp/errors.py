@@ -151,7 +151,10 @@ class ErrorPolicy:
     )
 
     def __init__(self, max_retries: int = 3, on_error: Callable[[Any], Any] | None = None) -> None:
-        self.max_retries = number(max_retries, "max_retries", "tries")
+        self.max_retries = max_retries
+        given: Any = max_retries
+        if given is not False and not (isinstance(given, (int, float)) and given < 0):  # both mean none, as in 1.6
+            number(given, "max_retries", "tries")
         self._on_error = checked_callback(on_error, "on_error")
 
     def on_unrecognized_error(self, error: Any) -> ErrorAction:
@@ -426,7 +429,7 @@ class MessageRejected(MessageResponse):
                 condition if isinstance(condition, ErrorCodes) else encoded(condition, "A condition", encoding)
             )
         self.error_description = encoded(description or b"", "description", encoding)
-        self.error_info: AMQPValue | None = utils.data_factory(info, encoding) if info else None
+        self.error_info: AMQPValue | None = utils.wrapped(info, "info", encoding) if info else None
         super().__init__()
 
     def _outcome(self) -> Outcome:
@@ -469,7 +472,9 @@ class MessageModified(MessageResponse):
         self.undeliverable = undeliverable
         self._encoding = encoding = encoding_of(encoding)
         self._annotations = annotations
-        self.annotations: AMQPValue | None = utils.data_factory(annotations, encoding) if annotations else None
+        self.annotations: AMQPValue | None = (
+            utils.wrapped(annotations, "annotations", encoding) if annotations else None
+        )
         super().__init__()
 
     def _outcome(self) -> Outcome:

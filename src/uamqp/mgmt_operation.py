@@ -228,5 +228,5 @@ def checked_names(value: Any, argument: str, usual: tuple[str, ...], encoding: s
     if not value:
         return usual
     given = value if isinstance(value, (list, tuple)) else [value]
-    names = [encoded(name, argument, encoding).decode(encoding) for name in given]
+    names = [text(name, argument, encoding) for name in given]
     return (*names, *(name for name in usual if name not in names))

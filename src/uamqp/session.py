@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import constants, errors
-from ._arguments import checked_callback, encoded, encoding_of, having, integer, number
+from ._arguments import checked_callback, encoded, encoding_of, having, integer, number, text
 from ._drive import run
 from ._settings import RequestKeywords, Unpack
 from .address import Source, Target
@@ -225,7 +225,7 @@ def check_request(
     checked_message(message)
     encoded(operation, "operation", encoding)
     encoded(op_type or b"", "op_type", encoding)
-    encoded(node or b"", "node", encoding)
+    text(node or b"", "node", encoding)
     number(timeout or 0, "timeout", "milliseconds")
     checked_callback(callback, "callback")
     for name, value in fields.items():

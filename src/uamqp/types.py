@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from . import c_uamqp, utils
+from ._arguments import encoding_of, shown
 
 
 class AMQPType:
@@ -46,6 +47,7 @@ class AMQPSymbol(AMQPType):
         self._c_value = self._c_wrapper(value, encoding)
 
     def _c_wrapper(self, value: Any, encoding: str = "UTF-8") -> c_uamqp.SymbolValue:
+        encoding = encoding_of(encoding)
         if isinstance(value, str):
             value = value.encode(encoding)
         if not isinstance(value, bytes):
@@ -63,6 +65,7 @@ class AMQPChar(AMQPType):
         self._c_value = self._c_wrapper(value, encoding)
 
     def _c_wrapper(self, value: Any, encoding: str = "UTF-8") -> c_uamqp.CharValue:
+        encoding = encoding_of(encoding)
         if isinstance(value, bytes):
             value = value.decode(encoding)
         if not isinstance(value, str):
@@ -86,9 +89,14 @@ class _AMQPInteger(AMQPType):
     def _c_wrapper(self, value: Any) -> Any:
         if value is None:
             raise ValueError("Value must be an integer")
-        number = int(value)
+        try:
+            number = int(value)
+        except (TypeError, OverflowError):
+            raise TypeError(f"{type(self).__name__} takes an integer, not {shown(value)}.") from None
         if not self._least <= number <= self._most:
-            raise ValueError(f"Value {value} is too large for {self._name} value.")
+            raise ValueError(
+                f"Value {number if number.bit_length() < 1000 else 'given'} is too large for {self._name} value."
+            )
         return type(self)._factory(number)
 
 
@@ -151,6 +159,8 @@ class AMQPArray(AMQPType):
         self._c_value = self._c_wrapper(value)
 
     def _c_wrapper(self, value: Any) -> c_uamqp.ArrayValue:
+        if not isinstance(value, Iterable):
+            raise TypeError(f"{type(self).__name__} takes the values of an array, not {type(value).__name__}.")
         items = list(value)
         if items and not all(isinstance(item, type(items[0])) for item in items):
             raise ValueError("All Array values must be the same type.")

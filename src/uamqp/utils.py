@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import c_uamqp, codec
+from ._arguments import text
 
 logger = logging.getLogger(__name__)
 
@@ -160,13 +161,25 @@ def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
     if scalar is not None:
         return scalar
     if isinstance(value, dict):
-        wrapped = c_uamqp.dict_value()
+        entries = c_uamqp.dict_value()
         for key, item in value.items():
-            wrapped[data_factory(key, encoding)] = data_factory(item, encoding)
-        return wrapped
+            entries[data_factory(key, encoding)] = data_factory(item, encoding)
+        return entries
     if isinstance(value, (list, set, frozenset, tuple)):
         return c_uamqp.ListValue([data_factory(item, encoding) for item in value])
     raise TypeError(f"A value of type {type(value).__name__} has no AMQP type; see the classes in uamqp.types.")
+
+
+def wrapped(value: Any, argument: str, encoding: str = "UTF-8") -> Any:
+    """What `data_factory` makes of an argument; its errors name the argument."""
+    try:
+        return data_factory(value, encoding)
+    except TypeError as error:
+        raise TypeError(f"{argument}: {error}") from error
+    except UnicodeError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from error
 
 
 def fields(values: Mapping[Any, Any], encoding: str = "UTF-8") -> dict[Any, Any]:
@@ -187,7 +200,12 @@ def properties(values: Any, argument: str, encoding: str = "UTF-8") -> dict[Any,
         return None
     if not isinstance(values, Mapping):
         raise TypeError(f"{argument} must be a dictionary, not {type(values).__name__}.")
-    found = fields(values, encoding)
+    try:
+        found = fields(values, encoding)
+    except TypeError as error:
+        raise TypeError(f"{argument}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from error
     for key in found:
         if not isinstance(key, codec.Symbol):
             raise TypeError(f"The keys of {argument} must be text: {key!r} is none.")
@@ -224,4 +242,4 @@ def symbols(values: Any, encoding: str = "UTF-8", argument: str = "Capabilities"
         raise TypeError(
             f"{argument} are a list of names (str, bytes or types.AMQPSymbol), not {type(values).__name__}."
         )
-    return tuple([codec.Symbol(name, encoding) for name in plain])
+    return tuple([codec.Symbol(text(name, argument, encoding)) for name in plain])

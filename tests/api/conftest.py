@@ -31,6 +31,7 @@ BOTH = {
     "test_link_names",
     "test_receive_client",
     "test_receive_client_wire",
+    "test_arguments",
     "test_falsy",
     "test_secrets",
     "test_seed",

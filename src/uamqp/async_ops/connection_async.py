@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import connection, errors
+from .._arguments import finite
 from .._settings import TimeoutKeywords, Unpack
 from ..authentication import AMQPAuth
 from ..engine import EngineConfig, Trace
@@ -78,8 +79,9 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         Raises:
             asyncio.TimeoutError: it wasn't free within `timeout` seconds.
         """
+        limit = finite(timeout, "timeout", "seconds")
         if isinstance(self._pump, AsyncPump):
-            await self._pump.acquire(timeout)
+            await self._pump.acquire(limit)
 
     async def release_async(self) -> None:
         """Release the lock of `lock_async`; does nothing if it is free."""

@@ -359,7 +359,7 @@ def epoch_seconds(value: float | str | datetime.datetime) -> float:
         return aware.timestamp()
     if isinstance(value, str) and value.isdecimal():
         return int(value)  # 1.6 took it from get_token, and services give it so
-    return finite(value, "expires_at", "seconds since 1970, or a datetime")
+    return finite(value, "expires_at", "seconds since 1970, or a datetime", most=1e12)
 
 
 class SASTokenAuth(AMQPAuth, CBSAuthMixin):
@@ -479,6 +479,8 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         except OverflowError as error:
             raise ValueError(f"expiry is beyond what time there is: {error}.") from error
         encoding = encoding_of(encoding)
+        key_name = text(key_name, "key_name", encoding)
+        shared_access_key = text(shared_access_key, "shared_access_key", encoding)
         token = utils.create_sas_token(
             _quoted(key_name, "key_name"),
             encoded(shared_access_key, "shared_access_key", encoding),
@@ -581,7 +583,7 @@ def _quoted(value: str, argument: str) -> bytes:
 def _parse(uri: str, endpoint: str | None) -> tuple[str, str | None, str | None]:
     """Return the host of a URI, or `endpoint` in its stead, and the user name and password in it."""
     parsed = split_url(text(uri, "uri", "utf-8"), "Invalid URI")
-    hostname = endpoint or parsed.hostname
+    hostname = text(endpoint, "custom_endpoint_hostname", "utf-8") if endpoint else parsed.hostname
     if not hostname:
         # Without the URI: where it is malformed, there is no telling what of it is the password.
         raise ValueError("Invalid URI: it must have a host, as sb://host/name.")

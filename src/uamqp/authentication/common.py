@@ -347,7 +347,7 @@ def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
     for name in ("proxy_hostname", "proxy_port"):
         if not settings.get(name):
             raise KeyError(f"http_proxy needs {name!r}")
-    port = _port(settings["proxy_port"])
+    port = _port(settings["proxy_port"], "proxy_port")
     username, password = settings.get("username"), settings.get("password")
     return Proxy(
         _host(settings["proxy_hostname"], "proxy_hostname", encoding).decode(encoding),
@@ -363,13 +363,13 @@ def _path(path: str) -> str:
     return path
 
 
-def _port(port: int | str | None) -> int | None:
+def _port(port: int | str | None, argument: str = "port") -> int | None:
     if not port:
         return None
     try:
         number = int(port)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1  # what it says quotes what may be a password
     if not 1 <= number <= 65535:
-        raise ValueError(f"port must be a number from 1 to 65535, not {shown(port)}.")
+        raise ValueError(f"{argument} must be a number from 1 to 65535, not {shown(port)}.")
     return number
