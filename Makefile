@@ -8,6 +8,10 @@ BROKERS ?= all
 # How long fuzz-compiled takes, and how long `make nightly` fuzzes each target.
 FUZZ_SECONDS ?= 120
 NIGHT_SECONDS ?= 3600
+# What bench-guard compares with, how many times as many instructions it lets through, and where it keeps what it counted.
+BASE ?=
+LIMIT ?= 1.03
+GUARD_CACHE ?= .bench-guard
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -17,7 +21,7 @@ CHECKED := $(wildcard src tests examples benchmarks fuzz)
 SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed)
 
 .PHONY: help setup setup-interop setup-downstream demo test lint types unit unit-compiled packaging dist interop downstream \
-  brokers stop-brokers fuzz fuzz-compiled nightly bench clean
+  brokers stop-brokers fuzz fuzz-compiled nightly bench bench-guard clean
 
 help:
 	@echo "make demo           send and receive messages on the embedded broker"
@@ -32,6 +36,7 @@ help:
 	@echo "make fuzz-compiled  fuzz them compiled, FUZZ_SECONDS=$(FUZZ_SECONDS) in all"
 	@echo "make nightly        what takes hours: the tests with new examples, every target fuzzed for NIGHT_SECONDS=$(NIGHT_SECONDS)"
 	@echo "make bench          run the benchmarks"
+	@echo "make bench-guard    compare what is here with another commit, in counted instructions: BASE=main~3 LIMIT=1.03"
 	@echo "make clean          remove what was built and installed here"
 
 setup: $(VENV)/.dev
@@ -153,6 +158,10 @@ bench: $(VENV)-compiled/.compiled $(VENV)-peers/.peers
 	@$(BIN)/python -m benchmarks --compiled $(VENV)-compiled/bin/python --pure $(BIN)/python \
 	  --peers $(VENV)-peers/bin/python $(BENCH_ARGS)
 
+# Both commits' wheels are built with the same compiler, each into an environment of its own, which is kept.
+bench-guard: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.guard $(if $(BASE),--base '$(BASE)') --limit $(LIMIT) --cache $(GUARD_CACHE) $(GUARD_ARGS)
+
 clean:
-	rm -rf $(VENV) $(VENV)-compiled $(VENV)-downstream $(VENV)-peers build build.log dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks
+	rm -rf $(VENV) $(VENV)-compiled $(VENV)-downstream $(VENV)-peers build build.log dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks .bench-guard
 	find src tests examples benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
