@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=1.03, help="the ratio after/before that is allowed")
     parser.add_argument("--workloads", default=",".join(ROUNDS), help=f"some of {', '.join(ROUNDS)}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="programs at a time")
+    parser.add_argument("--repository", type=Path, default=ROOT, help="a clone to compare commits of, this by default")
     parser.add_argument("--cache", type=Path, default=ROOT / ".bench-guard", help="where builds and counts are kept")
     options = parser.parse_args()
     options.workloads = options.workloads.split(",")
@@ -97,7 +98,7 @@ def verdict(before: Counts, after: Counts, limit: float) -> tuple[str, list[str]
 
 def main() -> int:
     options = arguments()
-    repository = Repository(ROOT)
+    repository = Repository(options.repository.absolute())
     guard = Guard(find_counter(), options.workloads, options.cache.absolute(), options.jobs)
     base = repository.commit(options.base or repository.base())
     head = repository.commit(options.head) if options.head else repository.working_tree()
