@@ -23,7 +23,7 @@ LIMIT = 1800.0
 BATCH = 200
 """Messages in a round: with their frames they are written at once, and read at once."""
 
-ROUNDS = {"encode": 20, "decode": 20, "send": 50, "receive": 50, "broker": 20, "broker-async": 20}
+ROUNDS = {"encode": 50, "decode": 50, "send": 50, "receive": 50, "broker": 20, "broker-async": 20}
 """The workloads, and rounds that outweigh what differs between two starts of Python."""
 
 FAR_END_FOR = ("send", "receive")
