@@ -153,7 +153,7 @@ class Run:
     @property
     def stands(self) -> bool:
         """Both headers are exchanged: a fault of the peer is told to it."""
-        return self.engine._header_sent and self.engine._header_received
+        return self.engine._header_sent and self.engine._input.header_received
 
     def check_events(self) -> None:
         kinds = [type(event) for event in self.events]

@@ -17,6 +17,7 @@ BOTH = {
     "test_cbs",
     "test_mgmt",
     "test_address_hints",
+    "test_odd_peers",
     "test_bounds",
     "test_connection",
     "test_connection_tls",

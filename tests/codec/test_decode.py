@@ -92,6 +92,23 @@ def test_unhashable_keys_in_the_bare_mapping() -> None:
     assert len(decode_value(data)) == 1
 
 
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("e0040254" + "0102", (1, 2)),
+        ("e0020040", ()),
+        ("e00701c00402540145", ((1, ()),)),
+        ("e0020245", ((), ())),
+        ("e00501e0020145", (((),),)),
+        ("c00701e0040254" + "0102", ((1, 2),)),
+    ],
+)
+def test_arrays_as_keys(key: str, value: Any, bare: bool) -> None:
+    content = bytes.fromhex(key + "40")
+    assert decode_value(bytes((0xC1, len(content) + 1, 2)) + content, bare) == {value: None}
+
+
 class TestBounds:
     @pytest.mark.parametrize(("pos", "end"), [(-1, None), (0, 3), (3, None), (2, 1), (0, -1)])
     def test_must_lie_within_the_data(self, pos: int, end: int | None) -> None:

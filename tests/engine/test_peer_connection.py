@@ -144,11 +144,84 @@ def test_a_server_answers_another_protocol_with_its_own_header(rig: Rig, data: b
 
 
 @pytest.mark.parametrize("size", [0, 1, 511])
-def test_an_open_with_too_small_a_frame_size(rig: Rig, size: int) -> None:
+def test_an_open_with_too_small_a_frame_size_counts_as_512(rig: Rig, size: int) -> None:
     rig.start()
     rig.peer.accept_open(max_frame_size=size)
+    rig.event(ConnectionOpened)
     rig.peer.max_frame_size = 512
-    rig.connection_fails("amqp:invalid-field")
+    assert rig.engine.remote_max_frame_size == 512
+    link = rig.sender(credit=1)
+    link.send(b"x" * 600)
+    assert len(rig.peer.expect("transfer", more=True).raw) == 512
+    rig.peer.expect("transfer")
+    rig.done()
+
+
+@pytest.mark.parametrize("size", [0, 511])
+def test_the_reason_that_follows_an_open_with_too_small_a_frame_size(rig: Rig, size: int) -> None:
+    """Broker-J refuses a connection so."""
+    rig.start()
+    rig.peer.accept_open(max_frame_size=size)
+    rig.peer.send("close", error=error("amqp:not-found", "no such host"))
+    rig.peer.max_frame_size = 512
+    rig.event(ConnectionOpened)
+    rig.peer.expect("close", error=ABSENT)
+    assert "no such host" in rig.ends_with("amqp:not-found", CauseKind.PEER).message
+
+
+BAD_OPENS = {
+    "no container-id": {"container_id": None},
+    "a list for a string": {"container_id": "peer", "hostname": Raw(b"\x45")},
+    "properties that are no map": {"container_id": "peer", "properties": Raw(b"\x45")},
+    "a channel-max beyond its type": {"container_id": "peer", "channel_max": Raw(b"\x70\x00\x01\x00\x00")},
+    "a string that is no UTF-8": {"container_id": Raw(b"\xa1\x01\xff")},
+}
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+@pytest.mark.parametrize("fields", BAD_OPENS.values(), ids=BAD_OPENS)
+def test_the_reason_that_follows_an_open_that_is_wrong(rig: Rig, fields: dict[str, Any], symbolic: bool) -> None:
+    rig.start()
+    rig.peer.expect_header("AMQP")
+    rig.peer.expect("open")
+    rig.peer.send_header("AMQP")
+    opened = Composite("open", fields)
+    opened.symbolic = symbolic
+    rig.peer.send_raw(frame(encode_composite(opened)))
+    rig.peer.send_raw(frame(performative("close", error=error("amqp:unauthorized-access", "no entry"))))
+    rig.peer.expect("close", error={"condition": "amqp:decode-error", "description": ANY})
+    assert "no entry" in rig.ends_with("amqp:unauthorized-access", CauseKind.PEER).message
+
+
+@pytest.mark.parametrize("end", ["close", "end of stream", "time", "another fault"])
+def test_an_open_that_is_wrong_and_no_reason(rig: Rig, end: str) -> None:
+    rig.start(close_timeout=3.0)
+    rig.peer.expect_header("AMQP")
+    rig.peer.expect("open")
+    rig.peer.send_header("AMQP")
+    rig.peer.send_raw(frame(performative("open")))
+    rig.peer.expect("close", error={"condition": "amqp:decode-error", "description": ANY})
+    rig.no_event()
+    assert rig.engine.next_deadline() == rig.now + 3.0
+    if end == "close":
+        rig.peer.send_raw(frame(performative("close")))
+    elif end == "end of stream":
+        rig.engine.receive_data(b"", rig.now)
+    elif end == "time":
+        rig.wait(3.0)
+    else:
+        rig.peer.send_raw(frame(performative("open")))
+    assert "container-id is mandatory" in rig.ends_with("amqp:decode-error", CauseKind.PROTOCOL).message
+
+
+def test_a_close_with_a_reason_before_open(rig: Rig) -> None:
+    rig.start()
+    rig.peer.expect_header("AMQP")
+    rig.peer.expect("open")
+    rig.peer.send_header("AMQP")
+    rig.peer.send("close", error=error("amqp:resource-limit-exceeded", "too many"))
+    rig.peer.expect("close", error=ABSENT)
+    assert "too many" in rig.ends_with("amqp:resource-limit-exceeded", CauseKind.PEER).message
 
 
 def test_a_second_open(rig: Rig) -> None:

@@ -9,9 +9,10 @@ import pytest
 from tests.peer import codec
 from tests.peer.codec import Described as PeerDescribed
 from tests.peer.codec import sym, uint, ulong
+from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
 from uamqp.codec import Accepted, Coordinator, Described, Error, Source, Symbol, Target
-from uamqp.engine import CauseKind, EndpointState, Limits, Receiver, Sender
+from uamqp.engine import CauseKind, EndpointState, IncomingDelivery, Limits, Receiver, Sender
 
 from .peered import (
     LinkDetached,
@@ -168,13 +169,18 @@ def test_each_sides_own_settle_mode_is_in_force(
 
 
 @pytest.mark.parametrize("field", ["snd_settle_mode", "rcv_settle_mode"])
-def test_a_settle_mode_that_does_not_exist(rig: Rig, field: str) -> None:
+def test_a_settle_mode_that_does_not_exist_counts_as_none(rig: Rig, field: str) -> None:
     rig.open()
-    session = rig.begin()
-    session.attach_sender(rig.now, "out", source=Source(), target=Target("queue"))
     answer: dict[str, Any] = {field: 3}
-    rig.peer.accept_attach(**answer)
-    rig.connection_fails("amqp:decode-error")
+    sender = rig.sender(answer=answer, snd_settle_mode=0, rcv_settle_mode=1)
+    receiver = rig.receiver(answer=answer, session=sender.session, snd_settle_mode=0, rcv_settle_mode=1)
+    if field == "snd_settle_mode":
+        assert (sender.snd_settle_mode, sender.rcv_settle_mode) == (0, 1)
+        assert (receiver.snd_settle_mode, receiver.rcv_settle_mode) == (2, 1)
+    else:
+        assert (sender.snd_settle_mode, sender.rcv_settle_mode) == (0, 0)
+        assert (receiver.snd_settle_mode, receiver.rcv_settle_mode) == (0, 0)
+    rig.done()
 
 
 # ---------------------------------------------------------------- refusals
@@ -432,11 +438,25 @@ def test_a_handle_above_our_handle_max(rig: Rig) -> None:
         assert session is not None
 
 
-def test_a_senders_attach_without_its_count(rig: Rig) -> None:
+def test_a_senders_attach_without_its_count_starts_at_0(rig: Rig) -> None:
     rig.open()
     session = rig.begun()
     rig.peer.send("attach", name="x", handle=0, role=SENDER, source=QUEUE)
-    rig.session_fails(session, "amqp:invalid-field")
+    link = rig.event(LinkOpening).link
+    link.accept(rig.now)
+    rig.event(LinkOpened)
+    rig.peer.expect("attach")
+    assert isinstance(link, Receiver)
+    link.set_credit(2)
+    rig.peer.expect("flow", delivery_count=0, link_credit=2)
+    for number in range(2):
+        rig.peer.send_raw(
+            frame(performative("transfer", handle=0, delivery_id=number, delivery_tag=b"t"), b"x", channel=0)
+        )
+        rig.event(IncomingDelivery)
+    assert (link.delivery_count, link.credit) == (2, 0)
+    assert session.links == (link,)
+    rig.done()
 
 
 def test_our_handles_keep_to_the_peers_handle_max(rig: Rig) -> None:

@@ -179,9 +179,12 @@ class Composite:
 
     @classmethod
     def from_fields(  # noqa: PYI019 (Self needs Python 3.11)
-        cls: type[_CompositeT], values: list[Any]
+        cls: type[_CompositeT], values: list[Any], tolerant: bool = False
     ) -> _CompositeT:
-        """The composite out of its decoded fields (typed mapping). Raises DecodeError for invalid ones."""
+        """The composite out of its decoded fields (typed mapping). Raises DecodeError for invalid ones.
+
+        `tolerant`: a settle mode or durability that the specification doesn't have counts as not given.
+        """
         fields = cls.FIELDS
         given = len(values)
         if given > len(fields):
@@ -191,7 +194,7 @@ class Composite:
             value = values[index] if index < given else None
             if value is not None:
                 try:
-                    value = _checked_multiple(field, value) if field.multiple else _checked(field, value)
+                    value = _checked_multiple(field, value) if field.multiple else _checked(field, value, tolerant)
                 except DecodeError as error:
                     raise DecodeError(f"{_short(cls)}.{field.name}: {error}") from None
             elif field.mandatory:
@@ -222,8 +225,13 @@ def composite_class(descriptor: Any) -> type[Composite] | None:
     return COMPOSITES_BY_NAME.get(descriptor) if isinstance(descriptor, str) else None
 
 
-def decode_composite(data: bytes, pos: int = 0, end: int | None = None) -> tuple[Composite, int]:
-    """The composite encoded at `pos`, and the position after it. Raises DecodeError for anything else."""
+def decode_composite(
+    data: bytes, pos: int = 0, end: int | None = None, tolerant: bool = False
+) -> tuple[Composite, int]:
+    """The composite encoded at `pos`, and the position after it. Raises DecodeError for anything else.
+
+    `tolerant`: see `Composite.from_fields`.
+    """
     decoder = Decoder(data, pos, end)
     if decoder.pos + 3 <= decoder.end and data[pos] == 0x00 and data[pos + 1] == 0x53:
         descriptor: Any = data[pos + 2]
@@ -240,10 +248,10 @@ def decode_composite(data: bytes, pos: int = 0, end: int | None = None) -> tuple
     values = decoder.value()
     if type(values) is not list:
         raise DecodeError(f"{_short(cls)} at offset {pos}: expected a list, got {amqp_type_name(values)}")
-    return cls.from_fields(values), decoder.pos
+    return cls.from_fields(values, tolerant), decoder.pos
 
 
-def resolve(value: Any) -> Any:
+def resolve(value: Any, tolerant: bool = False) -> Any:
     """A Described with a known descriptor as the composite; anything else as it is."""
     if type(value) is not Described:
         return value
@@ -252,7 +260,7 @@ def resolve(value: Any) -> Any:
         return value
     if type(value.value) is not list:
         raise DecodeError(f"{_short(cls)}: expected a list, got {amqp_type_name(value.value)}")
-    return cls.from_fields(value.value)
+    return cls.from_fields(value.value, tolerant)
 
 
 def amqp_type_name(value: Any) -> str:
@@ -298,12 +306,14 @@ def _checked_multiple(field: Field, value: Any) -> tuple[Any, ...]:
     return (_checked(field, value),)
 
 
-def _checked(field: Field, value: Any) -> Any:
+def _checked(field: Field, value: Any, tolerant: bool = False) -> Any:
     base = field.base
     if field.highest is not None:
         if not isinstance(value, int) or type(value) is bool or type(value) is Timestamp:
             raise DecodeError(_wrong(field, value))
         if not 0 <= value <= field.highest:
+            if tolerant and field.type in _HIGHEST_CHOICE and not field.mandatory:
+                return field.default
             raise DecodeError(f"{field.type} takes 0 to {field.highest}, got {int(value)}")
         return int(value)
     if base == "boolean":
@@ -332,7 +342,7 @@ def _checked(field: Field, value: Any) -> Any:
         if type(value) is not Timestamp:
             raise DecodeError(_wrong(field, value))
         return value
-    return _checked_any(field, value)
+    return _checked_any(field, value, tolerant)
 
 
 def _checked_map(field: Field, value: dict[Any, Any]) -> dict[Any, Any]:
@@ -360,7 +370,7 @@ def _symbol_keyed(field: Field, value: dict[Any, Any]) -> dict[Any, Any]:
     return result
 
 
-def _checked_any(field: Field, value: Any) -> Any:
+def _checked_any(field: Field, value: Any, tolerant: bool) -> Any:
     """Fields of type "error", and of type "*" with what they require."""
     requires = field.requires
     if field.base == "error":
@@ -380,7 +390,7 @@ def _checked_any(field: Field, value: Any) -> Any:
     if requires in ("source", "target", "delivery-state", "outcome", "error"):
         if type(value) is not Described:
             raise DecodeError(_wrong(field, value))
-        resolved = resolve(value)
+        resolved = resolve(value, tolerant)
         if isinstance(resolved, Composite):
             if requires not in resolved.PROVIDES:
                 raise DecodeError(f"expected {requires}, got {_short(resolved)}")

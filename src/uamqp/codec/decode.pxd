@@ -72,7 +72,8 @@ cdef class Decoder:
     cdef object _described(self)
 
 
-cdef tuple _frozen(list value)
+# An array is a subclass of list, which C's `list` isn't.
+cdef tuple _frozen(object value)
 @cython.locals(decoder=Decoder)
 cpdef Decoder decoder_between(bytes data, Py_ssize_t pos, Py_ssize_t end, bint bare)
 @cython.locals(number=cython.longlong)

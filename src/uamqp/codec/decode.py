@@ -553,6 +553,7 @@ class Decoder:
 
 
 def _frozen(value: list[Any]) -> tuple[Any, ...]:
+    """A list or an array, and those within it, as tuples."""
     return tuple([_frozen(item) if isinstance(item, list) else item for item in value])
 
 

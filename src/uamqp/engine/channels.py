@@ -31,6 +31,17 @@ class Channels:
         """Return every session that either side has begun and not both have ended."""
         return tuple(dict.fromkeys((*self.local.values(), *self.remote.values())))
 
+    def unanswered(self, channel: int) -> Session | None:
+        """Return the session of ours that an end is for which the peer has never begun, on this channel of its own.
+
+        It is our channel, too; or there is one session only that waits for an answer.
+        """
+        session = self.local.get(channel)
+        if session is not None and session.is_unanswered:
+            return session
+        waiting = [session for session in self.local.values() if session.is_unanswered]
+        return waiting[0] if len(waiting) == 1 else None
+
     def take(self, session: Session, channel_max: int, limit: int) -> int:
         """Return a free channel number of ours, now the session's.
 

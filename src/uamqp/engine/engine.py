@@ -1,61 +1,23 @@
 """The engine: one AMQP connection without I/O (sections 2.3, 2.4).
 
-Bytes and the time go in, bytes and events come out. `Engine` reads frames, keeps the timers, and hands each
-performative to the connection, a session or the SASL layer.
+Bytes and the time go in, bytes and events come out. `Engine` is the connection, and keeps the timers; its `Input`
+reads frames and hands each performative to the connection, a session or the SASL layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..codec import (
-    Attach,
-    Begin,
-    Close,
-    Composite,
-    DecodeError,
-    Detach,
-    Disposition,
-    End,
-    Error,
-    Flow,
-    Open,
-    Symbol,
-    Transfer,
-    decode_composite,
-)
-from ..codec.decode import u32
+from ..codec import Begin, Close, Composite, Error, Open, Symbol
 from . import conditions
-from .buffer import InputBuffer
 from .channels import Channels
 from .config import EngineConfig, Role
-from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
+from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
-from .frames import (
-    EMPTY_FRAME,
-    FRAME_AMQP,
-    FRAME_SASL,
-    DispositionReader,
-    TransferReader,
-    append_frame,
-    frame_size_error,
-)
-from .handshake import (
-    AMQP_FRAMES,
-    AMQP_HEADER,
-    AMQP_HEADER_DUE,
-    HEADER_SIZE,
-    SASL_FRAMES,
-    SASL_HEADER,
-    SASL_HEADER_DUE,
-    SaslClient,
-    SaslServer,
-    decode_sasl,
-    describe_header,
-    describe_stage,
-    masked,
-)
+from .frames import EMPTY_FRAME, FRAME_SASL, append_frame
+from .handshake import AMQP_FRAMES, AMQP_HEADER, AMQP_HEADER_DUE, SASL_HEADER, SASL_HEADER_DUE, SaslServer, masked
+from .input import Input
 from .limits import LEAST_HEARTBEAT, MIN_MAX_FRAME_SIZE
 from .link import Link
 from .session import Session
@@ -78,6 +40,7 @@ class Engine:
     Attributes:
         context: free for the engine's user.
         local_state, remote_state: whether each side has sent open and close.
+        max_frame_size: largest frame that we accept.
         remote_open: the peer's open, None until it arrives.
         remote_max_frame_size: largest frame that the peer accepts; the specification's least until its open arrives.
         transfer_frame_size: largest frame that a transfer of ours takes: that, or `Limits.output_bytes` if it is less.
@@ -90,32 +53,23 @@ class Engine:
         "_channels",
         "_close_deadline",
         "_dirty",
-        "_disposition",
         "_events",
-        "_frame_limit",
         "_handshake_deadline",
-        "_header_received",
         "_header_sent",
         "_held_bytes",
         "_idle_timeout",
         "_input",
         "_last_input",
         "_last_output",
-        "_max_frame_size",
-        "_opening_session",
-        "_paused",
         "_remote_idle",
-        "_remote_sessions",
-        "_sasl",
-        "_stage",
         "_started",
-        "_transfer",
         "_waiting",
         "cause",
         "config",
         "context",
         "is_closed",
         "local_state",
+        "max_frame_size",
         "now",
         "output",
         "remote_max_frame_size",
@@ -139,20 +93,14 @@ class Engine:
         self.output = bytearray()
         self._cause: Cause | None = None  # of a close of ours that isn't answered yet
         self._events: list[Event] = []
-        self._input = InputBuffer(HEADER_SIZE)
-        self._max_frame_size = min(config.max_frame_size, config.limits.frame_size)
-        self._frame_limit = self._max_frame_size  # in the stage that we are in
-        self._header_sent = self._header_received = False
-        self._sasl: SaslClient | SaslServer | None = None
+        self.max_frame_size = min(config.max_frame_size, config.limits.frame_size)
+        self._header_sent = False
         self._started = config.role is Role.SERVER
         self._channels = Channels()
-        self._remote_sessions = self._channels.remote
-        self._transfer = TransferReader()
-        self._disposition = DispositionReader()
+        offered = config.mechanisms if config.role is Role.CLIENT else config.server_mechanisms
+        self._input = Input(self, SASL_HEADER_DUE if offered else AMQP_HEADER_DUE, self._channels.remote)
         self._held_bytes = 0
         self._dirty: list[Session] = []
-        self._opening_session: Session | None = None  # the peer's begin that isn't answered yet
-        self._paused = False  # nothing is read until the peer is answered
         self._last_input = self._last_output = now
         self._idle_timeout = config.idle_timeout
         self._remote_idle: float | None = None
@@ -160,10 +108,6 @@ class Engine:
         self._close_deadline: float | None = None
         # Endpoints that wait for an answer. The time-out is one for all, so the oldest comes first.
         self._waiting: dict[Session | Link, float] = {}
-        if config.role is Role.CLIENT:
-            self._stage = SASL_HEADER_DUE if config.mechanisms else AMQP_HEADER_DUE
-        else:
-            self._stage = SASL_HEADER_DUE if config.server_mechanisms else AMQP_HEADER_DUE
 
     # -- the contract with the transport
 
@@ -179,50 +123,11 @@ class Engine:
             self._on_end_of_stream()
             return
         self._last_input = now
-        if self._paused:
-            self._hold(chunk)
-            return
-        data = self._input.add(chunk)
-        if data is not None:
-            self._read(data)
+        self._input.receive(chunk)
 
     def resume(self) -> None:
         """Read what was held back until the peer's open, begin or SASL was answered."""
-        self._paused = self._answer_is_due()
-        if self._input.size and not self.is_closed and not self._paused:
-            self._read(self._input.take())
-
-    def _read(self, data: bytes) -> None:
-        try:
-            pos = self._consume(data)
-        except DecodeError as error:
-            self.fail(CauseKind.PROTOCOL, conditions.DECODE_ERROR, str(error))
-        except PeerError as error:
-            self.fail(CauseKind.PROTOCOL, error.condition, str(error))
-        except LocalProtocolError as error:
-            # What the peer asked for can't be answered within what it allows us.
-            self.fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, str(error))
-        else:
-            if pos < len(data) and not self.is_closed:
-                self._hold(data[pos:] if pos else data)
-
-    def _hold(self, chunk: bytes) -> None:
-        self._input.hold(chunk)
-        if self._input.size > self.config.limits.frame_size + self.config.limits.sasl_frame_size:
-            text = f"{self._input.size} bytes arrived before the peer's open, begin or SASL was answered"
-            self.fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, text)
-
-    def _answer_is_due(self) -> bool:
-        """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
-        if self.local_state is CLOSED:
-            return False
-        if self._stage == AMQP_FRAMES:
-            if self._opening_session is not None:
-                if self._opening_session.local_state is IDLE:
-                    return True
-                self._opening_session = None
-            return self.remote_state is ACTIVE and self.local_state is IDLE
-        return self._sasl is not None and self._sasl.is_waiting
+        self._input.resume()
 
     def events(self) -> list[Event]:
         """Return what has happened since the last call, in order, and forget it."""
@@ -300,7 +205,7 @@ class Engine:
             text = f"the peer didn't answer our close within {config.close_timeout:g} seconds"
             self._terminate(self._cause or Cause(CauseKind.TIMEOUT, None, text))
         elif self._handshake_deadline is not None and now >= self._handshake_deadline:
-            missing = describe_stage(self._stage, self._input.peek(HEADER_SIZE))
+            missing = self._input.describe()
             text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {missing}"
             self.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         elif self._idle_timeout is not None and now >= self._last_input + self._idle_timeout:
@@ -324,10 +229,10 @@ class Engine:
             if self._started:
                 raise LocalProtocolError("the connection was opened already")
             self._started = True
-            if self._stage == SASL_HEADER_DUE:
+            if self._input.stage == SASL_HEADER_DUE:
                 self.output += SASL_HEADER
             else:
-                self._send_header()
+                self.send_header()
                 self._send_open()
         elif self.remote_state is not ACTIVE or self.local_state is not IDLE:
             raise LocalProtocolError("there is no open of the client to answer")
@@ -421,7 +326,7 @@ class Engine:
         """The specification's name for the connection's state (section 2.4.6)."""
         return connection_state(
             self._header_sent,
-            self._header_received,
+            self._input.header_received,
             self.local_state,
             self.remote_state,
             failed=self._cause is not None,
@@ -489,176 +394,32 @@ class Engine:
         most = self.remote_open.channel_max if self.remote_open is not None else 65535
         return self._channels.take(session, most, self.config.limits.sessions)
 
+    def refused_session(self, channel: int) -> Session | None:
+        """Return the session of ours that the peer ends on this channel of its own, though it never began it."""
+        return self._channels.unanswered(channel)
+
     def forget_session(self, session: Session) -> None:
         """Both sides have ended the session: its channels are free again."""
         self.answered(session)
         self._channels.release(session)
 
-    # -- input
+    # -- for what reads
 
-    def _consume(self, data: bytes) -> int:
-        """Read whole headers and frames from `data`; return where the rest begins."""
-        pos = 0
-        size = len(data)
-        while not self.is_closed and not self._paused:
-            if self._stage == AMQP_FRAMES or self._stage == SASL_FRAMES:
-                if size - pos < 4:
-                    self._input.need = 4
-                    break
-                frame_size = u32(data, pos)
-                if frame_size < 8 or frame_size > self._frame_limit:
-                    raise frame_size_error(frame_size, self._frame_limit)
-                if size - pos < frame_size:
-                    self._input.need = frame_size
-                    break
-                self._on_frame(data, pos, pos + frame_size)
-                pos += frame_size
-            else:
-                if size - pos < HEADER_SIZE:
-                    self._input.need = HEADER_SIZE
-                    break
-                self._on_header(data[pos : pos + HEADER_SIZE])
-                pos += HEADER_SIZE
-        return pos
-
-    def _on_header(self, header: bytes) -> None:
-        if self._stage == SASL_HEADER_DUE and header == SASL_HEADER:
-            self._stage = SASL_FRAMES
-            self._frame_limit = self.config.limits.sasl_frame_size
-            if self.config.role is Role.CLIENT:
-                self._sasl = SaslClient(self)
-            else:
-                self.output += SASL_HEADER
-                self._sasl = SaslServer(self)
-                self._sasl.offer()
-        elif header == AMQP_HEADER and (
-            self._stage == AMQP_HEADER_DUE or (self.config.role is Role.SERVER and not self.config.sasl_required)
-        ):
-            self._stage = AMQP_FRAMES
-            self._frame_limit = self._max_frame_size
-            self._header_received = True
-            if self.config.role is Role.SERVER:
-                self._send_header()
-        else:
-            raise self._wrong_header(header)
-
-    def _wrong_header(self, header: bytes) -> PeerError:
-        wanted = SASL_HEADER if self._stage == SASL_HEADER_DUE else AMQP_HEADER
-        if self.config.role is Role.SERVER:  # section 2.2: answer with what we would speak, then close
-            self.output += wanted
-        return PeerError(
-            conditions.NOT_IMPLEMENTED,
-            f"expected {describe_header(wanted)}, the peer sent {describe_header(header)}",
-        )
-
-    def _on_frame(self, data: bytes, pos: int, end: int) -> None:
-        start = pos + data[pos + 4] * 4
-        if start < pos + 8 or start > end:
-            raise PeerError(conditions.FRAMING_ERROR, f"data offset {data[pos + 4]} is outside of the frame")
-        expected = FRAME_AMQP if self._stage == AMQP_FRAMES else FRAME_SASL
-        if data[pos + 5] != expected:
-            raise PeerError(conditions.FRAMING_ERROR, f"a frame of type {data[pos + 5]}, where {expected} is due")
-        if expected == FRAME_SASL:
-            self._on_sasl_frame(data, start, end)
-            return
-        channel = (data[pos + 6] << 8) | data[pos + 7]
-        if start == end:
-            if self.trace is not None:
-                self.trace("<-", channel, None, 0)
-            return
-        code = data[start + 2] if end - start > 4 and data[start] == 0 and data[start + 1] == 0x53 else -1
-        if code == 0x14:
-            self._on_transfer(channel, data, start, end)
-        elif code == 0x15:
-            self._on_disposition(channel, data, start, end)
-        else:
-            performative, body = decode_composite(data, start, end)
-            if isinstance(performative, Transfer):
-                self._on_transfer(channel, data, start, end)
-            elif isinstance(performative, Disposition):
-                self._on_disposition(channel, data, start, end)
-            else:
-                self._on_performative(channel, performative, end - body)
-
-    def _on_transfer(self, channel: int, data: bytes, pos: int, end: int) -> None:
-        transfer = self._transfer
-        payload = transfer.read(data, pos, end)
-        if self.trace is not None:
-            self.trace("<-", channel, decode_composite(data, pos, end)[0], end - payload)
-        session = self._remote_sessions.get(channel)
-        if session is None or session.local_state is not ACTIVE or self.local_state is not ACTIVE:
-            session = self._session(channel, Transfer.NAME)
-            if session is None:
-                return
-        try:
-            session.on_transfer(transfer, data, payload, end)
-        except SessionError as error:
-            session.fail(error)
-
-    def _on_disposition(self, channel: int, data: bytes, pos: int, end: int) -> None:
-        disposition = self._disposition
-        disposition.read(data, pos, end)
-        if self.trace is not None:
-            self.trace("<-", channel, decode_composite(data, pos, end)[0], 0)
-        session = self._session(channel, Disposition.NAME)
-        if session is not None:
-            try:
-                session.unsettled.on_disposition(disposition)
-            except SessionError as error:
-                session.fail(error)
-
-    def _on_performative(self, channel: int, performative: Composite, payload_size: int) -> None:
-        if self.trace is not None:
-            self.trace("<-", channel, performative, payload_size)
-        if isinstance(performative, Open):
-            self._on_open(performative)
-            self._paused = self._answer_is_due()
-        elif isinstance(performative, Close):
-            self._on_close(performative)
-        elif isinstance(performative, Begin):
-            self._on_begin(channel, performative)
-            self._paused = self._answer_is_due()
-        else:
-            handler = _SESSION_HANDLERS.get(type(performative))
-            if handler is None:
-                raise PeerError(conditions.NOT_ALLOWED, f"{performative.NAME} doesn't belong on a connection")
-            session = self._session(channel, performative.NAME)
-            if session is None:
-                return
-            try:
-                handler(session, performative)
-            except SessionError as error:
-                session.fail(error)
-
-    def _session(self, channel: int, what: str) -> Session | None:
-        """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
-        if self.local_state is CLOSED:
-            return None
-        session = self._remote_sessions.get(channel)
-        if session is None:
-            self._check_open(what)
-            raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")
-        if session.local_state is CLOSED and what != End.NAME:
-            return None
-        return session
-
-    def _check_open(self, what: str) -> None:
+    def require_remote_open(self, what: str) -> None:
+        """Raise PeerError if the peer's open hasn't come, or its close has."""
         if self.remote_state is not ACTIVE:
             raise PeerError(conditions.NOT_ALLOWED, f"{what} before open")
 
-    def _on_open(self, performative: Open) -> None:
+    def on_open(self, performative: Open) -> None:
+        """The peer's open."""
         if self.remote_state is not IDLE:
             raise PeerError(conditions.NOT_ALLOWED, "a second open")
-        if performative.max_frame_size < MIN_MAX_FRAME_SIZE:
-            raise PeerError(
-                conditions.INVALID_FIELD,
-                f"open.max-frame-size must be at least {MIN_MAX_FRAME_SIZE}, not {performative.max_frame_size}",
-            )
         self.remote_state = ACTIVE
         self.remote_open = performative
-        self.remote_max_frame_size = performative.max_frame_size
+        # Less is not allowed, but said: Broker-J says 0 before a close.
+        self.remote_max_frame_size = max(performative.max_frame_size, MIN_MAX_FRAME_SIZE)
         most = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
-        self.transfer_frame_size = min(performative.max_frame_size, most)
+        self.transfer_frame_size = min(self.remote_max_frame_size, most)
         self._handshake_deadline = None
         if performative.idle_time_out:
             self._remote_idle = max(performative.idle_time_out / 1000 * self.config.heartbeat_ratio, LEAST_HEARTBEAT)
@@ -671,8 +432,9 @@ class Engine:
         if self.remote_open is not None:
             self.emit(ConnectionOpened(self.remote_open))
 
-    def _on_begin(self, channel: int, begin: Begin) -> None:
-        self._check_open("begin")
+    def on_begin(self, channel: int, begin: Begin) -> None:
+        """The peer's begin: the answer to ours, or a session of its own."""
+        self.require_remote_open("begin")
         if self.local_state is CLOSED:
             return
         if channel > self.config.channel_max:
@@ -686,7 +448,7 @@ class Engine:
             if len(self._channels.remote) >= self.config.limits.sessions:
                 text = f"more than {self.config.limits.sessions} sessions on a connection"
                 raise PeerError(conditions.RESOURCE_LIMIT_EXCEEDED, text)
-            session = self._opening_session = Session(self)
+            session = self._input.opening_session = Session(self)
         else:
             answered = self._channels.local.get(begin.remote_channel)
             if answered is None or answered.remote_state is not IDLE:
@@ -697,30 +459,25 @@ class Engine:
         self._channels.remote[channel] = session
         session.on_begin(begin, channel)
 
-    def _on_close(self, close: Close) -> None:
-        self._check_open("close")
+    def on_close(self, close: Close) -> None:
+        """The peer's close: the answer to ours, or its own wish. One that says why may come without an open."""
+        if close.error is None and self.local_state is not CLOSED:
+            self.require_remote_open("close")
         self.remote_state = CLOSED
-        if self.local_state is CLOSED:
-            self._terminate(self._cause)
-            return
-        cause = Cause.from_peer(close.error, "close")
-        self._send_close(None)
+        cause = self._cause
+        if self.local_state is not CLOSED:
+            cause = Cause.from_peer(close.error, "close")
+            self._send_close(None)
+        elif cause is not None and cause.kind is CauseKind.PROTOCOL and close.error is not None:
+            cause = Cause.from_peer(close.error, "close")  # its open was wrong; this says why there is none
         self._terminate(cause)
-
-    def _on_sasl_frame(self, data: bytes, start: int, end: int) -> None:
-        frame = decode_sasl(data, start, end)
-        if self.trace is not None:
-            self.trace("<-", 0, masked(frame), 0)
-        if self._sasl is not None:
-            self._sasl.on_frame(frame)
-        self._paused = self._answer_is_due()
 
     def on_sasl_done(self) -> None:
         """The SASL exchange succeeded: AMQP starts over with its own header."""
-        self._sasl = None
-        self._stage = AMQP_HEADER_DUE
+        self._input.sasl = None
+        self._input.stage = AMQP_HEADER_DUE
         if self.config.role is Role.CLIENT:
-            self._send_header()
+            self.send_header()
             self._send_open()
 
     def _on_end_of_stream(self) -> None:
@@ -729,24 +486,48 @@ class Engine:
             return
         text = "the peer ended the connection without a close"
         if self.remote_state is IDLE:
-            missing = describe_stage(self._stage, self._input.peek(HEADER_SIZE))
-            text = f"the peer ended the connection before it was open: {missing}"
+            text = f"the peer ended the connection before it was open: {self._input.describe()}"
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
 
     # -- the ends
 
-    def fail(self, kind: CauseKind, condition: Symbol, text: str) -> None:
-        """End the connection for a fault of the peer: say why, as far as it can be said, and report it."""
+    def fail(
+        self,
+        kind: CauseKind,
+        condition: Symbol,
+        text: str,
+        exception: BaseException | None = None,
+        *,
+        in_open: bool = False,
+    ) -> None:
+        """End the connection for a fault of the peer: say why, as far as it can be said, and report it.
+
+        Args:
+            kind, condition, text, exception: see `Cause`.
+            in_open: the fault is in the peer's open. A peer that refuses us may close the connection right behind it,
+                and say why: that is waited for.
+        """
         if self.is_closed:
             return
-        cause = self._cause or Cause.make(kind, condition, text)
-        if self._header_sent and self.local_state is not CLOSED and self._stage == AMQP_FRAMES:
+        cause = self._cause or Cause.make(kind, condition, text, exception)
+        if self._header_sent and self.local_state is not CLOSED and self._input.stage == AMQP_FRAMES:
             self._cause = cause
-            try:
-                self._send_close(wire_error(condition, text))
-            except LocalProtocolError:
-                pass  # our open doesn't fit into the peer's frames: there is no way to say anything
+            if self._could_close(cause.error) and in_open:
+                self._close_deadline = self.now + self.config.close_timeout
+                return
         self._terminate(cause)
+
+    def fail_unexpectedly(self, exception: BaseException) -> None:
+        """End the connection for what reading has raised that nobody foresaw, or for an interrupt."""
+        name = type(exception).__name__
+        if not isinstance(exception, Exception):
+            self.fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, f"reading from the peer was interrupted by {name}")
+        elif self._input.sasl is not None:  # its text may quote a secret
+            text = f"{name} while a SASL frame of the peer was dealt with"
+            self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)
+        else:
+            text = f"what the peer sent made our side fail with {name}: {exception}"
+            self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text, exception)
 
     def _terminate(self, cause: Cause | None) -> None:
         self.is_closed = True
@@ -759,12 +540,13 @@ class Engine:
         self._dirty = []
         self.emit(ConnectionClosed(cause))
 
-    def _send_header(self) -> None:
+    def send_header(self) -> None:
+        """Append our AMQP header to the output."""
         self.output += AMQP_HEADER
         self._header_sent = True
 
     def _send_open(self) -> None:
-        self.send(0, self.config.open(self._max_frame_size))
+        self.send(0, self.config.open(self.max_frame_size))
         self.local_state = ACTIVE
 
     def _send_close(self, error: Error | None) -> None:
@@ -777,21 +559,20 @@ class Engine:
         self.send(0, Close(error))
         self.local_state = CLOSED
 
+    def _could_close(self, error: Error | None) -> bool:
+        try:
+            self._send_close(error)
+        except Exception:  # noqa: BLE001 (our open doesn't fit into the peer's frames, or it is us who are broken)
+            return False
+        return True
+
     def check_open(self) -> None:
         """Raise LocalProtocolError if the connection is closed, or closing."""
         if self.is_closed or self.local_state is CLOSED:
             raise LocalProtocolError("the connection is closed")
 
     def _require_sasl_server(self) -> SaslServer:
-        if self.is_closed or not isinstance(self._sasl, SaslServer):
+        sasl = self._input.sasl
+        if self.is_closed or not isinstance(sasl, SaslServer):
             raise LocalProtocolError("there is no SASL exchange to answer")
-        return self._sasl
-
-
-_SESSION_HANDLERS: dict[type[Composite], Callable[[Session, Any], None]] = {
-    Attach: Session.on_attach,
-    Flow: Session.on_flow,
-    Detach: Session.on_detach,
-    End: Session.on_end,
-}
-"""Which performatives belong to a session. Transfers and dispositions have a way of their own; begin makes it."""
+        return sasl

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..codec import Error, Symbol
+from ..codec.text import shortened
 
 if TYPE_CHECKING:
     from .link import Link
@@ -79,12 +80,18 @@ class Cause:
     Fields:
         kind: who or what ended it.
         error: the AMQP error; None when the peer gave none.
-        message: the same for a person. Never holds credentials.
+        message: the same for a person; a very long text of the peer is cut. Never holds credentials.
+        exception: what our own code raised, where that is the cause. It is a fault of this library, or of an object
+            that it was given: whoever handles `ConnectionClosed` should log it with its traceback.
     """
 
     kind: CauseKind
     error: Error | None
     message: str
+    exception: BaseException | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:  # the error may be as long as the peer likes
+        return f"Cause({self.kind.name}, {self.condition!r:.100}, {self.message!r})"
 
     @property
     def condition(self) -> Symbol | None:
@@ -96,10 +103,12 @@ class Cause:
         """The cause for a close, end or detach of the peer."""
         if error is None:
             return cls(CauseKind.PEER, None, f"the peer sent {performative} without an error")
-        text = f"the peer sent {performative}: {error.condition}"
-        return cls(CauseKind.PEER, error, f"{text}: {error.description}" if error.description else text)
+        text = f"the peer sent {performative}: {error.condition:.100}"
+        return cls(CauseKind.PEER, error, shortened(f"{text}: {error.description}" if error.description else text))
 
     @classmethod
-    def make(cls, kind: CauseKind, condition: Symbol, description: str) -> Cause:
+    def make(
+        cls, kind: CauseKind, condition: Symbol, description: str, exception: BaseException | None = None
+    ) -> Cause:
         """A cause found on our side."""
-        return cls(kind, wire_error(condition, description), description)
+        return cls(kind, wire_error(condition, description), shortened(description), exception)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..codec import Open
+from ..codec.text import shortened
 from .errors import Cause
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class SaslInit:
     hostname: str | None
 
     def __repr__(self) -> str:  # the response may hold a password
-        return f"SaslInit(mechanism={self.mechanism!r})"
+        return f"SaslInit(mechanism={self.mechanism!r:.100})"
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,12 +49,18 @@ class ConnectionOpening:
 
     open: Open
 
+    def __repr__(self) -> str:
+        return f"ConnectionOpening({shortened(repr(self.open))})"
+
 
 @dataclass(slots=True, frozen=True)
 class ConnectionOpened:
     """Both sides have opened the connection."""
 
     open: Open
+
+    def __repr__(self) -> str:
+        return f"ConnectionOpened({shortened(repr(self.open))})"
 
 
 @dataclass(slots=True, frozen=True)

@@ -357,7 +357,7 @@ class TransferReader:
         return pos == end
 
     def _read_any(self, data: bytes, pos: int, end: int) -> int:
-        transfer, payload = decode_composite(data, pos, end)
+        transfer, payload = decode_composite(data, pos, end, True)
         if not isinstance(transfer, Transfer):
             raise DecodeError(f"expected a transfer, got {transfer.NAME}")
         self.handle = transfer.handle
@@ -396,7 +396,7 @@ class DispositionReader:
             DecodeError: it isn't a well-formed disposition.
         """
         if not self._read_accepted(data, pos, end):
-            disposition, _ = decode_composite(data, pos, end)
+            disposition, _ = decode_composite(data, pos, end, True)
             if not isinstance(disposition, Disposition):
                 raise DecodeError(f"expected a disposition, got {disposition.NAME}")
             self.receiver = disposition.role == ROLE_RECEIVER

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..codec import (
     Composite,
-    DecodeError,
     SaslChallenge,
     SaslCode,
     SaslMechanisms,
@@ -85,7 +84,7 @@ def decode_sasl(data: bytes, start: int, end: int) -> Composite:
     """
     try:
         return decode_composite(data, start, end)[0]
-    except DecodeError:
+    except Exception:  # noqa: BLE001 (whatever it is)
         raise PeerError(conditions.DECODE_ERROR, "a SASL frame can't be decoded") from None
 
 
@@ -148,6 +147,10 @@ class SaslClient:
             response = mechanism.step(challenge)
         except ValueError as error:
             engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
+            return
+        except Exception as error:  # noqa: BLE001 (of a mechanism that isn't ours; its text may quote a secret)
+            text = f"SASL {mechanism.name}: {type(error).__name__} over a challenge of the server"
+            engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
             return
         engine.send_sasl(SaslResponseFrame(response))
 

@@ -116,6 +116,11 @@ class Link:
         return (attach.max_message_size or 0) if attach is not None else 0
 
     @property
+    def is_unanswered(self) -> bool:
+        """We have attached, and the peer hasn't."""
+        return self.local_state is ACTIVE and self.remote_state is IDLE
+
+    @property
     def is_refused(self) -> bool:
         """The peer has answered our attach without its terminus; its detach is to follow (section 2.6.3)."""
         if self.remote_attach is None or self._request is None:
@@ -178,6 +183,17 @@ class Link:
         self._refused = True
         self._send_attach(now)
         self.detach(now, error)
+
+    def take_as_answer(self) -> bool:
+        """Take the peer's attach (after `LinkOpening`) as the answer to an attach of ours of the same name.
+
+        It is in our own role then, which is wrong, but Azure IoT Hub does it where it refuses a link. This link is over
+        then, and that of ours goes on with it. For those who want no links of the peer's making.
+
+        Returns:
+            Whether there is a link of ours in the other direction that waits for its answer.
+        """
+        return self.session.take_as_answer(self)
 
     def detach(self, now: float, error: Error | None = None, *, closed: bool = True) -> None:
         """Detach. `LinkDetached` follows when the peer has answered; until then what it sends is dropped.
@@ -307,6 +323,13 @@ class Link:
         if not self._ended:
             self._ended = True
             self.session.engine.emit(LinkDetached(self, cause, closed))
+
+    def give_way(self) -> Flow | None:
+        """End, since the peer's attach is an answer to that of another link; return the flow that waits for ours."""
+        self.local_state = self.remote_state = CLOSED
+        self.session.forget_link(self)
+        self._report_end(None, False)
+        return self._held_flow
 
     def _attach_refused(self) -> None:
         """Answer the peer's attach with one that has no terminus; a detach is to follow."""

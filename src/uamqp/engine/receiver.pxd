@@ -5,6 +5,7 @@ cimport cython
 from .delivery cimport IncomingDelivery
 from .frames cimport TransferReader
 from .link cimport Link
+from .pieces cimport Pieces as _Pieces
 from .serial cimport add, distance
 from .session cimport Session
 from .settlement cimport Unsettled as _Unsettled
@@ -16,7 +17,7 @@ cdef class Receiver(Link):
     cdef public long long _granted
     cdef public long long _low_water
     cdef public IncomingDelivery _partial
-    cdef public list _parts
+    cdef readonly _Pieces _parts
     cdef public long long _parts_size
     cdef public bint _refilling
     cdef public long long _slack
@@ -31,6 +32,7 @@ cdef class Receiver(Link):
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
     cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
     cdef _complete(self, IncomingDelivery delivery)
+    cdef bytes _end_partial(self)
     cdef _begin_partial(self, IncomingDelivery delivery, TransferReader transfer)
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
     cdef _on_continuation(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)

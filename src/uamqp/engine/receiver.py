@@ -12,14 +12,12 @@ from .events import ReceiverDrained
 from .frames import TransferReader
 from .limits import MAX_CREDIT
 from .link import Link
+from .pieces import Pieces
 from .serial import add, distance
 from .states import ACTIVE, CLOSED
 
 if TYPE_CHECKING:
     from .session import Session
-
-_MAX_PARTS = 4096
-"""Frames of a delivery that are held apart; a peer may send them with a byte each."""
 
 
 class Receiver(Link):
@@ -62,7 +60,7 @@ class Receiver(Link):
         self._window = 0
         self._low_water = -1
         self._partial: IncomingDelivery | None = None
-        self._parts: list[bytes] = []
+        self._parts = Pieces()  # of its payload
         self._parts_size = 0
 
     # -- commands
@@ -161,7 +159,7 @@ class Receiver(Link):
             self._after_abort()
             return
         self._partial = delivery
-        self._parts = [delivery.payload]
+        self._parts.add(delivery.payload)
         self._parts_size = len(delivery.payload)
         self.session.engine.hold_bytes(self, self._parts_size)
 
@@ -175,17 +173,15 @@ class Receiver(Link):
                 f"delivery {transfer.delivery_id} starts on link {self.name!r}, {delivery.delivery_id} is unfinished",
             )
         if transfer.aborted:
-            self._drop_partial()
+            self._end_partial()
             self._after_abort()
             return
         size = end - pos
         if self._parts_size + size > self.message_limit:
             raise self._too_large()
         if size:
-            if len(self._parts) >= _MAX_PARTS:
-                self._parts = [b"".join(self._parts)]
             chars = data
-            self._parts.append(chars[pos:end])
+            self._parts.add(chars[pos:end])
             self._parts_size += size
             self.session.engine.hold_bytes(self, size)
         if transfer.settled:
@@ -193,8 +189,7 @@ class Receiver(Link):
         if transfer.state is not None:
             delivery.remote_state = transfer.state
         if not transfer.more:
-            delivery.payload = b"".join(self._parts)
-            self._drop_partial()
+            delivery.payload = self._end_partial()
             self._complete(delivery)
 
     def _after_abort(self) -> None:
@@ -207,11 +202,12 @@ class Receiver(Link):
         text = f"a message on link {self.name!r} is over the limit of {self.message_limit} bytes"
         return LinkError(self, conditions.MESSAGE_SIZE_EXCEEDED, text)
 
-    def _drop_partial(self) -> None:
+    def _end_partial(self) -> bytes:
+        """Return what has arrived of the delivery, and forget it."""
         self.session.engine.hold_bytes(self, -self._parts_size)
         self._partial = None
-        self._parts = []
         self._parts_size = 0
+        return self._parts.take()
 
     def on_flow(self, flow: Flow) -> None:
         """The sender's view: its delivery-count moves ahead when it gives credit back (section 2.6.7)."""
@@ -289,7 +285,7 @@ class Receiver(Link):
 
     def _lose_deliveries(self) -> None:
         if self._partial is not None:
-            self._drop_partial()
+            self._end_partial()
         self.credit = 0
         self._window = 0
         self._low_water = -1

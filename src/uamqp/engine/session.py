@@ -134,6 +134,11 @@ class Session:
         return tuple(self._handles.values())
 
     @property
+    def is_unanswered(self) -> bool:
+        """We have begun it, and the peer hasn't."""
+        return self.local_state is ACTIVE and self.remote_state is IDLE
+
+    @property
     def incoming_window(self) -> int:
         """Transfer frames that the peer may send now."""
         return self._incoming_window
@@ -458,13 +463,14 @@ class Session:
 
     def on_attach(self, attach: Attach) -> None:
         """The peer's attach: the answer to ours, or a link of its own."""
-        if attach.handle in self._remote_handles:
-            raise SessionError(conditions.HANDLE_IN_USE, f"handle {attach.handle} is in use")
+        taken = self._remote_handles.get(attach.handle)
+        if taken is not None:
+            if taken.local_state is not CLOSED:
+                raise SessionError(conditions.HANDLE_IN_USE, f"handle {attach.handle} is in use")
+            taken.on_detach(Detach(attach.handle, True))  # for the peer, our detach needed no answer
         if attach.handle > self.handle_max:  # section 2.7.2
             raise PeerError(conditions.FRAMING_ERROR, f"handle {attach.handle} is over handle-max {self.handle_max}")
         is_sender = attach.role == ROLE_RECEIVER
-        if not is_sender and attach.initial_delivery_count is None and attach.source is not None:
-            raise SessionError(conditions.INVALID_FIELD, "attach.initial-delivery-count is mandatory for a sender")
         link = self._names.get((attach.name, is_sender))
         if link is not None and link.remote_state is ACTIVE:
             self._steal(link)
@@ -493,7 +499,37 @@ class Session:
 
     def on_detach(self, detach: Detach) -> None:
         """The peer's detach."""
-        self._remote_link(detach.handle).on_detach(detach)
+        link = self._remote_handles.get(detach.handle)
+        if link is None:
+            link = self._refused_without_attach(detach.handle)
+        elif link.local_state is IDLE and detach.error is not None and self.take_as_answer(link):
+            link = self._remote_link(detach.handle)
+        link.on_detach(detach)
+
+    def take_as_answer(self, link: Link) -> bool:
+        """See `Link.take_as_answer`."""
+        attach = link.remote_attach
+        ours = self._names.get((link.name, not link.is_sender))
+        if attach is None or link.local_state is not IDLE or ours is None or not ours.is_unanswered:
+            return False
+        flow = link.give_way()
+        self._remote_handles[attach.handle] = ours
+        self.engine.answered(ours)
+        ours.on_attach(attach)
+        if flow is not None:
+            ours.receive_flow(flow)
+        return True
+
+    def _refused_without_attach(self, handle: int) -> Link:
+        """Return the link of ours that a detach is for whose handle the peer has never attached.
+
+        It names our handle; or there is one link only that waits for an answer.
+        """
+        link = self._handles.get(handle)
+        if link is not None and link.is_unanswered:
+            return link
+        waiting = [link for link in self._handles.values() if link.is_unanswered]
+        return waiting[0] if len(waiting) == 1 else self._remote_link(handle)
 
     def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """One transfer frame; its payload stands from `pos` to `end` in `data`."""

@@ -208,6 +208,8 @@ class Connection:
 
     def _on_closed(self, event: events.ConnectionClosed) -> None:
         self._clean_up()
+        if event.cause is not None and isinstance(event.cause.exception, Exception):
+            failure("reading what a client sent", event.cause.exception)
 
     def _clean_up(self) -> None:
         for timer in (*self._token_timers.values(), *self._late):

@@ -13,6 +13,7 @@ from ..codec import (
     PROPERTIES,
     DecodeError,
     Decoder,
+    EncodeError,
     Header,
     Properties,
     Symbol,
@@ -80,7 +81,7 @@ def with_header(payload: bytes, delivery_count: int, ttl: int | None) -> bytes:
 
 
 def with_annotations(payload: bytes, notes: Mapping[str, Any]) -> bytes:
-    """The message with more message-annotations. A message that can't be read stays as it is.
+    """The message with more message-annotations. A message that can't be read, or written again, stays as it is.
 
     Args:
         payload: the encoded message.
@@ -106,7 +107,10 @@ def with_annotations(payload: bytes, notes: Mapping[str, Any]) -> bytes:
         annotations[Symbol(key)] = value
     section = bytearray()
     append_section_header(section, MESSAGE_ANNOTATIONS)
-    append_value(section, annotations)
+    try:
+        append_value(section, annotations)
+    except EncodeError:
+        return payload
     return payload[:start] + bytes(section) + payload[end:]
 
 

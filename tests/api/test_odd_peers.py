@@ -1,0 +1,156 @@
+"""Peers that refuse oddly: their reason comes out at once, with both fronts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.api.peers import accept_session, bounded, url
+from tests.peer import codec
+from tests.peer.codec import uint
+from tests.peer.frames import frame, performative
+from tests.peer.script import ANY
+from tests.peer.server import ScriptedServer, SocketPeer
+from uamqp import Message, ReceiveClient, SendClient, errors
+from uamqp.constants import ErrorCodes
+
+REDIRECT = codec.error(
+    "amqp:link:redirect",
+    "go there",
+    {"hostname": "there.example", "network-host": "10.0.0.1", "port": uint(5671), "address": "amqps://there.example/x"},
+)
+REFUSAL = codec.error("amqp:unauthorized-access", "no entry")
+WINDOWS = {"next_outgoing_id": 0, "incoming_window": 100, "outgoing_window": 100}
+
+
+def send_raw(peer: SocketPeer, *frames: tuple[str, dict[str, Any]]) -> None:
+    """Frames in one write, unseen by the tracker."""
+    peer.send_raw(b"".join(frame(performative(name, **fields)) for name, fields in frames))
+
+
+def odd_redirect(odd: dict[str, Any]) -> Callable[[SocketPeer], None]:
+    """A script that answers an attach with a redirect; `odd` is what differs from the usual answer."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        came = peer.expect("attach")
+        usual = {"name": came["name"], "handle": 0, "role": not came["role"], "source": None, "target": None}
+        fields = {**usual, **odd}
+        if fields["role"] == "ours":
+            fields["role"] = came["role"]
+        detach = {"handle": fields["handle"], "closed": True, "error": REDIRECT}
+        send_raw(peer, *([] if odd.get("role") == "none" else [("attach", fields)]), ("detach", detach))
+        peer.expect("detach", handle=came["handle"])
+        peer.accept_end()
+        peer.accept_close()
+
+    return script
+
+
+def odd_open(*frames: tuple[str, dict[str, Any]]) -> Callable[[SocketPeer], None]:
+    """A script that answers an open with these frames, of which the last is a close, and takes what comes then."""
+
+    def script(peer: SocketPeer) -> None:
+        peer.strict = False  # it hasn't seen what was sent raw
+        peer.accept_sasl()
+        peer.expect_header("AMQP")
+        peer.send_header("AMQP")
+        peer.expect("open")
+        send_raw(peer, *frames)
+        peer.max_frame_size = 512
+        peer.ignore("begin", "attach", "end", "detach")
+        peer.expect("close")
+        peer.expect_eof()
+
+    return script
+
+
+def use_sender(address: str) -> None:
+    with SendClient(address, error_policy=errors.ErrorPolicy(max_retries=0)) as client:
+        client.send_message(Message(b"x"))
+
+
+def use_receiver(address: str) -> None:
+    with ReceiveClient(address) as client:
+        client.receive_message_batch(timeout=20_000)
+
+
+USES = pytest.mark.parametrize("use", [use_sender, use_receiver])
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "as usual": {},
+    "own role": {"role": "ours"},
+    "own role and termini": {"role": "ours", "source": codec.source(address="q"), "target": codec.target(address="q")},
+    "no attach": {"role": "none"},
+    "no attach, another handle": {"role": "none", "handle": 3},
+    "handle": {"handle": 70_000},
+    "modes": {"snd_settle_mode": 9, "rcv_settle_mode": 9},
+    "durable": {"source": codec.source(address="q", durable=9), "target": codec.target(address="q", durable=9)},
+}
+
+
+@USES
+@pytest.mark.parametrize("odd", ANSWERS.values(), ids=ANSWERS)
+def test_a_redirect_is_raised_at_once(use: Callable[[str], None], odd: dict[str, Any]) -> None:
+    with ScriptedServer(odd_redirect(odd)) as server, bounded(15), pytest.raises(errors.LinkRedirect) as raised:
+        use(url(server))
+    redirect = raised.value
+    assert (redirect.hostname, redirect.network_host, redirect.port) == (b"there.example", b"10.0.0.1", 5671)
+    assert redirect.address == b"amqps://there.example/x"
+    assert redirect.description == b"go there"
+
+
+OPENS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "frames of 0": [("open", {"container_id": "peer", "max_frame_size": 0})],
+    "frames of 511": [("open", {"container_id": "peer", "max_frame_size": 511})],
+    "no container-id": [("open", {})],
+    "properties": [("open", {"container_id": "peer", "properties": codec.Raw(b"\x45")})],
+    "no open": [],
+    "a session of the peer's": [("open", {"container_id": "peer"}), ("begin", WINDOWS)],
+}
+
+
+@USES
+@pytest.mark.parametrize("frames", OPENS.values(), ids=OPENS)
+def test_the_reason_for_a_refused_connection(
+    use: Callable[[str], None], frames: list[tuple[str, dict[str, Any]]]
+) -> None:
+    script = odd_open(*frames, ("close", {"error": REFUSAL}))
+    with ScriptedServer(script) as server, bounded(15), pytest.raises(errors.ConnectionClose) as raised:
+        use(url(server))
+    assert raised.value.condition == ErrorCodes.UnauthorizedAccess
+    assert raised.value.description == b"no entry"
+
+
+def test_what_nobody_foresaw_ends_the_connection_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Here it is a filter of the application that raises in the frame trace. It is logged with its traceback."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.accept_attach(properties={"odd": "yes"})
+        peer.expect("close", error={"condition": "amqp:internal-error", "description": ANY})
+        peer.expect_eof()
+
+    def fall(record: logging.LogRecord) -> bool:
+        if "odd" in record.getMessage():
+            raise LookupError("who would have thought")
+        return True
+
+    logger = logging.getLogger("uamqp.c_uamqp")
+    caplog.set_level(logging.INFO, logger.name)
+    logger.addFilter(fall)
+    try:
+        with ScriptedServer(script) as server, bounded(15), pytest.raises(errors.ConnectionClose) as raised:
+            with ReceiveClient(url(server), debug=True) as client:
+                client.receive_message_batch(timeout=20_000)
+    finally:
+        logger.removeFilter(fall)
+    assert raised.value.condition == ErrorCodes.InternalServerError
+    assert "LookupError: who would have thought" in str(raised.value)
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is LookupError
