@@ -97,15 +97,18 @@ class Message:
     `body`: text, bytes or a list of them (data sections), or any other value (an AMQP value); `body_type`
     (`constants.MessageBodyType`) says it in so many words: `Data`, `Value` or `Sequence` (a list, or a list of
     lists). An empty list is one empty section. `properties`: a `MessageProperties`. `header`: a `MessageHeader`.
-    `application_properties`, `annotations`, `delivery_annotations`, `footer`: dicts; the keys of the last three go
-    out as symbols (section 3.2.10 of the specification; 1.6 sent strings), unless they are wrapped in `types`.
+    `application_properties`, `annotations`, `delivery_annotations`, `footer`: dicts. The keys of the last three are
+    text or bytes of ASCII, which go out as symbols (section 3.2.10 of the specification; 1.6 sent strings), or
+    integers from 0 to 2**64-1; those of the first are text or bytes, which go out as strings (section 3.2.5).
     `msg_format`: the message-format, 32 bits. `encoding`: of text.
 
     `message` (a `c_uamqp.cMessage`) makes a received message, with `settler`, which is called with an
     `errors.MessageResponse` to settle it, and `delivery_no`; the other arguments are then ignored.
 
     Raises `TypeError` or `ValueError` for a body that has no AMQP encoding, `OverflowError` for a message-format
-    beyond 32 bits, and `TypeError` for another section of the wrong type, here and when it is set.
+    beyond 32 bits, and `TypeError` for another section of the wrong type, here and when it is set. Wrong keys
+    (`TypeError`, or `ValueError` for those out of range) and values nested deeper than 64 (`ValueError`) are told when
+    the message is encoded, by their key. What was received and not changed isn't checked.
 
     `state` is where the message stands; `on_send_complete`, if set, is called with a
     `constants.MessageSendResult` and an exception or None once it is known what became of it.

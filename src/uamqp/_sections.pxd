@@ -4,13 +4,14 @@ cimport cython
 
 from ._portable cimport Portable
 from .codec.decode cimport Decoder as _Decoder, decoder_between
-from .codec.encode cimport append_bare, append_text, close_compound
+from .codec.encode cimport append_bare, append_keyed_map, append_text, close_compound
 
 
-cpdef append_amqp(bytearray out, object value, str encoding)
+cpdef append_amqp(bytearray out, object value, str encoding, int depth=*)
 @cython.locals(start=cython.Py_ssize_t)
 cpdef append_map(bytearray out, object values, str encoding, bint symbols)
-cdef _append_key(bytearray out, object key, str encoding)
+cdef _append_item(bytearray out, object key, object value, str encoding)
+cdef _append_key(bytearray out, object key, str encoding, bint symbols)
 
 
 cdef class MessageHeader(Portable):

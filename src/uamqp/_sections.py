@@ -7,14 +7,16 @@ changed is encoded as it came, with every AMQP type as the sender had it.
 
 from __future__ import annotations
 
+import decimal
 import uuid
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
 from ._arguments import encoding_of, having
 from ._portable import Portable, reduced, restore, state_of
-from .codec.decode import Decoder, decoder_between
-from .codec.encode import append_bare, append_text, close_compound
+from .codec.decode import Decoder, decoder_between, list_spans, map_spans
+from .codec.encode import append_bare, append_keyed_map, append_text, close_compound, is_utf8, nesting_error
+from .codec.errors import NestingError
 
 if TYPE_CHECKING:
     from .types import AMQPType
@@ -32,44 +34,103 @@ _BINARY = 0xA0
 _SYMBOL = 0xA3
 
 
-def append_amqp(out: bytearray, value: Any, encoding: str) -> None:
-    """Appends what `utils.data_factory` makes of a value; raises its errors, with `out` as it was."""
+def append_amqp(out: bytearray, value: Any, encoding: str, depth: int = 0) -> None:
+    """Appends what `utils.data_factory` makes of a value; raises its errors, with `out` as it was.
+
+    `depth`: how deep what it goes into is nested. Nothing is encoded that the codec would be too deep for to read.
+    """
     if encoding == "UTF-8":
         try:
-            append_bare(out, value)
+            append_bare(out, value, depth)
             return
+        except NestingError:
+            raise
         except codec.EncodeError:
             pass  # Objects that have a c_data and nothing else; or there is an error, which data_factory tells.
-    out += utils.data_factory(value, encoding).__amqp_encode__()
+    try:
+        wrapped = utils.data_factory(value, encoding)
+    except RecursionError as error:
+        raise nesting_error(error) from None
+    append_bare(out, wrapped, depth)
 
 
 def append_map(out: bytearray, values: dict[Any, Any], encoding: str, symbols: bool) -> None:
-    """Appends a map; `symbols`: the keys of annotations and footers, as `_append_key` has them."""
-    if not symbols:
-        append_amqp(out, values, encoding)
-        return
+    """Appends a map; `symbols`: the keys of annotations and footers, else those of application properties.
+
+    See `codec.encode.append_keyed_map` for what keys may be. Raises `TypeError` for others, and `ValueError` for those
+    that don't fit, which name the key.
+    """
+    if encoding == "UTF-8":
+        try:
+            append_keyed_map(out, values, symbols)
+            return
+        except codec.EncodeError:
+            pass  # What this doesn't know, or what is wrong.
     start = len(out)
     out += b"\xc1\x00\x00"
     for key, value in values.items():
-        _append_key(out, key, encoding)
-        append_amqp(out, value, encoding)
+        _append_key(out, key, encoding, symbols)
+        _append_item(out, key, value, encoding)
     close_compound(out, start, 2 * len(values))
 
 
-def _append_key(out: bytearray, key: Any, encoding: str) -> None:
-    """Appends a key of annotations, as the specification (section 3.2.10) wants it.
+def _append_item(out: bytearray, key: Any, value: Any, encoding: str) -> None:
+    """Appends what stands under a key."""
+    try:
+        append_amqp(out, value, encoding, 1)
+    except codec.EncodeError as error:
+        raise type(error)(f"The value of {key!r:.100} can't be encoded: {error}") from None
 
-    Text and bytes become symbols (1.6 sent strings), ints ulong; a key out of `types` stays what it is.
+
+def _append_key(out: bytearray, key: Any, encoding: str, symbols: bool) -> None:
+    """Appends a key, as the specification (sections 3.2.5, 3.2.10) wants it.
+
+    Text and bytes become symbols (1.6 sent strings) or strings, ints ulong, wrapped in `types` or not. What another
+    encoding than UTF-8 makes of text goes out as it is, as in 1.6.
     """
-    kind = type(key)
-    if kind is str:
-        append_text(out, _SYMBOL, key.encode(encoding))
-    elif kind is bytes:
-        append_text(out, _SYMBOL, key)
-    elif kind is int:
-        codec.append_value(out, codec.ULong(key))
+    found = _key_of(key, encoding)
+    if type(found) is bytes:
+        if encoding != "UTF-8" or found.isascii() or (not symbols and is_utf8(found)):
+            append_text(out, _SYMBOL if symbols else _STRING, found)
+            return
+        kind: type[Exception] = codec.EncodeError
+    elif symbols and type(found) is int:
+        if 0 <= found < 2**64:
+            codec.append_value(out, codec.ULong(found))
+            return
+        kind = codec.EncodeError
     else:
-        append_amqp(out, key, encoding)
+        kind = TypeError
+    where = "annotations and footers" if symbols else "application properties"
+    wanted = "text of ASCII, or integers from 0 to 2**64-1" if symbols else "text (UTF-8)"
+    raise kind(f"The keys of {where} are {wanted}, not {key!r:.100}.")
+
+
+def _key_of(key: Any, encoding: str) -> Any:
+    """A key's text as bytes, or its number as an int; None if it is neither."""
+    if isinstance(key, str):
+        try:
+            return str.__str__(key).encode(encoding)
+        except UnicodeEncodeError as error:
+            raise codec.EncodeError(f"The key {key!r:.100} has no {encoding} encoding: {error.reason}.") from None
+    if isinstance(key, bytes):
+        return bytes(key)
+    if isinstance(key, bool):
+        return None
+    if isinstance(key, int):
+        return int(key)
+    wrapped = getattr(key, "c_data", key)
+    hook = getattr(type(wrapped), "__amqp_encode__", None)
+    if hook is None:
+        return None
+    encoded = bytes(hook(wrapped))
+    if encoded[:1] in _TEXT_CODES or encoded[:1] in _INTEGER_CODES:
+        return codec.decode_value(encoded, bare=True)
+    return None
+
+
+_TEXT_CODES = (b"\xa1", b"\xb1", b"\xa3", b"\xb3")
+_INTEGER_CODES = tuple(bytes((code,)) for code in b"\x50\x60\x70\x52\x43\x80\x53\x44\x51\x61\x71\x54\x81\x55")
 
 
 def append_changed_map(
@@ -77,45 +138,59 @@ def append_changed_map(
 ) -> None:
     """Appends the map of a received section that the application may have changed.
 
-    `original` is where it came from: what is in it and the same now goes out with the AMQP types it came with;
-    the rest as `append_map` encodes it.
+    `original` is where it came from: keys that are in it, and values that are the same now, go out byte by byte as they
+    came, whatever they are; the rest as `append_map` encodes it.
     """
     payload, begin, end = original
     came = codec.Decoder(payload, begin, end, True).value()
     if _same(values, came):
         out += payload[begin:end]
         return
-    try:
-        typed = list(codec.Decoder(payload, begin, end).value().items())
-    except codec.DecodeError:
-        typed = []  # A string that isn't UTF-8 has no typed form.
+    spans = map_spans(payload, begin, end)
     # Keys that differ in their type alone fall together in `came`; then there is no telling which is which.
-    pairs = dict(zip(came, typed, strict=True)) if len(typed) == len(came) else {}
+    known = dict(zip(came, spans, strict=True)) if len(spans) == len(came) else {}
     start = len(out)
     out += b"\xc1\x00\x00"
     for key, value in values.items():
-        pair = pairs.get(key)
-        if pair is not None:
-            codec.append_value(out, pair[0])
-        elif symbols:
-            _append_key(out, key, encoding)
+        there = _there(key, known)
+        if there is _NOWHERE:
+            _append_key(out, key, encoding, symbols)
+            _append_item(out, key, value, encoding)
+            continue
+        key_start, value_start, value_end = known[there]
+        out += payload[key_start:value_start]
+        if _same(value, came[there]):
+            out += payload[value_start:value_end]
         else:
-            append_amqp(out, key, encoding)
-        if pair is not None and _same(value, came[key]):
-            codec.append_value(out, pair[1])
-        else:
-            append_amqp(out, value, encoding)
+            _append_item(out, key, value, encoding)
     close_compound(out, start, 2 * len(values))
 
 
+_NOWHERE: Any = object()
+
+
+def _there(key: Any, known: dict[Any, Any]) -> Any:
+    """The key that is this one; one with a NaN in it isn't equal to itself. `_NOWHERE` if there is none."""
+    if key in known:
+        return key
+    if isinstance(key, (str, bytes, int)):
+        return _NOWHERE
+    return next((other for other in known if _same(key, other)), _NOWHERE)
+
+
 def _same(value: Any, came: Any) -> bool:
-    """Is a value what was decoded, down to the types? True isn't 1 here."""
+    """Is a value what was decoded, down to the types? True isn't 1 here, and NaN is NaN."""
     if type(value) is not type(came):
         return False
     if isinstance(value, dict):
-        return list(value) == list(came) and all(_same(item, came[key]) for key, item in value.items())
+        return len(value) == len(came) and all(
+            _same(key, there) and _same(item, came[there])
+            for (key, item), there in zip(value.items(), came, strict=True)
+        )
     if isinstance(value, (list, tuple)):
         return len(value) == len(came) and all(map(_same, value, came))
+    if isinstance(value, (float, decimal.Decimal)):
+        return repr(value) == repr(came)
     return bool(value == came)
 
 
@@ -157,7 +232,7 @@ class MessageHeader(Portable):
         start = decoder.pos
         fields = decoder.fields()
         if len(fields) > 5:
-            raise ValueError(f"A message header has 5 fields, this one has {len(fields)}.")
+            raise codec.DecodeError(f"A message header has 5 fields, this one has {len(fields)}.")
         fields += [None] * (5 - len(fields))
         self.durable, self.priority, self.time_to_live, self.first_acquirer, count = fields
         self.delivery_count = 0 if count is None else count
@@ -173,25 +248,31 @@ class MessageHeader(Portable):
         return self.durable, self.priority, self.time_to_live, self.first_acquirer, self.delivery_count
 
     def _append_to(self, out: bytearray) -> None:
-        if self._original is not None and _same(self._given(), self._came):
-            out += self._original
-            return
+        came: tuple[Any, ...] = ()
+        spans: list[tuple[int, int]] = []
+        original = self._original
+        if original is not None and self._came is not None:
+            came = self._came
+            if _same(self._given(), came):
+                out += original
+                return
+            spans = list_spans(original, 0, len(original))
         start = len(out)
         out += b"\xc0\x00\x00"
-        out.append(_boolean(self.durable))
-        if self.priority is None:
-            out.append(0x40)
-        else:
-            out.append(0x50)
-            out.append(_unsigned(self.priority, "priority", 0xFF))
-        if self.time_to_live is None:
-            out.append(0x40)
-        else:
-            ttl = _unsigned(self.time_to_live, "time_to_live", 0xFFFFFFFF)
-            codec.append_value(out, codec.UInt(ttl))
-        out.append(_boolean(self.first_acquirer))
-        count = _unsigned(self.delivery_count or 0, "delivery_count", 0xFFFFFFFF)
-        codec.append_value(out, codec.UInt(count))
+        for index, value in enumerate(self._given()):
+            if original is not None and index < len(spans) and _same(value, came[index]):
+                first, stop = spans[index]
+                out += original[first:stop]
+            elif index == 0 or index == 3:
+                out.append(_boolean(value))
+            elif value is None and index != 4:
+                out.append(0x40)
+            elif index == 1:
+                out.append(0x50)
+                out.append(_unsigned(value, "priority", 0xFF))
+            else:
+                name = "time_to_live" if index == 2 else "delivery_count"
+                codec.append_value(out, codec.UInt(_unsigned(value or 0, name, 0xFFFFFFFF)))
         close_compound(out, start, 5)
 
     def get_header_obj(self) -> Any:
@@ -299,7 +380,7 @@ class _Field:
 
     def append(self, out: bytearray, value: Any) -> None:
         """Appends a kept value that isn't bytes."""
-        codec.append_bare(out, value)
+        codec.append_bare(out, value, 1)
 
 
 class _AddressField(_Field):
@@ -470,12 +551,13 @@ class MessageProperties:
         return duplicate
 
     def _append_to(self, out: bytearray) -> None:
-        if self._original is not None:
+        original = self._original
+        spans: list[tuple[int, int]] = []
+        if original is not None:
             if not self._changed:
-                out += self._original
+                out += original
                 return
-            came = codec.decode_value(self._original)
-            came += [None] * (13 - len(came))
+            spans = list_spans(original, 0, len(original))
         values = self._values
         count = len(values)
         while count and values[count - 1] is None:
@@ -489,8 +571,9 @@ class MessageProperties:
             value = values[index]
             if value is None:
                 out.append(0x40)
-            elif self._original is not None and not self._changed >> index & 1:
-                codec.append_value(out, came[index])
+            elif original is not None and not self._changed >> index & 1:
+                first, stop = spans[index]
+                out += original[first:stop]
             elif type(value) is bytes:
                 append_text(out, _CODES[index], value)
             else:
@@ -518,7 +601,7 @@ def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
     start = decoder.pos
     values = decoder.fields()
     if len(values) > 13:
-        raise ValueError(f"Message properties have 13 fields, these have {len(values)}.")
+        raise codec.DecodeError(f"Message properties have 13 fields, these have {len(values)}.")
     chars, stop = decoder.data, decoder.pos
     properties = MessageProperties.__new__(MessageProperties)
     properties._encoding = encoding

@@ -455,6 +455,10 @@ class ArrayValue(_Sequence):
         return codec.Array(self._value)
 
 
+def _hashable(key: Any) -> Any:
+    return tuple([_hashable(item) for item in key]) if isinstance(key, list) else key
+
+
 class DictValue(AMQPValue):
     """A map. Items are set and got by AMQP values as keys, and keep their order."""
 
@@ -468,8 +472,8 @@ class DictValue(AMQPValue):
 
     @property
     def value(self) -> dict[Any, Any]:
-        """The map as a dict of Python values."""
-        return {key.value: value.value for key, value in self._value.values()}
+        """The map as a dict of Python values; lists among the keys as tuples."""
+        return {_hashable(key.value): value.value for key, value in self._value.values()}
 
     def clone(self) -> DictValue:
         """A copy that shares nothing with this value."""

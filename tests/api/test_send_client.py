@@ -37,6 +37,13 @@ from uamqp.message import MessageProperties
 from uamqp.testing import Broker
 
 
+def nested(depth: int) -> Any:
+    value: Any = None
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def test_send_message_waits_until_the_peer_has_accepted(broker: Broker) -> None:
     message = Message(b"x")
     calls = noting(message)
@@ -187,6 +194,26 @@ def test_an_unsendable_body_fails_alone(broker: Broker) -> None:
             client.send_message([bad, good])
     assert good.state is MessageState.SendComplete
     assert bad.state is MessageState.SendFailed
+
+
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ({"annotations": {"ü": 1}}, "'ü'"),
+        ({"delivery_annotations": {-5: 1}}, "-5"),
+        ({"footer": {2.5: 1}}, "2.5"),
+        ({"application_properties": {7: 1}}, "7"),
+        ({"application_properties": {"deep": nested(64)}}, "'deep' can't be encoded: values are nested deeper than 64"),
+        ({"annotations": {"deep": nested(64)}}, "'deep' can't be encoded: values are nested deeper than 64"),
+    ],
+)
+def test_a_section_that_has_no_encoding_fails_its_message(broker: Broker, sections: dict[str, Any], named: str) -> None:
+    with SendClient(broker.url + "/q") as client:
+        with pytest.raises(errors.ClientMessageError) as raised:
+            client.send_message(Message(b"x", **sections))
+        assert named in str(raised.value)
+        client.send_message(Message(b"y"))
+    assert [view.body for view in broker.queue("q").messages] == [b"y"]
 
 
 def test_what_is_no_message_is_refused() -> None:

@@ -21,6 +21,7 @@ from .encode import (
     append_ulong,
     append_ushort,
     append_value,
+    check_nesting,
     close_compound,
 )
 from .errors import DecodeError, EncodeError
@@ -62,6 +63,9 @@ _HIGHEST_CHOICE = {
 }
 
 _HIGHEST = {"ubyte": 0xFF, "ushort": 0xFFFF, "uint": 0xFFFFFFFF, "ulong": 0xFFFFFFFFFFFFFFFF}
+
+# Base types of fields whose values may be nested, and so are to be looked at together with what they stand in.
+_NESTING = ("map", "*", "error")
 
 # Map types whose keys are symbols ("annotations": ulongs too).
 _SYMBOL_KEYED = ("fields", "annotations", "filter-set", "node-properties")
@@ -148,6 +152,7 @@ class Composite:
         start = len(out)
         out += b"\xc0\x00\x00"
         count = nulls = 0
+        nests = False
         for field in self.FIELDS:
             value = getattr(self, field.attribute)
             if not field.mandatory and (value is None or _is_default(field, value)):
@@ -162,12 +167,15 @@ class Composite:
                     raise EncodeError("is mandatory and can't be None")
                 _append_field(out, field, value)
             except EncodeError as error:
-                raise EncodeError(f"{_short(self)}.{field.name}: {error}") from None
+                raise type(error)(f"{_short(self)}.{field.name}: {error}") from None
+            nests = nests or field.base in _NESTING
             count += 1
         if count:
             close_compound(out, start, count)
         else:
             out[start:] = b"\x45"
+        if nests:
+            check_nesting(bytes(out[start:]), 0, type(self).__qualname__)
 
     def encode(self) -> bytes:
         """The encoding, descriptor included. Raises EncodeError as append_to does."""

@@ -5,6 +5,7 @@ Whatever the bytes are, a call returns a value or raises DecodeError.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import uuid
 from typing import Any
@@ -239,6 +240,107 @@ class Decoder:
             pending -= 1
         self.pos = pos
 
+    def element_stops(self) -> list[int]:
+        """Where the elements of the list or map at `pos` begin, and where the last ends. For a value that was read."""
+        code = self.data[self.pos] if self.pos < self.end else 0
+        if code == 0x45:
+            return [self.pos + 1]
+        if code != 0xC0 and code != 0xD0 and code != 0xC1 and code != 0xD1:
+            raise DecodeError(f"expected a list or map at offset {self.pos}")
+        self.pos += 1
+        self.end = self._enter(code)
+        stops = [self.pos]
+        for _ in range(self.count):
+            self.skip()
+            stops.append(self.pos)
+        return stops
+
+    def check(self) -> None:
+        """Moves over the next value as `skip` does, but looks inside: at bounds, counts and nesting, as `value` does.
+
+        What Python has no form for, or can't use as a key, passes.
+        """
+        pos = self.pos
+        if pos >= self.end:
+            raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
+        code = self.data[pos]
+        if code >= 0xC0 and _WIDTHS[code] != _UNKNOWN:
+            self.pos = pos + 1
+            self._check_within(code)
+        elif code == 0x00:
+            self.pos = pos + 1
+            if self.depth >= MAX_DEPTH:
+                raise self._too_deep()
+            self.depth += 1
+            self.check()
+            self.check()
+            self.depth -= 1
+        else:
+            self.skip()
+
+    def _check_within(self, code: int) -> None:
+        stop = self._enter(code)
+        count = self.count
+        end = self.end
+        self.end = stop
+        self.depth += 1
+        if code == 0xE0 or code == 0xF0:
+            self._check_elements(stop, count)
+        elif count > stop - self.pos:
+            raise DecodeError(f"{_NAMES[code]} of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
+        elif count & 1 and (code == 0xC1 or code == 0xD1):
+            raise DecodeError(f"map at offset {self.pos} has an odd number of elements ({count})")
+        else:
+            for _ in range(count):
+                self.check()
+        self.depth -= 1
+        self.end = end
+        if self.pos != stop:
+            raise self._misfit(code, stop)
+
+    def _check_elements(self, stop: int, count: int) -> None:
+        """The elements of an array, behind their common constructor."""
+        if self.pos == stop and not count:
+            return
+        descriptors = 0
+        element = self._constructor(stop)
+        while element == 0x00:
+            if self.depth + descriptors >= MAX_DEPTH:
+                raise self._too_deep()
+            self.check()
+            descriptors += 1
+            element = self._constructor(stop)
+        width = _WIDTHS[element]
+        if width == _UNKNOWN:
+            raise self._unknown(element)
+        if width >= 0:
+            pos = self.pos + width * count
+            if pos > stop:
+                raise self._truncated(element, pos)
+            self.pos = pos
+            return
+        if count > stop - self.pos:
+            raise DecodeError(f"array of {count} elements at offset {self.pos} has {stop - self.pos} bytes")
+        for _ in range(count):
+            if element >= 0xC0:
+                self._check_within(element)
+            else:
+                self._skip_content(element)
+
+    def _skip_content(self, code: int) -> None:
+        """Over size and content of a variable-width value."""
+        pos = self.pos
+        width = 1 if _WIDTHS[code] == _SIZE8 else 4
+        if pos + width > self.end:
+            raise self._truncated(code, pos + width)
+        pos += width + (self.data[pos] if width == 1 else u32(self.data, pos))
+        if pos > self.end:
+            raise self._truncated(code, pos)
+        self.pos = pos
+
+    def _too_deep(self) -> DecodeError:
+        return DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {self.pos}")
+
     def _truncated(self, code: int, pos: int) -> DecodeError:
         return DecodeError(
             f"{_NAMES[code] or 'value'} (0x{code:02x}) reaches offset {pos}, but the data ends at {self.end}"
@@ -434,7 +536,7 @@ class Decoder:
         if size < width:
             raise DecodeError(f"{_NAMES[code]} at offset {pos} is too small ({size} bytes) to hold its own count")
         if self.depth >= MAX_DEPTH:
-            raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {pos}")
+            raise self._too_deep()
         self.pos = pos + 2 * width
         self.count = count
         return stop
@@ -514,7 +616,7 @@ class Decoder:
         element = self._constructor(stop)
         while element == 0x00:
             if self.depth + len(descriptors) >= MAX_DEPTH:
-                raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {self.pos}")
+                raise self._too_deep()
             descriptors.append(self.value())
             element = self._constructor(stop)
         width = _WIDTHS[element]
@@ -544,7 +646,7 @@ class Decoder:
 
     def _described(self) -> Any:
         if self.depth >= MAX_DEPTH:
-            raise DecodeError(f"values are nested deeper than {MAX_DEPTH} at offset {self.pos}")
+            raise self._too_deep()
         self.depth += 1
         descriptor = self.value()
         value = self.value()
@@ -581,6 +683,19 @@ def decoder_between(data: bytes, pos: int, end: int, bare: bool) -> Decoder:
     decoder.count = decoder.depth = 0
     decoder.spare = MAX_ELEMENTS
     return decoder
+
+
+def map_spans(data: bytes, pos: int, end: int) -> list[tuple[int, int, int]]:
+    """Where the items of the map from `pos` to `end` lie: the start of the key, of the value, and their end."""
+    decoder = Decoder(data, pos, end)
+    stops = decoder.element_stops()
+    return [(stops[index], stops[index + 1], stops[index + 2]) for index in range(0, len(stops) - 2, 2)]
+
+
+def list_spans(data: bytes, pos: int, end: int) -> list[tuple[int, int]]:
+    """Where the elements of the list from `pos` to `end` lie: start and end of each."""
+    stops = Decoder(data, pos, end).element_stops()
+    return list(itertools.pairwise(stops))
 
 
 def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:

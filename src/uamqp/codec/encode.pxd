@@ -4,6 +4,7 @@ cimport cython
 
 
 cdef int MAX_DEPTH
+cdef long long MAX_ELEMENTS
 
 
 cpdef object append_boolean(bytearray out, object value)
@@ -11,8 +12,12 @@ cpdef object append_boolean(bytearray out, object value)
 cpdef object append_binary(bytearray out, object value)
 cpdef object append_string(bytearray out, object value)
 cpdef object append_symbol(bytearray out, object value)
-cpdef object append_value(bytearray out, object value)
-cpdef object append_bare(bytearray out, object value)
+cpdef object append_value(bytearray out, object value, int depth=*)
+cpdef object append_bare(bytearray out, object value, int depth=*)
+@cython.locals(start=cython.Py_ssize_t, data=bytes)
+cpdef object append_keyed_map(bytearray out, object items, bint symbols)
+cdef object _append_key_bytes(bytearray out, bytes data, bint symbols, object key)
+cdef object _append_other_key(bytearray out, object key, bint symbols)
 @cython.locals(size=cython.Py_ssize_t)
 cpdef object append_text(bytearray out, int code, bytes data)
 @cython.locals(size=cython.Py_ssize_t)
@@ -30,4 +35,4 @@ cdef object _append_array(bytearray out, object array, bint bare, int depth)
 cdef object _append_element(bytearray out, object value, str element, bint bare, int depth)
 cdef object _append_wide_element(bytearray out, object value, bint bare, int depth)
 @cython.locals(start=cython.Py_ssize_t)
-cdef object _append_safely(bytearray out, object value, bint bare)
+cdef object _append_safely(bytearray out, object value, bint bare, int depth)

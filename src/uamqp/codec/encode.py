@@ -14,9 +14,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from .decode import decode_value
-from .errors import EncodeError
-from .limits import MAX_DEPTH, MAX_SIZE
+from .decode import Decoder, decode_value
+from .errors import DecodeError, EncodeError, NestingError
+from .limits import MAX_DEPTH, MAX_ELEMENTS, MAX_SIZE
 from .values import (
     Array,
     Byte,
@@ -294,7 +294,7 @@ def _append_other(out: bytearray, value: Any, bare: bool, depth: int) -> None:
     """Objects that encode themselves, described values, arrays, and subclasses of what has an encoding."""
     hook = getattr(type(value), "__amqp_encode__", None)
     if hook is not None:
-        out += _self_encoded(value, hook)
+        out += _self_encoded(value, hook, depth)
     elif isinstance(value, Described):
         _check_depth(depth)
         out.append(0x00)
@@ -316,16 +316,42 @@ def _append_other(out: bytearray, value: Any, bare: bool, depth: int) -> None:
         raise EncodeError(f"{type(value).__qualname__} has no AMQP encoding")
 
 
-def _self_encoded(value: Any, hook: Callable[[Any], Any]) -> bytes:
+def _self_encoded(value: Any, hook: Callable[[Any], Any], depth: int) -> bytes:
     encoded = hook(value)
     if not isinstance(encoded, (bytes, bytearray)) or not encoded:
         raise EncodeError(f"{type(value).__qualname__}.__amqp_encode__ must return an encoded value as bytes")
-    return bytes(encoded)
+    encoded = bytes(encoded)
+    if encoded[0] >= 0xC0 or encoded[0] == 0x00:
+        check_nesting(encoded, depth, type(value).__qualname__)
+    return encoded
+
+
+def check_nesting(encoded: bytes, depth: int, name: str) -> None:
+    """Raises NestingError for an encoding, made elsewhere, that is nested too deep where it goes.
+
+    `depth` is how deep that is nested already; `name` is of what made the encoding, and is in the EncodeError for a
+    malformed one.
+    """
+    decoder = Decoder(encoded)
+    decoder.depth = depth
+    try:
+        decoder.check()
+    except DecodeError as error:
+        if "nested deeper" in str(error):
+            raise nesting_error() from None
+        raise EncodeError(f"{name}.__amqp_encode__ must return an encoded value: {error}") from None
+
+
+def nesting_error(found: Exception | None = None) -> NestingError:
+    """The error for what is nested deeper than can be read; `found` is what showed it."""
+    if isinstance(found, RecursionError):
+        return NestingError(f"values are nested too deep (more than {MAX_DEPTH}), or contain themselves")
+    return NestingError(str(found) if found is not None else f"values are nested deeper than {MAX_DEPTH}")
 
 
 def _check_depth(depth: int) -> None:
     if depth >= MAX_DEPTH:
-        raise EncodeError(f"values are nested deeper than {MAX_DEPTH}")
+        raise nesting_error()
 
 
 def _append_list(out: bytearray, items: list[Any], bare: bool, depth: int) -> None:
@@ -443,7 +469,11 @@ def _append_array(out: bytearray, array: Array, bare: bool, depth: int) -> None:
     _check_depth(depth)
     start = len(out)
     out += b"\xe0\x00\x00"
-    descriptors, element, items = _array_parts(array, bare)
+    descriptors, element, items = _array_parts(array, bare, depth)
+    if descriptors:
+        _check_depth(depth + len(descriptors))
+    if element == "null" and len(items) > MAX_ELEMENTS:
+        raise EncodeError(f"an array of null takes {MAX_ELEMENTS} elements, got {len(items)}")
     for descriptor in descriptors:
         out.append(0x00)
         _append(out, descriptor, bare, depth + 1)
@@ -453,13 +483,13 @@ def _append_array(out: bytearray, array: Array, bare: bool, depth: int) -> None:
     close_compound(out, start, len(items))
 
 
-def _array_parts(array: Array, bare: bool) -> tuple[list[Any], str, list[Any]]:
+def _array_parts(array: Array, bare: bool, depth: int) -> tuple[list[Any], str, list[Any]]:
     """Descriptors, element type, elements; found from the elements where the array doesn't say."""
     items = list(array)
     for index, item in enumerate(items):
         hook = getattr(type(item), "__amqp_encode__", None)
         if hook is not None:
-            items[index] = decode_value(_self_encoded(item, hook))
+            items[index] = _decoded(_self_encoded(item, hook, depth + 1))
     descriptors = list(array.descriptors)
     if not descriptors:
         while len(descriptors) < MAX_DEPTH and items and isinstance(items[0], Described):
@@ -477,6 +507,13 @@ def _array_parts(array: Array, bare: bool) -> tuple[list[Any], str, list[Any]]:
             if name != element:
                 raise EncodeError(f"array elements must all be of one AMQP type, got {element} and {name}")
     return descriptors, element, items
+
+
+def _decoded(encoded: bytes) -> Any:
+    try:
+        return decode_value(encoded)
+    except DecodeError as error:
+        raise EncodeError(f"an array can't hold what encodes itself as {encoded[:20]!r}: {error}") from None
 
 
 def _append_element(out: bytearray, value: Any, element: str, bare: bool, depth: int) -> None:
@@ -526,31 +563,105 @@ def _wrong_element(element: str, value: Any) -> EncodeError:
     return EncodeError(f"array of {element} can't hold a {type(value).__qualname__}")
 
 
-def _append_safely(out: bytearray, value: Any, bare: bool) -> None:
+def _append_safely(out: bytearray, value: Any, bare: bool, depth: int) -> None:
     start = len(out)
     try:
-        _append(out, value, bare, 0)
-    except RecursionError:
-        # Only by way of objects that encode themselves: the rest has MAX_DEPTH.
+        _append(out, value, bare, depth)
+    except (NestingError, RecursionError) as error:  # the latter by way of objects that encode themselves
         del out[start:]
-        raise EncodeError("values are nested too deep, or contain themselves") from None
+        raise nesting_error(error) from None  # without the hundred lines of how we got there
     except BaseException:
         del out[start:]
         raise
 
 
-def append_value(out: bytearray, value: Any) -> None:
-    """Appends a value in the typed mapping: what it encodes as is its Python type alone."""
-    _append_safely(out, value, False)
+def append_value(out: bytearray, value: Any, depth: int = 0) -> None:
+    """Appends a value in the typed mapping: what it encodes as is its Python type alone.
+
+    `depth` is how deep what it goes into is nested: no value is encoded that would be nested deeper than
+    `limits.MAX_DEPTH`, for that can't be read.
+    """
+    _append_safely(out, value, False, depth)
 
 
-def append_bare(out: bytearray, value: Any) -> None:
+def append_bare(out: bytearray, value: Any, depth: int = 0) -> None:
     """Appends a value in the bare mapping: as typed, except that bytes are a string and a set is a list."""
-    _append_safely(out, value, True)
+    _append_safely(out, value, True, depth)
 
 
-def encode_value(value: Any, bare: bool = False) -> bytes:
-    """The encoding of one value, in the typed or the bare mapping."""
+def append_keyed_map(out: bytearray, items: dict[Any, Any], symbols: bool) -> None:
+    """Appends a map that is a section of a message, in the bare mapping.
+
+    With `symbols` its keys are text or bytes of ASCII (symbols), or integers (ulong): annotations and footers, section
+    3.2.10. Without, they are text or bytes of UTF-8 (strings): application properties, section 3.2.5. A key may be an
+    object that encodes itself as one of these. Raises EncodeError for other keys.
+    """
+    start = len(out)
+    out += b"\xc1\x00\x00"
+    try:
+        for key, value in items.items():
+            kind = type(key)
+            if kind is str:
+                data = _utf8(key)
+                if symbols and len(data) != len(key):
+                    raise _wrong_key(key, symbols)
+                append_text(out, 0xA3 if symbols else 0xA1, data)
+            elif kind is bytes:
+                _append_key_bytes(out, key, symbols, key)
+            else:
+                _append_other_key(out, key, symbols)
+            _append(out, value, True, 1)
+        close_compound(out, start, 2 * len(items))
+    except (NestingError, RecursionError) as error:
+        del out[start:]
+        raise nesting_error(error) from None
+    except BaseException:
+        del out[start:]
+        raise
+
+
+def _append_key_bytes(out: bytearray, data: bytes, symbols: bool, key: Any) -> None:
+    if not data.isascii() and (symbols or not is_utf8(data)):
+        raise _wrong_key(key, symbols)
+    append_text(out, 0xA3 if symbols else 0xA1, data)
+
+
+def _append_other_key(out: bytearray, key: Any, symbols: bool) -> None:
+    hook = getattr(type(key), "__amqp_encode__", None)
+    if hook is not None:
+        encoded = _self_encoded(key, hook, 1)
+        if encoded[0] in (b"\xa3\xb3" if symbols else b"\xa1\xb1"):
+            _append_key_bytes(out, encoded[2:] if encoded[0] < 0xB0 else encoded[5:], symbols, key)
+        elif symbols and encoded[0] in b"\x44\x53\x80":
+            out += encoded
+        else:
+            raise _wrong_key(key, symbols)
+    elif isinstance(key, str):
+        _append_key_bytes(out, _utf8(str.__str__(key)), symbols, key)
+    elif isinstance(key, bytes):
+        _append_key_bytes(out, bytes(key), symbols, key)
+    elif symbols and isinstance(key, int) and not isinstance(key, bool) and 0 <= key <= ULong.MAX:
+        append_ulong(out, int(key))
+    else:
+        raise _wrong_key(key, symbols)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Tells whether bytes are text in UTF-8."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _wrong_key(key: Any, symbols: bool) -> EncodeError:
+    wanted = "text of ASCII, or integers from 0 to 2**64-1" if symbols else "text of UTF-8"
+    return EncodeError(f"keys must be {wanted}, not {key!r:.100}")
+
+
+def encode_value(value: Any, bare: bool = False, depth: int = 0) -> bytes:
+    """The encoding of one value, in the typed or the bare mapping; `depth` as for `append_value`."""
     out = bytearray()
-    _append_safely(out, value, bare)
+    _append_safely(out, value, bare, depth)
     return bytes(out)

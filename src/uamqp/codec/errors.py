@@ -11,5 +11,9 @@ class EncodeError(CodecError):
     """A value has no AMQP encoding: wrong type, out of range, nested too deep, a mandatory field unset."""
 
 
+class NestingError(EncodeError):
+    """Values are nested deeper than the codec reads them (`limits.MAX_DEPTH`), or contain themselves."""
+
+
 class DecodeError(CodecError):
     """Bytes that are no valid AMQP 1.0 encoding, or a composite that breaks its definition."""

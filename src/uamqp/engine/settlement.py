@@ -118,7 +118,7 @@ class Unsettled:
             self._last = delivery_id
             return
         try:
-            encoded = encode_value(state) if state is not None else b""
+            encoded = encode_value(state, depth=1) if state is not None else b""
         except EncodeError as error:
             raise LocalProtocolError(f"the delivery state can't be encoded: {error}") from error
         session = self._session
