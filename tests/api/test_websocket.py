@@ -111,8 +111,13 @@ def test_the_connection_is_cut_and_another_made() -> None:
 # -- a server by hand
 
 
-def through(port: int, mangle: Callable[[bytes], list[bytes]], heads: list[str]) -> Callable[[socket.socket], None]:
-    """A server that hands AMQP on to a broker; `mangle` makes frames of what the broker sends."""
+def through(
+    port: int, mangle: Callable[[bytes], list[bytes]], heads: list[str], sizes: list[int]
+) -> Callable[[socket.socket], None]:
+    """A server that hands AMQP on to a broker; `mangle` makes frames of what the broker sends.
+
+    It notes the head of each upgrade, and the size of each message of the client.
+    """
 
     def serve(sock: socket.socket) -> None:
         heads.append(upgrade(sock))
@@ -135,6 +140,7 @@ def through(port: int, mangle: Callable[[bytes], list[bytes]], heads: list[str])
                         sock.sendall(ws_frame(CLOSE, payload))
                         break
                     if opcode == BINARY:
+                        sizes.append(len(payload))
                         plain.sendall(payload)
             finally:
                 plain.shutdown(socket.SHUT_RDWR)
@@ -156,7 +162,7 @@ def fragments(data: bytes) -> list[bytes]:
 @pytest.mark.parametrize("mangle", [lambda data: [ws_frame(BINARY, data)], fragments], ids=["whole", "fragments"])
 def test_frames_of_all_kinds(broker: Broker, mangle: Callable[[bytes], list[bytes]]) -> None:
     heads: list[str] = []
-    with RawServer(through(broker.port, mangle, heads)) as server:
+    with RawServer(through(broker.port, mangle, heads, [])) as server:
         with SendClient("amqp://127.0.0.1/q", auth=auth(server.port)) as client:
             client.send_message([Message(b"x" * 1000), Message(b"y")])
     assert broker.queue("q").depth == 2
@@ -275,3 +281,83 @@ def test_a_ping_is_answered() -> None:
     with RawServer(serve) as server, bounded(5), pytest.raises(errors.AMQPConnectionError):
         send(server.port)
     assert pongs == [(PONG, b"hello")]
+
+
+# -- the size of what is sent, and floods
+
+
+def test_messages_are_of_32_kib_at_most(broker: Broker) -> None:
+    """Whatever waits: servers on Netty or Jetty take 64 KiB."""
+    sizes: list[int] = []
+    serve = through(broker.port, lambda data: [ws_frame(BINARY, data)], [], sizes)
+    bodies = [b"x" * 70_000, *[b"%d" % number for number in range(3000)], b"y" * 1_000_000]
+    with RawServer(serve) as server, SendClient("amqp://127.0.0.1/q", auth=auth(server.port)) as client:
+        client.send_message([Message(body) for body in bodies])
+    assert [view.body for view in broker.queue("q").messages] == bodies
+    assert max(sizes) <= 32768
+    assert sum(sizes) > 1_070_000
+
+
+@pytest.mark.parametrize("frame", [ws_frame(BINARY), ws_frame(PONG), ws_frame(PING)], ids=["empty", "pongs", "pings"])
+def test_a_flood_of_frames_puts_off_no_deadline(frame: bytes) -> None:
+    """The peer says nothing but this, for as long as it is read from."""
+    done = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        upgrade(sock)
+        flood = frame * 100_000
+        sock.settimeout(0.05)
+        try:
+            while not done.is_set():
+                try:
+                    sock.send(flood)
+                    sock.recv(1 << 20)
+                except TimeoutError:
+                    pass
+        except OSError:
+            pass
+
+    try:
+        with RawServer(serve) as server, bounded(10):
+            with pytest.raises(errors.AMQPConnectionError, match="wasn't opened within"):
+                send(server.port)
+    finally:
+        done.set()
+
+
+def test_a_peer_that_sends_pings_and_reads_no_answers_is_not_read_from(broker: Broker) -> None:
+    """Or the answers would fill the memory. Once it reads, all goes on."""
+    accepted = 0
+    stalled = threading.Event()
+    head: list[str] = []
+
+    def serve(sock: socket.socket) -> None:
+        nonlocal accepted
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        head.append(upgrade(sock))
+        ping = ws_frame(PING, b"p" * 125)
+        flood = memoryview(ping * 1000)
+        sock.settimeout(2)
+        rest = flood
+        try:
+            while accepted < 64_000_000:
+                count = sock.send(rest)
+                accepted += count
+                rest = rest[count:] or flood
+        except TimeoutError:
+            stalled.set()
+        left = len(rest) if len(rest) < len(flood) else 0
+        finish = threading.Thread(target=lambda: sock.sendall(bytes(rest[:left])), daemon=True)
+        finish.start()
+        expected = (accepted + left) // len(ping) * (len(ping) + 4)  # the answers are masked
+        while expected > 0:
+            expected -= len(sock.recv(1 << 20))
+        finish.join(10)
+        sock.sendall(ws_frame(CLOSE, b"\x03\xf3that will do"))
+        sock.recv(1)
+
+    with RawServer(serve) as server, pytest.raises(errors.AMQPConnectionError, match="that will do"):
+        with SendClient("amqp://127.0.0.1/q", auth=auth(server.port)) as client:
+            client.send_message(Message(b"x"))
+    assert stalled.is_set()
+    assert accepted < 64_000_000

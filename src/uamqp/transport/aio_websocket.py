@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from .aio import stream_of
-from .websocket import WebSocket, WebSocketError
+from .websocket import MAX_ANSWERS, WebSocket, WebSocketError
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -22,13 +23,19 @@ class WebSocketProtocol(asyncio.Protocol):
     """
 
     def __init__(self, websocket: WebSocket, inner: asyncio.Protocol, timeout: float) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self.websocket = websocket
         self.transport: asyncio.Transport | None = None
         self.opened: asyncio.Future[None] = loop.create_future()
         self._inner = inner
         self._is_connected = False  # the inner protocol
         self._error: Exception | None = None
+        self._at_end = False  # the peer sends nothing more
+        self._reading = True
+        self._inner_reads = True
+        self._goes_on = False  # with what has arrived, soon
+        self._clogged = False
+        self._answers = 0  # bytes of them that were written while the socket took no more
         self._timer = loop.call_later(timeout, self._give_up, timeout)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,21 +45,31 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
-        self._receive(data)
+        self._read(lambda: self.websocket.receive(data))
 
     def eof_received(self) -> bool | None:
         """The peer sends nothing more."""
-        self._receive(b"")
+        self._at_end = True
+        self._read(lambda: self.websocket.receive(b""))
+        while self.websocket.has_more:  # the transport closes itself next
+            self._read(self.websocket.receive_more)
         return None
 
-    def _receive(self, data: bytes) -> None:
+    def _go_on(self) -> None:
+        """Read what was left for later, so that other connections have their turn."""
+        self._goes_on = False
+        transport = self.transport
+        if transport is not None and not transport.is_closing() and self._inner_reads and self.websocket.has_more:
+            self._read(self.websocket.receive_more)
+
+    def _read(self, receive: Callable[[], bytes]) -> None:
         websocket = self.websocket
         try:
-            arrived = websocket.receive(data)
+            arrived = receive()
         except WebSocketError as error:
             self._fail(error)
             return
-        self.flush()
+        self._answer()
         # It may have ended in the same breath, behind its first bytes.
         if (websocket.is_open or arrived) and not self._is_connected and self.transport is not None:
             self._is_connected = True
@@ -66,18 +83,43 @@ class WebSocketProtocol(asyncio.Protocol):
             why = websocket.why_closed
             if why:
                 self._error = OSError(why)
-            elif self._is_connected and data:
+            elif self._is_connected and not self._at_end:
                 self._inner.eof_received()
             if self.transport is not None:
                 self.transport.close()
+        self._steer()
+
+    def _steer(self) -> None:
+        """Read from the socket, or don't: what has arrived comes first, and the answers to pings have a bound."""
+        if self.websocket.has_more and self._inner_reads and not self._goes_on:
+            self._goes_on = True
+            self._loop.call_soon(self._go_on)
+        reading = self._inner_reads and not self.websocket.has_more and self._answers <= MAX_ANSWERS
+        transport = self.transport
+        if reading is self._reading or transport is None or transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+    def read_on(self, inner_reads: bool) -> None:
+        """The inner protocol wants what arrives, or doesn't for now."""
+        self._inner_reads = inner_reads
+        self._steer()
 
     def pause_writing(self) -> None:
         """The socket takes no more for now."""
+        self._clogged = True
         if self._is_connected:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """The socket takes more again."""
+        self._clogged = False
+        self._answers = 0
+        self._steer()
         if self._is_connected:
             self._inner.resume_writing()
 
@@ -95,9 +137,18 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what the WebSocket has to send."""
-        for data in self.websocket.data_to_send():
-            if self.transport is not None and not self.transport.is_closing():
-                self.transport.write(data)
+        self._write(self.websocket.data_to_send())
+
+    def _answer(self) -> None:
+        """Write the answers to what has arrived."""
+        answers = self.websocket.data_to_send()
+        if self._clogged:
+            self._answers += sum(map(len, answers))
+        self._write(answers)
+
+    def _write(self, buffers: list[bytes]) -> None:
+        if buffers and self.transport is not None and not self.transport.is_closing():
+            self.transport.writelines(buffers)
 
     def _fail(self, error: Exception) -> None:
         self._error = error
@@ -121,7 +172,7 @@ class WebSocketTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write AMQP's bytes."""
-        self._protocol.websocket.send([bytes(data)])
+        self._protocol.websocket.send((data,))
         self._protocol.flush()
 
     def close(self) -> None:
@@ -152,8 +203,8 @@ class WebSocketTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """See `asyncio.ReadTransport`."""
-        self._transport.pause_reading()
+        self._protocol.read_on(False)
 
     def resume_reading(self) -> None:
         """See `asyncio.ReadTransport`."""
-        self._transport.resume_reading()
+        self._protocol.read_on(True)

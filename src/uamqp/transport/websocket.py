@@ -18,6 +18,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
+from ..codec.text import shortened
 from .endpoint import Endpoint, address_text
 
 SUBPROTOCOLS = (Subprotocol("AMQPWSB10"), Subprotocol("amqp"))
@@ -25,6 +26,16 @@ SUBPROTOCOLS = (Subprotocol("AMQPWSB10"), Subprotocol("amqp"))
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes in a message of the WebSocket: more than a peer has reason to send at once."""
+
+MESSAGE_SIZE = 32 * 1024
+"""Bytes in a message of ours. Servers on Netty or Jetty take 64 KiB in a frame unless configured otherwise."""
+
+MAX_ANSWERS = 1024 * 1024
+"""Bytes of answers to pings that wait for a peer that doesn't read them, before nothing more is read from it."""
+
+_PIECE = 4096
+_FRAMES = 1024
+"""Frames that are read at a time, about; it takes a few milliseconds."""
 
 
 # The library would log the bytes of each frame, and with them the password of SASL PLAIN. Nobody can turn this one on.
@@ -41,12 +52,17 @@ class WebSocket:
     Attributes:
         is_open: the upgrade is done, and nothing has ended it.
         ended: the peer sends no more.
+        has_more: something has arrived that isn't read yet; see `receive`.
     """
 
     def __init__(self, protocol: ClientProtocol | ServerProtocol) -> None:
         self.is_open = False
         self.ended = False
+        self.has_more = False
         self._protocol = protocol
+        self._unread = b""
+        self._position = 0  # of what isn't read in it
+        self._stream_ended = False
         self._arrived: list[bytes] = []
 
     @classmethod
@@ -93,34 +109,75 @@ class WebSocket:
     def receive(self, data: bytes) -> bytes:
         """Take what arrived, b"" for the end of the stream; return the AMQP bytes in it.
 
+        A chunk can have a hundred thousand frames in it, though no honest peer has a reason for that. Then they aren't
+        all read at once: while `has_more` says so, call `receive_more`, and let others have their turn in between.
+
         Raises:
             WebSocketError: the upgrade was refused, or the peer broke the rules. What there is to send says so to it.
         """
-        protocol = self._protocol
-        if data:
-            protocol.receive_data(data)
+        if not data:
+            self._stream_ended = True
+        elif self.has_more:
+            self._unread = self._unread[self._position :] + data
+            self._position = 0
         else:
-            protocol.receive_eof()
-        for event in protocol.events_received():
-            self._on_event(event)
+            self._unread = data
+        return self.receive_more()
+
+    def receive_more(self) -> bytes:
+        """Read on in what has arrived; as `receive`."""
+        protocol = self._protocol
+        frames = 0
+        while self._position < len(self._unread) and frames < _FRAMES:
+            piece = self._unread[self._position : self._position + _PIECE]
+            self._position += len(piece)
+            frames += self._feed(piece)
+        self.has_more = self._position < len(self._unread)
+        if not self.has_more:
+            self._unread = b""
+            self._position = 0
+            if self._stream_ended:
+                self._feed(b"")
         problem = protocol.handshake_exc or protocol.parser_exc
         if not self.is_open and isinstance(protocol, ClientProtocol) and problem is not None:
-            raise WebSocketError(_reason(problem))
+            raise self._broken(_reason(problem))
         if protocol.state is State.CLOSED or protocol.close_expected():
             if self.is_open and protocol.close_sent is not None and protocol.close_rcvd is None and problem is not None:
                 self.is_open = False
-                raise WebSocketError(f"the peer broke the rules of WebSocket: {problem}")
+                raise self._broken(f"the peer broke the rules of WebSocket: {problem}")
             self.ended = True
+            self.has_more = False  # what follows is of no interest
         if self._arrived:
             arrived, self._arrived = self._arrived, []
             return b"".join(arrived)
         return b""
 
-    def send(self, buffers: Iterable[bytes | bytearray]) -> None:
-        """Send AMQP bytes; nothing once the WebSocket is closing."""
+    def _feed(self, data: bytes) -> int:
+        """Read these bytes, b"" for the end of the stream; return the number of frames in them."""
+        protocol = self._protocol
+        try:
+            if data:
+                protocol.receive_data(data)
+            else:
+                protocol.receive_eof()
+        except Exception as error:
+            raise self._broken(f"what the peer sent can't be read: {type(error).__name__}: {error}") from error
+        events = protocol.events_received()
+        for event in events:
+            self._on_event(event)
+        return len(events)
+
+    def _broken(self, text: str) -> WebSocketError:
+        self.has_more = False
+        return WebSocketError(shortened(text))
+
+    def send(self, buffers: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Send AMQP bytes, in messages of `MESSAGE_SIZE` at most; nothing once the WebSocket is closing."""
         for data in buffers:
-            if self._protocol.state is State.OPEN:
-                self._protocol.send_binary(bytes(data))
+            view = memoryview(data)
+            for start in range(0, len(view), MESSAGE_SIZE):
+                if self._protocol.state is State.OPEN:
+                    self._protocol.send_binary(view[start : start + MESSAGE_SIZE])
 
     def close(self) -> None:
         """Say goodbye."""
@@ -137,7 +194,8 @@ class WebSocket:
         close = self._protocol.close_rcvd
         if close is None or close.code in (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD):
             return ""
-        return f"the peer closed the WebSocket with code {int(close.code)}{f': {close.reason}' if close.reason else ''}"
+        reason = f": {shortened(close.reason)}" if close.reason else ""
+        return f"the peer closed the WebSocket with code {int(close.code)}{reason}"
 
     def _on_event(self, event: Request | Response | Frame) -> None:
         if isinstance(event, Request):
@@ -149,7 +207,7 @@ class WebSocket:
         elif event.opcode is Opcode.TEXT:
             self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "AMQP goes in binary frames")
             self.is_open = False
-            raise WebSocketError("the peer sent a text frame, where AMQP goes in binary frames")
+            raise self._broken("the peer sent a text frame, where AMQP goes in binary frames")
 
     def _answer(self, request: Request) -> None:
         protocol = self._protocol

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .tcp import Stream, Waker
-from .websocket import WebSocket
+from .websocket import MAX_ANSWERS, WebSocket
 
 
 class WebSocketStream:
@@ -16,12 +16,13 @@ class WebSocketStream:
         websocket: the client's end.
     """
 
-    __slots__ = ("_arrived", "_socket", "_stream")
+    __slots__ = ("_answers", "_arrived", "_socket", "_stream")
 
     def __init__(self, stream: Stream, websocket: WebSocket) -> None:
         self._stream = stream
         self._socket = websocket
         self._arrived = b""  # came together with the answer to the upgrade
+        self._answers = 0  # bytes of them that were written while the socket took no more
 
     @property
     def is_writable(self) -> bool:
@@ -56,7 +57,7 @@ class WebSocketStream:
         self._flush()
         chunk = self._stream.read()
         if chunk is not None:
-            self._arrived += self._receive(chunk)
+            self._arrived += self._received(chunk)
         return not self.is_handshaking
 
     def write(self, buffers: Iterable[bytes | bytearray]) -> None:
@@ -81,12 +82,14 @@ class WebSocketStream:
         if self._arrived:
             arrived, self._arrived = self._arrived, b""
             return arrived
-        if not self._socket.ended:
+        if self._socket.has_more:
+            data = self._received(None)
+        elif self._socket.ended or self._is_clogged:
+            data = b""
+        else:
             chunk = self._stream.read()
-            data = None if chunk is None else self._receive(chunk)
-            if data:
-                return data
-        return self._end()
+            data = b"" if chunk is None else self._received(chunk)
+        return data or self._end()
 
     def _end(self) -> bytes | None:
         """Return b"" if the peer has ended the WebSocket in good order; None: it hasn't ended it."""
@@ -97,18 +100,30 @@ class WebSocketStream:
             raise OSError(why)
         return b""
 
-    def _receive(self, chunk: bytes) -> bytes:
+    def _received(self, chunk: bytes | None) -> bytes:
+        """Return the AMQP bytes in a chunk, or (None) in what is left of the one before."""
         try:
-            return self._socket.receive(chunk)
+            return self._socket.receive_more() if chunk is None else self._socket.receive(chunk)
         finally:
-            self._flush()  # answers to pings, and what was wrong
+            answers = self._socket.data_to_send()  # to pings, and what was wrong
+            if not self._stream.unsent:
+                self._answers = 0
+            self._answers += sum(map(len, answers))
+            self._stream.write(answers)
+
+    @property
+    def _is_clogged(self) -> bool:
+        """The peer sends pings, and doesn't read the answers."""
+        return self._stream.unsent and self._answers > MAX_ANSWERS
 
     def _flush(self) -> None:
         self._stream.write(self._socket.data_to_send())
 
     def wait(self, timeout: float, waker: Waker | None = None, *, for_reading: bool = True) -> None:
         """Wait until something can be read, what is unsent can be written, the waker wakes, or the time is over."""
-        self._stream.wait(0.0 if self._arrived else timeout, waker, for_reading=for_reading)
+        if self._arrived or self._socket.has_more:
+            timeout = 0.0
+        self._stream.wait(timeout, waker, for_reading=for_reading and not self._is_clogged)
 
     def close(self) -> None:
         """End the connection, with a goodbye but without waiting for an answer, and close the socket."""
