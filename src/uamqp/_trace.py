@@ -8,9 +8,13 @@ from enum import Enum
 from typing import Any
 
 from .codec import Composite, Described
+from .codec.text import MAX_TEXT, shortened
 from .core.masking import masked
 
 _logger = logging.getLogger("uamqp.c_uamqp")
+
+_MAX_LINE = 4000
+"""Characters of a frame's fields: a peer chooses their number, and long ones are cut one by one."""
 
 
 def log_frame(direction: str, channel: int, performative: Composite | None, payload_size: int) -> None:
@@ -20,7 +24,8 @@ def log_frame(direction: str, channel: int, performative: Composite | None, payl
         return
     name = performative.NAME.split(":")[1].upper()
     payload = f" + {payload_size} bytes" if payload_size else ""
-    _logger.info("%s [%s]%s%s (channel %d)", direction, name, shown(performative), payload, channel)
+    fields = shortened(shown(performative), _MAX_LINE)
+    _logger.info("%s [%s]%s%s (channel %d)", direction, name, fields, payload, channel)
 
 
 def shown(value: Any) -> str:
@@ -30,7 +35,7 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (bytes, bytearray)):
-        return "***" if value == b"***" else f"<{bytes(value).hex(' ')}>"
+        return "***" if value == b"***" else f"<{shortened(bytes(value[:MAX_TEXT]).hex(' '))}>"
     if isinstance(value, Composite):
         fields = [getattr(value, field.attribute) for field in value.FIELDS]
         while fields and _is_absent(fields[-1]):
@@ -42,7 +47,7 @@ def shown(value: Any) -> str:
         return f"{{{','.join(f'[{shown(key)}:{shown(item)}]' for key, item in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"{{{','.join(map(shown, value))}}}"
-    return masked(str(value.value if isinstance(value, Enum) else value))
+    return shortened(masked(str(value.value if isinstance(value, Enum) else value)))
 
 
 def _is_absent(value: Any) -> bool:

@@ -17,6 +17,7 @@ from . import c_uamqp as c_uamqp  # noqa: PLC0414
 from . import codec, utils
 from . import constants as constants  # noqa: PLC0414
 from ._arguments import checked_callback, encoded, encoding_of, having, number
+from .codec.text import shortened
 from .constants import ErrorCodes
 from .core.masking import masked_within
 
@@ -73,11 +74,13 @@ def _known(condition: object) -> Condition:
 
 
 def _text(condition: Condition, description: str | bytes | None, encoding: str) -> str:
+    """What an exception says, no longer than a log line; its attributes have all of what the peer has sent."""
     text = str(condition) if isinstance(condition, ErrorCodes) else condition.decode(encoding, "replace")
+    text = shortened(text, 100)
     if description:
         if isinstance(description, bytes):
             description = description.decode(encoding, "replace")
-        text += f": {description}"
+        text += f": {shortened(description)}"
     return text
 
 
@@ -338,7 +341,7 @@ class TokenAuthFailure(AuthenticationException):
         if description:
             if isinstance(description, bytes):
                 description = description.decode(encoding, "replace")
-            text += f"\nDescription: {description}"
+            text += f"\nDescription: {shortened(description)}"
         super().__init__(text)
 
 

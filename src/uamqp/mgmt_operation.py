@@ -12,6 +12,7 @@ from . import compat, constants, errors, types
 from ._arguments import encoded, encoding_of, having, number, text
 from ._drive import run
 from ._message import Message, received_message
+from .codec.text import shortened
 from .core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .core.masking import masked
 from .engine import LocalProtocolError
@@ -183,8 +184,8 @@ class MgmtOperation:
             raise ValueError(f"{_FAULT} The answer has no status that is a number ({', '.join(self._status_fields)}).")
         answer = received_message(request.answer, None, self._encoding)
         if not 200 <= request.status < 300:
-            node = masked(self._node)
-            _logger.error("Management request to %s: status %d, %s", node, request.status, request.description)
+            description = shortened(request.description)
+            _logger.error("Management request to %s: status %d, %s", masked(self._node), request.status, description)
         return request.status, answer, request.description.encode(self._encoding)
 
     def _failure(self, request: Request, links: RequestLinks) -> BaseException:

@@ -154,3 +154,51 @@ def test_what_nobody_foresaw_ends_the_connection_with_an_error(caplog: pytest.Lo
     assert record.levelno == logging.ERROR
     assert record.exc_info is not None
     assert record.exc_info[0] is LookupError
+
+
+LONG = "0123456789" * 6000
+
+
+def long_end(name: str) -> Callable[[SocketPeer], None]:
+    """A script that ends a link, its session, the connection or a message for a reason of 60 KB."""
+
+    def script(peer: SocketPeer) -> None:
+        reason = codec.error("amqp:internal-error", LONG, {"more": "x" * 4000})
+        if name == "close":
+            peer.accept_sasl()
+            peer.accept_open()
+        else:
+            accept_session(peer)
+        if name in ("detach", "rejected"):
+            peer.accept_attach()
+        if name == "detach":
+            peer.send("detach", handle=0, closed=True, error=reason)
+        elif name == "rejected":
+            peer.grant(10)
+            peer.expect("transfer")
+            peer.send("disposition", role=True, first=0, settled=True, state=codec.rejected(error=reason))
+        else:
+            peer.send(name, error=reason)
+        peer.ignore("begin", "attach", "detach", "end")
+        if name in ("detach", "rejected", "end"):
+            peer.accept_close()
+        else:
+            peer.expect("close")
+        peer.expect_eof()
+
+    return script
+
+
+@pytest.mark.parametrize("name", ["close", "end", "detach", "rejected"])
+def test_a_reason_of_60_kb_is_no_line_of_60_kb(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    policy = errors.ErrorPolicy(max_retries=0)
+    with ScriptedServer(long_end(name)) as server, bounded(15), pytest.raises(errors.AMQPError) as raised:
+        with SendClient(url(server), error_policy=policy, debug=True) as client:
+            client.send_message(Message(b"x"))
+    description: Any = getattr(raised.value, "description", None)
+    assert description == LONG.encode()
+    assert len(str(raised.value)) < 1000
+    assert len(repr(raised.value)) < 1000
+    assert len(caplog.records) > 5
+    assert max(len(record.getMessage()) for record in caplog.records) < 5000

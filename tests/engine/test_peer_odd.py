@@ -278,3 +278,43 @@ def test_links_of_one_name_that_both_sides_attach_at_the_same_moment(rig: Rig) -
     rig.peer.send("attach", name="link", handle=0, role=RECEIVER, target=codec.target(address="queue"))
     assert rig.event(LinkOpened).link is ours
     rig.done()
+
+
+def noted(rig: Rig, shown: list[str]) -> list[Any]:
+    """The events, after their representation was noted."""
+    events = rig.drop_events()
+    shown += map(repr, events)
+    return events
+
+
+def test_what_the_peer_says_at_length_is_shown_in_short(rig: Rig) -> None:
+    long = "0123456789" * 5000
+    rig.serve(max_frame_size=1_000_000)
+    shown = [repr(rig.engine)]
+    rig.peer.send_header("AMQP")
+    rig.peer.send("open", container_id=long)
+    rig.engine.open(rig.now)
+    rig.peer.expect_header("AMQP")
+    rig.peer.expect("open")
+    rig.peer.send("begin")
+    session = noted(rig, shown)[-1].session
+    session.accept(rig.now)
+    rig.peer.expect("begin")
+    rig.peer.send("attach", name=long, handle=0, role=SENDER, source=codec.source(address="queue"))
+    link = noted(rig, shown)[-1].link
+    link.accept(rig.now)
+    rig.peer.expect("attach")
+    link.set_credit(1)
+    rig.peer.expect("flow")
+    rig.peer.send_delivery(MESSAGE)
+    rig.peer.send("detach", handle=0, closed=True, error=error("x" * 1000, long, {"k": long}))
+    rig.peer.expect("detach")
+    rig.peer.send("close", error=error("amqp:internal-error", long, {"k": long}))
+    rig.peer.expect("close")
+    events = noted(rig, shown)
+    causes = [event.cause for event in events if getattr(event, "cause", None) is not None]
+    shown += [repr(cause) for cause in causes] + [cause.message for cause in causes]
+    assert len(causes) == 3
+    assert causes[-1].error.description == long
+    assert causes[-1].message.startswith("the peer sent close: amqp:internal-error: 0123456789")
+    assert max(map(len, shown)) < 1000

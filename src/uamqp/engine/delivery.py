@@ -70,7 +70,7 @@ class IncomingDelivery:
         self.link.session.unsettled.settle_incoming(self, outcome)
 
     def __repr__(self) -> str:
-        return f"<IncomingDelivery {self.delivery_id} on {self.link.name!r}, {len(self.payload)} bytes>"
+        return f"<IncomingDelivery {self.delivery_id} on {self.link.name!r:.100}, {len(self.payload)} bytes>"
 
 
 class OutgoingDelivery:
@@ -154,4 +154,4 @@ class OutgoingDelivery:
         self.link.session.unsettled.settle_outgoing(self, state)
 
     def __repr__(self) -> str:
-        return f"<OutgoingDelivery {self.delivery_id} on {self.link.name!r}>"
+        return f"<OutgoingDelivery {self.delivery_id} on {self.link.name!r:.100}>"

@@ -90,6 +90,9 @@ class Cause:
     message: str
     exception: BaseException | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", shortened(self.message))
+
     def __repr__(self) -> str:  # the error may be as long as the peer likes
         return f"Cause({self.kind.name}, {self.condition!r:.100}, {self.message!r})"
 
@@ -104,11 +107,11 @@ class Cause:
         if error is None:
             return cls(CauseKind.PEER, None, f"the peer sent {performative} without an error")
         text = f"the peer sent {performative}: {error.condition:.100}"
-        return cls(CauseKind.PEER, error, shortened(f"{text}: {error.description}" if error.description else text))
+        return cls(CauseKind.PEER, error, f"{text}: {error.description}" if error.description else text)
 
     @classmethod
     def make(
         cls, kind: CauseKind, condition: Symbol, description: str, exception: BaseException | None = None
     ) -> Cause:
         """A cause found on our side."""
-        return cls(kind, wire_error(condition, description), shortened(description), exception)
+        return cls(kind, wire_error(condition, description), description, exception)

@@ -87,7 +87,7 @@ class Link:
         self._ended = False  # LinkDetached was reported
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} {self.local_state.name}/{self.remote_state.name}>"
+        return f"<{type(self).__name__} {self.name!r:.100} {self.local_state.name}/{self.remote_state.name}>"
 
     # -- what the peer said in its attach
 
@@ -205,7 +205,7 @@ class Link:
             LocalProtocolError: it isn't attached.
         """
         if self.local_state is not ACTIVE:
-            raise LocalProtocolError(f"link {self.name!r} is not attached")
+            raise LocalProtocolError(f"link {self.name!r:.100} is not attached")
         session = self.session
         engine = session.engine
         engine.now = now
@@ -233,7 +233,7 @@ class Link:
             raise LocalProtocolError("the session of the link hasn't begun, or has ended")
         remote = self.remote_attach
         if remote is None or self.local_state is not IDLE or self.remote_state is not ACTIVE:
-            raise LocalProtocolError(f"link {self.name!r} has no attach of the peer to answer")
+            raise LocalProtocolError(f"link {self.name!r:.100} has no attach of the peer to answer")
         return remote
 
     def _send_attach(
@@ -361,7 +361,8 @@ class Link:
         else:
             return
         engine = self.session.engine
-        text = f"the peer didn't answer the {what} of link {self.name!r} within {engine.config.link_timeout:g} seconds"
+        seconds = engine.config.link_timeout
+        text = f"the peer didn't answer the {what} of link {self.name!r:.100} within {seconds:g} seconds"
         cause = Cause.make(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         if what != "detach":
             # The link stays known, so that a late answer isn't taken for a violation.

@@ -117,7 +117,7 @@ class Receiver(Link):
             self._on_continuation(transfer, data, pos, end)
             return
         if distance(self.delivery_count, self._granted) <= -self._slack:
-            raise LinkError(self, conditions.TRANSFER_LIMIT_EXCEEDED, f"link {self.name!r} has no credit left")
+            raise LinkError(self, conditions.TRANSFER_LIMIT_EXCEEDED, f"link {self.name!r:.100} has no credit left")
         delivery_id = transfer.delivery_id
         tag = transfer.delivery_tag
         if delivery_id is None or tag is None:
@@ -168,10 +168,8 @@ class Receiver(Link):
         if delivery is None:
             return
         if transfer.delivery_id is not None and transfer.delivery_id != delivery.delivery_id:
-            raise SessionError(
-                conditions.NOT_ALLOWED,
-                f"delivery {transfer.delivery_id} starts on link {self.name!r}, {delivery.delivery_id} is unfinished",
-            )
+            text = f"delivery {transfer.delivery_id} starts on link {self.name!r:.100}"
+            raise SessionError(conditions.NOT_ALLOWED, f"{text}, {delivery.delivery_id} is unfinished")
         if transfer.aborted:
             self._end_partial()
             self._after_abort()
@@ -199,7 +197,7 @@ class Receiver(Link):
             self._end_drain()
 
     def _too_large(self) -> LinkError:
-        text = f"a message on link {self.name!r} is over the limit of {self.message_limit} bytes"
+        text = f"a message on link {self.name!r:.100} is over the limit of {self.message_limit} bytes"
         return LinkError(self, conditions.MESSAGE_SIZE_EXCEEDED, text)
 
     def _end_partial(self) -> bytes:
@@ -270,7 +268,7 @@ class Receiver(Link):
     def _check_attached(self) -> None:
         self.session.engine.check_open()
         if self.local_state is not ACTIVE or self.remote_state is CLOSED:
-            raise LocalProtocolError(f"link {self.name!r} is not attached")
+            raise LocalProtocolError(f"link {self.name!r:.100} is not attached")
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
         if max_message_size and max_message_size < self.message_limit:

@@ -125,7 +125,7 @@ class Sender(Link):
     ) -> OutgoingDelivery:
         """Do what `send` does, with its arguments by position."""
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
-            raise LocalProtocolError(f"link {self.name!r} is not open")
+            raise LocalProtocolError(f"link {self.name!r:.100} is not open")
         self.session.engine.check_open()
         most = self._most
         if most and len(payload) > most:
@@ -356,7 +356,7 @@ class Sender(Link):
 
     def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """The peer must not send where we do."""
-        raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {self.name!r}, whose sender we are")
+        raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {self.name!r:.100}, whose sender we are")
 
     def refill(self) -> None:
         """Nothing: the credit is the receiver's to give."""

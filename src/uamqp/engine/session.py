@@ -324,7 +324,7 @@ class Session:
         if self.local_state is not ACTIVE or self.remote_state is CLOSED:
             raise LocalProtocolError("the session is not open")
         if (name, is_sender) in self._names:
-            raise LocalProtocolError(f"a link named {name!r} in this direction is attached already")
+            raise LocalProtocolError(f"a link named {name!r:.100} in this direction is attached already")
         if not 0 <= snd_settle_mode <= MODE_MIXED:
             raise LocalProtocolError(f"snd_settle_mode must be 0, 1 or 2, not {snd_settle_mode!r}")
         if not 0 <= rcv_settle_mode <= MODE_SECOND:
@@ -487,7 +487,7 @@ class Session:
     def _steal(self, link: Link) -> None:
         """The peer attaches a link anew: the old one is stolen (section 2.6.1)."""
         if link.local_state is ACTIVE:
-            text = f"link {link.name!r} was attached anew"
+            text = f"link {link.name!r:.100} was attached anew"
             link.fail(Cause.make(CauseKind.PROTOCOL, conditions.STOLEN, text))
         del self._names[(link.name, link.is_sender)]
 
@@ -546,7 +546,7 @@ class Session:
         if link.local_state is CLOSED:
             return  # we have detached: the peer keeps what it sends now
         if link.local_state is IDLE:
-            text = f"link {link.name!r} has no credit: its attach wasn't answered yet"
+            text = f"link {link.name!r:.100} has no credit: its attach wasn't answered yet"
             link.refuse_early(Cause.make(CauseKind.PROTOCOL, conditions.TRANSFER_LIMIT_EXCEEDED, text))
             return
         try:
