@@ -8,7 +8,8 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, compat, constants, errors, utils
-from ._arguments import checked_callback, encoding_of, finite, given, having, number, text
+from ._arguments import encoding_of, finite, given, having, number, text
+from ._callbacks import plain
 from ._drive import run
 from ._link import MessageLink, checked_receive_mode, checked_send_mode, checked_size
 from ._settings import ClientKeywords, ClientRequestKeywords, Unpack
@@ -127,7 +128,7 @@ class AMQPClient:
         self._outgoing_window = checked_window(kwargs.pop("outgoing_window", None), "outgoing_window")
         self._incoming_window = checked_window(kwargs.pop("incoming_window", None), "incoming_window")
         self._handle_max = checked_handle_max(kwargs.pop("handle_max", None))
-        self._on_attach = checked_callback(kwargs.pop("on_attach", None), "on_attach")
+        self._on_attach = plain(kwargs.pop("on_attach", None), "on_attach")
         self._send_settle_mode = checked_send_mode(kwargs.pop("send_settle_mode", None))
         self._receive_settle_mode = checked_receive_mode(kwargs.pop("receive_settle_mode", None))
         self._desired_capabilities = given(kwargs.pop("desired_capabilities", None))
@@ -447,6 +448,7 @@ class AMQPClient:
         Raises:
             AuthenticationException, TimeoutError: see `auth_complete`.
         """
+        plain(callback, "callback")
         return run(self._do_mgmt_request(message, operation, op_type, node, callback, **kwargs))
 
     async def _do_mgmt_request(

@@ -2,82 +2,98 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ._reading import Busy, Call, Kind, Place
+from .compat import queue
 
 if TYPE_CHECKING:
     from ._receive_client import ReceiveClient
     from .message import Message
 
-_logger = logging.getLogger("uamqp.client")  # as in 1.6
-
 
 class MessageIteration:
-    """One iteration over a client's messages: a message is accepted when the next is asked for, or with the end.
+    """One iteration over a client's messages: a message is accepted when the next is asked for.
 
-    While it lasts, the client's own `auto_complete` is off.
+    The one that was handed out last when the iteration is left isn't: the client gives it back when it is closed.
 
     Args:
         client: the client; it is opened if need be.
         auto_complete: accept messages that weren't settled otherwise.
+        callback: called with each message before it is handed out; None: nothing.
 
     Attributes:
         current: the message that was handed out last; None before the first, and after the end.
         ended: it is over.
     """
 
-    def __init__(self, client: ReceiveClient, auto_complete: bool) -> None:
+    def __init__(
+        self, client: ReceiveClient, auto_complete: bool, callback: Callable[[Message], Any] | None = None
+    ) -> None:
         self.auto_complete = auto_complete
         self.current: Message | None = None
         self.ended = False
         self._client = client
-        self._restored = client.auto_complete
-        client.auto_complete = False
-        client._timeout_reached = False
+        self._callback = callback
+        self._turn = Place()
+
+    def __del__(self) -> None:
+        self.leave()  # an asynchronous iterator hears of no `break`
 
     async def next(self) -> Message | None:
-        """Settle the message that was handed out last, and return the next; None when receiving is over.
+        """Accept the message that was handed out last, and return the next; None when receiving is over.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            Busy: the client's messages go to a callback, or somebody else waits for this iteration's next.
             RuntimeError: the last message couldn't be accepted.
         """
         client = self._client
-        message, self.current = self.current, None
         if self.ended:
-            return None  # closed meanwhile: the message has gone back with the link
+            return None  # closed meanwhile: the message was given back
+        if self._turn:
+            raise Busy("This iteration's next message is waited for already: give each task an iteration of its own.")
+        client._check_pull()
+        message, self.current = self.current, None
         if message is None:
             await client._do_open()
         elif self.auto_complete:
             client._complete_or_raise(message)
-        if client._received_messages.empty() and not await client._message_waits():
-            return None
-        message = self.current = client._received_messages.get()
-        client._taken(message)
-        return message
-
-    def settle(self) -> None:
-        """Settle the message that was handed out last; nothing if its link is gone."""
-        message, self.current = self.current, None
-        if message is None or not self.auto_complete or self._client._connection is None:
-            return
+        call = Call(Kind.PULL)
+        self._turn.take(call)
         try:
-            self._client._complete_message(message)
-        except RuntimeError as error:
-            _logger.info("%s", error)  # its link is gone: the peer delivers it again
+            return await self._next()
+        finally:
+            self._turn.leave()
+
+    async def _next(self) -> Message | None:
+        client = self._client
+        while not client._received_messages.empty() or await client._message_waits():
+            try:
+                message = client._received_messages.get()
+            except queue.Empty:
+                continue  # another call was faster
+            if self.ended:
+                client._received_messages.put_back(message)
+                break
+            if self._callback is None or await client._called_before(self._callback, message):
+                self.current = message
+                client._taken(message)
+                return message
+        return None
 
     async def end(self) -> None:
-        """Settle the message that was handed out last; close the client if it is one that shuts down at the end."""
+        """Leave the iteration; close the client if it is one that shuts down at the end."""
         if self.ended:
             return
-        self.settle()
-        self.abandon()
+        self.leave()
         if self._client._shutdown_after_timeout:
             await self._client._do_close()
 
-    def abandon(self) -> None:
-        """Nobody goes on with this iteration. The last message stays as it is: it goes back with its link."""
+    def leave(self) -> None:
+        """Nobody goes on with this iteration: the client is to give the last message back."""
         if not self.ended:
             self.ended = True
-            self.current = None
-            self._client.auto_complete = self._restored
+            message, self.current = self.current, None
+            self._client._on_left(self, message if self.auto_complete else None)

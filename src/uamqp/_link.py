@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import constants, errors, utils
 from ._arguments import encoded, given, having, integer, text
+from ._callbacks import plain, refuse_unfinished
 from ._drive import run
 from ._hints import address_hint
 from .connection import connection_error
@@ -69,6 +70,7 @@ class MessageLink:
         self.name = encoded(name, "name", encoding) if name else str(uuid.uuid4()).encode()
         text(self.name, "name", encoding)
         self.error_policy = errors.policy_of(error_policy)
+        plain(self.on_state_changed, "on_state_changed")
         self._error: BaseException | None = None
         self._send_settle_mode = checked_send_mode(send_settle_mode)
         # None: PeekLock with whatever mode the peer knows. Said in so many words, it is mode second.
@@ -243,8 +245,8 @@ class MessageLink:
     def _state_of(self, state: LinkState) -> Any:
         return getattr(self._states, _STATE_NAMES[state])
 
-    def on_state_changed(self, previous_state: Any, new_state: Any) -> None:
-        """Called when the state changes; an override point."""
+    def on_state_changed(self, previous_state: Any, new_state: Any) -> Any:
+        """Called when the state changes; an override point, for plain methods."""
 
     # -- what the core reports
 
@@ -256,7 +258,7 @@ class MessageLink:
         if old is not new:
             self._logger.info("%s %r state changed from %r to %r", self._kind, self.name, old, new)
             try:
-                self.on_state_changed(old, new)
+                refuse_unfinished(self.on_state_changed(old, new), "on_state_changed")
             except Exception:  # a callback's fault must not stop the connection
                 self._logger.exception("on_state_changed raised an exception.")
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import uuid
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
 from . import address, authentication, errors
 from ._amqp_client import AMQPClient
-from ._arguments import checked_callback, encoding_of, integer, number
+from ._arguments import checked_function, encoding_of, integer, number
+from ._callbacks import plain, plain_function, refuse_unfinished
 from ._drive import run
 from ._iteration import MessageIteration
-from ._receiving import Inbox, MessageQueue, complete, take
+from ._reading import Busy, Call, Kind, Place, ReceivingCalls
+from ._receiving import Inbox, MessageQueue, complete, use_up
 from ._settings import ReceiveKeywords, Unpack
 from .engine.limits import MAX_CREDIT
 from .message import Message
@@ -25,8 +28,15 @@ _PREFETCH = 300
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 
+_CALLBACK = "on_message_received"
+
+
 class ReceiveClient(AMQPClient):
     """A client that receives messages from one node.
+
+    Any number of threads may receive batches and iterate at a time: each message goes to one of them.
+    `receive_messages` needs the client to itself: `RuntimeError` says so. While no call receives, the peer isn't asked
+    for more messages than the calls before have asked for.
 
     Args:
         source: a `Source`, or the URL.
@@ -58,7 +68,7 @@ class ReceiveClient(AMQPClient):
         settings: dict[str, Any] = {**kwargs}
         source = address.address_of(source, address.Source, "source", encoding_of(settings.get("encoding")))
         self._timeout = number(timeout or 0, "timeout", "milliseconds")
-        self.auto_complete = auto_complete
+        self._auto_complete = auto_complete
         self._shutdown_after_timeout = bool(settings.pop("shutdown_after_timeout", True))
         self._prefetch = integer(settings.pop("prefetch", None) or _PREFETCH, "prefetch", 1, MAX_CREDIT)
         self._take_link_settings(settings)
@@ -67,7 +77,11 @@ class ReceiveClient(AMQPClient):
         self._timeout_reached = False
         self._inbox = Inbox()
         self._on_message: Callable[[Message], Any] = self._inbox.take_in
-        self._iteration: MessageIteration | None = None
+        self._streaming_by_hand = False
+        self._calls = ReceivingCalls()
+        self._callbacks = Place()  # whoever runs the callbacks: one after the other
+        self._iterations: weakref.WeakSet[MessageIteration] = weakref.WeakSet()
+        self._unfinished: list[Message] = []  # what iterations that were left had handed out last
         super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **settings)
 
     # -- the link
@@ -102,10 +116,19 @@ class ReceiveClient(AMQPClient):
 
     @_message_received.setter
     def _message_received(self, function: Callable[[Message], Any]) -> None:
-        self._on_message = function
+        self._on_message = plain_function(function, "_message_received")
         receiver = self._message_receiver
         if receiver is not None:
             receiver.on_message_received = function
+
+    @property
+    def auto_complete(self) -> bool:
+        """Messages are accepted when they are handed out. Settable; False while there is an iteration, as in 1.6."""
+        return self._auto_complete and not self._iterations
+
+    @auto_complete.setter
+    def auto_complete(self, value: bool) -> None:
+        self._auto_complete = value
 
     # What 1.6 had as attributes, and its users set.
 
@@ -123,15 +146,20 @@ class ReceiveClient(AMQPClient):
 
     @_streaming_receive.setter
     def _streaming_receive(self, streaming: bool) -> None:
-        self._inbox.streaming = streaming
+        self._inbox.streaming = self._streaming_by_hand = streaming
 
     @property
     def _message_received_callback(self) -> Callable[[Message], Any] | None:
         return self._inbox.callback
 
     @_message_received_callback.setter
-    def _message_received_callback(self, function: Callable[[Message], Any] | None) -> None:
-        self._inbox.callback = function or None
+    def _message_received_callback(self, callback: Callable[[Message], Any] | None) -> None:
+        self._inbox.callback = self._checked(callback)
+
+    @staticmethod
+    def _checked(callback: Callable[[Message], Any] | None) -> Callable[[Message], Any] | None:
+        """Return a callback that is set by hand, if it can be called here."""
+        return plain(callback, "_message_received_callback")
 
     @property
     def _was_message_received(self) -> bool:
@@ -141,45 +169,73 @@ class ReceiveClient(AMQPClient):
     def _was_message_received(self, received: bool) -> None:
         self._inbox.active = received
 
-    def _run_callbacks(self) -> None:
-        """Deal with the messages that have arrived for a callback."""
-        while self._inbox.arrived and not self._shutdown:
-            callback, receiver = self._message_received_callback, self._message_receiver
-            try:
-                message = self._inbox.arrived.popleft()
-            except IndexError:
-                break  # another thread closes the client
-            if receiver is None:
-                self._release(message)
-                break
-            if receiver._error is not None and not message.settled:
-                continue  # it went with the link: the peer delivers it again
-            if callback is not None and not self._called(receiver, callback, message):
-                self._taken(message)
-            elif not self._streaming_receive:
-                self._received_messages.put(message)
-            else:
-                if self.auto_complete:
-                    complete(message)
-                if not message.settled:
-                    _logger.info("Message %r was not settled.", message.delivery_no)
-                self._taken(message)
-
-    @staticmethod
-    def _called(receiver: MessageReceiver, callback: Callable[[Message], Any], message: Message) -> bool:
-        """Call a callback with a message; tell whether it returned."""
+    async def _run_callbacks(self) -> None:
+        """Deal with the messages that have arrived for a callback, unless somebody is at it already."""
+        if self._callbacks:
+            return
+        call = Call(Kind.STEP)
+        self._callbacks.take(call)
         try:
-            callback(message)
+            while self._inbox.arrived and not self._shutdown:
+                try:
+                    message = self._inbox.arrived.popleft()
+                except IndexError:
+                    break  # another thread closes the client
+                await self._call_back(message)
+        finally:
+            self._callbacks.leave()
+
+    async def _call_back(self, message: Message) -> None:
+        """Give a message to the client's callback."""
+        callback, receiver = self._message_received_callback, self._message_receiver
+        if receiver is not None and receiver._error is not None and not message.settled:
+            return  # it went with the link: the peer delivers it again
+        if callback is None:
+            self._received_messages.put(message)
+        elif not await self._called(callback, message, self._inbox.arrived.appendleft):
+            return
+        elif not self._streaming_receive:
+            self._received_messages.put(message)
+        else:
+            if self._auto_complete:
+                complete(message)
+            if not message.settled:
+                _logger.info("Message %r was not settled.", message.delivery_no)
+            self._taken(message)
+
+    async def _called(
+        self, callback: Callable[[Message], Any], message: Message, put_back: Callable[[Message], Any]
+    ) -> bool:
+        """Call a callback with a message; tell whether it returned. If not, the message is done with.
+
+        Where the callback was interrupted, the message is put back.
+        """
+        try:
+            result = callback(message)
+            if result is not None:
+                await self._finish(result)
         except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
-            receiver._callback_failed(message, error)
+            receiver = self._message_receiver
+            try:
+                if receiver is None:
+                    raise
+                receiver._callback_failed(message, error)
+            except BaseException:
+                put_back(message)
+                raise
+            self._taken(message)
             return False
         return True
+
+    async def _finish(self, result: object) -> None:
+        """Deal with what a callback has returned."""
+        refuse_unfinished(result, _CALLBACK)
 
     def _taken(self, message: Message) -> None:
         """The message leaves the client: the peer may send another in its place."""
         if self._connection is not None:
             with self._connection._pump.lock:
-                take(message)
+                use_up(message)
 
     @staticmethod
     def _complete_message(message: Message) -> None:
@@ -187,12 +243,81 @@ class ReceiveClient(AMQPClient):
         if not message.settled:
             message.accept()
 
+    # -- calls
+
+    def _pull(self) -> Call:
+        """Begin a call that takes messages as they come.
+
+        Raises:
+            Busy: a callback gets them all.
+        """
+        call = self._calls.begin(Kind.PULL)
+        inbox = self._inbox
+        if inbox.streaming and inbox.callback is not None and self._streaming_by_hand:
+            self._leave(call)
+            raise Busy("The messages of this client go to a callback, and to nobody else: _streaming_receive is set.")
+        self._end_stream()
+        self._read()
+        return call
+
+    def _check_pull(self) -> None:
+        """See whether a call that takes messages as they come may begin.
+
+        Raises:
+            Busy: a callback gets them all.
+        """
+        if self._inbox.streaming:
+            self._leave(self._pull())
+
+    def _end_stream(self) -> None:
+        """Messages don't go to a callback any more; those that it hasn't got are for the next call."""
+        inbox = self._inbox
+        inbox.streaming = self._streaming_by_hand = False
+        inbox.callback = None
+        self._received_messages.put_back(*inbox.arrived)
+        inbox.arrived.clear()
+
+    def _read(self) -> None:
+        """A call receives: the peer is to be asked for messages."""
+        receiver = self._message_receiver
+        if receiver is not None and not receiver._is_reading:
+            receiver._read()
+
+    def _leave(self, call: Call) -> None:
+        """A call is over. With the last of them the peer isn't asked for more messages."""
+        self._calls.end(call)
+        receiver, connection = self._message_receiver, self._connection
+        if receiver is not None and connection is not None:
+            with connection._pump.lock:
+                if not self._calls:
+                    receiver._pause()
+
+    async def _do_work(self) -> bool:
+        try:
+            return await super()._do_work()
+        except errors.AMQPConnectionError:
+            if not await self._call_with_rest():
+                raise
+            return True
+
+    async def _call_with_rest(self) -> bool:
+        """After the end of the link: give the callback what is nowhere else any more; tell whether there was any."""
+        if not self._inbox.arrived or not self._drop_stale():
+            return False
+        await self._run_callbacks()
+        return True
+
     async def _do_step(self, timeout: float) -> bool:
-        return await self._receive_step(timeout)
+        call = self._calls.begin(Kind.STEP)
+        try:
+            return await self._receive_step(timeout)
+        finally:
+            self._leave(call)
 
     async def _receive_step(self, timeout: float) -> bool:
         """Wait for messages up to `timeout` seconds; False when the time without any is over."""
-        if self._inbox.arrived:
+        self._read()
+        if self._inbox.arrived and not self._callbacks:
             timeout = 0
         remaining = self._inactivity_left()
         if remaining is not None:
@@ -202,7 +327,7 @@ class ReceiveClient(AMQPClient):
         except errors.AMQPConnectionError:
             if not self._drop_stale():
                 raise
-        self._run_callbacks()
+        await self._run_callbacks()
         receiver = self._message_receiver
         if receiver is not None and not self._inbox.arrived and self._received_messages.empty():
             receiver.get_state()  # raises what has ended the link
@@ -234,22 +359,39 @@ class ReceiveClient(AMQPClient):
             return False
         _logger.info("No message within %s ms: receiving ends.", self._timeout)
         self._timeout_reached = True
-        self._last_activity_timestamp = None
+        if len(self._calls) <= 1:  # the others' time is over as well
+            self._last_activity_timestamp = None
         if self._shutdown_after_timeout:
             self._shutdown = True
         return True
 
     async def _do_close(self, detach: bool | None = None) -> None:
-        """Messages that the client holds, and that nobody has seen, are released to the peer."""
-        iteration, self._iteration = self._iteration, None
-        if iteration is not None:
-            iteration.abandon()
+        """Close the client.
+
+        Messages that it holds, and that nobody has seen, are released to the peer. What an iteration has handed out
+        last, and nobody has settled, is given back as a failed delivery.
+        """
+        for iteration in tuple(self._iterations):
+            iteration.leave()
+        unfinished, self._unfinished = self._unfinished, []
+        held = [*self._inbox.arrived, *self._unseen()]
+        self._inbox.arrived.clear()
+        kept = [message for message in held if message.settled]
+        self._received_messages.put_back(*kept)
         connection = self._connection
         if connection is not None and connection._error is None:
             with connection._pump.lock:
-                for message in (*self._inbox.arrived, *self._unseen()):
+                for message in unfinished:
+                    self._give_back(message)
+                for message in held:
                     self._release(message)
-        self._inbox.arrived.clear()
+        if kept and connection is not None:
+            _logger.warning(
+                "Client %r is closed with %d messages that arrived settled (ReceiveAndDelete): the peer has forgotten "
+                "them. They are lost, unless the client is opened again: it hands them out first then.",
+                self._name,
+                len(kept),
+            )
         await super()._do_close(detach)
 
     def _unseen(self) -> list[Message]:
@@ -263,6 +405,15 @@ class ReceiveClient(AMQPClient):
         try:
             if not message.settled:
                 message.release()
+        except RuntimeError as error:
+            _logger.info("%s", error)  # its link is gone: the peer has it
+
+    @staticmethod
+    def _give_back(message: Message) -> None:
+        """Have a message delivered again, and counted as one that failed: if it does so each time, a broker notices."""
+        try:
+            if not message.settled:
+                message.modify(True, False)
         except RuntimeError as error:
             _logger.info("%s", error)  # its link is gone: the peer has it
 
@@ -281,10 +432,16 @@ class ReceiveClient(AMQPClient):
             on_message_received: called with each message before it is returned.
             timeout: milliseconds to wait; 0: as the client's `timeout` says.
 
+        With `auto_complete` the messages are accepted when they are returned: turn it off to accept each when you have
+        dealt with it.
+
         Raises:
             ValueError: `max_batch_size` is larger than the prefetch.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: `receive_messages` is under way on this client.
+            TypeError: `on_message_received` isn't a plain function.
         """
+        plain(on_message_received, _CALLBACK)
         return run(self._do_receive_message_batch(max_batch_size, on_message_received, timeout))
 
     async def _do_receive_message_batch(
@@ -294,23 +451,54 @@ class ReceiveClient(AMQPClient):
         if most > self._prefetch:
             raise ValueError(f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}")
         limit = number(timeout or 0, "timeout", "milliseconds")
-        self._message_received_callback = checked_callback(on_message_received, "on_message_received")
-        await self._do_open()
-        deadline = now() + limit / 1000 if limit > 0 else None
+        call = self._pull()
         try:
-            if not self._shutdown and await self._wait_ready(deadline):
-                await self._gather(most, deadline)
-        except errors.AMQPConnectionError:
-            batch = self._take(most)
-            if not batch:
-                raise
-            _logger.info("The link has ended; what had arrived is handed out first.")
-            return batch
-        # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
-        return self._take(most)
+            await self._do_open()
+            deadline = now() + limit / 1000 if limit > 0 else None
+            return await self._receive_batch(most, on_message_received, deadline)
+        finally:
+            self._leave(call)
 
-    async def _gather(self, most: int, deadline: float | None) -> None:
-        """Receive until there is something, and then as long as there is more at once."""
+    async def _receive_batch(
+        self, most: int, callback: Callable[[Message], Any] | None, deadline: float | None
+    ) -> list[Message]:
+        while True:
+            receiving, ended = True, None
+            try:
+                receiving = (
+                    not self._shutdown and await self._wait_ready(deadline) and await self._gather(most, deadline)
+                )
+            except errors.AMQPConnectionError as error:
+                ended = error
+            called = await self._called_with(most, callback) if callback is not None else None
+            # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
+            batch = self._take(most, called)
+            if batch and ended is not None:
+                _logger.info("The link has ended; what had arrived is handed out first.")
+            elif ended is not None:
+                raise ended
+            if batch or not receiving:
+                return batch  # else another call was faster
+
+    async def _called_with(self, most: int, callback: Callable[[Message], Any]) -> MessageQueue:
+        """Call a callback with messages that have arrived; return those with which it returned."""
+        receiver, messages, called = self._message_receiver, self._received_messages, MessageQueue()
+        try:
+            while called.qsize() < most and not messages.empty():
+                message = messages.get()
+                if receiver is not None and receiver._error is not None and not message.settled:
+                    continue  # it went with the link: the peer delivers it again
+                if await self._called(callback, message, messages.put_back):
+                    called.put(message)
+        except BaseException:
+            messages.put_back(*called.take_all())
+            raise
+        if receiver is not None and called.empty():
+            receiver.get_state()  # raises what the callback has ended the link with
+        return called
+
+    async def _gather(self, most: int, deadline: float | None) -> bool:
+        """Receive until there is something, and then as long as there is more at once; False when the time is over."""
         messages = self._received_messages
         receiving = True
         while receiving and (held := messages.qsize()) < most and not self._shutdown:
@@ -320,19 +508,20 @@ class ReceiveClient(AMQPClient):
             elif deadline is not None:
                 wait = deadline - now()
                 if wait <= 0:
-                    break
+                    return False
             receiving = await self._receive_step(wait)
             if held and messages.qsize() <= held:
                 break
+        return receiving
 
-    def _take(self, count: int) -> list[Message]:
-        """Hand out messages that have arrived."""
-        queue = self._received_messages
+    def _take(self, count: int, queue: MessageQueue | None = None) -> list[Message]:
+        """Hand out messages that have arrived, or those in a queue of a call's own."""
+        queue = self._received_messages if queue is None else queue
         if queue.empty() or self._connection is None:
             return []
         pump = self._connection._pump
         with pump.lock:
-            batch = queue.hand_out(count, self.auto_complete)
+            batch = queue.hand_out(count, self._auto_complete)
         if queue.qsize() <= len(batch):
             pump.flush_now()  # the peer sends on while the application works on what it has got
         else:
@@ -344,22 +533,30 @@ class ReceiveClient(AMQPClient):
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: another call of this client receives.
+            TypeError: `on_message_received` isn't a plain function.
         """
-        run(self._do_receive_messages(on_message_received))
+        run(self._do_receive_messages(plain(on_message_received, _CALLBACK)))
 
     async def _do_receive_messages(self, on_message_received: Callable[[Message], Any] | None) -> None:
-        on_message_received = checked_callback(on_message_received, "on_message_received")
-        self._streaming_receive = True
-        self._message_received_callback = on_message_received
-        self._inbox.arrived.extend(self._unseen())  # what an earlier batch left over
-        receiving = True
+        checked_function(on_message_received, _CALLBACK)
+        call = self._calls.begin(Kind.STREAM)
+        inbox = self._inbox
         try:
+            inbox.streaming = True
+            inbox.callback = on_message_received
+            inbox.arrived.extend(self._unseen())  # what an earlier batch left over
             await self._do_open()
-            receiving = await self._wait_ready()
+            try:
+                receiving = await self._wait_ready()
+            except errors.AMQPConnectionError:
+                await self._call_with_rest()
+                raise
             while receiving and not self._shutdown:
                 receiving = await self._receive_step(FOREVER)
         finally:
-            self._streaming_receive = False
+            self._end_stream()
+            self._leave(call)
             if self._shutdown_after_timeout or self._shutdown:
                 await self._do_close()
 
@@ -368,12 +565,20 @@ class ReceiveClient(AMQPClient):
     ) -> Generator[Message, None, None]:
         """Iterate over messages until the timeout or `close`.
 
-        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise.
+        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. One
+        whose turn of the loop raises, or is left by `break`, isn't: accept it before you break. It is given back, as a
+        delivery that failed, when the client is closed; the end of the generator closes it, unless
+        `shutdown_after_timeout` is off.
+
+        Args:
+            on_message_received: called with each message before it is handed out.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: `receive_messages` is under way on this client.
+            TypeError: `on_message_received` isn't a plain function.
         """
-        return self._message_generator(checked_callback(on_message_received, "on_message_received"))
+        return self._message_generator(plain(on_message_received, _CALLBACK))
 
     def _message_generator(
         self, on_message_received: Callable[[Message], Any] | None
@@ -382,29 +587,46 @@ class ReceiveClient(AMQPClient):
         try:
             while (message := run(iteration.next())) is not None:
                 yield message
+        except Busy:
+            iteration.leave()
+            raise
         finally:
             run(iteration.end())
 
     def _start_iteration(
         self, on_message_received: Callable[[Message], Any] | None, auto_complete: bool | None = None
     ) -> MessageIteration:
-        """Begin to iterate. One that was broken off before is over then, and its last message is done with."""
-        if self._iteration is not None:
-            self._iteration.settle()
-            self._iteration.abandon()
-        self._message_received_callback = on_message_received
-        self._iteration = MessageIteration(self, self.auto_complete if auto_complete is None else auto_complete)
-        return self._iteration
+        """Begin to iterate."""
+        iteration = MessageIteration(
+            self, self._auto_complete if auto_complete is None else auto_complete, on_message_received
+        )
+        self._iterations.add(iteration)
+        self._timeout_reached = False
+        return iteration
 
     async def _message_waits(self) -> bool:
         """Wait for a message to hand out; False when receiving is over."""
         messages = self._received_messages
-        while messages.empty():
-            if self._shutdown or not await self._wait_ready():
-                break
-            if messages.empty() and not await self._receive_step(FOREVER):
-                break
+        call = self._pull()
+        try:
+            while messages.empty():
+                if self._shutdown or not await self._wait_ready():
+                    break
+                if messages.empty() and not await self._receive_step(FOREVER):
+                    break
+        finally:
+            self._leave(call)
         return not messages.empty()
+
+    async def _called_before(self, callback: Callable[[Message], Any], message: Message) -> bool:
+        """Call an iteration's callback with a message; tell whether it returned. If not, the message is done with."""
+        return await self._called(callback, message, self._received_messages.put_back)
+
+    def _on_left(self, iteration: MessageIteration, message: Message | None) -> None:
+        """An iteration is over. What it had handed out, and nobody has settled, is given back at the end."""
+        self._iterations.discard(iteration)
+        if message is not None and not message.settled and self._connection is not None:
+            self._unfinished = [*(other for other in self._unfinished if not other.settled), message]
 
     def _complete_or_raise(self, message: Message) -> None:
         try:
@@ -431,5 +653,4 @@ class ReceiveClient(AMQPClient):
         self._shutdown = False
         self._last_activity_timestamp = None
         self._was_message_received = False
-        self._inbox.arrived.clear()
-        self._received_messages = MessageQueue()
+        self._drop_stale()  # what arrived settled is still handed out

@@ -27,6 +27,8 @@ cdef class MessageQueue:
 cpdef hold(_Message message)
 @cython.locals(delivery=_Delivery, link=_Receiver)
 cpdef take(_Message message)
+@cython.locals(delivery=_Delivery, link=_Receiver)
+cpdef use_up(_Message message)
 cpdef bint complete(_Message message) except -1
 @cython.locals(delivery=_Delivery, unsettled=_Unsettled)
 cpdef bint accept(_Message message) except -1

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
+from ._callbacks import refuse_unfinished
 from ._message import Message, received_message
 from .codec.sections import single_data
 from .compat import queue
@@ -55,6 +56,17 @@ class MessageQueue:
 
     get_nowait = get
     put_nowait = put
+
+    def put_back(self, *messages: Message) -> None:
+        """Put messages that had been taken out before all others, in this order."""
+        self._messages.extendleft(reversed(messages))
+
+    def take_all(self) -> list[Message]:
+        """Take out all messages."""
+        messages = []
+        while self._messages:
+            messages.append(self._popleft())
+        return messages
 
     def empty(self) -> bool:
         """There are no messages."""
@@ -132,6 +144,15 @@ def take(message: Message) -> None:
         link.taken()
 
 
+def use_up(message: Message) -> None:
+    """The message leaves the client, which is asked for one after the other: the peer may send another in its place."""
+    delivery: Any = message._delivery
+    if delivery is not None:
+        link = delivery.link
+        link.taken()
+        link.renew()
+
+
 def complete(message: Message) -> bool:
     """Accept a message that wasn't settled otherwise; False if its link has gone, and the peer delivers it again."""
     try:
@@ -196,7 +217,9 @@ class Intake(LinkHandler):
                 return  # the link has gone: the peer delivers it again
         message = received_message(delivery, None if self.settled else self._settler, self._encoding, data_start)
         try:
-            self.callback(message)
+            result = self.callback(message)
+            if result is not None:
+                refuse_unfinished(result, "on_message_received")
         except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
             self._receiver._callback_failed(message, error)
         link: Any = delivery.link

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import codec, constants, errors
-from ._arguments import checked_callback
+from ._callbacks import plain, refuse_unfinished
 from ._hints import address_hint
 from ._message import Message
 from .compat import TimeoutException
@@ -65,14 +65,14 @@ def gathered(given: Sequence[Any]) -> list[Message]:
         if type(item) is Message:
             message = item
             if message.on_send_complete is not None:
-                message.on_send_complete = checked_callback(message.on_send_complete, "on_send_complete")
+                message.on_send_complete = plain(message.on_send_complete, "on_send_complete")
             if message.state is _WAITING and message._response is None:
                 messages.append(message)
                 continue
         elif not _is_message(item):
             raise _no_message(item, given)
         else:
-            checked_callback(getattr(item, "on_send_complete", None), "on_send_complete")
+            plain(getattr(item, "on_send_complete", None), "on_send_complete")
         messages.extend(item.gather())
     return messages
 
@@ -292,7 +292,7 @@ class SendQueue(LinkHandler):
         if callback is None:
             return
         try:
-            callback(result, error)
+            refuse_unfinished(callback(result, error), "on_send_complete")
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete raised an exception.")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from .receiver import MessageReceiver
     from .session import Session
 
 _logger = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ class Connection:
         self._has_auth = False
         self._port: int | None = None
         self._sessions: list[Session] = []
+        self._readers: weakref.WeakSet[MessageReceiver] = weakref.WeakSet()  # links without a client
         self._reported_state = constants.ConnectionState.UNKNOWN
         self._settings: dict[str, Any] = {}
         self._core = ConnectionCore(self)
@@ -251,12 +254,23 @@ class Connection:
         self._note_state()
 
     def work(self) -> None:
-        """Do what is due, without waiting: read, write, timers.
+        """Do what is due, without waiting: read, write, timers, credit of receivers that were opened by themselves.
 
         Raises:
             AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
         """
-        run(self._turn(0.0))
+        run(self._do_work())
+
+    async def _do_work(self) -> None:
+        self._renew_credit()
+        await self._turn(0.0)
+
+    def _renew_credit(self) -> None:
+        """Have receivers that no client reads ask for more: whoever works the connection reads them."""
+        if self._readers:
+            with self._pump.lock:
+                for receiver in tuple(self._readers):
+                    receiver._renew()
 
     async def _turn(self, timeout: float, seen: int | None = None) -> bool:
         """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
@@ -308,6 +322,7 @@ class Connection:
     async def _do_sleep(self, seconds: float) -> None:
         deadline = now() + finite(seconds, "seconds", "seconds")
         while (remaining := deadline - now()) > 0:
+            self._renew_credit()
             await self._turn(remaining)
 
     def destroy(self) -> None:

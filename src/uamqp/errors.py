@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from . import c_uamqp as c_uamqp  # noqa: PLC0414
 from . import codec, utils
 from . import constants as constants  # noqa: PLC0414
-from ._arguments import checked_callback, encoded, encoding_of, having, number
+from ._arguments import encoded, encoding_of, having, number
+from ._callbacks import plain, refuse_unfinished
 from .codec.text import shortened
 from .constants import ErrorCodes
 from .core.masking import masked_within
@@ -158,12 +159,13 @@ class ErrorPolicy:
         given: Any = max_retries
         if given is not False and not (isinstance(given, (int, float)) and given < 0):  # both mean none, as in 1.6
             number(given, "max_retries", "tries")
-        self._on_error = checked_callback(on_error, "on_error")
+        self._on_error = plain(on_error, "on_error")
 
     def on_unrecognized_error(self, error: Any) -> ErrorAction:
         """The action for a condition that isn't in `ErrorCodes`: `on_error`'s, else to try again."""
         if self._on_error is not None:
             action: ErrorAction = self._on_error(error)
+            refuse_unfinished(action, "on_error")
             return action
         return ErrorAction(retry=True)
 
@@ -187,10 +189,15 @@ def policy_of(policy: ErrorPolicy | None) -> ErrorPolicy:
     """Return an error policy, of whatever class it is; what is false stands for the default.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is none, or its methods are coroutine functions, which nobody awaits.
     """
+    if not policy:
+        return ErrorPolicy()
     methods = ("on_unrecognized_error", "on_message_error", "on_link_error", "on_connection_error")
-    return having(policy, "error_policy", "an ErrorPolicy", *methods, "max_retries") if policy else ErrorPolicy()
+    having(policy, "error_policy", "an ErrorPolicy", *methods, "max_retries")
+    for method in methods:
+        plain(getattr(policy, method), f"error_policy.{method}")
+    return policy
 
 
 class ErrorResponse:

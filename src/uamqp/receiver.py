@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
-from ._arguments import checked_function, encoding_of, having, integer, text
+from ._arguments import encoding_of, having, integer, text
+from ._callbacks import plain_function
 from ._link import MessageLink
 from ._receiving import Intake, try_settle
 from ._settings import CreditKeywords, Unpack
@@ -77,7 +78,8 @@ class MessageReceiver(MessageLink):
         self.source = having(source, "source", "a Source", "terminus")
         self.target = codec.Target(text(target, "target", encoding))
         self.encoding = encoding
-        self._intake = Intake(self, checked_function(on_message_received, "on_message_received"), encoding)
+        self._intake = Intake(self, plain_function(on_message_received, "on_message_received"), encoding)
+        self._is_reading = False
         self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch or 0, "prefetch", 0, MAX_CREDIT)
         super().__init__(
             session,
@@ -117,7 +119,7 @@ class MessageReceiver(MessageLink):
 
     @on_message_received.setter
     def on_message_received(self, callback: Callable[[Message], Any]) -> None:
-        self._intake.callback = checked_function(callback, "on_message_received")
+        self._intake.callback = plain_function(callback, "on_message_received")
 
     @property
     def _receiver(self) -> Receiver | None:
@@ -150,11 +152,46 @@ class MessageReceiver(MessageLink):
                 raise ValueError(str(error)) from error
         pump.flush()
 
+    # -- credit: the prefetch when the link opens, more while somebody reads
+
+    def _read(self) -> None:
+        """Somebody reads from now on: keep up the credit."""
+        with self._connection._pump.lock:
+            self._is_reading = True
+            receiver = self._receiver
+            if receiver is not None:
+                receiver.resume_credit()
+
+    def _pause(self) -> None:
+        """Nobody reads for now: give no more credit."""
+        with self._connection._pump.lock:
+            self._is_reading = False
+            receiver = self._receiver
+            if receiver is not None:
+                receiver.pause_credit()
+
     def _start_prefetch(self) -> None:
-        """Give credit for the first time, and keep it up from then on."""
         receiver = self._receiver
         if receiver is not None and self._prefetch:
             receiver.auto_credit(self._prefetch)
+            if not self._is_reading:
+                receiver.pause_credit()
+
+    def _renew(self) -> None:
+        """Somebody works the link: give the peer credit for what was received."""
+        with self._connection._pump.lock:
+            receiver = self._receiver
+            if receiver is not None:
+                receiver.renew()
+
+    def work(self) -> None:
+        """Do what is due on the link, without waiting: give the peer credit for what was received, too."""
+        self._renew()
+        super().work()
+
+    async def _do_open(self) -> None:
+        self._connection._readers.add(self)
+        await super()._do_open()
 
     # -- what the core reports
 

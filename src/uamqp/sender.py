@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
-from ._arguments import checked_callback, encoding_of, given, having, integer, number, text
+from ._arguments import encoding_of, given, having, integer, number, text
+from ._callbacks import plain, refuse_unfinished
 from ._link import MessageLink
 from ._sending import result_of
 from .core import LinkHandler, LinkSettings, SenderCore
@@ -121,7 +122,7 @@ class MessageSender(MessageLink):
             ValueError: the message can't be encoded, or is larger than the peer takes.
         """
         having(message, "message", "a Message", "encode_message", "message_format")
-        callback = checked_callback(callback, "callback")
+        callback = plain(callback, "callback")
         number(timeout, "timeout", "milliseconds")
         self.get_state()
         connection = self._connection
@@ -204,7 +205,7 @@ class _Sent:
         message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
         if self._callback is not None:
             try:
-                self._callback(message, result, delivery_state=state)
+                refuse_unfinished(self._callback(message, result, delivery_state=state), "callback")
             except Exception:  # a callback's fault must not stop the connection
                 _logger.exception("The callback of a message that was sent raised an exception.")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import constants, errors
-from ._arguments import checked_callback, encoded, encoding_of, having, integer, number, text
+from ._arguments import encoded, encoding_of, having, integer, number, text
+from ._callbacks import awaitable, plain, refuse_unfinished
 from ._drive import run
 from ._settings import RequestKeywords, Unpack
 from .address import Source, Target
@@ -58,7 +60,7 @@ class Session:
         self._incoming_window = checked_window(incoming_window, "incoming_window")
         self._outgoing_window = checked_window(outgoing_window, "outgoing_window")
         self._handle_max = checked_handle_max(handle_max)
-        self._on_attach = checked_callback(on_attach, "on_attach")
+        self._on_attach = plain(on_attach, "on_attach")
         self._mgmt_links: dict[bytes, MgmtOperation] = {}  # by node
         self._session: SessionCore | None = None
 
@@ -160,6 +162,7 @@ class Session:
         Raises:
             As `MgmtOperation.execute`.
         """
+        plain(kwargs.get("callback"), "callback")
         return run(self._do_mgmt_request(message, operation, op_type, node, **kwargs))
 
     async def _do_mgmt_request(
@@ -180,7 +183,13 @@ class Session:
         if key not in operations:
             operations[key] = MgmtOperation(self, target=key, debug=debug, encoding=encoding)
         answer = await operations[key]._do_execute(operation, op_type, message, timeout, **fields)
-        return callback(*answer) if callback else answer[1]
+        return answer[1] if not callback else await self._finish(callback(*answer))
+
+    async def _finish(self, result: Any) -> Any:
+        """Return what a callback has returned."""
+        if inspect.isawaitable(result):
+            refuse_unfinished(result, "callback")
+        return result
 
     def _attach_received(self, link: LinkCore) -> None:
         if self._on_attach is None or link.link is None:
@@ -199,7 +208,7 @@ class Session:
             source = target = None
             error = errors.AMQPConnectionError("ATTACH frame Source and/or Target is NULL")
         if self._on_attach is not None:
-            self._on_attach(source, target, properties, error)
+            refuse_unfinished(self._on_attach(source, target, properties, error), "on_attach")
 
 
 def check_request(
@@ -227,7 +236,7 @@ def check_request(
     encoded(op_type or b"", "op_type", encoding)
     text(node or b"", "node", encoding)
     number(timeout or 0, "timeout", "milliseconds")
-    checked_callback(callback, "callback")
+    awaitable(callback, "callback")
     for name, value in fields.items():
         checked_names(value, name, (), encoding)
 

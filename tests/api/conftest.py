@@ -15,6 +15,8 @@ from uamqp.testing import Broker
 # is about the blocking front alone is marked `blocking(reason)`.
 BOTH = {
     "test_cbs",
+    "test_iterations",
+    "test_receive_and_delete",
     "test_mgmt",
     "test_address_hints",
     "test_odd_peers",

@@ -445,11 +445,10 @@ def test_a_message_is_accepted_when_the_next_is_asked_for(broker: Broker) -> Non
     assert first.settled
     assert not second.settled
     messages.close()
-    assert second.settled
     assert client.auto_complete is True
     broker.wait_for(lambda: broker.connections == ())
-    assert broker.queue("q").counters.accepted == 2
-    assert waiting(broker) == [2]
+    assert broker.queue("q").counters.accepted == 1
+    assert waiting(broker) == [1, 2]
 
 
 def test_breaking_off_closes_the_client(broker: Broker) -> None:
@@ -553,6 +552,7 @@ def test_a_batch_after_an_iteration(broker: Broker) -> None:
     client = ReceiveClient(broker.url + "/q", timeout=150, shutdown_after_timeout=False)
     messages = client.receive_messages_iter()
     got = [next(messages), next(messages)]
+    got[-1].accept()
     messages.close()
     got += receive_all(client, 8)
     assert bodies(got) == list(range(10))

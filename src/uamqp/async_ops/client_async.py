@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import address as address  # noqa: PLC0414
 from .. import authentication, client, constants, errors
-from .._arguments import checked_callback, having
+from .._arguments import having
+from .._callbacks import awaitable, finish
+from .._reading import Busy
 from .._settings import ClientKeywords, ClientRequestKeywords, ReceiveKeywordsAsync, SendKeywords, Unpack
 from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
 from ..connection import Connection
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["AMQPClientAsync", "AsyncMessageIter", "ReceiveClientAsync", "SendClientAsync"]
 
 _ClientT = TypeVar("_ClientT", bound="AMQPClientAsync")
+
+_CALLBACK = "on_message_received"
 
 
 class AMQPClientAsync(LoopArgument, client.AMQPClient):
@@ -136,7 +140,7 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
     ) -> Any:
         """Make a request to a management node and wait for the answer; see `AMQPClient.mgmt_request`.
 
-        `callback` is a plain function.
+        A `callback` that is a coroutine function is awaited.
         """
         return await self._do_mgmt_request(message, operation, op_type, node, callback, **kwargs)
 
@@ -226,6 +230,10 @@ class SendClientAsync(client.SendClient, AMQPClientAsync):
 class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
     """A client that receives messages from one node, driven by an event loop.
 
+    Any number of tasks may receive batches and iterate at a time: each message goes to one of them.
+    `receive_messages_async` needs the client to itself: `RuntimeError` says so. While no call receives, the peer isn't
+    asked for more messages than the calls before have asked for.
+
     Args:
         loop: must be None; see `asyncio`.
         keep_alive_interval: see `AMQPClientAsync`.
@@ -269,32 +277,61 @@ class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
 
         Args:
             max_batch_size: how many at most; None: the prefetch.
-            on_message_received: a plain function, called with each message before it is returned.
+            on_message_received: called with each message before it is returned; a coroutine function is awaited.
             timeout: milliseconds to wait; 0: as the client's `timeout` says.
+
+        With `auto_complete` the messages are accepted when they are returned: turn it off to accept each when you have
+        dealt with it.
 
         Raises:
             ValueError: `max_batch_size` is larger than the prefetch.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: `receive_messages_async` is under way on this client.
+            TypeError: `on_message_received` can't be called.
         """
+        awaitable(on_message_received, _CALLBACK)
         return await self._do_receive_message_batch(max_batch_size, on_message_received, timeout)
 
     async def receive_messages_async(self, on_message_received: Callable[[Message], Any]) -> None:
-        """Call `on_message_received`, a plain function, with each message until the timeout, closing or an error.
+        """Call `on_message_received` with each message until the timeout, closing or an error.
+
+        Args:
+            on_message_received: a function, or a coroutine function, which is awaited before the next message has its
+                turn: with `auto_complete` the message is accepted then.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: another call of this client receives.
+            TypeError: `on_message_received` can't be called.
         """
-        await self._do_receive_messages(on_message_received)
+        await self._do_receive_messages(awaitable(on_message_received, _CALLBACK))
 
     def receive_messages_iter_async(
         self, on_message_received: Callable[[Message], Any] | None = None
     ) -> AsyncMessageIter:
         """Iterate over messages with `async for`, until the timeout or `close_async`.
 
-        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. So
-        the last one before a `break` isn't, unless you accept it: it is delivered again when the client is closed.
+        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. One
+        whose turn of the loop raises, or is left by `break`, isn't: accept it before you break. It is given back, as a
+        delivery that failed, when the client is closed; leaving an `async for` doesn't close it.
+
+        Args:
+            on_message_received: called with each message before it is handed out; a coroutine function is awaited.
+
+        Raises:
+            TypeError: `on_message_received` can't be called.
         """
-        return AsyncMessageIter(self, self.auto_complete, on_message_received)
+        return AsyncMessageIter(self, self._auto_complete, on_message_received)
+
+    @staticmethod
+    def _checked(callback: Callable[[Message], Any] | None) -> Callable[[Message], Any] | None:
+        return awaitable(callback, "_message_received_callback")
+
+    async def _finish(self, result: object) -> None:
+        if is_in_loop():
+            await finish(result, _CALLBACK)
+        else:
+            await super()._finish(result)
 
     async def redirect_async(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         """Go where a redirect of the peer says.
@@ -312,7 +349,7 @@ class AsyncMessageIter(AsyncIterator[Message]):
         rcv_client: the client; it is opened if need be, and closed at the end if it is one that shuts down after a
             timeout.
         auto_complete: accept a message when the next is asked for, unless it was settled otherwise.
-        on_message_received: a plain function, called with each message first.
+        on_message_received: called with each message first; a coroutine function is awaited.
 
     Attributes:
         receiving: the iteration isn't over.
@@ -326,7 +363,7 @@ class AsyncMessageIter(AsyncIterator[Message]):
         on_message_received: Callable[[Message], Any] | None = None,
     ) -> None:
         self._client = having(rcv_client, "rcv_client", "a ReceiveClientAsync", "_start_iteration")
-        function = checked_callback(on_message_received, "on_message_received")
+        function = awaitable(on_message_received, _CALLBACK)
         self._iteration = rcv_client._start_iteration(function, bool(auto_complete))
 
     @property
@@ -354,6 +391,8 @@ class AsyncMessageIter(AsyncIterator[Message]):
             raise StopAsyncIteration
         try:
             message = await iteration.next()
+        except Busy:
+            raise
         except Exception:  # but for cancelling: then it can go on
             await iteration.end()
             raise

@@ -95,7 +95,7 @@ class ConnectionAsync(LoopArgument, connection.Connection):
             AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
         """
         if not self._closing:
-            await self._turn(0.0)
+            await self._do_work()
 
     async def sleep_async(self, seconds: float) -> None:
         """Let `seconds` pass.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import constants, session
 from .._settings import RequestKeywords, Unpack
 from ..message import Message
+from ..transport.aio_pump import is_in_loop
 from .connection_async import ConnectionAsync
 from .mgmt_operation_async import MgmtOperationAsync as MgmtOperationAsync  # noqa: PLC0414
 from .utils import LoopArgument, get_dict_with_loop_if_needed
@@ -58,8 +60,14 @@ class SessionAsync(LoopArgument, session.Session):
         node: str | bytes | None = constants.MGMT_TARGET,
         **kwargs: Unpack[RequestKeywords],
     ) -> Any:
-        """Make a request to a management node and wait for the answer; see `Session.mgmt_request`."""
+        """Make a request to a management node and wait for the answer; see `Session.mgmt_request`.
+
+        A `callback` that is a coroutine function is awaited.
+        """
         return await self._do_mgmt_request(message, operation, op_type, node, **kwargs)
+
+    async def _finish(self, result: Any) -> Any:
+        return await result if inspect.isawaitable(result) and is_in_loop() else await super()._finish(result)
 
     async def destroy_async(self) -> None:
         """End the session and its links. Does nothing the second time."""

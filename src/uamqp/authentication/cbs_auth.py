@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import compat, constants, errors, utils
 from .._arguments import encoded, encoding_of, finite, having, number, text
+from .._callbacks import plain, refuse_unfinished
 from .._drive import run
 from .._settings import SessionKeywords, TokenKeywords, Unpack
 from ..address import split_url
@@ -168,7 +169,7 @@ class CBSAuthMixin:
 
     async def _update(self) -> None:
         """Call `update_token`, and wait for what it does."""
-        self.update_token()
+        refuse_unfinished(self.update_token(), "update_token")
 
     def _has_ended(self) -> bool:
         return self.expires_at is not None and self.expires_at <= wall()
@@ -316,7 +317,7 @@ class CBSAuthMixin:
 
     async def _renewed(self) -> bool:
         """Have the token renewed; False: that takes its time, and the next step looks again."""
-        self.update_token()
+        refuse_unfinished(self.update_token(), "update_token")
         return True
 
     def _next_look(self) -> float | None:
@@ -561,13 +562,14 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
     def _checked(get_token: Any) -> Any:
         if not callable(get_token):
             raise ValueError("get_token must be a callable object.")
-        return get_token
+        return plain(get_token, "get_token")
 
     def update_token(self) -> Any:
         """Call `get_token`; what it raises comes out here."""
         self._take_result(self.get_token())
 
     def _take_result(self, access_token: Any) -> None:
+        refuse_unfinished(access_token, "get_token")
         what = "an object with the attributes token and expires_on"
         having(access_token, "The result of get_token", what, "token", "expires_on")
         self._take_token(access_token.token, access_token.expires_on)

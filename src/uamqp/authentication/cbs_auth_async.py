@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
+from .._callbacks import is_coroutine_function
 from .._settings import SessionKeywords, Unpack
 from ..constants import TransportType as TransportType  # noqa: PLC0414
 from ..transport.aio import within
@@ -23,9 +22,7 @@ _logger = logging.getLogger(__name__)
 
 def is_coroutine(get_token: Any) -> bool:
     """Tell whether a callable is a coroutine function, or a `functools.partial` of one."""
-    while isinstance(get_token, functools.partial):
-        get_token = get_token.func
-    return any(inspect.iscoroutinefunction(function) for function in (get_token, type(get_token).__call__))
+    return is_coroutine_function(get_token)
 
 
 class CBSAsyncAuthMixin(CBSAuthMixin):
@@ -116,7 +113,7 @@ class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
 
     @staticmethod
     def _checked(get_token: Any) -> Any:
-        if not is_coroutine(get_token):
+        if not is_coroutine_function(get_token):
             raise ValueError("get_token must be a coroutine function")
         return get_token
 

@@ -28,6 +28,7 @@ cdef class Receiver(Link):
     cdef public bint drain
     cdef public long long message_limit
 
+    cpdef renew(self)
     cpdef taken(self, long long count=*)
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
     cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)

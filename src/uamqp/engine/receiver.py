@@ -97,6 +97,21 @@ class Receiver(Link):
         if window:
             self._refill()
 
+    def pause_credit(self) -> None:
+        """Have automatic credit give no more by itself: what was given stays. `renew` and `resume_credit` go on."""
+        self._low_water = -1
+
+    def resume_credit(self) -> None:
+        """Have automatic credit give more by itself again; does nothing where it was never turned on."""
+        if self._window:
+            self._low_water = self._window >> 1
+            self.refill()
+
+    def renew(self) -> None:
+        """Ask for more as automatic credit would, though it is paused: once, if half of the window is used."""
+        if self._window and self.credit <= self._window >> 1:
+            self._refill()
+
     def taken(self, count: int = 1) -> None:
         """Say that `count` deliveries have been dealt with, so that automatic credit may ask for more."""
         self.buffered -= count
@@ -251,7 +266,8 @@ class Receiver(Link):
             self._granted = limit
 
     def _refill(self) -> None:
-        if self.local_state is not ACTIVE or self.drain:
+        engine = self.session.engine
+        if self.local_state is not ACTIVE or self.drain or engine.is_closed or engine.local_state is CLOSED:
             return
         credit = self._room()
         if credit > self.credit:
