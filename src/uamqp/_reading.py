@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import weakref
 
@@ -29,10 +28,11 @@ class Kind(enum.Enum):
 class Call:
     """A receiving call. Whoever makes it holds it: what it has taken is free when it is gone, however it went."""
 
-    __slots__ = ("__weakref__", "kind")
+    __slots__ = ("__weakref__", "kind", "reference")
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
+        self.reference = weakref.ref(self)
 
 
 class Place:
@@ -49,7 +49,7 @@ class Place:
 
     def take(self, call: Call) -> None:
         """The call has it now."""
-        self._call = weakref.ref(call)
+        self._call = call.reference
 
     def leave(self) -> None:
         """It is free again."""
@@ -74,26 +74,38 @@ class ReceivingCalls:
             Busy: it can't be served beside one that came before.
         """
         call = Call(kind)
-        mine = weakref.ref(call, self._forget)
-        self._calls.append(mine)
-        for reference in tuple(self._calls):
-            if reference is mine:
-                break
-            other = reference()
-            if other is not None and not kind.goes_with(other.kind):
-                self._forget(mine)
-                raise Busy(_REASONS[kind])
+        calls = self._calls
+        calls.append(call.reference)
+        if len(calls) > 1:
+            self._check(call)
         return call
 
-    def end(self, call: Call) -> None:
-        """The call is over."""
+    def _check(self, call: Call) -> None:
         for reference in tuple(self._calls):
-            if reference() is call:
+            if reference is call.reference:
+                break
+            other = reference()
+            if other is None:
                 self._forget(reference)
+            elif not call.kind.goes_with(other.kind):
+                self.end(call)
+                raise Busy(_REASONS[call.kind])
+
+    def end(self, call: Call) -> bool:
+        """The call is over; tell whether it was the last."""
+        self._forget(call.reference)
+        calls = self._calls
+        if calls:
+            for reference in tuple(calls):
+                if reference() is None:
+                    self._forget(reference)
+        return not calls
 
     def _forget(self, reference: weakref.ref[Call]) -> None:
-        with contextlib.suppress(ValueError):
+        try:
             self._calls.remove(reference)
+        except ValueError:
+            pass  # it was forgotten before
 
 
 _WHAT_TO_DO = "wait until it has returned, or receive with another client."

@@ -256,8 +256,11 @@ class ReceiveClient(AMQPClient):
         if inbox.streaming and inbox.callback is not None and self._streaming_by_hand:
             self._leave(call)
             raise Busy("The messages of this client go to a callback, and to nobody else: _streaming_receive is set.")
-        self._end_stream()
-        self._read()
+        if inbox.callback is not None or inbox.arrived:
+            self._end_stream()
+        receiver = self._message_receiver
+        if receiver is not None and not receiver._is_reading:
+            receiver._read()
         return call
 
     def _check_pull(self) -> None:
@@ -277,20 +280,12 @@ class ReceiveClient(AMQPClient):
         self._received_messages.put_back(*inbox.arrived)
         inbox.arrived.clear()
 
-    def _read(self) -> None:
-        """A call receives: the peer is to be asked for messages."""
-        receiver = self._message_receiver
-        if receiver is not None and not receiver._is_reading:
-            receiver._read()
-
     def _leave(self, call: Call) -> None:
         """A call is over. With the last of them the peer isn't asked for more messages."""
-        self._calls.end(call)
-        receiver, connection = self._message_receiver, self._connection
-        if receiver is not None and connection is not None:
-            with connection._pump.lock:
-                if not self._calls:
-                    receiver._pause()
+        if self._calls.end(call):
+            receiver = self._message_receiver
+            if receiver is not None:
+                receiver._pause(self._calls)
 
     async def _do_work(self) -> bool:
         try:
@@ -316,7 +311,9 @@ class ReceiveClient(AMQPClient):
 
     async def _receive_step(self, timeout: float) -> bool:
         """Wait for messages up to `timeout` seconds; False when the time without any is over."""
-        self._read()
+        receiver = self._message_receiver
+        if receiver is not None and not receiver._is_reading:
+            receiver._read()
         if self._inbox.arrived and not self._callbacks:
             timeout = 0
         remaining = self._inactivity_left()
@@ -327,7 +324,8 @@ class ReceiveClient(AMQPClient):
         except errors.AMQPConnectionError:
             if not self._drop_stale():
                 raise
-        await self._run_callbacks()
+        if self._inbox.arrived:
+            await self._run_callbacks()
         receiver = self._message_receiver
         if receiver is not None and not self._inbox.arrived and self._received_messages.empty():
             receiver.get_state()  # raises what has ended the link

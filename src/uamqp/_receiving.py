@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
-from ._callbacks import refuse_unfinished
 from ._message import Message, received_message
 from .codec.sections import single_data
 from .compat import queue
@@ -217,9 +216,7 @@ class Intake(LinkHandler):
                 return  # the link has gone: the peer delivers it again
         message = received_message(delivery, None if self.settled else self._settler, self._encoding, data_start)
         try:
-            result = self.callback(message)
-            if result is not None:
-                refuse_unfinished(result, "on_message_received")
+            self.callback(message)
         except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
             self._receiver._callback_failed(message, error)
         link: Any = delivery.link

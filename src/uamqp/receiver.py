@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
 from ._arguments import encoding_of, having, integer, text
-from ._callbacks import plain_function
+from ._callbacks import finished, plain_function
 from ._link import MessageLink
-from ._receiving import Intake, try_settle
+from ._receiving import Inbox, Intake, try_settle
 from ._settings import CreditKeywords, Unpack
 from .core import LinkSettings, LinkState, ReceiverCore
 from .engine import IncomingDelivery, LocalProtocolError, Receiver
@@ -18,6 +18,7 @@ from .engine.limits import MAX_CREDIT
 from .message import Message
 
 if TYPE_CHECKING:
+    from ._reading import ReceivingCalls
     from .address import Source
     from .session import Session
 
@@ -25,6 +26,7 @@ _logger = logging.getLogger(__name__)
 
 _DEFAULT_PREFETCH = 10000
 _MAX_REASON = 200
+_CALLBACK = "on_message_received"
 
 
 class MessageReceiver(MessageLink):
@@ -78,8 +80,10 @@ class MessageReceiver(MessageLink):
         self.source = having(source, "source", "a Source", "terminus")
         self.target = codec.Target(text(target, "target", encoding))
         self.encoding = encoding
-        self._intake = Intake(self, plain_function(on_message_received, "on_message_received"), encoding)
+        self._on_message = plain_function(on_message_received, _CALLBACK)
+        self._intake = Intake(self, _direct(on_message_received), encoding)
         self._is_reading = False
+        self._given_credit: Receiver | None = None
         self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch or 0, "prefetch", 0, MAX_CREDIT)
         super().__init__(
             session,
@@ -115,11 +119,12 @@ class MessageReceiver(MessageLink):
     @property
     def on_message_received(self) -> Callable[[Message], Any]:
         """What is called with each message. Settable."""
-        return self._intake.callback
+        return self._on_message
 
     @on_message_received.setter
     def on_message_received(self, callback: Callable[[Message], Any]) -> None:
-        self._intake.callback = plain_function(callback, "on_message_received")
+        self._on_message = plain_function(callback, _CALLBACK)
+        self._intake.callback = _direct(callback)
 
     @property
     def _receiver(self) -> Receiver | None:
@@ -158,20 +163,21 @@ class MessageReceiver(MessageLink):
         """Somebody reads from now on: keep up the credit."""
         with self._connection._pump.lock:
             self._is_reading = True
-            receiver = self._receiver
-            if receiver is not None:
-                receiver.resume_credit()
+            if self._given_credit is not None:
+                self._given_credit.resume_credit()
 
-    def _pause(self) -> None:
-        """Nobody reads for now: give no more credit."""
+    def _pause(self, calls: ReceivingCalls) -> None:
+        """Give no more credit, unless there are calls that read."""
         with self._connection._pump.lock:
-            self._is_reading = False
-            receiver = self._receiver
-            if receiver is not None:
-                receiver.pause_credit()
+            self._is_reading = False  # first: a call that begins now is either seen here, or sees this
+            if calls:
+                self._is_reading = True
+                return
+            if self._given_credit is not None:
+                self._given_credit.pause_credit()
 
     def _start_prefetch(self) -> None:
-        receiver = self._receiver
+        self._given_credit = receiver = self._receiver
         if receiver is not None and self._prefetch:
             receiver.auto_credit(self._prefetch)
             if not self._is_reading:
@@ -180,9 +186,8 @@ class MessageReceiver(MessageLink):
     def _renew(self) -> None:
         """Somebody works the link: give the peer credit for what was received."""
         with self._connection._pump.lock:
-            receiver = self._receiver
-            if receiver is not None:
-                receiver.renew()
+            if self._given_credit is not None:
+                self._given_credit.renew()
 
     def work(self) -> None:
         """Do what is due on the link, without waiting: give the peer credit for what was received, too."""
@@ -227,6 +232,11 @@ class MessageReceiver(MessageLink):
         if not delivery.settled:
             try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
         delivery.link.taken()
+
+
+def _direct(callback: Callable[[Message], Any]) -> Callable[[Message], Any]:
+    """Return what is called with each message that arrives: one that a client takes in goes there without a detour."""
+    return callback if isinstance(getattr(callback, "__self__", None), Inbox) else finished(callback, _CALLBACK)
 
 
 def _give_back(message: Message) -> None:

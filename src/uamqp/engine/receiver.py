@@ -105,12 +105,18 @@ class Receiver(Link):
         """Have automatic credit give more by itself again; does nothing where it was never turned on."""
         if self._window:
             self._low_water = self._window >> 1
-            self.refill()
+            self.renew()
 
     def renew(self) -> None:
-        """Ask for more as automatic credit would, though it is paused: once, if half of the window is used."""
+        """Ask for more as automatic credit would, though it is paused: once, if half of the window is used.
+
+        Does nothing on a link that is going, or gone.
+        """
         if self._window and self.credit <= self._window >> 1:
-            self._refill()
+            try:
+                self._refill()
+            except LocalProtocolError:
+                pass  # its end will be an event
 
     def taken(self, count: int = 1) -> None:
         """Say that `count` deliveries have been dealt with, so that automatic credit may ask for more."""
@@ -266,8 +272,7 @@ class Receiver(Link):
             self._granted = limit
 
     def _refill(self) -> None:
-        engine = self.session.engine
-        if self.local_state is not ACTIVE or self.drain or engine.is_closed or engine.local_state is CLOSED:
+        if self.local_state is not ACTIVE or self.drain:
             return
         credit = self._room()
         if credit > self.credit:
