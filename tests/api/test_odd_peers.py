@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_session, bounded, url
+from tests.api.peers import HASTE, accept_session, bounded, url
 from tests.peer import codec
 from tests.peer.codec import uint
-from tests.peer.frames import frame, performative
+from tests.peer.frames import EMPTY_FRAME, frame, performative
 from tests.peer.script import ANY
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, ReceiveClient, SendClient, errors
@@ -202,3 +202,28 @@ def test_a_reason_of_60_kb_is_no_line_of_60_kb(name: str, caplog: pytest.LogCapt
     assert len(repr(raised.value)) < 1000
     assert len(caplog.records) > 5
     assert max(len(record.getMessage()) for record in caplog.records) < 5000
+
+
+FLOW = performative("flow", next_incoming_id=0, incoming_window=9, next_outgoing_id=0, outgoing_window=9, handle=0)
+
+
+@pytest.mark.parametrize("flood", [EMPTY_FRAME, frame(FLOW)], ids=["empty frames", "flows"])
+def test_a_flood_of_frames_puts_off_no_deadline(flood: bytes) -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.accept_attach()
+        peer.strict = False  # it doesn't see what is sent raw
+        peer.ignore("flow", "detach", "end", "close")
+        try:
+            while True:
+                peer.send_raw(flood * 5000)
+        except OSError:
+            pass  # the client has gone
+
+    with ScriptedServer(script) as server, bounded(30):
+        client = ReceiveClient(url(server), **HASTE)
+        try:
+            assert client.receive_message_batch(timeout=300) == []
+            assert client.receive_message_batch(timeout=300) == []
+        finally:
+            client.close()

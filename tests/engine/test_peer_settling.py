@@ -8,6 +8,7 @@ import pytest
 
 from tests.peer import codec
 from tests.peer.codec import uint
+from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, RECEIVER, SENDER
 from uamqp.codec import (
     ACCEPTED,
@@ -396,3 +397,48 @@ def test_a_long_reason_does_not_break_the_peers_frame_size(rig: Rig) -> None:
     rig.done()
     delivery.settle(Rejected(Error(Symbol("amqp:internal-error"), "d" * 300)))
     rig.peer.expect("disposition", state={"error": {"description": "d" * 300}})
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["sent", "received"])
+@pytest.mark.parametrize("first", [2**31, 5000], ids=["far away", "next to them"])
+def test_dispositions_of_deliveries_that_do_not_exist_have_a_bound(ours: bool, first: int) -> None:
+    """Each may cost a look at all that are unsettled."""
+    rig = Rig()
+    rig.peer.strict = False  # it doesn't see what is sent raw
+    rig.open()
+    session = rig.begin({"incoming_window": 100_000}, incoming_window=100_000)
+    if ours:
+        sender = rig.sender(session=session, credit=5000)
+        for _ in range(5000):
+            sender.send(b"")
+        while rig.engine.data_to_send():
+            pass
+    else:
+        rig.receiver(session=session, credit=5000)
+        for number in range(5000):
+            tag = number.to_bytes(4, "big")
+            rig.peer.send_raw(frame(performative("transfer", handle=0, delivery_id=number, delivery_tag=tag)))
+    rig.drop_events()
+    disposition = performative("disposition", role=ours, first=first, last=first + 2**30, settled=True)
+    rig.peer.send_raw(frame(disposition) * 1000)
+    rig.peer.ignore("flow")
+    rig.peer.finish()
+    rig.peer.send_raw(frame(disposition) * 2000)
+    rig.session_fails(session, "amqp:resource-limit-exceeded")
+
+
+def test_dispositions_that_settle_what_is_settled_again_are_fine() -> None:
+    """Some receivers name all deliveries so far each time."""
+    rig = Rig()
+    rig.peer.strict = False
+    rig.open()
+    session = rig.begin(incoming_window=100_000)
+    sender = rig.sender(session=session, credit=10_000)
+    for _ in range(10_000):
+        sender.send(b"")
+    while rig.engine.data_to_send():
+        pass
+    for number in range(0, 10_000, 10):
+        rig.peer.send_raw(frame(performative("disposition", role=True, first=0, last=number + 9, settled=True)))
+    assert len([event for event in rig.drop_events() if event.settled]) == 10_000
+    rig.done()

@@ -21,6 +21,7 @@ cdef class Receiver(Link):
     cdef public long long _parts_size
     cdef public bint _refilling
     cdef public long long _slack
+    cdef public bint _used
     cdef public long long _window
     cdef public long long buffered
     cdef public long long credit

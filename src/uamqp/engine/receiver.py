@@ -39,6 +39,7 @@ class Receiver(Link):
         "_parts_size",
         "_refilling",
         "_slack",
+        "_used",
         "_window",
         "buffered",
         "credit",
@@ -62,6 +63,7 @@ class Receiver(Link):
         self._partial: IncomingDelivery | None = None
         self._parts = Pieces()  # of its payload
         self._parts_size = 0
+        self._used = False  # a delivery has arrived
 
     # -- commands
 
@@ -166,6 +168,7 @@ class Receiver(Link):
 
     def _complete(self, delivery: IncomingDelivery) -> None:
         session = self.session
+        self._used = True
         if not delivery.settled:
             session.unsettled.add_incoming(delivery)
         self.buffered += 1
@@ -308,4 +311,5 @@ class Receiver(Link):
         self.credit = 0
         self._window = 0
         self._low_water = -1
-        self.session.unsettled.drop_incoming(self)
+        if self._used:
+            self.session.unsettled.drop_incoming(self)

@@ -423,7 +423,7 @@ class Sender(Link):
         self._link_credit = 0
         self.drain = False
         session = self.session
-        lost = session.unsettled.take_outgoing(self)
+        lost = session.unsettled.take_outgoing(self) if self._usual_head is not None else []  # nothing has gone out
         # A delivery that is partly out stands in both.
         lost.extend(
             delivery

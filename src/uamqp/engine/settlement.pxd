@@ -14,6 +14,7 @@ from .session cimport Session
 cdef class Unsettled:
     cdef public bytes _encoded
     cdef public long long _first
+    cdef public long long _idle_steps
     cdef public long long _last
     cdef public bint _receiver
     cdef public Session _session
@@ -30,6 +31,7 @@ cdef class Unsettled:
     cdef _dispose(self, bint receiver, long long delivery_id, bint settled, object state)
     @cython.locals(count=cython.longlong)
     cpdef on_disposition(self, _DispositionReader disposition)
-    @cython.locals(delivery=_OutgoingDelivery, number=cython.longlong)
+    cdef _charge(self, long long steps, long long hits)
+    @cython.locals(delivery=_OutgoingDelivery, number=cython.longlong, hits=cython.longlong)
     cdef _on_outcomes(self, object first, long long count, bint settled, object state)
     cpdef drop_outgoing(self, _OutgoingDelivery delivery)

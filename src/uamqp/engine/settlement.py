@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _DISPOSITION_OVERHEAD = 32
 _REJECTED = Rejected()
 
+_STEPS = 1000
+"""Deliveries that are looked at for each that a disposition settles, at no charge."""
+
+_MAX_IDLE_STEPS = 10_000_000
+"""Deliveries that are looked at in vain, before the session is ended.
+
+A disposition has a range of any size, and 30 bytes. It costs a look at each delivery that is unsettled, or that is in
+the range, whichever are fewer; a peer that has left many unsettled could keep us busy with ranges that have none.
+"""
+
 
 class Unsettled:
     """The unsettled deliveries of a session, and the disposition that is being collected for the peer.
@@ -34,6 +44,7 @@ class Unsettled:
     __slots__ = (
         "_encoded",
         "_first",
+        "_idle_steps",
         "_last",
         "_receiver",
         "_session",
@@ -56,6 +67,7 @@ class Unsettled:
         self._settled = False
         self._state: DeliveryState | None = None
         self._encoded = b""
+        self._idle_steps = 0
 
     # -- what we say
 
@@ -168,20 +180,37 @@ class Unsettled:
             return  # it says nothing that would be worth a walk over all deliveries
         outgoing = self.outgoing
         if count > len(outgoing):
-            for delivery in _in_range(outgoing, first, count):
+            found = _in_range(outgoing, first, count)
+            self._charge(len(outgoing), len(found))
+            for delivery in found:
                 if settled:
                     self.drop_outgoing(delivery)
                 delivery.link.on_disposition(delivery, settled, state)
             return
         number = first
+        hits = 0
         for _ in range(count):
             delivery = outgoing.pop(number, None) if settled else outgoing.get(number)
             if delivery is not None:
+                hits += 1
                 delivery.link.on_disposition(delivery, settled, state)
             number = add(number, 1)
+        self._charge(count, hits)
+
+    def _charge(self, steps: int, hits: int) -> None:
+        """Count the deliveries that were looked at in vain: `steps` for the sake of `hits`."""
+        self._idle_steps += steps - hits * _STEPS
+        if self._idle_steps < 0:
+            self._idle_steps = 0
+        elif self._idle_steps > _MAX_IDLE_STEPS:
+            raise SessionError(
+                conditions.RESOURCE_LIMIT_EXCEEDED, "too many dispositions of deliveries that don't exist"
+            )
 
     def _on_sender_settled(self, first: int, count: int, settled: bool, state: object | None) -> None:
-        for delivery in _in_range(self.incoming, first, count):
+        found = _in_range(self.incoming, first, count)
+        self._charge(min(count, len(self.incoming)), len(found))
+        for delivery in found:
             if state is not None:
                 delivery.remote_state = state
             if settled:
