@@ -48,7 +48,8 @@ class Connection:
         container_id: our name; None: a new UUID.
         max_frame_size: largest frame in bytes that we accept, at least 512.
         channel_max: highest channel number that we accept; 0 or None: 65535.
-        idle_timeout: milliseconds of silence after which the connection is given up; None: never.
+        idle_timeout: milliseconds within which the peer is to send something, which it is told so; after twice that
+            without anything the connection is given up (section 2.4.5). None: never.
         properties: connection properties, a dict.
         remote_idle_timeout_empty_frame_send_ratio: an empty frame is sent after this fraction (above 0, below 1) of the
             peer's idle time-out; None: 0.5.
@@ -194,7 +195,7 @@ class Connection:
 
     @property
     def idle_timeout(self) -> float | None:
-        """Milliseconds of silence after which the connection is given up; None: never."""
+        """Milliseconds within which the peer is to send something; given up after twice that. None: never."""
         return self._settings.get("idle_timeout")
 
     @idle_timeout.setter

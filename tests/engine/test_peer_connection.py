@@ -495,7 +495,7 @@ def test_heartbeats_end_with_our_close(rig: Rig) -> None:
 
 
 def test_silence_ends_the_connection(rig: Rig) -> None:
-    rig.open(idle_timeout=5.0)
+    rig.open(idle_timeout=2.5)
     rig.wait(4.9)
     rig.no_event()
     rig.peer.send_empty_frame()

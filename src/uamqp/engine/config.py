@@ -35,8 +35,8 @@ class EngineConfig:
         max_frame_size: largest frame in bytes that we accept; at least 512. Frames above `limits.frame_size` are
             never accepted, so that bound is what goes out if it is less.
         channel_max: highest channel number that we accept, 0 to 65535.
-        idle_timeout: seconds of silence after which the connection is given up; announced to the peer in whole
-            milliseconds. None: never.
+        idle_timeout: seconds; announced to the peer in whole milliseconds, as the time within which it is to send a
+            frame. After twice that without any the connection is given up (section 2.4.5). None: never.
         heartbeat_ratio: an empty frame goes out after this fraction of the peer's own idle-time-out without any other
             frame; above 0, below 1.
         properties: connection properties (open.properties).
@@ -91,7 +91,7 @@ class EngineConfig:
             self.hostname,
             max_frame_size,
             self.channel_max,
-            max(1, int(idle * 1000)) if idle is not None else None,
+            max(1, round(idle * 1000)) if idle is not None else None,
             (),
             (),
             tuple(self.offered_capabilities),

@@ -102,7 +102,8 @@ class Engine:
         self._held_bytes = 0
         self._dirty: list[Session] = []
         self._last_input = self._last_output = now
-        self._idle_timeout = config.idle_timeout
+        # Section 2.4.5: what is announced is half of what is held, so that a peer that keeps to it has time enough.
+        self._idle_timeout = None if config.idle_timeout is None else 2 * config.idle_timeout
         self._remote_idle: float | None = None
         self._handshake_deadline: float | None = now + config.handshake_timeout
         self._close_deadline: float | None = None
@@ -209,7 +210,7 @@ class Engine:
             text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {missing}"
             self.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         elif self._idle_timeout is not None and now >= self._last_input + self._idle_timeout:
-            text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds (idle time-out)"
+            text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds, twice the idle time-out"
             self.fail(CauseKind.TIMEOUT, conditions.RESOURCE_LIMIT_EXCEEDED, text)
         else:
             return False

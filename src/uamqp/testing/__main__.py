@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("--tls-ca", metavar="FILE", help="authority for client certificates, PEM: offer SASL EXTERNAL")
     add("--queue", action="append", default=[], metavar="NAME", help="a queue that exists from the start")
     add("--no-make-nodes", action="store_true", help="make no queues when they are first used")
-    add("--idle-timeout", type=float, metavar="SECONDS", help="give up clients that are silent for so long")
+    add("--idle-timeout", type=float, metavar="SECONDS", help="give up clients that are silent for twice as long")
     add("--max-message-size", type=int, default=64 * 1024 * 1024, metavar="BYTES", help="(%(default)s)")
     add("--max-queue-messages", type=int, default=100_000, metavar="N", help="(%(default)s)")
     add("--max-queue-bytes", type=int, default=256 * 1024 * 1024, metavar="BYTES", help="(%(default)s)")

@@ -49,7 +49,8 @@ class Broker:
         container_id: its name on the wire.
         max_frame_size: bytes; announced, at least 512.
         channel_max: highest channel number; announced.
-        idle_timeout: seconds of silence after which a client is given up; announced. None: never.
+        idle_timeout: seconds within which a client is to send something; announced. After twice that without anything
+            it is given up. None: never.
         max_message_size: bytes; announced in each attach, and held.
         link_credit: messages that a sender may have on their way.
         max_queue_messages, max_queue_bytes: what a queue holds before its senders get no more credit.
