@@ -248,6 +248,7 @@ class Connection:
         config = self._config()
         config.mechanisms = self.auth._mechanisms()
         endpoint = await self._make_endpoint()
+        config.tls_port = endpoint.is_tls_port
         try:
             await self._start_pump(endpoint, config, log_frame if self._debug else None)
         except OSError as error:

@@ -155,6 +155,15 @@ async def test_the_end_of_the_stream_is_an_event() -> None:
 
 
 @story
+async def test_who_gives_up_does_not_blame_the_peer() -> None:
+    async with pair() as (client, _):
+        await client.event(events.ConnectionOpened)
+        client.protocol.abort()
+        closed = await client.event(events.ConnectionClosed)
+        assert (closed.cause.kind, closed.cause.message) == (CauseKind.LOCAL, "the connection was given up")
+
+
+@story
 async def test_deadlines_are_kept() -> None:
     """Heartbeats in both directions keep a connection alive; without them it ends."""
     async with pair(idle_timeout=0.4) as (client, server):

@@ -206,6 +206,35 @@ def test_a_peer_that_does_not_open(config: dict[str, Any], hears: int, waits_for
     assert "20 seconds" in cause.message
 
 
+@pytest.mark.parametrize(
+    ("came", "tls_port", "tls"),
+    [
+        (b"", False, False),
+        (b"", True, True),
+        (b"AMQP", True, False),
+        (b"\x15\x03\x01\x00\x02\x02\x46", False, True),  # an alert
+        (b"\x16\x03\x03\x00\x7a\x02\x00", False, True),  # a handshake
+        (b"\x15", False, False),
+        (b"\x15 bottles", False, False),
+        (b"220 mail", False, False),
+    ],
+)
+@pytest.mark.parametrize("ends", [False, True], ids=["silent", "ends"])
+def test_tls_is_blamed_for_what_speaks_for_it(came: bytes, tls_port: bool, tls: bool, ends: bool) -> None:
+    """For a TLS record, or silence at a port for TLS; not for silence alone, which may have any reason."""
+    config = EngineConfig("me", mechanisms=[sasl.Anonymous()], handshake_timeout=20.0, tls_port=tls_port)
+    engine = Engine(config, START)
+    engine.open(START)
+    if came:
+        engine.receive_data(came, START)
+    if ends:
+        engine.receive_data(b"", START)
+    else:
+        engine.tick(START + 20)
+    assert engine.cause is not None
+    assert ("TLS" in engine.cause.message) is tls
+
+
 def test_a_client_that_says_nothing_to_a_server() -> None:
     engine = Engine(EngineConfig("me", role=Role.SERVER, handshake_timeout=7.0), START)
     assert engine.next_deadline() == START + 7

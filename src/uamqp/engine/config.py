@@ -43,6 +43,8 @@ class EngineConfig:
         offered_capabilities, desired_capabilities: extensions (open).
         mechanisms: client: the SASL mechanisms to use, best first; empty: no SASL layer.
         server_mechanisms: server: the names of the mechanisms to offer; empty: no SASL layer.
+        tls_port: client: the bytes go unencrypted to a port that is assigned to TLS; a peer that says nothing is put
+            down to that.
         sasl_required: server: refuse a client that starts without a SASL layer.
         handshake_timeout: seconds from the start to the peer's open.
         link_timeout: seconds that a begin, attach, detach or end of ours may stay unanswered.
@@ -65,6 +67,7 @@ class EngineConfig:
     desired_capabilities: Sequence[Symbol] = ()
     mechanisms: Sequence[Mechanism] = ()
     server_mechanisms: Sequence[str] = ()
+    tls_port: bool = False
     sasl_required: bool = True
     handshake_timeout: float = 30.0
     link_timeout: float = 30.0

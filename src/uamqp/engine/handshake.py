@@ -57,15 +57,21 @@ def describe_header(header: bytes) -> str:
         if (major, minor, revision) == (1, 0, 0) and protocol in _PROTOCOLS:
             return f"the header of {_PROTOCOLS[protocol]}"
         return f"the header of another AMQP version ({protocol}-{major}-{minor}-{revision})"
-    if header[:1] == b"\x15" or header[:2] == b"\x16\x03":
+    if header[:2] in (b"\x15\x03", b"\x16\x03"):
         return "a TLS record: this port expects TLS"
     if header[:5] == b"HTTP/":
         return "an HTTP answer: this port doesn't speak AMQP"
     return f"{header!r}, which is not an AMQP header"
 
 
-def describe_stage(stage: int, held: bytes) -> str:
-    """Return what is missing before a connection is open, given what has arrived of it."""
+def describe_stage(stage: int, held: bytes, *, tls_port: bool) -> str:
+    """Return what is missing before a connection is open.
+
+    Args:
+        stage: what comes next.
+        held: what has arrived of it.
+        tls_port: see `EngineConfig`.
+    """
     if stage == SASL_FRAMES:
         return "the SASL exchange wasn't finished"
     if stage == AMQP_FRAMES:
@@ -73,7 +79,8 @@ def describe_stage(stage: int, held: bytes) -> str:
     protocol, header = ("SASL", SASL_HEADER) if stage == SASL_HEADER_DUE else ("AMQP", AMQP_HEADER)
     if held and held != header[: len(held)]:
         return f"it sent {describe_header(held)}"
-    return f"no {protocol} header came (a port that expects TLS says nothing to a client without it)"
+    hint = " (this is a port for TLS, which has nothing to say to a client without it)" if tls_port and not held else ""
+    return f"no {protocol} header came{hint}"
 
 
 def decode_sasl(data: bytes, start: int, end: int) -> Composite:

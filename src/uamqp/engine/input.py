@@ -117,7 +117,7 @@ class Input:
 
     def describe(self) -> str:
         """Return what is missing before the connection is open."""
-        return describe_stage(self.stage, self._buffer.peek(HEADER_SIZE))
+        return describe_stage(self.stage, self._buffer.peek(HEADER_SIZE), tls_port=self._engine.config.tls_port)
 
     def _read_held(self) -> None:
         buffer = self._buffer

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from ..engine import Engine
+from ..engine import CauseKind, Engine
 from ..engine.events import Event
 from .heap import keep_freed_memory
 
@@ -117,6 +117,7 @@ class EngineProtocol(asyncio.Protocol):
         self._in_turn = False
         self.woken = False
         self._finished = False
+        self._aborted = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
 
@@ -141,6 +142,7 @@ class EngineProtocol(asyncio.Protocol):
     def abort(self) -> None:
         """Close the socket at once, whatever is unsent."""
         if self.transport is not None:
+            self._aborted = True
             self.transport.abort()
 
     def peer_certificate(self) -> dict[str, Any] | None:
@@ -186,6 +188,8 @@ class EngineProtocol(asyncio.Protocol):
         transport, self.transport = self.transport, None
         if transport is not None:
             transport.close()  # Python 3.10's TLS transport warns without
+        if self._aborted:  # it wasn't the peer
+            self.engine.abort(self.now(), "the connection was given up", kind=CauseKind.LOCAL)
         self.engine.receive_data(b"", self.now())
         try:
             self.turn()

@@ -55,6 +55,11 @@ class Endpoint:
         return (self.host, self.port) if self.proxy is None else (self.proxy.host, self.proxy.port)
 
     @property
+    def is_tls_port(self) -> bool:
+        """The port is assigned to TLS (amqps, https), and we speak AMQP without it."""
+        return self.tls is None and self.websocket_path is None and self.port in (5671, 443)
+
+    @property
     def tls_hostname(self) -> str | None:
         """Whom the certificate must name; None without TLS."""
         return None if self.tls is None else self.server_hostname or self.host
