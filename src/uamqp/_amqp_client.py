@@ -20,6 +20,7 @@ from .connection import IDLE_WAIT, Connection, checked_settings, redirected_host
 from .message import Message
 from .session import Session, check_request, checked_handle_max, checked_window
 from .transport.clock import FOREVER, now
+from .transport.shared import Operation, SharedAmongThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,8 @@ class AMQPClient:
 
     __module__ = "uamqp.client"  # where 1.6 has it
 
+    _shared_type: type[SharedAmongThreads] = SharedAmongThreads
+
     def __init__(
         self,
         remote_address: str | bytes | address.Address,
@@ -103,6 +106,7 @@ class AMQPClient:
         self._connection: Connection | None = None
         self._ext_connection = False
         self._session: Session | None = None
+        self._opening = self._shared_type()
         self._backoff: float = 0
         self._seen_progress: int | None = None  # of the pump, when our last turn ended
         self._worked_on: MessageLink | None = None  # the link that `do_work` last took a step with
@@ -189,33 +193,40 @@ class AMQPClient:
         run(self._do_open(connection))
 
     async def _do_open(self, connection: Connection | None = None) -> None:
-        if self._session is not None or self._connection is not None:
+        if self._session is None:
+            await self._opening.run(lambda: self._open_now(connection))
+
+    async def _open_now(self, shared: Connection | None) -> None:
+        if self._session is not None:
             return
-        if connection:
-            having(connection, "connection", "a Connection", "auth", "container_id", "_core", "_pump")
+        if shared:
+            having(shared, "connection", "a Connection", "auth", "container_id", "_core", "_pump")
+        if self._connection is not None:
+            raise errors.AMQPConnectionError("The client is being opened, or redirected: it can't be used meanwhile.")
         self._shutdown = False
-        if connection:
-            self._check_auth(connection.auth)
-            _logger.debug("Using the existing connection %r.", connection.container_id)
-            self._auth = connection.auth
+        if shared:
+            self._check_auth(shared.auth)
+            _logger.debug("Using the existing connection %r.", shared.container_id)
+            self._auth = shared.auth
             self._ext_connection = True
-            self._connection = connection
+            self._connection = connection = shared
         else:
             self._ext_connection = False
-            self._connection = self._build_connection()
+            self._connection = connection = self._build_connection()
         try:
-            await self._open_session()
+            await self._make_session(connection)
         except BaseException as error:
-            await self._give_up(at_once=not isinstance(error, Exception))
+            await self._give_up(connection, at_once=not isinstance(error, Exception))
             raise
         if self._keep_alive_interval:
             self._start_keep_alive()
 
-    async def _give_up(self, at_once: bool) -> None:
+    async def _give_up(self, connection: Connection, at_once: bool) -> None:
         """Opening has failed: leave nothing half open. `at_once`: without a word to the peer."""
-        connection, self._connection = self._connection, None
-        self._session = None
-        if connection is not None and not self._ext_connection:
+        if self._connection is connection:
+            self._connection = None
+            self._session = None
+        if connection._is_clients:
             if at_once:
                 connection._pump.abort("opening was interrupted")
             await connection._do_destroy()
@@ -238,11 +249,11 @@ class AMQPClient:
             **self._timeouts,
         )
         connection._port = self._remote_address.port
+        connection._is_clients = True
         return connection
 
-    async def _open_session(self) -> None:
+    async def _make_session(self, connection: Connection) -> None:
         """Make the session; clients of a connection that authenticates by a token share that of its token."""
-        connection = self._require_open()
         auth = connection.auth
         settings: dict[str, Any] = {
             "incoming_window": self._incoming_window,
@@ -253,10 +264,16 @@ class AMQPClient:
         if not isinstance(auth, CBSAuthMixin):
             self._session = self.session_type(connection, **settings)
             return
-        if connection._cbs is None:
-            await auth._do_create_authenticator(
-                connection, debug=self._debug_trace, session_type=self.session_type, **settings
-            )
+
+        async def authenticate() -> None:
+            if connection._cbs is None:
+                await auth._do_create_authenticator(
+                    connection, debug=self._debug_trace, session_type=self.session_type, **settings
+                )
+
+        await connection._authenticating.run(authenticate)
+        if self._connection is not connection or auth._session is None:
+            raise errors.AMQPConnectionError("The client was closed while it was opened.")
         self._session = auth._session
 
     @staticmethod
@@ -282,21 +299,38 @@ class AMQPClient:
         session, self._session = self._session, None
         connection, self._connection = self._connection, None
         if connection is None:
+            await self._share_closing(None)
             return
+        owned = not self._ext_connection
+        self._opening.forget()
         connection._pump.interrupt()
-        try:
-            if handler is not None:
-                await handler._do_destroy(detach=self._detach_on_close if detach is None else detach)
-            if session is not None and not isinstance(connection.auth, CBSAuthMixin):
-                await session._do_destroy()
-        except BaseException as error:
-            if not isinstance(error, Exception) and not self._ext_connection:  # interrupted, or cancelled
-                connection._pump.abort("closing was interrupted")
-            raise
-        finally:
-            if not self._ext_connection:
-                await connection._do_destroy()
+
+        async def close() -> None:
+            try:
+                if handler is not None:
+                    await handler._do_destroy(detach=self._detach_on_close if detach is None else detach)
+                if session is not None and not isinstance(connection.auth, CBSAuthMixin):
+                    await session._do_destroy()
+            except BaseException as error:
+                if owned and not isinstance(error, Exception):  # interrupted, or cancelled
+                    connection._pump.abort("closing was interrupted")
+                raise
+            finally:
+                if owned:
+                    await connection._do_destroy()
+
+        await self._share_closing(close, waits=connection._core.engine is not None)
         _logger.debug("Client %r is closed.", self._name)
+
+    async def _share_closing(self, operation: Operation | None, *, waits: bool = False) -> None:
+        """Close the client for all who want it closed.
+
+        Args:
+            operation: what there is to do; None: somebody else is at it, or it is closed.
+            waits: it waits for the peer.
+        """
+        if operation is not None:
+            await operation()
 
     def _is_shut_down(self) -> bool:
         return self._shutdown
@@ -324,8 +358,12 @@ class AMQPClient:
         self._auth = auth
         self._own_auth = False
         self._hostname = hostname
-        await connection._do_redirect(redirect, auth)
-        await self._open_session()
+        try:
+            await connection._do_redirect(redirect, auth)
+            await self._make_session(connection)
+        except BaseException as error:
+            await self._give_up(connection, at_once=not isinstance(error, Exception))
+            raise
 
     # -- keep-alive
 
@@ -426,6 +464,8 @@ class AMQPClient:
         if connection is None:
             return False  # closed meanwhile
         with connection._pump.lock:
+            if handler._connection is not connection:
+                return False  # closed and opened again meanwhile
             if self.message_handler is None:
                 handler._attach()
                 self.message_handler = handler

@@ -21,6 +21,7 @@ from .engine.limits import MIN_MAX_FRAME_SIZE
 from .transport.blocking import BlockingPump
 from .transport.clock import now
 from .transport.endpoint import Endpoint
+from .transport.shared import SharedAmongThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,6 +66,8 @@ class Connection:
         ValueError: `sasl` is in use by another connection.
     """
 
+    _shared_type: type[SharedAmongThreads] = SharedAmongThreads
+
     def __init__(
         self,
         hostname: str | bytes,
@@ -99,7 +102,9 @@ class Connection:
         self._error: BaseException | None = None
         self._closing = False
         self._destroyed = False
+        self._is_clients = False  # a client has made it, and closes it
         self._cbs: Any = None
+        self._authenticating = self._shared_type()  # of its clients
         self._has_auth = False
         self._port: int | None = None
         self._sessions: list[Session] = []

@@ -19,6 +19,7 @@ from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
 from ..connection import Connection
 from ..message import BatchMessage, Message
 from ..transport.aio_pump import is_in_loop
+from ..transport.shared import Operation, SharedAmongTasks
 from .connection_async import ConnectionAsync
 from .receiver_async import MessageReceiverAsync
 from .sender_async import MessageSenderAsync
@@ -46,6 +47,9 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
     Raises:
         ValueError: a loop was given; else see `AMQPClient`.
     """
+
+    _shared_type = SharedAmongTasks
+    _closing: SharedAmongTasks | None = None
 
     def __init__(
         self,
@@ -85,7 +89,15 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
             raise TypeError(
                 f"An asyncio client shares a ConnectionAsync, not a {type(connection).__name__}, which would block."
             )
-        await super()._do_open(connection)
+        if self._session is not None:
+            return
+        if self._closing is not None:
+            await self._closing.join()  # the credentials may still be in use
+        auth = connection.auth if connection else self._auth
+        if isinstance(auth, authentication.CBSAuthMixin):
+            await super()._do_open(connection)
+        else:
+            await self._open_now(connection)  # there is nothing to wait for
 
     @staticmethod
     def _check_auth(auth: authentication.AMQPAuth) -> None:
@@ -93,6 +105,15 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
             return
         if isinstance(auth, authentication.CBSAuthMixin):
             raise TypeError(f"{type(auth).__name__} is for blocking clients; use SASTokenAsync or JWTTokenAsync here.")
+
+    async def _share_closing(self, operation: Operation | None, *, waits: bool = False) -> None:
+        if operation is not None and not waits:
+            await operation()
+        elif operation is not None:
+            self._closing = SharedAmongTasks()
+            await self._closing.run(operation)
+        elif self._closing is not None:
+            await self._closing.join()
 
     def _start_keep_alive(self) -> None:
         if not is_in_loop():
@@ -113,8 +134,9 @@ class AMQPClientAsync(LoopArgument, client.AMQPClient):
     async def close_async(self, *, detach: bool | None = None) -> None:
         """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
 
-        Each step waits for the peer's answer for some seconds at most. Cancelling it closes the connection at once,
-        without a word to the peer. Messages that wait to be sent stay in the queue.
+        Each step waits for the peer's answer for some seconds at most. Of several tasks that close the client all wait
+        for that; when the last of them is cancelled the connection is closed at once, without a word to the peer.
+        Messages that wait to be sent stay in the queue.
 
         Args:
             detach: see `AMQPClient.close`.

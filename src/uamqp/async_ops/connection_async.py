@@ -12,6 +12,7 @@ from ..authentication import AMQPAuth
 from ..engine import EngineConfig, Trace
 from ..transport.aio_pump import AsyncPump, is_in_loop, off_loop
 from ..transport.endpoint import Endpoint
+from ..transport.shared import SharedAmongTasks
 from .utils import LoopArgument, get_dict_with_loop_if_needed
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         ValueError: a loop was given.
         TypeError, ValueError: see `Connection`.
     """
+
+    _shared_type = SharedAmongTasks
 
     def __init__(
         self,
@@ -112,7 +115,8 @@ class ConnectionAsync(LoopArgument, connection.Connection):
     async def destroy_async(self) -> None:
         """Close the connection and everything on it; it can't be used again. Does nothing the second time.
 
-        Waits for the peer's answer, 5 seconds at most. Cancelling ends it at once, without a word to the peer.
+        Waits for the peer's answer, 5 seconds at most. When all who wait for that are cancelled it is closed at once,
+        without a word to the peer.
         """
         await self._do_destroy()
 

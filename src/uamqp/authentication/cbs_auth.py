@@ -152,14 +152,20 @@ class CBSAuthMixin:
             await self._first_token()
             await self._connect(connection)
             with connection._pump.lock:
-                claim.links.open(now())
+                try:
+                    claim.links.open(now())
+                except LocalProtocolError as error:
+                    raise errors.AMQPConnectionError(f"The connection was closed meanwhile: {error}.") from error
         except BaseException:
-            connection._cbs = self._cbs_auth = None
+            connection._cbs = None
+            if self._cbs_auth is authenticator:
+                self._cbs_auth = None
             connection._pump.interrupt()  # others may wait for it
             await session._do_destroy()
             raise
         finally:
-            self._busy = False
+            if self._connection is connection:  # it may serve another by now
+                self._busy = False
         return authenticator
 
     async def _first_token(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
@@ -282,7 +283,8 @@ class EngineProtocol(asyncio.Protocol):
         if self._timer is None or self._timer_due > deadline:
             self._disarm()
             self._timer_due = deadline
-            self._timer = self.loop.call_later(max(0.0, deadline - self.now()), self._tick)
+            # The loop's timer doesn't keep the protocol alive: somebody else has to want it.
+            self._timer = self.loop.call_later(max(0.0, deadline - self.now()), _tick, weakref.ref(self))
 
     def _tick(self) -> None:
         self._timer = None
@@ -293,3 +295,9 @@ class EngineProtocol(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _tick(reference: weakref.ref[EngineProtocol]) -> None:
+    protocol = reference()
+    if protocol is not None:
+        protocol._tick()

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from .aio import stream_of, within
-from .aio_websocket import WebSocketProtocol
+from .aio_websocket import WebSocketProtocol, WebSocketTransport
 from .endpoint import Endpoint
 from .proxy import Tunnel
 from .tcp import READ_SIZE
 from .websocket import WebSocket
 
+_TURNS_OF_CLOSING = 10
+"""Turns of the loop that a transport may need to notice the end of its socket, and to close it."""
+
 
 async def open_connection(
-    endpoint: Endpoint, make_protocol: Callable[[], asyncio.Protocol], *, handshake_timeout: float
+    endpoint: Endpoint, make_protocol: Callable[[socket.socket], asyncio.Protocol], *, handshake_timeout: float
 ) -> None:
     """Connect a protocol to an endpoint. Cancelling it leaves nothing behind.
 
     Args:
-        make_protocol: makes the protocol; its `connection_made` is called when AMQP can begin.
+        make_protocol: makes the protocol for a socket; its `connection_made` is called when AMQP can begin.
         handshake_timeout: seconds for TLS, and for the upgrade to WebSocket.
 
     Raises:
@@ -33,7 +38,7 @@ async def open_connection(
     except TimeoutError:
         raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
     stage = "TLS handshake" if endpoint.tls is not None else ""
-    protocol: asyncio.Protocol = make_protocol()
+    protocol: asyncio.Protocol = make_protocol(sock)
     if websocket is not None:
         protocol = WebSocketProtocol(websocket, protocol, handshake_timeout)
     transport: asyncio.Transport | None = None
@@ -55,10 +60,47 @@ async def open_connection(
         if transport is not None:
             transport.abort()
         else:
-            sock.close()
+            await _close(sock, wait=not isinstance(error, GeneratorExit))
         if isinstance(error, OSError):
             raise OSError(endpoint.describe(error, stage)) from error
         raise
+
+
+async def _close(sock: socket.socket, *, wait: bool) -> None:
+    """Close a socket that a transport may have, which isn't ours yet: asyncio may be in the middle of TLS with it.
+
+    Such a transport closes itself when nothing more can be read, and must not find the socket's number used anew.
+    """
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    for _ in range(_TURNS_OF_CLOSING if wait else 0):
+        if sock.fileno() < 0:
+            break
+        await asyncio.sleep(0)
+    sock.close()
+
+
+def bury(transport: asyncio.Transport | None, sock: socket.socket | None) -> None:
+    """Close a transport whose event loop was closed, and which therefore can't close its socket any more.
+
+    That shows in asyncio's own classes only, and a transport of theirs that isn't told complains when it is collected.
+    """
+    if isinstance(transport, WebSocketTransport):
+        transport = transport.transport
+    layer = getattr(transport, "_ssl_protocol", None)
+    stream: Any = getattr(layer, "_transport", transport)
+    try:
+        if transport is not None:
+            transport.abort()
+    except RuntimeError:
+        pass  # it is the end that needs the loop
+    try:
+        if hasattr(stream, "_call_connection_lost"):
+            stream._call_connection_lost(None)
+    except RuntimeError:
+        pass
+    if sock is not None:
+        sock.close()
 
 
 async def _connect(endpoint: Endpoint) -> socket.socket:
@@ -82,7 +124,10 @@ async def _dial(host: str, port: int) -> socket.socket:
     """Return a connected socket; each address of the host is tried in turn."""
     loop = asyncio.get_running_loop()
     try:
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except RuntimeError:  # the interpreter ends, and there are no threads any more
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"{host!r} is no name of a host: {error}") from error
     failure = OSError(f"{host!r} has no address")

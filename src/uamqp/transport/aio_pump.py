@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import sys
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
 from ..engine.events import Event
-from . import clock
-from .aio import EngineProtocol, within
-from .aio_connect import open_connection
+from . import background, clock
+from .aio import EngineProtocol, stream_of, within
+from .aio_connect import bury, open_connection
 from .endpoint import Endpoint
+from .shared import SharedAmongTasks
 
 _logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_LOOP_CLOSED = (
+    "the event loop that drove the connection was closed: close the client, and open it again in another loop"
+)
 
 
 def is_in_loop() -> bool:
@@ -40,8 +48,12 @@ def spawn(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 async def off_loop(function: Callable[[], T]) -> T:
-    """Call a function that blocks in a thread of the loop's, and return what it returns."""
-    return await asyncio.get_running_loop().run_in_executor(None, function)
+    """Call a function that blocks, in a thread of the loop's if it still has any, and return what it returns."""
+    try:
+        result = asyncio.get_running_loop().run_in_executor(None, function)
+    except RuntimeError:
+        return function()  # the interpreter ends
+    return await result
 
 
 class AsyncPump:
@@ -65,41 +77,70 @@ class AsyncPump:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._protocol: _ClientProtocol | None = None
+        self._socket: socket.socket | None = None
+        self._link: _Link | None = None  # between the transport and the protocol
         self._endpoint: Endpoint | None = None
-        self._starting: asyncio.Lock | None = None
+        self._starting = SharedAmongTasks(self._cancel_start)
         self._mutex: asyncio.Lock | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._closed = False
+        self._closers = 0  # tasks that wait for the end
+        background.watch(self)
+
+    def __del__(self) -> None:
+        """Nobody has the connection any more, and nobody waits for it: close the socket."""
+        protocol, loop, engine = self._protocol, self._loop, self._core.engine
+        if protocol is None or loop is None or engine is None or sys.is_finalizing():
+            return
+        engine.abort(clock.now(), "nobody had the connection any more", kind=CauseKind.LOCAL)
+        try:
+            loop.call_soon_threadsafe(protocol.abort)
+        except RuntimeError:  # the loop was closed
+            bury(protocol.transport, self._socket)
 
     # -- for the connection
 
     async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
         """Connect, TLS included, and have the engine start, unless that was done.
 
-        Of several tasks one connects, and the others wait for it.
+        It is done once for all tasks that wait for it, and goes on until the last of them is cancelled.
 
         Raises:
             OSError: the host is unknown, or doesn't answer, or TLS fails, or the connection was closed meanwhile.
+            RuntimeError: another loop is at it.
         """
-        if self._starting is None:
-            self._starting = asyncio.Lock()
-        async with self._starting:
-            if self._core.engine is None:
-                await self._start(endpoint, config, trace)
+        await self._starting.run(lambda: self._start(endpoint, config, trace))
 
     async def _start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        if self._core.engine is not None:
+            return
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._endpoint = endpoint
 
-        def make_protocol() -> _ClientProtocol:
-            return _ClientProtocol(self, lambda: self._core.start(config, clock.now(), trace))
+        def make_protocol(sock: socket.socket) -> _Link:
+            self._socket = sock
+            protocol = _ClientProtocol(self, lambda: self._core.start(config, clock.now(), trace))
+            self._link = _Link(protocol)
+            return self._link
 
         if not self._closed:
             await open_connection(endpoint, make_protocol, handshake_timeout=config.handshake_timeout)
         if self._closed:
             self.abort("the connection was closed before it was made")
             raise ConnectionAbortedError("the connection was closed before it was made")
+
+    def _cancel_start(self, task: asyncio.Task[None]) -> None:
+        """Nobody waits any more. A connection that is made stays: opening it goes on, as it does later on."""
+        if self._protocol is None:
+            if self._link is not None:
+                self._link.cut()
+            task.cancel()
+
+    @property
+    def is_connected(self) -> bool:
+        """There is a socket."""
+        return self._protocol is not None
 
     @property
     def has_unsent(self) -> bool:
@@ -117,10 +158,14 @@ class AsyncPump:
         Raises:
             RuntimeError: another loop drives the connection.
         """
+        self._look_at_loop()
+        start = self.progress
+        if self._loop is None and self._core.engine is not None:
+            self._handle_rest()
+            return start != self.progress
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             raise RuntimeError("the connection belongs to another event loop")
-        start = self.progress
         protocol = self._protocol
         if protocol is not None:
             protocol.wake()
@@ -138,6 +183,9 @@ class AsyncPump:
         future: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
         self._waiters.append(future)
+        link = self._link
+        if link is not None:
+            link.pump = self  # asyncio keeps no task that waits: the loop is to know of this one
         try:
             await future
         finally:
@@ -145,9 +193,12 @@ class AsyncPump:
                 timer.cancel()
             if future in self._waiters:
                 self._waiters.remove(future)
+            if link is not None and not self._waiters:
+                link.pump = None
 
     async def wait_until(self, done: Callable[[], bool]) -> None:
         """Turn until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
+        self._look_at_loop()
         engine = self._core.engine
         if engine is None:
             return
@@ -162,16 +213,18 @@ class AsyncPump:
     async def close(self) -> None:
         """Close the connection, and wait for the peer's answer and the end of the socket.
 
-        That takes as long as the engine's `close_timeout` at most. A cancelled close is done at once, without a word
-        to the peer.
+        That takes as long as the engine's `close_timeout` at most. Of several tasks that wait for it the last one's
+        cancelling has it done at once, without a word to the peer.
         """
+        self._look_at_loop()
         with self.lock:
             self._closed = True
             self._core.close(clock.now())
             engine = self._core.engine
-        if engine is None:
+        if engine is None or self._loop is None:
             return
         deadline = clock.now() + engine.config.close_timeout
+        self._closers += 1
         try:
             while not engine.is_closed or self._protocol is not None:
                 remaining = deadline - clock.now()
@@ -180,12 +233,16 @@ class AsyncPump:
                     break
                 await self.turn(remaining)
         except BaseException:
-            self.abort("closing was interrupted")
+            if self._closers == 1:
+                self.abort("closing was interrupted")
             raise
+        finally:
+            self._closers -= 1
         await asyncio.sleep(0)  # the transport closes its socket in a turn of its own
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
         """Give the connection up at once, without a word to the peer. For the loop's thread."""
+        self._look_at_loop()
         with self.lock:
             self._closed = True
             engine = self._core.engine
@@ -223,18 +280,55 @@ class AsyncPump:
         """Have everybody who waits look again at what he waits for."""
         self._in_loop(self.on_progress)
 
+    def part(self, parting: Callable[[], None]) -> None:
+        """Call a function that uses the engine, soon, in the loop's thread. For finalizers; see `BlockingPump.part`."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._part, parting)
+
+    def _part(self, parting: Callable[[], None]) -> None:
+        with self.lock:
+            parting()
+        self.flush()
+
+    def abandon(self, message: str) -> None:
+        """Nobody has the connection any more: give it up. For finalizers."""
+        self.part(lambda: self.abort(message))
+
     def _in_loop(self, function: Callable[[], None]) -> None:
         """Call a function in the loop's thread: now if this is it, else soon."""
         loop = self._loop
         if loop is None:
             return
-        if threading.get_ident() == self._thread:
+        if loop.is_closed():
+            self._look_at_loop()
+        elif threading.get_ident() == self._thread:
             function()
+        elif sys.is_finalizing() and self._protocol is not None:
+            self._protocol.flush()  # the loop's thread stands still
+        else:
+            try:
+                loop.call_soon_threadsafe(function)
+            except RuntimeError:
+                _logger.debug("The event loop of the connection is closed.")
+
+    def _look_at_loop(self) -> None:
+        """A loop that was closed drives nothing any more: the connection is over, and the socket ours to close."""
+        loop = self._loop
+        if loop is None or not loop.is_closed():
             return
-        try:
-            loop.call_soon_threadsafe(function)
-        except RuntimeError:
-            _logger.debug("The event loop of the connection is closed.")
+        self._loop = None
+        self._mutex = None
+        self._waiters.clear()
+        with self.lock:
+            protocol, self._protocol = self._protocol, None
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(clock.now(), _LOOP_CLOSED, kind=CauseKind.LOCAL)
+            if protocol is not None:
+                bury(protocol.transport, self._socket)
+                protocol.transport = None
+            self._handle_rest()
 
     # -- a mutex between tasks, which 1.6 gave to applications
 
@@ -304,6 +398,69 @@ class AsyncPump:
 def _set(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+class _Link(asyncio.Protocol):
+    """What the transport, and so the loop, holds on to: it leads to a pump's protocol while somebody has the pump.
+
+    Args:
+        protocol: the protocol; it is held on to until the socket is connected, and by the pump from then on.
+
+    Attributes:
+        pump: a pump that somebody waits for; else None.
+    """
+
+    def __init__(self, protocol: _ClientProtocol) -> None:
+        self.pump: AsyncPump | None = None
+        self._new: _ClientProtocol | None = protocol
+        self._reference: Callable[[], _ClientProtocol | None] = weakref.ref(protocol)
+
+    def cut(self) -> None:
+        """Nobody wants the connection: if it is made all the same, it is closed at once."""
+        self._new = None
+        self._reference = _nobody
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected, and TLS is up."""
+        protocol, self._new = self._new, None
+        if protocol is None:
+            stream_of(transport).abort()
+        else:
+            protocol.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The peer sends nothing more."""
+        protocol = self._reference()
+        return None if protocol is None else protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """The transport is clogged."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport isn't clogged any more."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self.pump = None
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.connection_lost(exc)
+
+
+def _nobody() -> None:
+    """As a reference to what is gone."""
 
 
 class _ClientProtocol(EngineProtocol):

@@ -163,12 +163,16 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 class WebSocketTransport(asyncio.Transport):
-    """What the inner protocol takes for its transport."""
+    """What the inner protocol takes for its transport.
+
+    Attributes:
+        transport: the one beneath.
+    """
 
     def __init__(self, protocol: WebSocketProtocol, transport: asyncio.Transport) -> None:
         super().__init__()
         self._protocol = protocol
-        self._transport = transport
+        self.transport = transport
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write AMQP's bytes."""
@@ -179,27 +183,27 @@ class WebSocketTransport(asyncio.Transport):
         """Say goodbye, and close the socket once all is written."""
         self._protocol.websocket.close()
         self._protocol.flush()
-        self._transport.close()
+        self.transport.close()
 
     def abort(self) -> None:
         """Close the socket at once."""
-        self._transport.abort()
+        self.transport.abort()
 
     def is_closing(self) -> bool:
         """It was closed, or is about to be."""
-        return self._transport.is_closing()
+        return self.transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See `asyncio.BaseTransport`."""
-        return self._transport.get_extra_info(name, default)
+        return self.transport.get_extra_info(name, default)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """See `asyncio.WriteTransport`."""
-        self._transport.set_write_buffer_limits(high, low)
+        self.transport.set_write_buffer_limits(high, low)
 
     def get_write_buffer_size(self) -> int:
         """See `asyncio.WriteTransport`."""
-        return self._transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
         """See `asyncio.ReadTransport`."""
