@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import uuid
+import warnings
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import address, authentication, compat, constants, errors, utils
@@ -19,6 +22,7 @@ from .c_uamqp import TickCounter
 from .connection import IDLE_WAIT, Connection, checked_settings, redirected_host
 from .message import Message
 from .session import Session, check_request, checked_handle_max, checked_window
+from .transport.background import Alarm, started
 from .transport.clock import FOREVER, now
 from .transport.shared import Operation, SharedAmongThreads
 
@@ -30,7 +34,7 @@ _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 _ClientT = TypeVar("_ClientT", bound="AMQPClient")
 
-_JOIN_TIMEOUT = 1.0
+_DROPPED = "the client was dropped without being closed"
 
 _CONNECTION = (
     "max_frame_size",
@@ -53,7 +57,8 @@ class AMQPClient:
         client_name: the container-id; None: a new UUID.
         debug: trace frames to the log.
         error_policy: decides what errors mean; None: `ErrorPolicy()`.
-        keep_alive_interval: seconds after which a background thread does the connection's work; None: no thread.
+        keep_alive_interval: seconds after which a background thread does the connection's work, besides whenever a
+            heartbeat or a time-out is due; None: no thread.
 
     Keyword Args:
         encoding: of text; default UTF-8.
@@ -113,7 +118,7 @@ class AMQPClient:
         self._error_policy = errors.policy_of(error_policy)
         self._keep_alive_interval = int(finite(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
         self._keep_alive_thread: threading.Thread | None = None
-        self._keep_alive_stop = threading.Event()
+        self._keep_alive_alarm: Alarm | None = None
         self.message_handler: MessageLink | None = None
         self.connection_type: type[Connection] = Connection
         self.session_type: type[Session] = Session
@@ -178,6 +183,24 @@ class AMQPClient:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        """Release what a client holds that nobody has any more, and say that it wasn't closed."""
+        connection: Connection | None = self.__dict__.get("_connection")
+        if connection is None or not connection._pump.is_connected or sys.is_finalizing():
+            return
+        handler, session = self.message_handler, self._session
+        if self._ext_connection:
+            connection._pump.part(lambda: _part(connection, handler, session))
+        elif not self._owes_outcomes():
+            connection._pump.abandon(_DROPPED)
+            connection._release_auth()
+        # Not with `source=self`: whoever records the warning would have the client again.
+        warnings.warn(f"unclosed client {self!r}, connected to {self._hostname}", ResourceWarning, stacklevel=2)
+
+    def _owes_outcomes(self) -> bool:
+        """The application has messages that aren't settled: it may do that without the client."""
+        return False
 
     # -- opening and closing
 
@@ -368,33 +391,27 @@ class AMQPClient:
     # -- keep-alive
 
     def _start_keep_alive(self) -> None:
-        self._keep_alive_stop = threading.Event()  # one for each thread: an old one may still be busy
-        self._keep_alive_thread = threading.Thread(
-            target=self._keep_alive, name=f"uamqp-keep-alive-{self._name}", daemon=True
+        alarm = Alarm()
+        thread = threading.Thread(
+            target=_keep_alive,
+            args=(weakref.ref(self, lambda _: alarm.stop()), alarm, self._keep_alive_interval),
+            name=f"uamqp-keep-alive-{self._name}",
+            daemon=True,
         )
-        self._keep_alive_thread.start()
+        if started(thread):
+            self._keep_alive_alarm, self._keep_alive_thread = alarm, thread
 
     def _stop_keep_alive(self) -> None:
         thread, self._keep_alive_thread = self._keep_alive_thread, None
-        self._keep_alive_stop.set()
-        if thread is not None and thread is not threading.current_thread():
+        alarm, self._keep_alive_alarm = self._keep_alive_alarm, None
+        if alarm is not None:
+            alarm.stop()
+        # While the interpreter ends the thread stands still, and never ends.
+        if thread is not None and thread is not threading.current_thread() and not sys.is_finalizing():
             try:
-                thread.join(_JOIN_TIMEOUT)
+                thread.join()
             except RuntimeError:
                 _logger.debug("The keep-alive thread had not started.")
-
-    def _keep_alive(self) -> None:
-        """Do the connection's work from time to time; the thread's function."""
-        stop = self._keep_alive_stop
-        while not stop.wait(self._keep_alive_interval):
-            connection = self._connection
-            if self._shutdown or connection is None:
-                return
-            try:
-                connection.work()
-            except Exception as error:  # noqa: BLE001 (the client's next call raises it)
-                _logger.info("The keep-alive thread of %r ends: %s", self._name, error)
-                return
 
     # -- work
 
@@ -584,3 +601,42 @@ class AMQPClient:
         if state.name in ("Error", "Closing", "Idle"):
             raise errors.MessageHandlerError(f"{handler._kind} is not open any more: its state is {state.name}.")
         return False
+
+
+def _keep_alive(reference: weakref.ref[AMQPClient], alarm: Alarm, interval: float) -> None:
+    """Do the work of a client's connection after each interval, and whenever its engine has a deadline.
+
+    The function of the keep-alive thread, which keeps neither client nor connection alive.
+    """
+    latest = now() + interval
+    while (connection := _connection_of(reference)) is not None:
+        pump = connection._pump
+        if not alarm.acquire(pump.lock):
+            break
+        try:
+            if now() >= latest or pump.is_due:
+                connection.work()
+                latest = max(latest, now() + interval)
+            pump.set_alarm(alarm, latest)
+        except Exception as error:  # noqa: BLE001 (the client's next call raises it)
+            _logger.info("The keep-alive thread of connection %r ends: %s", connection.container_id, error)
+            break
+        finally:
+            pump.lock.release()
+        del connection, pump
+        alarm.sleep()
+    alarm.stop()
+
+
+def _connection_of(reference: weakref.ref[AMQPClient]) -> Connection | None:
+    """Return the connection of a client that is open, and that somebody has."""
+    client = reference()
+    return client._connection if client is not None and not client._shutdown else None
+
+
+def _part(connection: Connection, handler: MessageLink | None, session: Session | None) -> None:
+    """Take a client's link and session off a connection that it shared."""
+    if handler is not None:
+        handler._core.close(now())
+    if session is not None and not isinstance(connection.auth, CBSAuthMixin):
+        session._end()

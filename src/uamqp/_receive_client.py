@@ -392,6 +392,14 @@ class ReceiveClient(AMQPClient):
             )
         await super()._do_close(detach)
 
+    def _owes_outcomes(self) -> bool:
+        receiver = self._message_receiver
+        link = receiver._core.link if receiver is not None else None
+        if link is None:
+            return False
+        undecided = sum(delivery.state is None for delivery in link.session.unsettled.incoming.values())
+        return undecided > len(self._inbox.arrived) + self._received_messages.qsize()
+
     def _unseen(self) -> list[Message]:
         unseen = []
         while not self._received_messages.empty():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -96,7 +97,13 @@ class SendClient(AMQPClient):
             desired_capabilities=self._desired_capabilities,
         )
         sender._handle_outcomes(self._queue)
-        sender._credit_handler = self._on_credit
+        on_credit = weakref.WeakMethod(self._on_credit)  # the connection doesn't keep its clients alive
+
+        def credit_handler() -> bool:
+            handler = on_credit()
+            return handler is not None and handler()
+
+        sender._credit_handler = credit_handler
         return sender
 
     def _on_credit(self) -> bool:

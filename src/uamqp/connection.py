@@ -5,7 +5,9 @@ but the authentication.
 from __future__ import annotations
 
 import logging
+import sys
 import uuid
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +152,15 @@ class Connection:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.destroy()
+
+    def __del__(self) -> None:
+        """Release the credentials, and say that it wasn't closed; its pump closes the socket."""
+        pump = self.__dict__.get("_pump")
+        if pump is None or sys.is_finalizing():
+            return
+        self._release_auth()
+        if pump.is_connected and not self._is_clients:
+            warnings.warn(f"unclosed connection {self!r} to {self.hostname!r}", ResourceWarning, stacklevel=2)
 
     # -- settings
 

@@ -125,14 +125,18 @@ class Session:
         run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
+        with self._connection._pump.lock:
+            self._end()
+        self._connection._pump.flush()
+
+    def _end(self) -> None:
+        """As `destroy`, with the connection's lock held."""
         self._mgmt_links.clear()
-        connection = self._connection
-        with connection._pump.lock:
-            if self in connection._sessions:
-                connection._sessions.remove(self)
-            if self._session is not None:
-                self._session.end(now())
-        connection._pump.flush()
+        sessions = self._connection._sessions
+        if self in sessions:
+            sessions.remove(self)
+        if self._session is not None:
+            self._session.end(now())
 
     def mgmt_request(
         self,

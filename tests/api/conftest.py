@@ -23,6 +23,7 @@ BOTH = {
     "test_bounds",
     "test_connection",
     "test_connection_tls",
+    "test_keep_alive",
     "test_threads",
     "test_trace",
     "test_websocket",

@@ -342,56 +342,7 @@ def test_a_send_callback_may_send_and_settle(broker: Broker) -> None:
     assert broker.queue("out").depth == 3
 
 
-# -- keep-alive
-
-
-def test_keep_alive_does_the_connections_work() -> None:
-    """Between calls a thread answers the peer's idle time-out, and reads what comes."""
-
-    def script(peer: SocketPeer) -> None:
-        peer.accept_sasl()
-        peer.accept_open(idle_time_out=2500)
-        peer.accept_begin()
-        accept_sender(peer, session=False)
-        peer.tell("open")
-        peer.expect_empty_frame()
-        peer.tell("a heartbeat")
-        accept_leaving(peer)
-
-    with ScriptedServer(script) as server:
-        client = SendClient(url(server), keep_alive_interval=1)
-        client.open()
-        until(client.client_ready, lambda: None)
-        server.wait("open")
-        server.wait("a heartbeat")  # nobody calls the client meanwhile
-        client.close()
-    assert not [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
-
-
-@pytest.mark.blocking("the loop keeps the connection alive, without a thread")
-def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
-    client = ReceiveClient(broker.url + "/q", keep_alive_interval=30)
-    client.open()
-    (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
-    assert thread.daemon
-    with bounded(2):
-        client.close()
-        thread.join(WAIT)
-    assert not thread.is_alive()
-
-
-@pytest.mark.blocking("the loop keeps the connection alive, without a thread")
-def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker) -> None:
-    client = ReceiveClient(broker.url + "/q", keep_alive_interval=1)
-    client.open()
-    until(client.client_ready, lambda: None)
-    broker.close_connections("amqp:connection:forced", "bye")
-    (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
-    thread.join(WAIT)
-    assert not thread.is_alive()
-    with pytest.raises(errors.ConnectionClose, match="bye"):
-        client.receive_message_batch(timeout=100)
-    client.close()
+# -- threads of the library's own
 
 
 def test_no_threads_are_left_behind(broker: Broker) -> None:

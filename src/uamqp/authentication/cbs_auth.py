@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
+import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .. import compat, constants, errors, utils
 from .._arguments import encoded, encoding_of, finite, having, number, text
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ..connection import Connection
 
 _logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _STATUS = {
     TokenStatus.IDLE: constants.CBSAuthStatus.Idle,
@@ -75,6 +78,20 @@ class Authenticator:
         return (0, b"") if refusal is None else (refusal.status, refusal.description.encode())
 
 
+class _Weak(Generic[T]):
+    """An attribute that doesn't keep what it refers to alive; None: it is gone, or there was nothing."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = f"{name}_reference"
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> T | None:
+        reference: weakref.ref[Any] | None = getattr(instance, self._name, None)
+        return None if reference is None else reference()
+
+    def __set__(self, instance: Any, value: T | None) -> None:
+        setattr(instance, self._name, None if value is None else weakref.ref(value))
+
+
 class CBSAuthMixin:
     """The authentication of a connection by a token, and its renewal.
 
@@ -96,9 +113,6 @@ class CBSAuthMixin:
     _retry_policy: TokenRetryPolicy
     _refresh_window: float
     _prev_token: bytes | None
-    _connection: Connection | None
-    _session: Session | None
-    _cbs_auth: Authenticator | None
     _busy: bool
     _awaited: bool
 
@@ -114,6 +128,11 @@ class CBSAuthMixin:
         self._cbs_auth = None
         self._busy = False  # somebody is at it: other tasks leave it alone
         self._awaited = False  # one of them waits for what comes of it
+
+    # Credentials may outlive the connection that uses them: they don't keep it alive.
+    _connection: _Weak[Connection] = _Weak()
+    _session: _Weak[Session] = _Weak()
+    _cbs_auth: _Weak[Authenticator] = _Weak()
 
     def update_token(self) -> Any:
         """Renew `token` and `expires_at`.

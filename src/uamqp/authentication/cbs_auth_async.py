@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
@@ -16,6 +17,7 @@ from .cbs_auth import TokenRetryPolicy as TokenRetryPolicy  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from ..async_ops import ConnectionAsync
+    from ..connection import Connection
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +25,12 @@ _logger = logging.getLogger(__name__)
 def is_coroutine(get_token: Any) -> bool:
     """Tell whether a callable is a coroutine function, or a `functools.partial` of one."""
     return is_coroutine_function(get_token)
+
+
+def _interrupt(connection: Connection | None) -> None:
+    """Have those who wait for a new token look, if anybody still has the connection."""
+    if connection is not None:
+        connection._pump.interrupt()
 
 
 class CBSAsyncAuthMixin(CBSAuthMixin):
@@ -60,7 +68,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
 
     async def _do_close_authenticator(self) -> None:
         renewal, self._renewal = self._renewal, None
-        if renewal is not None:
+        if renewal is not None and not renewal.get_loop().is_closed():
             renewal.cancel()
         await super()._do_close_authenticator()
 
@@ -71,7 +79,8 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
             return True
         if self._renewal is None:
             self._renewal = spawn(self._update())
-            self._renewal.add_done_callback(lambda task: connection._pump.interrupt())
+            reference = weakref.ref(connection)
+            self._renewal.add_done_callback(lambda _: _interrupt(reference()))
             return False
         if not self._renewal.done():
             return False

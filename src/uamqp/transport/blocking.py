@@ -5,31 +5,34 @@ One lock guards the engine. It isn't held while a thread waits for the socket, s
 
 from __future__ import annotations
 
-import logging
+import os
 import socket
+import sys
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EndpointState, EngineConfig, Trace
-from . import clock
+from . import background, clock
 from .endpoint import Endpoint
 from .heap import keep_freed_memory
 from .tcp import Stream, Waker, connect
 from .websocket import WebSocket
 from .websocket_stream import WebSocketStream
 
-_logger = logging.getLogger(__name__)
-
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
 
-_FLUSH_DELAY = 0.005
 _READS = 4
 
 _MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes that the engine may have to write before nothing more is read from a peer that doesn't read."""
+
+_Stream = Stream | WebSocketStream
+
+_open: set[tuple[_Stream, Waker]] = set()
+"""The sockets of all pumps. Those of a pump that nobody has any more aren't collected with it: it closes them."""
 
 
 class BlockingPump:
@@ -51,7 +54,7 @@ class BlockingPump:
         self.failure: OSError | None = None
         self.progress = 0
         self._core = core
-        self._stream: Stream | WebSocketStream | None = None
+        self._stream: _Stream | None = None
         self._endpoint: Endpoint | None = None
         self._condition = threading.Condition(self.lock)
         self._is_waiting = False  # a thread waits for the socket
@@ -59,7 +62,20 @@ class BlockingPump:
         self._starting = threading.Lock()
         self._closed = False
         self._broken_since = 0.0  # when a write failed, if `failure` says so
-        self._flusher: _Flusher | None = None
+        self._flusher: background.Flusher | None = None
+        self._alarms: list[background.Alarm] = []
+        self._partings: deque[Callable[[], None]] = deque()
+        self._process = os.getpid()
+        background.watch(self)
+
+    def __del__(self) -> None:
+        """Nobody has the connection any more, and nobody works on it: write what is due, and close the socket."""
+        if self._stream is None or self._process != os.getpid():
+            return
+        if sys.is_finalizing():  # other finalizers may use it yet: the system closes it
+            self._write()
+        else:
+            self._abandon("nobody had the connection any more")
 
     @staticmethod
     def now() -> float:
@@ -98,6 +114,7 @@ class BlockingPump:
             self._endpoint = endpoint
             self._stream = _stream(sock, endpoint)
             self._waker = Waker()
+            _open.add((self._stream, self._waker))
             self._core.start(config, self.now(), trace)
             self._advance()
 
@@ -120,7 +137,7 @@ class BlockingPump:
                 return happened
             if happened or (seen is not None and seen != self.progress):
                 timeout = 0.0
-            if self._is_waiting:
+            if self._is_waiting and not sys.is_finalizing():  # then the thread that waits stands still
                 return self._follow(timeout) or happened
             self._is_waiting = True
             wait = self._wait_time(timeout)
@@ -182,6 +199,8 @@ class BlockingPump:
         engine = self._core.engine
         if engine is None:
             return False
+        if self._partings:
+            self._part()
         now = self.now()
         deadline = engine.next_deadline()
         if deadline is not None and now >= deadline:
@@ -203,6 +222,8 @@ class BlockingPump:
             self._drop_stream()
         else:
             self._wake_for_unsent()
+        for alarm in self._alarms:
+            alarm.follow(engine.next_deadline())
         return happened
 
     def _wake_for_unsent(self) -> None:
@@ -267,9 +288,38 @@ class BlockingPump:
             with self.lock:
                 if self._stream is None:
                     return
-                flusher = self._flusher = self._flusher or _Flusher(self)
+                flusher = self._flusher = self._flusher or self._start_flusher()
+        if flusher is None or background.is_ending():
+            self.flush()
+            return
         self.flush_is_due = True
         flusher.wake()
+
+    def _start_flusher(self) -> background.Flusher | None:
+        """Return a flusher; None where no thread can be started."""
+        flusher = background.Flusher(self)
+        return flusher if flusher.start() else None
+
+    @property
+    def is_due(self) -> bool:
+        """A deadline of the engine has come. Look with the lock held."""
+        engine = self._core.engine
+        deadline = engine.next_deadline() if engine is not None else None
+        return deadline is not None and deadline <= self.now()
+
+    def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
+        """Have the alarm go off at the engine's next deadline, whichever that will be, or at `latest`.
+
+        Call it with the lock held.
+
+        Args:
+            latest: in monotonic seconds.
+        """
+        if alarm not in self._alarms:
+            self._alarms = [other for other in self._alarms if not other.stopped] + [alarm]
+        engine = self._core.engine
+        deadline = engine.next_deadline() if engine is not None else None
+        alarm.set(latest if deadline is None else min(latest, deadline))
 
     def _fail(self, error: OSError) -> None:
         if self.failure is None:
@@ -293,6 +343,40 @@ class BlockingPump:
                 self._core.handle_events(self.now())
             self._drop_stream()
             self._condition.notify_all()
+
+    def part(self, parting: Callable[[], None]) -> None:
+        """Call a function that uses the engine: now, or when whoever works on the connection is done.
+
+        For finalizers, which may interrupt anything, in any thread.
+        """
+        self._partings.append(parting)
+        try:
+            self._condition.notify(0)
+        except RuntimeError:  # this thread doesn't have the lock
+            if self.lock.acquire(blocking=False):
+                try:
+                    self._part()
+                finally:
+                    self.lock.release()
+
+    def _part(self) -> None:
+        while self._partings:
+            self._partings.popleft()()
+        self._write()
+        self._wake_for_unsent()
+
+    def abandon(self, message: str) -> None:
+        """Nobody has the connection any more: write what is due, and give it up. For finalizers; see `part`."""
+        self.part(lambda: self._abandon(message))
+
+    def _abandon(self, message: str) -> None:
+        try:
+            self._write()
+        finally:
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(self.now(), message, kind=CauseKind.LOCAL)
+            self._drop_stream()
 
     def close(self) -> None:
         """Close the connection and wait for the peer's answer, as long as the engine's `close_timeout` at most."""
@@ -331,6 +415,7 @@ class BlockingPump:
         waker, self._waker = self._waker, None
         if stream is None or waker is None:
             return
+        _open.discard((stream, waker))
         if self._is_waiting:  # its number may be used anew as soon as a socket is closed: that thread closes it
             waker.wake()
         else:
@@ -341,46 +426,8 @@ class BlockingPump:
             flusher.stop()
 
 
-def _stream(sock: socket.socket, endpoint: Endpoint) -> Stream | WebSocketStream:
+def _stream(sock: socket.socket, endpoint: Endpoint) -> _Stream:
     """Return the stream of AMQP bytes over a connected socket."""
     websocket = WebSocket.to(endpoint)
     stream = Stream(sock, endpoint.tls, endpoint.tls_hostname)
     return stream if websocket is None else WebSocketStream(stream, websocket)
-
-
-class _Flusher:
-    """A thread that writes what `flush_soon` was asked for, and otherwise sleeps."""
-
-    def __init__(self, pump: BlockingPump) -> None:
-        self._pump = pump
-        self._event = threading.Event()
-        self._armed = False
-        self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="uamqp-flush", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Flush within a few milliseconds."""
-        if not self._armed:
-            self._armed = True
-            self._event.set()
-
-    def stop(self) -> None:
-        """End the thread, without waiting for it."""
-        self._stopped = True
-        self._event.set()
-
-    def _run(self) -> None:
-        while self._wait():
-            time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
-            self._armed = self._pump.flush_is_due = False
-            try:
-                self._pump.flush()
-            except Exception:  # a callback's fault must not end the thread
-                _logger.exception("Writing in the background raised an exception.")
-
-    def _wait(self) -> bool:
-        """Wait until there is something to flush; False when the thread is to end."""
-        self._event.wait()
-        self._event.clear()
-        return not self._stopped
