@@ -32,7 +32,7 @@ help:
 	@echo "make downstream     test the Azure packages that were written for uamqp 1.6, in an environment of their own"
 	@echo "make brokers        install and start the brokers (Debian 12, root): BROKERS='rabbitmq3 activemq', default all"
 	@echo "make stop-brokers   stop them"
-	@echo "make fuzz           fuzz the codec, the engine and SASL, a minute each: FUZZ_ARGS='--seconds 3600' for longer"
+	@echo "make fuzz           fuzz the codec, engine, messages, SASL and WebSockets, a minute each: FUZZ_ARGS='--seconds 3600' for longer"
 	@echo "make fuzz-compiled  fuzz them compiled, FUZZ_SECONDS=$(FUZZ_SECONDS) in all"
 	@echo "make nightly        what takes hours: the tests with new examples, every target fuzzed for NIGHT_SECONDS=$(NIGHT_SECONDS)"
 	@echo "make bench          run the benchmarks"

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 
 from . import mutate
 
-TARGETS = ("codec", "engine", "sasl")
+TARGETS = ("codec", "engine", "message", "sasl", "websocket")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 where an input broke an invariant."""
     parser = argparse.ArgumentParser(
-        prog="python -m fuzz", description="Fuzz the codec, the engine and the SASL layer."
+        prog="python -m fuzz", description="Fuzz the codec, the engine, messages, SASL and WebSockets."
     )
     parser.add_argument("--target", action="append", choices=TARGETS, help="only this one; may be repeated")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each (default: %(default)s)")

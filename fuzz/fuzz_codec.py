@@ -65,14 +65,25 @@ def check_values(data: bytes) -> list[str]:
             continue
         skipper = Decoder(data)
         skipper.skip()
-        if skipper.pos != decoder.pos:
-            raise Broken(f"value() stops at {decoder.pos}, skip() at {skipper.pos}")
+        checker = Decoder(data)
+        checker.check()
+        if not skipper.pos == checker.pos == decoder.pos:
+            raise Broken(f"value() stops at {decoder.pos}, skip() at {skipper.pos}, check() at {checker.pos}")
+        if isinstance(value, (list, dict)) and data[0] in (0x45, 0xC0, 0xD0, 0xC1, 0xD1):
+            check_spans(data, decoder.pos, value)
         if not bare:
             again = encoded(value)
             # repr tells types and signs apart in all depths, and NaN equals itself.
             if again is not None and repr(decode_value(again)) != repr(value):
                 raise Broken("encoding and decoding gives another value")
     return outcomes
+
+
+def check_spans(data: bytes, end: int, value: Any) -> None:
+    """The elements of a list or map lie where they are said to."""
+    stops = Decoder(data, 0, end).element_stops()
+    if stops != sorted(stops) or stops[-1] != end or (type(value) is list and len(stops) != len(value) + 1):
+        raise Broken(f"elements at {stops} of {end}")
 
 
 def check_composite(data: bytes) -> str:

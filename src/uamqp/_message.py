@@ -513,6 +513,8 @@ class Message:
             self._append_unread(out, code, code)
             return
         if not value:
+            if type(value) is dict and self._read(code) == value:
+                self._append_unread(out, code, code)  # it came without anything in it
             return
         _checked(code, value)
         out.append(0x00)

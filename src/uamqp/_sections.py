@@ -146,9 +146,7 @@ def append_changed_map(
     if _same(values, came):
         out += payload[begin:end]
         return
-    spans = map_spans(payload, begin, end)
-    # Keys that differ in their type alone fall together in `came`; then there is no telling which is which.
-    known = dict(zip(came, spans, strict=True)) if len(spans) == len(came) else {}
+    known = _items(payload, came, map_spans(payload, begin, end))
     start = len(out)
     out += b"\xc1\x00\x00"
     for key, value in values.items():
@@ -157,13 +155,27 @@ def append_changed_map(
             _append_key(out, key, encoding, symbols)
             _append_item(out, key, value, encoding)
             continue
-        key_start, value_start, value_end = known[there]
-        out += payload[key_start:value_start]
+        encoded_key, encoded_value = known[there]
+        out += encoded_key
         if _same(value, came[there]):
-            out += payload[value_start:value_end]
+            out += encoded_value
         else:
             _append_item(out, key, value, encoding)
     close_compound(out, start, 2 * len(values))
+
+
+def _items(payload: bytes, came: dict[Any, Any], spans: list[tuple[int, int, int]]) -> dict[Any, tuple[bytes, bytes]]:
+    """The encoded items of a map by its keys as they were read."""
+    items = [(payload[start:middle], payload[middle:end]) for start, middle, end in spans]
+    if len(items) == len(came):
+        return dict(zip(came, items, strict=True))
+    # Keys that differ in their type alone fall together: then the first key counts, and the last value.
+    found: dict[Any, tuple[bytes, bytes]] = {}
+    for key, value in items:
+        content = b"\x00\x00\x00\x02" + key + b"\x40"
+        (read,) = codec.decode_value(b"\xd1" + len(content).to_bytes(4, "big") + content, bare=True)
+        found[read] = (found[read][0] if read in found else key, value)
+    return found
 
 
 _NOWHERE: Any = object()

@@ -292,6 +292,29 @@ def item_parts(item: bytes) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("name", SECTIONS)
+def test_an_empty_section_goes_on_as_it_came(name: str) -> None:
+    for empty in (b"\xc1\x01\x00", b"\xd1\x00\x00\x00\x04\x00\x00\x00\x00"):
+        body, found = section(0x77, None), section(SECTIONS[name], empty)
+        payload = body + found if name == "footer" else found + body
+        message = Message.decode_from_bytes(payload)
+        assert getattr(message, name) == {}
+        assert message.encode_message() == payload
+        setattr(message, name, None)
+        assert message.encode_message() == body
+
+
+def test_keys_that_fall_together_when_they_are_read() -> None:
+    """Of a string and a symbol, say. As in any dict the first key counts, and the last value."""
+    twice = (b"\xa1\x01k\x71\x00\x00\x00\x01", b"\xa3\x01k\x71\x00\x00\x00\x02")
+    message = Message.decode_from_bytes(raw_message("annotations", *twice))
+    assert message.annotations == {b"k": 2}
+    message.annotations["new"] = 3
+    encoded = message.encode_message()
+    assert b"\xa1\x01k\x71\x00\x00\x00\x02" in encoded
+    assert Message.decode_from_bytes(encoded).annotations == {b"k": 2, b"new": 3}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
 def test_what_is_too_deep_goes_on_as_it_came(name: str) -> None:
     payload = raw_message(name, b"\xa1\x01a" + raw_nested(100))
     message = received_message(Arrived(payload), None)

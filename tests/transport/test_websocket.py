@@ -132,6 +132,15 @@ def test_what_comes_after_the_end_of_the_stream_is_an_error() -> None:
         client.receive(b"more")
 
 
+def test_a_request_that_is_no_upgrade_with_frames_behind_it() -> None:
+    """It is refused, and what follows doesn't come out as an exception of the library that reads it."""
+    server = WebSocket.server()
+    with pytest.raises(WebSocketError):
+        server.receive(b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: et\r\n\r\n" + ws_frame(3, masked=True))
+    assert not server.has_more
+    assert not server.is_open
+
+
 def test_a_long_reason_is_cut() -> None:
     client, _ = pair()
     client.receive(ws_frame(CLOSE, b"\x03\xf3" + b"x" * 123))

@@ -160,11 +160,13 @@ class WebSocket:
                 protocol.receive_data(data)
             else:
                 protocol.receive_eof()
+            events = protocol.events_received()
+            for event in events:
+                self._on_event(event)
+        except WebSocketError:
+            raise
         except Exception as error:
             raise self._broken(f"what the peer sent can't be read: {type(error).__name__}: {error}") from error
-        events = protocol.events_received()
-        for event in events:
-            self._on_event(event)
         return len(events)
 
     def _broken(self, text: str) -> WebSocketError:
