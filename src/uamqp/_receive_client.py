@@ -11,7 +11,7 @@ from typing import Any
 
 from . import address, authentication, errors
 from ._amqp_client import AMQPClient
-from ._arguments import checked_function, encoding_of, integer, number
+from ._arguments import encoding_of, integer, number
 from ._callbacks import plain, plain_function, refuse_unfinished
 from ._drive import run
 from ._iteration import MessageIteration
@@ -29,6 +29,10 @@ _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 
 _CALLBACK = "on_message_received"
+
+
+def _nothing(message: Message) -> None:
+    """What is called in place of no callback."""
 
 
 class ReceiveClient(AMQPClient):
@@ -447,8 +451,7 @@ class ReceiveClient(AMQPClient):
             RuntimeError: `receive_messages` is under way on this client.
             TypeError: `on_message_received` isn't a plain function.
         """
-        plain(on_message_received, _CALLBACK)
-        return run(self._do_receive_message_batch(max_batch_size, on_message_received, timeout))
+        return run(self._do_receive_message_batch(max_batch_size, plain(on_message_received, _CALLBACK), timeout))
 
     async def _do_receive_message_batch(
         self, max_batch_size: int | None, on_message_received: Callable[[Message], Any] | None, timeout: float
@@ -545,12 +548,11 @@ class ReceiveClient(AMQPClient):
         run(self._do_receive_messages(plain(on_message_received, _CALLBACK)))
 
     async def _do_receive_messages(self, on_message_received: Callable[[Message], Any] | None) -> None:
-        checked_function(on_message_received, _CALLBACK)
         call = self._calls.begin(Kind.STREAM)
         inbox = self._inbox
         try:
             inbox.streaming = True
-            inbox.callback = on_message_received
+            inbox.callback = on_message_received or _nothing
             inbox.arrived.extend(self._unseen())  # what an earlier batch left over
             await self._do_open()
             try:

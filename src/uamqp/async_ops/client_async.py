@@ -311,8 +311,8 @@ class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
             RuntimeError: `receive_messages_async` is under way on this client.
             TypeError: `on_message_received` can't be called.
         """
-        awaitable(on_message_received, _CALLBACK)
-        return await self._do_receive_message_batch(max_batch_size, on_message_received, timeout)
+        callback = awaitable(on_message_received, _CALLBACK)
+        return await self._do_receive_message_batch(max_batch_size, callback, timeout)
 
     async def receive_messages_async(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, closing or an error.
