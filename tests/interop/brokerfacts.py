@@ -28,6 +28,7 @@ class RealBroker:
     user: str = "amqp"
     password: str = "secret"
     anonymous_port: int = 0  # of SASL ANONYMOUS, where it is another one
+    strict_port: int = 0  # of a listener that refuses an open with an unknown hostname
 
     ends_sessions: bool = False  # for a link that it refuses, instead of detaching that
     refuses_modified: bool = False  # ends the session with amqp:invalid-field
@@ -50,7 +51,6 @@ class RealBroker:
     external: bool = False  # SASL EXTERNAL over TLS, with a client certificate
     no_sasl: bool = False  # an AMQP header without SASL before it
     websocket: int = 0  # the port of AMQP over WebSocket
-    websocket_message: int = 0  # bytes in one of its messages, 0: any number
     bad_addresses: tuple[str, ...] = ()  # that it refuses
     address_hint: str = ""  # what the library adds to such an error
     durable_queue: str | None = None  # the address of a queue whose durable messages outlive the broker's process
@@ -197,7 +197,6 @@ BROKERS = (
         relays=True,
         no_sasl=True,
         websocket=20672,
-        websocket_message=65536,
     ),
     RealBroker(
         name="brokerj",
@@ -209,6 +208,7 @@ BROKERS = (
         durable_queue="test",
         bad_addresses=("nowhere/x",),
         anonymous_port=20777,
+        strict_port=20778,
         confirms=True,
         rejects_to_itself=True,
         browses=True,

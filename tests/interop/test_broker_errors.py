@@ -15,7 +15,7 @@ import pytest
 
 from uamqp import Message, ReceiveClient, SendClient, Source, Target
 from uamqp.authentication import SASLPlain
-from uamqp.constants import MessageSendResult, MessageState
+from uamqp.constants import ErrorCodes, MessageSendResult, MessageState
 from uamqp.errors import AMQPConnectionError, AMQPError
 from uamqp.message import MessageHeader
 
@@ -74,6 +74,21 @@ def test_a_bad_address(broker: RealBroker) -> None:
             assert str(caught.value.description, "utf-8") in str(caught.value)  # type: ignore[attr-defined]
             assert bool(caught.value.hint) is bool(broker.address_hint)
             assert broker.address_hint in str(caught.value)
+
+
+@pytest.mark.brokers("strict_port")
+def test_a_refused_open(broker: RealBroker, queue: str) -> None:
+    """The broker's reason comes out, whatever else is in its answer."""
+    for host, refused in (("nosuch.example", True), ("default", False)):
+        auth = SASLPlain(broker.host, broker.user, broker.password, port=broker.strict_port, use_tls=False)
+        target = Target(f"amqp://{host}", node=broker.address(queue))
+        with soon(), SendClient(target, auth=auth) as client:
+            if refused:
+                with pytest.raises(AMQPConnectionError, match=host) as caught:
+                    client.send_message(Message("never"))
+                assert caught.value.condition == ErrorCodes.NotFound  # type: ignore[attr-defined]
+            else:
+                client.send_message(Message("x"))
 
 
 @pytest.mark.brokers("address_hint", "relays")
