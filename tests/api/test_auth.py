@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 import logging
 import pickle
 import ssl
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.api.peers import HASTE, accept_leaving, accept_sender, settle, until, url
 from tests.peer.certs import Certificates
@@ -296,3 +300,121 @@ def test_credentials_do_not_go_into_a_pickle_unseen() -> None:
     """An object with a TLS context can't be pickled; one without may be, with its password, as any object."""
     with pytest.raises(TypeError):
         pickle.dumps(SASLPlain("h", "me", SECRET, ssl_context=ssl.create_default_context()))
+
+
+# -- private keys that are encrypted
+
+
+@pytest.fixture(scope="module")
+def encrypted(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A certificate and its key, which is encrypted: in two files, and in one."""
+    folder = tmp_path_factory.mktemp("encrypted")
+    key = serialization.load_pem_private_key(Path(certificates.client.key).read_bytes(), None)
+    best = serialization.BestAvailableEncryption(SECRET.encode())
+    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, best)
+    (folder / "key.pem").write_bytes(text)
+    (folder / "both.pem").write_bytes(text + Path(certificates.client.cert).read_bytes())
+    return {"cert": certificates.client.cert, "key": str(folder / "key.pem"), "both": str(folder / "both.pem")}
+
+
+HOUR = datetime.timedelta(hours=1)
+WITH_A_CERTIFICATE = [
+    *KINDS[:3],
+    pytest.param(SASLExternal, id="SASLExternal"),
+    pytest.param(
+        lambda host, **given: authentication.SASTokenAuth("a", f"sb://{host}/q", "t", expires_in=HOUR, **given),
+        id="SASTokenAuth",
+    ),
+    pytest.param(
+        lambda host, **given: authentication.JWTTokenAsync("a", f"sb://{host}/q", a_token, **given), id="JWTTokenAsync"
+    ),
+]
+
+
+async def a_token() -> Any:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("make", WITH_A_CERTIFICATE)
+def test_an_encrypted_key_has_its_password(make: Any, encrypted: dict[str, Any]) -> None:
+    asked: list[int] = []
+
+    def give() -> bytes:
+        asked.append(1)
+        return SECRET.encode()
+
+    for password in (SECRET, SECRET.encode(), bytearray(SECRET.encode()), lambda: SECRET, give):
+        for files in ({"certificate": encrypted["cert"], "key": encrypted["key"]}, {"certificate": encrypted["both"]}):
+            auth = make("h", **files, key_password=password)
+            assert auth._endpoint().tls is not None
+            assert SECRET not in repr(auth) + repr(auth._endpoint())
+    assert len(asked) == 2  # once for each object, though each reads the key twice
+
+
+@pytest.mark.parametrize("make", WITH_A_CERTIFICATE)
+def test_an_encrypted_key_without_its_password_is_an_error(make: Any, encrypted: dict[str, Any]) -> None:
+    files = {"certificate": encrypted["cert"], "key": encrypted["key"]}
+    for nothing in ({}, {"key_password": None}, {"key_password": ""}):
+        with pytest.raises(ValueError, match=r"private key in '.*key.pem' is encrypted: give .* as key_password"):
+            make("h", **files, **nothing)
+    with pytest.raises(ValueError, match=r"private key in '.*both.pem' is encrypted"):
+        make("h", certificate=encrypted["both"])
+    with pytest.raises(ValueError, match=r"is key_password right\?") as caught:
+        make("h", **files, key_password="wrong " + SECRET)
+    assert SECRET not in shown(caught.value)
+
+
+def test_passwords_that_are_none(encrypted: dict[str, Any]) -> None:
+    files = {"certificate": encrypted["cert"], "key": encrypted["key"]}
+    for wrong in (5, ["pw"], object()):
+        with pytest.raises(
+            TypeError, match=f"key_password must be str, bytes or a function .* not {type(wrong).__name__}"
+        ):
+            SASLAnonymous("h", **files, key_password=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="key_password goes with certificate"):
+        SASLAnonymous("h", key_password="pw")
+    with pytest.raises(ValueError, match="ssl_context takes the place of key_password"):
+        SASLAnonymous("h", ssl_context=ssl.create_default_context(), key_password="pw")
+    with pytest.raises(ValueError, match="use_tls=False goes without key_password"):
+        SASLAnonymous("h", use_tls=False, key_password="pw")
+
+    def unable() -> str:
+        raise OSError("the vault is closed")
+
+    with pytest.raises(OSError, match="the vault is closed"):
+        SASLAnonymous("h", **files, key_password=unable)
+
+
+def test_nobody_is_asked_on_the_terminal(encrypted: dict[str, Any]) -> None:
+    """OpenSSL asks for the password of a key by itself; a server has nobody to answer."""
+    program = (
+        "import sys\n"
+        "from uamqp.authentication import SASLExternal\n"
+        "try:\n"
+        "    SASLExternal('h', sys.argv[1], sys.argv[2])\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+    )
+    arguments = [sys.executable, "-c", program, encrypted["cert"], encrypted["key"]]
+    done = subprocess.run(
+        arguments, input=SECRET + "\n", capture_output=True, text=True, timeout=120, check=True, start_new_session=True
+    )
+    assert "key_password" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_client_logs_in_with_an_encrypted_key(certificates: Certificates, encrypted: dict[str, Any]) -> None:
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl(["EXTERNAL"], expect_mechanism="EXTERNAL")
+        peer.accept_open()
+        peer.accept_begin()
+        accept_sender(peer, session=False)
+        settle(peer, peer.expect("transfer"))
+        accept_leaving(peer)
+
+    with ScriptedServer(script, tls=certificates.server_context(ask_client=True)) as server:
+        auth = SASLExternal(
+            "localhost", encrypted["both"], port=server.port, verify=certificates.ca, key_password=lambda: SECRET
+        )
+        client = SendClient("amqps://localhost/q", auth=auth)
+        client.send_message(Message(b"x"), close_on_done=True)

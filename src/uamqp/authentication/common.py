@@ -5,8 +5,9 @@ TLS is on unless it is turned off by name, `use_tls=False`. Certificates and hos
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ class AMQPAuth:
         ssl_context: a TLS context to use as it is, instead of `verify` and `certificate`.
         certificate: path of a client certificate chain (PEM), for servers that ask for one.
         key: path of its private key; None: in the same file.
-        key_password: of the private key.
+        key_password: of the private key: text, bytes, or a function that returns it, which is called once, and only if
+            the key is encrypted. Nobody is asked on the terminal.
         connect_timeout: seconds for the TCP connection, and for the proxy.
         use_websocket: AMQP goes over a WebSocket, or doesn't, whatever the other arguments imply; None: as they do.
         websocket_path: the path of the server's WebSocket.
@@ -82,7 +84,7 @@ class AMQPAuth:
         ssl_context: ssl.SSLContext | None = None,
         certificate: str | None = None,
         key: str | None = None,
-        key_password: str | None = None,
+        key_password: tls.Password | Callable[[], tls.Password] | None = None,
         connect_timeout: float = 10.0,
         use_websocket: bool | None = None,
         websocket_path: str = DEFAULT_WEBSOCKET_PATH,
@@ -102,7 +104,7 @@ class AMQPAuth:
             "certificate": path(certificate, "certificate"),
             "key": path(key, "key"),
         }
-        self._key_password = key_password
+        self._key_password = _password(key_password)
         self._warned = False
         self._check_files(ssl_context)
         self._ssl_context = ssl_context  # made when it is first needed: that reads files
@@ -113,17 +115,19 @@ class AMQPAuth:
 
     def _check_files(self, context: ssl.SSLContext | None) -> None:
         files = {name: file for name, file in self._files.items() if file is not None}
+        named = [*files, *(["key_password"] if self._key_password is not None else [])]
         if not self._use_tls:
-            named = [*files, *(["ssl_context"] if context is not None else [])]
+            named += ["ssl_context"] if context is not None else []
             if named:
                 raise ValueError(f"use_tls=False goes without {', '.join(named)}: there is no TLS to apply it to.")
             return
         if context is not None:
             having(context, "ssl_context", "an ssl.SSLContext", "wrap_socket")
-        if "key" in files and "certificate" not in files:
-            raise ValueError("key goes with certificate: there is no certificate that it belongs to.")
-        if context is not None and files:
-            raise ValueError(f"ssl_context takes the place of {', '.join(files)}: give one or the other.")
+            if named:
+                raise ValueError(f"ssl_context takes the place of {', '.join(named)}: give one or the other.")
+        for name in ("key", "key_password"):
+            if name in named and "certificate" not in files:
+                raise ValueError(f"{name} goes with certificate: there is no certificate that it belongs to.")
         for name, file in files.items():
             if not Path(file).exists():
                 raise FileNotFoundError(f"{name}: there is no file {file!r}")
@@ -277,6 +281,7 @@ class SASLExternal(AMQPAuth):
     Args:
         certificate: path of our certificate chain (PEM); may be left out if `ssl_context` has one.
         key: path of its private key; None: in the same file.
+        key_password: of the private key; see `AMQPAuth`.
         hostname, port, ...: see `AMQPAuth`.
 
     Raises:
@@ -293,7 +298,7 @@ class SASLExternal(AMQPAuth):
         encoding: str = "UTF-8",
         *,
         ssl_context: ssl.SSLContext | None = None,
-        key_password: str | None = None,
+        key_password: tls.Password | Callable[[], tls.Password] | None = None,
         connect_timeout: float = 10.0,
     ) -> None:
         if certificate is None and ssl_context is None:
@@ -336,6 +341,17 @@ def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
             f"{argument} must be the name of a host alone: a user name and a password are arguments of their own."
         )
     return encoded(value, argument, encoding)
+
+
+def _password(
+    value: tls.Password | Callable[[], tls.Password] | None,
+) -> tls.Password | Callable[[], tls.Password] | None:
+    """Return the password of a private key. A function is called once, however often the key is read."""
+    if not value:
+        return None
+    if isinstance(value, (str, bytes, bytearray)):
+        return value
+    return functools.cache(having(value, "key_password", "str, bytes or a function that returns them", "__call__"))
 
 
 def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
+from typing import TypeAlias
 
 import certifi
 
+Password: TypeAlias = str | bytes | bytearray
+"""The password of a private key."""
+
+
+class _NoPasswordError(Exception):
+    """The private key is encrypted, and there is no password."""
+
 
 def client_context(
-    ca_file: str | None = None, certificate: str | None = None, key: str | None = None, password: str | None = None
+    ca_file: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+    password: Password | Callable[[], Password] | None = None,
 ) -> ssl.SSLContext:
     """Return a context for a client.
 
@@ -17,13 +29,14 @@ def client_context(
             own, or certifi's where it has none.
         certificate: path of our certificate chain, in PEM form, for servers that ask for one.
         key: path of its private key; None: in the same file.
-        password: of the private key.
+        password: of the private key, or a function that returns it, which is called if the key is encrypted.
 
     Raises:
         FileNotFoundError: one of the files doesn't exist.
         ValueError: a file can't be used: the text says which, and why.
     """
-    check_files(ca_file, certificate, key, password)
+    if ca_file is not None:
+        _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file)
     context = ssl.create_default_context(cafile=ca_file)
     # Some distributions leave it to OpenSSL's own configuration, which may allow less.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
@@ -33,12 +46,15 @@ def client_context(
     if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
         context.load_verify_locations(cafile=certifi.where())
     if certificate is not None:
-        context.load_cert_chain(certificate, key, password)
+        _load_chain(context, certificate, key, password)
     return context
 
 
 def check_files(
-    ca_file: str | None = None, certificate: str | None = None, key: str | None = None, password: str | None = None
+    ca_file: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+    password: Password | Callable[[], Password] | None = None,
 ) -> None:
     """Check that the files of `client_context` can be used, without reading the system's certificates.
 
@@ -48,15 +64,38 @@ def check_files(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except ssl.SSLError as error:
-            text = f"verify={ca_file!r}: no certificates in PEM form can be read from it ({error.reason})"
-            raise ValueError(text) from error
+        _load_authorities(context, ca_file)
     if certificate is not None:
-        try:
-            context.load_cert_chain(certificate, key, password)
-        except ssl.SSLError as error:
-            raise ValueError(
-                f"certificate={certificate!r}: no certificate with its private key can be read from it ({error.reason})"
-            ) from error
+        _load_chain(context, certificate, key, password)
+
+
+def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except ssl.SSLError as error:
+        text = f"verify={ca_file!r}: no certificates in PEM form can be read from it ({error.reason})"
+        raise ValueError(text) from error
+
+
+def _load_chain(
+    context: ssl.SSLContext, certificate: str, key: str | None, password: Password | Callable[[], Password] | None
+) -> None:
+    asked = False
+
+    def give() -> Password:
+        # Without a function OpenSSL would ask for it on the terminal.
+        nonlocal asked
+        asked = True
+        if password is None:
+            raise _NoPasswordError
+        return password() if callable(password) else password
+
+    try:
+        context.load_cert_chain(certificate, key, give)
+    except _NoPasswordError:
+        text = f"The private key in {key or certificate!r} is encrypted: give its password as key_password."
+        raise ValueError(text) from None
+    except ssl.SSLError as error:
+        hint = ". It is encrypted: is key_password right?" if asked else ""
+        text = f"certificate={certificate!r}: no certificate with its private key can be read from it ({error.reason})"
+        raise ValueError(text + hint) from error
