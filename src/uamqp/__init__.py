@@ -86,6 +86,7 @@ __all__ = [
 ]
 
 _logger = logging.getLogger(__name__)
+_logger.addHandler(logging.NullHandler())  # whoever wants the log says so
 
 
 def send_message(

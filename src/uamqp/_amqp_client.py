@@ -229,7 +229,7 @@ class AMQPClient:
         self._shutdown = False
         if shared:
             self._check_auth(shared.auth)
-            _logger.debug("Using the existing connection %r.", shared.container_id)
+            _logger.debug("Using the existing connection %r to %s.", shared.container_id, shared._peer)
             self._auth = shared.auth
             self._ext_connection = True
             self._connection = connection = shared
@@ -343,7 +343,7 @@ class AMQPClient:
                     await connection._do_destroy()
 
         await self._share_closing(close, waits=connection._core.engine is not None)
-        _logger.debug("Client %r is closed.", self._name)
+        _logger.debug("Client %r of %s is closed.", self._name, self._remote_address)
 
     async def _share_closing(self, operation: Operation | None, *, waits: bool = False) -> None:
         """Close the client for all who want it closed.
@@ -411,7 +411,7 @@ class AMQPClient:
             try:
                 thread.join()
             except RuntimeError:
-                _logger.debug("The keep-alive thread had not started.")
+                _logger.debug("The keep-alive thread of %r had not started.", self._name)
 
     # -- work
 

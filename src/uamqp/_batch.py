@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from . import constants, errors
 from ._arguments import having
 from ._message import Message
+from ._portable import unreadable
 from ._sections import MessageHeader, MessageProperties
 
 
@@ -51,7 +52,16 @@ class BatchMessage(Message):
         return self._body_gen
 
     def __str__(self) -> str:
-        return str(self._body_gen)
+        try:
+            return str(self._body_gen)
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
+
+    def _body_outline(self) -> str:
+        data = self._body_gen
+        if data is None:
+            return "no data"
+        return f"{len(data)} items" if hasattr(data, "__len__") else f"items of a {type(data).__name__}"
 
     def _encode_payload(self) -> bytes:
         if self._multi_messages:

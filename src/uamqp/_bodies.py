@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from . import _sections, c_uamqp, codec
-from ._portable import Portable
+from ._portable import Portable, unreadable
 from .codec import DATA, SEQUENCE, VALUE
 from .codec.sections import data_head
 
@@ -49,7 +49,27 @@ class MessageBody(Portable):
             out += part
 
     def _text(self, value: Any) -> str:
-        return value.decode(self._encoding) if isinstance(value, bytes) else str(value)
+        # What is no text is shown all the same: b"\xff" as \xff.
+        return value.decode(self._encoding, "backslashreplace") if isinstance(value, bytes) else str(value)
+
+    def _shown(self) -> str:
+        return ""
+
+    def _outline(self) -> str:
+        """What kind of body it is, and how large."""
+        return outline(_KINDS.get(self._type, 0), len(self._parts), sum(map(len, self._parts)))
+
+    def __repr__(self) -> str:
+        try:
+            return f"<{type(self).__name__}, {self._outline()}>"
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
+
+    def __str__(self) -> str:
+        try:
+            return self._shown()
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
 
 
 class DataBody(MessageBody):
@@ -90,8 +110,8 @@ class DataBody(MessageBody):
     def __bytes__(self) -> bytes:
         return b"".join(self._parts)
 
-    def __str__(self) -> str:
-        return "".join([part.decode(self._encoding) for part in self._parts])
+    def _shown(self) -> str:
+        return "".join([self._text(part) for part in self._parts])
 
 
 class ValueBody(MessageBody):
@@ -117,9 +137,9 @@ class ValueBody(MessageBody):
 
     def __bytes__(self) -> bytes:
         value = self.data
-        return value if isinstance(value, bytes) else str(self).encode(self._encoding)
+        return value if isinstance(value, bytes) else self._shown().encode(self._encoding)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         value = self.data
         return self._text(value) if value else ""
 
@@ -163,10 +183,37 @@ class SequenceBody(MessageBody):
         return value
 
     def __bytes__(self) -> bytes:
-        return str(self).encode(self._encoding)
+        return self._shown().encode(self._encoding)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return "".join([self._text(item) for sequence in self.data for item in sequence])
+
+
+_KINDS = {
+    c_uamqp.MessageBodyType.DataType: DATA,
+    c_uamqp.MessageBodyType.SequenceType: SEQUENCE,
+    c_uamqp.MessageBodyType.ValueType: VALUE,
+}
+_NAMES = {DATA: "data", SEQUENCE: "sequence", VALUE: "value"}
+
+
+def outline(code: int, count: int, size: int) -> str:
+    """Describe a body by the code of its sections, how many they are, and the bytes in them."""
+    if not code:
+        return "no body"
+    sections = _NAMES[code] if count == 1 else f"{count} {_NAMES[code]} sections"
+    return f"{sections} of {size} byte{'' if size == 1 else 's'}"
+
+
+def received_outline(payload: bytes, bounds: list[tuple[int, int, int]]) -> str:
+    """Describe the body that the sections have which `codec.scan_sections` found, without making it."""
+    kind = count = size = 0
+    for code, start, end in bounds:
+        if DATA <= code <= VALUE:
+            kind = code
+            count += 1
+            size += end - start - (0 if code != DATA else 2 if payload[start] == 0xA0 else 5)
+    return outline(kind, count, size)
 
 
 def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]:

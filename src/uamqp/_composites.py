@@ -75,7 +75,7 @@ class CompositeValue(AMQPValue):
         fields: bytes = self._value.__amqp_encode__()
         return b"\x00" + ULongValue(self._descriptor).__amqp_encode__() + fields
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return f"* {self._value}"
 
 
@@ -118,7 +118,7 @@ class cAnnotations(AMQPValue):
         encoded: bytes = self._value.__amqp_encode__()
         return encoded
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return str(self._value)
 
 

@@ -28,6 +28,8 @@ class MessageIteration:
         ended: it is over.
     """
 
+    ended = True  # until it has begun
+
     def __init__(
         self, client: ReceiveClient, auto_complete: bool, callback: Callable[[Message], Any] | None = None
     ) -> None:

@@ -13,6 +13,7 @@ from ._drive import run
 from ._hints import address_hint
 from .connection import connection_error
 from .core import LinkCore, LinkState
+from .core.masking import masked
 from .engine import Cause, CauseKind, Engine, IncomingDelivery, LocalProtocolError, OutgoingDelivery
 from .engine.terms import MODE_FIRST
 from .transport.clock import now
@@ -151,6 +152,17 @@ class MessageLink:
             raise ValueError(f"{name} can't be changed once the link was opened.")
 
     @property
+    def _whereabouts(self) -> str:
+        """The node and the connection, for log lines."""
+        node = masked(str(getattr(self._node, "address", None)))
+        return f"node {node!r}, connection {self._connection.container_id!r} to {self._connection._peer}"
+
+    @property
+    def _node(self) -> Any:
+        """The source or target at the peer's end."""
+        return None
+
+    @property
     def _link(self) -> NativeLink:
         return NativeLink(self._core)
 
@@ -234,7 +246,6 @@ class MessageLink:
         if self._connection._error is not None:
             raise self._connection._error.with_traceback(None)
         if self._error is not None:
-            self._logger.warning("%r", self._error)
             raise self._error.with_traceback(None)
         return self._state
 
@@ -256,16 +267,19 @@ class MessageLink:
             self._detach_received(self._core.cause)
         old, new = self._state_of(previous), self._state_of(state)
         if old is not new:
-            self._logger.info("%s %r state changed from %r to %r", self._kind, self.name, old, new)
+            self._logger.info(
+                "%s %r state changed from %r to %r (%s)", self._kind, self.name, old, new, self._whereabouts
+            )
             try:
                 refuse_unfinished(self.on_state_changed(old, new), "on_state_changed")
             except Exception:  # a callback's fault must not stop the connection
-                self._logger.exception("on_state_changed raised an exception.")
+                self._logger.exception("on_state_changed of %s raised an exception.", self._whereabouts)
 
     def _detach_received(self, cause: Cause | None) -> None:
         """Keep the exception that the next call raises."""
         if self._error is None:
             self._error = link_error(cause, self.error_policy, self._conn.engine)
+            self._logger.info("%s %r has ended: %r (%s)", self._kind, self.name, self._error, self._whereabouts)
 
     def on_delivery(self, delivery: IncomingDelivery) -> None:
         """A message arrived."""

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from . import c_uamqp, codec, constants, errors
 from ._arguments import checked_callback, encoding_of, having, shown
-from ._bodies import DataBody, SequenceBody, ValueBody, received_body
-from ._portable import reduced, restore, state_of
+from ._bodies import DataBody, SequenceBody, ValueBody, outline, received_body, received_outline
+from ._portable import bounded, reduced, restore, state_of, unreadable
 from ._sections import (
     MessageHeader,
     MessageProperties,
@@ -98,20 +98,19 @@ class Message:
     (`constants.MessageBodyType`) says it in so many words: `Data`, `Value` or `Sequence` (a list, or a list of
     lists). An empty list is one empty section. `properties`: a `MessageProperties`. `header`: a `MessageHeader`.
     `application_properties`, `annotations`, `delivery_annotations`, `footer`: dicts. The keys of the last three are
-    text or bytes of ASCII, which go out as symbols (section 3.2.10 of the specification; 1.6 sent strings), or
-    integers from 0 to 2**64-1; those of the first are text or bytes, which go out as strings (section 3.2.5).
-    `msg_format`: the message-format, 32 bits. `encoding`: of text.
+    text or bytes of ASCII, which go out as symbols (section 3.2.10; 1.6 sent strings), or integers from 0 to
+    2**64-1; those of the first are text or bytes, which go out as strings (section 3.2.5). `msg_format`: the
+    message-format, 32 bits. `encoding`: of text.
 
     `message` (a `c_uamqp.cMessage`) makes a received message, with `settler`, which is called with an
     `errors.MessageResponse` to settle it, and `delivery_no`; the other arguments are then ignored.
 
     Raises `TypeError` or `ValueError` for a body that has no AMQP encoding, `OverflowError` for a message-format
-    beyond 32 bits, and `TypeError` for another section of the wrong type, here and when it is set. Wrong keys
-    (`TypeError`, or `ValueError` for those out of range) and values nested deeper than 64 (`ValueError`) are told when
-    the message is encoded, by their key. What was received and not changed isn't checked.
+    beyond 32 bits, and `TypeError` for another section of the wrong type, here and when it is set. Wrong keys and
+    values nested deeper than 64 are told when it is encoded, by their key. What was received isn't checked.
 
-    `state` is where the message stands; `on_send_complete`, if set, is called with a
-    `constants.MessageSendResult` and an exception or None once it is known what became of it.
+    `state` is where it stands; `on_send_complete`, if set, is called with a `constants.MessageSendResult` and an
+    exception or None once it is known what became of it.
     """
 
     __slots__ = (
@@ -429,7 +428,36 @@ class Message:
         return body.data if isinstance(body, ValueBody) else None
 
     def __str__(self) -> str:
-        return str(self._body)
+        try:
+            return str(self._body)
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
+
+    def __repr__(self) -> str:
+        try:
+            return f"<{type(self).__name__} {self._outline()}>"
+        except Exception as error:  # noqa: BLE001 (likewise)
+            return unreadable(self, error)
+
+    def _outline(self) -> str:
+        """What the message is, for `repr`: of its content only the id, and nothing is decoded for good."""
+        state: Any = self.state
+        properties = self._properties
+        if properties is _UNREAD:
+            properties = self._read(PROPERTIES)
+        ids = {"message_id": getattr(properties, "message_id", None), "delivery_no": self.delivery_no}
+        parts = [self._body_outline(), state.name if isinstance(state, MessageState) else bounded(state)]
+        parts += [f"{name}={bounded(value)}" for name, value in ids.items() if value is not None]
+        return ", ".join(parts)
+
+    def _body_outline(self) -> str:
+        content = self._content
+        if content is _UNREAD:
+            return received_outline(self._payload or b"", self._scanned())
+        if type(content) is bytes:
+            return outline(DATA, 1, len(content))
+        described: str = outline(0, 0, 0) if content is None else content._outline()
+        return described
 
     # Encoding
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copyreg
 from typing import Any, ClassVar
 
+_BOUND = 60
+
 
 def state_of(thing: Any) -> dict[str, Any]:
     """Return the values of an object's fields, and the attributes that were set on it."""
@@ -22,6 +24,17 @@ def restore(thing: Any, state: dict[str, Any]) -> None:
 def reduced(thing: Any) -> tuple[Any, ...]:
     """Return what `__reduce__` should."""
     return copyreg.__newobj__, (type(thing),), thing.__getstate__()  # type: ignore[attr-defined]
+
+
+def unreadable(thing: Any, error: Exception) -> str:
+    """Return what `str` and `repr` give of a thing that has no content, or a broken one: they don't raise."""
+    return f"<{type(thing).__name__} that can't be read: {type(error).__name__}>"
+
+
+def bounded(value: Any) -> str:
+    """Return the `repr` of a value, up to a length that a log line can bear."""
+    text = repr(value)
+    return text if len(text) <= _BOUND else f"{text[: _BOUND - 3]}..."
 
 
 class Portable:

@@ -204,7 +204,7 @@ class ReceiveClient(AMQPClient):
             if self._auto_complete:
                 complete(message)
             if not message.settled:
-                _logger.info("Message %r was not settled.", message.delivery_no)
+                _logger.info("Message %r of %s was not settled.", message.delivery_no, self._remote_address)
             self._taken(message)
 
     async def _called(
@@ -359,7 +359,7 @@ class ReceiveClient(AMQPClient):
     def _is_timed_out(self) -> bool:
         if self._was_message_received or self._inactivity_left() != 0:
             return False
-        _logger.info("No message within %s ms: receiving ends.", self._timeout)
+        _logger.info("No message from %s within %s ms: receiving ends.", self._remote_address, self._timeout)
         self._timeout_reached = True
         if len(self._calls) <= 1:  # the others' time is over as well
             self._last_activity_timestamp = None
@@ -410,13 +410,12 @@ class ReceiveClient(AMQPClient):
             unseen.append(self._received_messages.get())
         return unseen
 
-    @staticmethod
-    def _release(message: Message) -> None:
+    def _release(self, message: Message) -> None:
         try:
             if not message.settled:
                 message.release()
         except RuntimeError as error:
-            _logger.info("%s", error)  # its link is gone: the peer has it
+            _logger.info("%s: %s", self._remote_address, error)  # its link is gone: the peer has it
 
     @staticmethod
     def _give_back(message: Message) -> None:
@@ -483,7 +482,7 @@ class ReceiveClient(AMQPClient):
             # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
             batch = self._take(most, called)
             if batch and ended is not None:
-                _logger.info("The link has ended; what had arrived is handed out first.")
+                _logger.info("The link to %s has ended; what had arrived is handed out first.", self._remote_address)
             elif ended is not None:
                 raise ended
             if batch or not receiving:

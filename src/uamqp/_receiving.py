@@ -158,7 +158,8 @@ def complete(message: Message) -> bool:
         if message._response is None:
             message.accept()
     except RuntimeError as error:
-        _logger.info("%s", error)
+        delivery: Any = message._delivery
+        _logger.info("Link %r: %s", delivery.link.name if delivery is not None else None, error)
         return False
     return True
 
@@ -173,7 +174,7 @@ def accept(message: Message) -> bool:
             unsettled = delivery.link.session.unsettled
             unsettled.settle_incoming(delivery, _ACCEPTED)
         except LocalProtocolError as error:
-            _logger.info("Message %d isn't accepted: %s", delivery.delivery_id, error)
+            _logger.info("Message %d of link %r isn't accepted: %s", delivery.delivery_id, delivery.link.name, error)
             return False
     message._response = _ACCEPTANCE
     message.state = _SETTLED
@@ -265,6 +266,6 @@ def try_settle(delivery: IncomingDelivery, outcome: codec.DeliveryState) -> bool
     try:
         delivery.settle(outcome)
     except LocalProtocolError as error:
-        _logger.info("Message %d isn't settled: %s", delivery.delivery_id, error)
+        _logger.info("Message %d of link %r isn't settled: %s", delivery.delivery_id, delivery.link.name, error)
         return False
     return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _values, c_uamqp, codec, utils
 from ._arguments import encoding_of, having
-from ._portable import Portable, reduced, restore, state_of
+from ._portable import Portable, reduced, restore, state_of, unreadable
 from .codec.decode import Decoder, decoder_between, list_spans, map_spans
 from .codec.encode import append_bare, append_keyed_map, append_text, close_compound, is_utf8, nesting_error
 from .codec.errors import NestingError
@@ -294,15 +294,18 @@ class MessageHeader(Portable):
         return c_uamqp.cHeader._decoded(codec.decode_value(out))
 
     def __str__(self) -> str:
-        return str(
-            {
-                "delivery_count": self.delivery_count,
-                "time_to_live": self.time_to_live,
-                "first_acquirer": self.first_acquirer,
-                "durable": self.durable,
-                "priority": self.priority,
-            }
-        )
+        try:
+            return str(
+                {
+                    "delivery_count": self.delivery_count,
+                    "time_to_live": self.time_to_live,
+                    "first_acquirer": self.first_acquirer,
+                    "durable": self.durable,
+                    "priority": self.priority,
+                }
+            )
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
 
 
 def received_header(decoder: Decoder) -> MessageHeader:
@@ -599,7 +602,10 @@ class MessageProperties:
         return c_uamqp.cProperties._decoded(codec.decode_value(out))
 
     def __str__(self) -> str:
-        return str({field.name: getattr(self, field.name) for field in _FIELDS})
+        try:
+            return str({field.name: getattr(self, field.name) for field in _FIELDS})
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
 
 
 _FIELDS: tuple[_Field, ...] = tuple(

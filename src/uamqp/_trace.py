@@ -4,6 +4,7 @@ what SASL exchanges; passwords of URLs are masked here."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -17,15 +18,17 @@ _MAX_LINE = 4000
 """Characters of a frame's fields: a peer chooses their number, and long ones are cut one by one."""
 
 
-def log_frame(direction: str, channel: int, performative: Composite | None, payload_size: int) -> None:
-    """Log a frame; the engine's `Trace`."""
+def log_frame(
+    extra: Mapping[str, object], direction: str, channel: int, performative: Composite | None, payload_size: int
+) -> None:
+    """Log a frame; with `extra`, the attributes of the record that say which connection it is, the engine's `Trace`."""
     if performative is None:
-        _logger.info("%s Empty frame", direction)
+        _logger.info("%s Empty frame", direction, extra=extra)
         return
     name = performative.NAME.split(":")[1].upper()
     payload = f" + {payload_size} bytes" if payload_size else ""
     fields = shortened(shown(performative), _MAX_LINE)
-    _logger.info("%s [%s]%s%s (channel %d)", direction, name, fields, payload, channel)
+    _logger.info("%s [%s]%s%s (channel %d)", direction, name, fields, payload, channel, extra=extra)
 
 
 def shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from . import codec
+from ._portable import unreadable
 
 _ValueT = TypeVar("_ValueT", bound="AMQPValue")
 
@@ -109,8 +110,14 @@ class AMQPValue:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return "NULL"
+
+    def __str__(self) -> str:
+        try:
+            return self._shown()
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
 
     def __bytes__(self) -> bytes:
         return str(self).encode("utf-8")
@@ -128,7 +135,7 @@ class BoolValue(AMQPValue):
     def __init__(self, value: Any) -> None:
         self._value = bool(value)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return "true" if self._value else "false"
 
 
@@ -149,7 +156,7 @@ class _IntegerValue(AMQPValue):
     def _wire(self) -> Any:
         return self._codec(self._value)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return str(self._value)
 
 
@@ -225,7 +232,7 @@ class DoubleValue(AMQPValue):
     def __init__(self, value: float) -> None:
         self._value = float(_real(value))
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return f"{self._value:.2f}"
 
 
@@ -260,7 +267,7 @@ class CharValue(AMQPValue):
     def _wire(self) -> Any:
         return codec.Char(self._value)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return f"U{ord(self._value):08X}"
 
 
@@ -275,7 +282,7 @@ class UUIDValue(AMQPValue):
             raise TypeError("Input value must be type UUID.")
         self._value = value
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return str(self._value)
 
 
@@ -297,7 +304,7 @@ class DecimalValue(AMQPValue):
     def _wire(self) -> Any:
         return self._raw
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return str(self._value)
 
 
@@ -319,7 +326,7 @@ class BinaryValue(AMQPValue):
     def __bool__(self) -> bool:
         return bool(self._value)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return f"<{self._value.hex(' ').upper()}>"
 
 
@@ -332,7 +339,7 @@ class StringValue(AMQPValue):
     def __init__(self, value: bytes | bytearray) -> None:
         self._value = _octets(value)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         text: str = self._value.decode("utf-8", "replace")
         return text
 
@@ -410,7 +417,7 @@ class _Sequence(AMQPValue):
     def __bool__(self) -> bool:
         return bool(self._value)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return "{" + ",".join(str(item) for item in self._value) + "}"
 
 
@@ -525,7 +532,7 @@ class DictValue(AMQPValue):
             return b"\xc1" + bytes((len(content) + 1, count)) + content
         return b"\xd1" + struct.pack(">II", len(content) + 4, count) + content
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return "{" + ",".join([f"[{key}:{value}]" for key, value in self._value.values()]) + "}"
 
 
@@ -566,7 +573,7 @@ class DescribedValue(AMQPValue):
     def __amqp_encode__(self) -> bytes:
         return b"\x00" + self._description.__amqp_encode__() + self._value.__amqp_encode__()
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         return f"* {self._value}"
 
 

@@ -9,6 +9,7 @@ import sys
 import uuid
 import warnings
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
@@ -22,7 +23,7 @@ from .engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
 from .engine.limits import MIN_MAX_FRAME_SIZE
 from .transport.blocking import BlockingPump
 from .transport.clock import now
-from .transport.endpoint import Endpoint
+from .transport.endpoint import Endpoint, address_text
 from .transport.shared import SharedAmongThreads
 
 if TYPE_CHECKING:
@@ -240,6 +241,14 @@ class Connection:
         return constants.ConnectionState[engine.state.name] if engine is not None else constants.ConnectionState.UNKNOWN
 
     @property
+    def _peer(self) -> str:
+        """Host and port that it goes to, for log lines."""
+        return address_text(*self.auth._address(self._port))
+
+    def _trace(self) -> Trace:
+        return partial(log_frame, {"connection": f"{self.container_id!r} to {self._peer}"})
+
+    @property
     def _lock(self) -> Any:
         return self._pump.lock
 
@@ -266,7 +275,7 @@ class Connection:
         endpoint = await self._make_endpoint()
         config.tls_port = endpoint.is_tls_port
         try:
-            await self._start_pump(endpoint, config, log_frame if self._debug else None)
+            await self._start_pump(endpoint, config, self._trace() if self._debug else None)
         except OSError as error:
             raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
         self._note_state()
@@ -308,7 +317,6 @@ class Connection:
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            _logger.warning("%r", self._error)
             raise self._error.with_traceback(None)
         if self._destroyed:
             raise errors.AMQPConnectionError("The connection was closed: it can't be used any more.")
@@ -331,7 +339,7 @@ class Connection:
         try:
             self._pump.lock.release()
         except RuntimeError:
-            _logger.debug("The connection's lock isn't held by this thread.")
+            _logger.debug("The lock of connection %r to %s isn't held by this thread.", self.container_id, self._peer)
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass, and do the connection's work meanwhile."""
@@ -441,10 +449,17 @@ class Connection:
         failure = self._pump.failure
         if failure is not None:
             self._error.__cause__ = failure
+        _logger.info("Connection %r to %s has ended: %r", self.container_id, self._peer, self._error)
 
     def _state_changed(self, previous_state: Any, new_state: Any) -> None:
         """Note a change of state; an override point."""
-        _logger.info("Connection %r state changed from %r to %r", self.container_id, previous_state, new_state)
+        _logger.info(
+            "Connection %r state changed from %r to %r (%s)",
+            self.container_id,
+            previous_state,
+            new_state,
+            self._peer,
+        )
 
     def _note_state(self) -> None:
         state = self._state

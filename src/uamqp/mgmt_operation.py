@@ -185,7 +185,8 @@ class MgmtOperation:
         answer = received_message(request.answer, None, self._encoding)
         if not 200 <= request.status < 300:
             description = shortened(request.description)
-            _logger.error("Management request to %s: status %d, %s", masked(self._node), request.status, description)
+            node, peer = masked(self._node), self.connection._peer
+            _logger.info("Management request to %s at %s: status %d, %s", node, peer, request.status, description)
         return request.status, answer, request.description.encode(self._encoding)
 
     def _failure(self, request: Request, links: RequestLinks) -> BaseException:

@@ -97,6 +97,10 @@ class MessageReceiver(MessageLink):
             desired_capabilities,
         )
 
+    @property
+    def _node(self) -> Source:
+        return self.source
+
     def _make_core(self) -> ReceiverCore:
         settled = self._receive_settle_mode is constants.ReceiverSettleMode.ReceiveAndDelete
         # Only a sender that sends settled forgets its messages on every broker.
@@ -213,36 +217,40 @@ class MessageReceiver(MessageLink):
         error ends.
         """
         if isinstance(error, KeyboardInterrupt):
-            _give_back(message)
+            self._give_back(message)
             self._error = errors.AMQPClientShutdown()
         elif isinstance(error, RuntimeError):
-            _logger.error("on_message_received raised an exception.", exc_info=error)
+            _logger.info("on_message_received raised an exception (%s).", self._whereabouts, exc_info=error)
             self._error = errors._process_link_error(self.error_policy, constants.ErrorCodes.UnknownError, str(error))
             self._error.__cause__ = error
         elif isinstance(error, Exception):
-            _logger.error("on_message_received raised an exception; the message is given back.", exc_info=error)
-            _give_back(message)
+            _logger.error(
+                "on_message_received raised an exception; the message is given back (%s).",
+                self._whereabouts,
+                exc_info=error,
+            )
+            self._give_back(message)
         else:
             raise error
 
     @staticmethod
     def _refuse(delivery: IncomingDelivery, error: codec.DecodeError) -> None:
         """Reject what is no message; the link lives on."""
-        _logger.error("Message %d can't be decoded and is rejected: %s", delivery.delivery_id, error)
+        link = delivery.link.name
+        _logger.error("Message %d of link %r can't be decoded and is rejected: %s", delivery.delivery_id, link, error)
         if not delivery.settled:
             try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
         delivery.link.taken()
+
+    def _give_back(self, message: Message) -> None:
+        """Have a message delivered to somebody else, unless it was settled."""
+        try:
+            if not message.settled:
+                message.modify(True, True)
+        except RuntimeError as error:
+            _logger.info("%s (%s)", error, self._whereabouts)  # its link is gone: the peer delivers it again
 
 
 def _direct(callback: Callable[[Message], Any]) -> Callable[[Message], Any]:
     """Return what is called with each message that arrives: one that a client takes in goes there without a detour."""
     return callback if isinstance(getattr(callback, "__self__", None), Inbox) else finished(callback, _CALLBACK)
-
-
-def _give_back(message: Message) -> None:
-    """Have a message delivered to somebody else, unless it was settled."""
-    try:
-        if not message.settled:
-            message.modify(True, True)
-    except RuntimeError as error:
-        _logger.info("%s", error)  # its link is gone: the peer delivers it again

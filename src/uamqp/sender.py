@@ -87,6 +87,10 @@ class MessageSender(MessageLink):
             desired_capabilities,
         )
 
+    @property
+    def _node(self) -> Target:
+        return self.target
+
     def _make_core(self) -> SenderCore:
         settings = LinkSettings(
             self.name.decode(self._encoding),
@@ -142,7 +146,7 @@ class MessageSender(MessageLink):
             except MessageTooLarge as error:
                 raise ValueError(str(error)) from error
             except LocalProtocolError as error:
-                _logger.info("%s", error)
+                _logger.info("A message isn't sent: %s (%s)", error, self._whereabouts)
                 return False
             sent.delivery = delivery
             message.state = constants.MessageState.WaitingForSendAck
@@ -207,7 +211,8 @@ class _Sent:
             try:
                 refuse_unfinished(self._callback(message, result, delivery_state=state), "callback")
             except Exception:  # a callback's fault must not stop the connection
-                _logger.exception("The callback of a message that was sent raised an exception.")
+                link = self.delivery.link.name if self.delivery is not None else None
+                _logger.exception("The callback of a message that was sent over link %r raised an exception.", link)
 
 
 def outcome_fields(delivery: OutgoingDelivery) -> list[Any] | None:

@@ -201,7 +201,10 @@ class Session:
         try:
             self._call_on_attach(link.link)
         except Exception:  # a callback's fault must not end the link
-            _logger.exception("on_attach raised an exception.")
+            connection = self._connection
+            _logger.exception(
+                "on_attach raised an exception (connection %r to %s).", connection.container_id, connection._peer
+            )
 
     def _call_on_attach(self, attach: Link) -> None:
         source = Source.from_c_obj(attach.remote_source) if attach.remote_source is not None else None

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from . import c_uamqp, utils
 from ._arguments import encoding_of, shown
+from ._portable import unreadable
 
 
 class AMQPType:
@@ -37,7 +38,10 @@ class AMQPType:
         raise NotImplementedError("A subclass of AMQPType has to say in _c_wrapper what a value becomes.")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.value!r})"
+        try:
+            return f"{type(self).__name__}({self.value!r})"
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
 
 
 class AMQPSymbol(AMQPType):

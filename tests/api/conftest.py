@@ -38,6 +38,7 @@ BOTH = {
     "test_arguments",
     "test_falsy",
     "test_secrets",
+    "test_shown",
     "test_seed",
     "test_send_client",
     "test_send_client_retries",

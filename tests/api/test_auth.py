@@ -370,7 +370,7 @@ def test_passwords_that_are_none(encrypted: dict[str, Any]) -> None:
         with pytest.raises(
             TypeError, match=f"key_password must be str, bytes or a function .* not {type(wrong).__name__}"
         ):
-            SASLAnonymous("h", **files, key_password=wrong)  # type: ignore[arg-type]
+            SASLAnonymous("h", **files, key_password=wrong)
     with pytest.raises(ValueError, match="key_password goes with certificate"):
         SASLAnonymous("h", key_password="pw")
     with pytest.raises(ValueError, match="ssl_context takes the place of key_password"):

@@ -185,19 +185,18 @@ class AMQPAuth:
 
     def _endpoint(self, port: int | None = None) -> Endpoint:
         """Return where the connection goes; `port` stands in where none was given."""
-        host = self.hostname.decode(self._encoding).strip("[]")
-        if self.port is not None:
-            port = self.port
-        elif not port:
-            port = _DEFAULT_PORTS[self._is_websocket, self._use_tls]
         return Endpoint(
-            host,
-            port,
+            *self._address(port),
             self._context(),
             connect_timeout=self._connect_timeout,
             proxy=self._proxy,
             websocket_path=self._websocket_path if self._is_websocket else None,
         )
+
+    def _address(self, port: int | None = None) -> tuple[str, int]:
+        """Return the host and port that the connection goes to; `port` stands in where none was given."""
+        host = self.hostname.decode(self._encoding).strip("[]")
+        return host, self.port or port or _DEFAULT_PORTS[self._is_websocket, self._use_tls]
 
     @property
     def _is_prepared(self) -> bool:

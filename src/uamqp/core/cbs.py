@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from .. import codec
+from .masking import masked
 from .requests import Request, RequestLinks, RequestState
 
 CBS_NODE = "$cbs"
@@ -62,7 +63,7 @@ class Token:
     refresh_window: float = 0
 
     def __repr__(self) -> str:
-        return f"Token(kind={self.kind!r}, audience={self.audience!r}, expires_at={self.expires_at!r})"
+        return f"Token(kind={self.kind!r}, audience={masked(self.audience)!r}, expires_at={self.expires_at!r})"
 
     def encode(self, number: int) -> bytes:
         """Return the put-token request."""

@@ -133,6 +133,14 @@ class RequestLinks:
         self._waiting: dict[int, Request] = {}
 
     @property
+    def _whereabouts(self) -> str:
+        """The node and its host, for log lines."""
+        engine = self.session.connection.engine
+        return (
+            f"{masked(self.node)} at {masked(str(engine.config.hostname))}" if engine is not None else masked(self.node)
+        )
+
+    @property
     def is_open(self) -> bool:
         """Both links are open."""
         return self._sender.state is LinkState.OPEN and self._receiver.state is LinkState.OPEN
@@ -254,18 +262,18 @@ class RequestLinks:
             try:
                 delivery.settle(codec.ACCEPTED)
             except LocalProtocolError as error:  # the link has gone in the same breath
-                _logger.info("An answer of %s isn't settled: %s", masked(self.node), error)
+                _logger.info("An answer of %s isn't settled: %s", self._whereabouts, error)
         delivery.link.taken()
         try:
             number, properties = _read(delivery.payload)
         except codec.DecodeError as error:
             self.unmatched += 1
-            _logger.warning("A message from %s can't be read and is dropped: %s", masked(self.node), error)
+            _logger.warning("A message from %s can't be read and is dropped: %s", self._whereabouts, error)
             return
         request = self._waiting.get(number) if number is not None else None
         if request is None:
             self.unmatched += 1
-            _logger.info("A message from %s answers no request that is waited for; it is dropped.", masked(self.node))
+            _logger.info("A message from %s answers no request that is waited for; it is dropped.", self._whereabouts)
             return
         self.forget(request)
         request._answered(delivery, properties)

@@ -65,13 +65,13 @@ class AsyncPump:
     Attributes:
         lock: guards the core and its engine, which other threads may settle messages with; reentrant. Hold it for every
             command to them, briefly, and never across an `await`.
-        failure: the OSError that broke the transport, if one did.
+        failure: the OSError that broke the transport, if one did, or what a handler has raised.
         progress: grows with every turn in which anything happened.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
         self.lock = threading.RLock()
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
         self.progress = 0
         self._core = core
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -310,7 +310,7 @@ class AsyncPump:
             try:
                 loop.call_soon_threadsafe(function)
             except RuntimeError:
-                _logger.debug("The event loop of the connection is closed.")
+                _logger.debug("The event loop of the connection to %s is closed.", self._endpoint)
 
     def _look_at_loop(self) -> None:
         """A loop that was closed drives nothing any more: the connection is over, and the socket ours to close."""
@@ -361,8 +361,9 @@ class AsyncPump:
         while events or self._core.has_backlog:
             try:
                 self._core.handle_all(events, clock.now())
-            except Exception as error:
-                _logger.exception("A handler raised an exception; the connection is given up.")
+            except Exception as error:  # noqa: BLE001 (it comes out as the connection's)
+                _logger.info("A handler raised an exception; the connection to %s is given up.", self._endpoint)
+                self.failure = error  # comes out as the cause of the connection's error
                 engine = self._core.engine
                 if engine is not None:
                     engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
