@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := $(wildcard src tests examples benchmarks fuzz)
 
 # What a user installs: made by `make dist` of what is here.
-SOURCES := pyproject.toml setup.py README.md LICENSE $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed)
+SOURCES := pyproject.toml setup.py MANIFEST.in README.md LICENSE $(shell find src -name '*.py' -o -name '*.pxd' -o -name py.typed)
 
 .PHONY: help setup setup-interop setup-downstream demo test lint types unit unit-compiled packaging dist interop downstream \
   brokers stop-brokers fuzz fuzz-compiled nightly bench bench-guard clean
@@ -111,9 +111,10 @@ unit-compiled: $(VENV)/.dev
 	  UAMQP_BUILD=compiled $(VENV)-compiled/bin/python -m pytest $(PYTEST_ARGS); \
 	else $(NO_COMPILER); fi
 
+# A test that compiles everything may take longer than the two minutes that another has; each command has a limit.
 packaging: $(VENV)/.dev
 	@if $(BIN)/python tests/packaging/compiler.py; then \
-	  $(MAKE) --no-print-directory dist && $(BIN)/python -m pytest tests/packaging $(PYTEST_ARGS); \
+	  $(MAKE) --no-print-directory dist && $(BIN)/python -m pytest -o faulthandler_timeout=600 tests/packaging $(PYTEST_ARGS); \
 	else $(NO_COMPILER); fi
 
 interop: $(VENV)/.interop
@@ -164,4 +165,5 @@ bench-guard: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) $(VENV)-compiled $(VENV)-downstream $(VENV)-peers build build.log dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .benchmarks .bench-guard
+	find src -name '*.so' -delete
 	find src tests examples benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,20 +1,26 @@
-"""Builds the compiled half of uamqp: everything else about the package stands in pyproject.toml.
+"""Builds the compiled half of uamqp, and what the index shows: all else about the package stands in pyproject.toml.
 
 The modules in `COMPILED` are compiled by Cython from the same .py files that run without it, with the C types of the
-.pxd file beside each (docs/design.md, Compiled mode). Environment variables:
+.pxd file beside each (docs/design.md, Compiled mode), for CPython: the C is written for its way of keeping objects, and
+what compiles for another interpreter can't be imported there. Environment variables:
 
     SKIP_CYTHON=1     build the pure package, without looking for a compiler.
     REQUIRE_CYTHON=1  fail if anything can't be compiled. By default the failure is told, and the pure package is built.
+                      An editable install is compiled only with this: extension modules in the sources' folder are
+                      imported in place of the sources, so that a change of those would change nothing.
 """
 
 from __future__ import annotations
 
 import os
+import platform
+import re
 import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.editable_wheel import editable_wheel
 
 #: The compiled modules, all or none of them. Each has a .pxd file beside it.
 COMPILED = (
@@ -102,9 +108,31 @@ class BuildCompiled(build_ext):
         self.parallel = jobs
         super().run()
 
+    def build_extensions(self) -> None:
+        """Compile without debugging information, which is nine tenths of a file, unless `CFLAGS` asks for some."""
+        asked = any(flag.startswith("-g") for flag in os.environ.get("CFLAGS", "").split())
+        if self.compiler.compiler_type != "msvc" and not asked:
+            for extension in self.extensions:
+                extension.extra_compile_args.append("-g0")  # Python's own flags, which come first, have -g
+        super().build_extensions()
+
     def _remove_what_was_built(self) -> None:
         for name in COMPILED:
             Path(self.get_ext_fullpath(name)).unlink(missing_ok=True)
+
+
+class InstallEditable(editable_wheel):
+    """Installs the sources as they are, without the extension modules beside them that an earlier install has left."""
+
+    def run(self) -> None:
+        """Build the wheel that leads to the sources."""
+        if not wanted("REQUIRE_CYTHON"):
+            self.distribution.ext_modules = []
+            for pattern in ("*.so", "*.pyd"):
+                for path in Path("src/uamqp").rglob(pattern):
+                    print(f"removed, for it hides the source of its module: {path}", file=sys.stderr)
+                    path.unlink()
+        super().run()
 
 
 def leave_out_dictionaries(source: Path) -> None:
@@ -120,7 +148,38 @@ def extensions() -> list[Extension]:
         if wanted("REQUIRE_CYTHON"):
             raise SystemExit("SKIP_CYTHON and REQUIRE_CYTHON are both set: which is it to be?")
         return []
+    interpreter = platform.python_implementation()
+    if interpreter != "CPython":
+        if wanted("REQUIRE_CYTHON"):
+            raise SystemExit(
+                f"REQUIRE_CYTHON is set, but this is {interpreter}, and only CPython imports what is compiled"
+            )
+        return []
     return [Extension(name, [f"src/{name.replace('.', '/')}.py"]) for name in COMPILED]
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildCompiled})
+def readme() -> str:
+    """Return README.md as the package index shows it, where no files are beside it that a relative link could lead to.
+
+    Links lead to the repository's address on the web, `Source` in [project.urls]; without one their text stays alone.
+    """
+    source = re.search(r'^Source = "(.+?)/?"$', Path("pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+
+    def absolute(link: re.Match[str]) -> str:
+        image, text, target = link.groups()
+        if target is None:
+            return link[0]
+        if source is None:
+            return "" if image else text
+        return f"{image}[{text}]({source[1]}/{'raw' if image else 'blob'}/HEAD/{target})"
+
+    code_or_relative = r"(?s:```.*?```)|`[^`\n]+`|(!?)\[([^]]*)\]\((?![a-z]+:|#)([^)]+)\)"
+    return re.sub(code_or_relative, absolute, Path("README.md").read_text(encoding="utf-8"))
+
+
+setup(
+    ext_modules=extensions(),
+    long_description=readme(),
+    long_description_content_type="text/markdown",
+    cmdclass={"build_ext": BuildCompiled, "editable_wheel": InstallEditable},
+)
