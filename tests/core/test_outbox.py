@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uamqp.core import Entry, Outbox
+from tests.lines import growth, interrupted, plain
+from uamqp.core import Entry, Group, Outbox
 
 DELIVERY: Any = object()
+FILES = ("outbox.py", "fifo.py")
 
 
 def filled(*items: str, deadline: float | None = None) -> Outbox:
@@ -193,3 +197,148 @@ def test_nothing_is_lost_or_handed_out_twice(steps: list[str]) -> None:
                 in_flight.pop(entry.item, None)
         assert sorted(outbox.items()) == sorted([*model_waiting, *in_flight])
         assert (outbox.waiting, outbox.in_flight) == (len(model_waiting), len(in_flight))
+
+
+class Told(Group):
+    """A group that notes when it was told that all have left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[int] = []
+
+    def on_left(self) -> None:
+        self.told.append(self.left)
+
+
+def test_a_group_is_told_when_its_last_has_left() -> None:
+    outbox: Outbox = Outbox()
+    group, other = Told(), Told()
+    first = outbox.add("a", None, group)
+    second = outbox.add("b", 5.0, group)
+    third = outbox.add("c", None, other)
+    assert (group.left, other.left) == (2, 1)
+    hand_over(outbox)
+    outbox.put_back(first)
+    assert group.left == 2
+    outbox.finish(second)
+    outbox.finish(second)
+    assert (group.left, group.told) == (1, [])
+    outbox.finish(first)
+    assert (group.told, other.told) == ([0], [])
+    assert outbox.clear() == ["c"]
+    assert other.told == [0]
+    assert third.done
+
+
+def test_what_has_left_while_it_waited_is_let_go() -> None:
+    """It isn't looked for in its queue; but no more of it stays there than half of the queue."""
+    outbox: Outbox = Outbox()
+    entries = [outbox.add(str(number)) for number in range(1000)]
+    for entry in entries[1:]:
+        outbox.finish(entry)
+        assert len(outbox._waiting) <= 2 * outbox.waiting + 65
+    assert (len(outbox), outbox.items()) == (1, ["0"])
+    assert taken(outbox) == ["0"]
+    outbox.finish(entries[0])
+    assert len(outbox) == outbox.waiting == 0
+    later = outbox.add("later")
+    outbox.finish(later)
+    assert hand_over(outbox) is None
+    assert len(outbox._waiting) == 0
+
+
+def test_deadlines_of_what_has_left_are_let_go() -> None:
+    """One that is far off, and whose message stays, doesn't hold those of all that have left since."""
+    outbox: Outbox = Outbox()
+    outbox.add("stays", 1.0)
+    hand_over(outbox)
+    for number in range(1000):
+        outbox.add(number, 2.0 + number)
+        entry = hand_over(outbox)
+        assert entry is not None
+        outbox.finish(entry)
+        assert len(outbox._deadlines) < 200
+    assert outbox.next_deadline() == 1.0
+
+
+def test_who_may_have_ended_the_link_goes_alone() -> None:
+    outbox = filled("a", "b", "c", "d")
+    first, second, third = (hand_over(outbox) for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    for entry in (first, second):
+        entry.ends = 1
+    outbox.put_back(first)
+    outbox.put_back(second)
+    assert hand_over(outbox) is None  # the third is on its way
+    outbox.finish(third)
+    assert hand_over(outbox) is first
+    assert hand_over(outbox) is None
+    outbox.put_back(first)
+    assert hand_over(outbox) is second  # whoever was put back waits behind it
+    assert hand_over(outbox) is None
+    outbox.finish(second)
+    outbox.trust()
+    assert taken(outbox) == ["a", "d"]
+
+
+@pytest.mark.parametrize("order", ["as they came", "the other way round", "every other"])
+@pytest.mark.parametrize("put_back", [False, True])
+def test_leaving_is_no_walk_through_the_queue(order: str, put_back: bool) -> None:
+    """When many leave at once, each costs what it would alone."""
+
+    def work(count: int) -> Callable[[], None]:
+        outbox: Outbox = Outbox()
+        entries = [outbox.add(number, 1.0) for number in range(count)]
+        if put_back:
+            while hand_over(outbox) is not None:
+                pass
+            for entry in entries:
+                outbox.put_back(entry)
+
+        def leave() -> None:
+            leaving = outbox.expired(1.0)
+            if order == "the other way round":
+                leaving.reverse()
+            elif order == "every other":
+                leaving = leaving[::2] + leaving[1::2]
+            for entry in leaving:
+                outbox.finish(entry)
+            assert len(outbox) == 0
+
+        return leave
+
+    assert growth(work, 2000, 8) < 24
+
+
+@plain
+def test_a_change_that_was_broken_off_is_put_right() -> None:
+    """An interrupt may come between any two lines; with the next change the outbox is whole again."""
+    for change in ("add", "hand over", "finish", "finish in flight", "put back"):
+        at = 0
+        more = True
+        while more:
+            outbox = filled("a", "b", "c")
+            flying = hand_over(outbox)
+            assert flying is not None
+            waiting = outbox.next_ready(0.0)
+            assert waiting is not None
+            new = Entry("new", 9.0, None, outbox)
+            changes: dict[str, Callable[[], Any]] = {
+                "add": lambda new=new, outbox=outbox: outbox.add_entry(new),  # type: ignore[misc]
+                "hand over": lambda entry=waiting, outbox=outbox: outbox.handed_over(entry, DELIVERY),  # type: ignore[misc]
+                "finish": lambda entry=waiting, outbox=outbox: outbox.finish(entry),  # type: ignore[misc]
+                "finish in flight": lambda entry=flying, outbox=outbox: outbox.finish(entry),  # type: ignore[misc]
+                "put back": lambda entry=flying, outbox=outbox: outbox.put_back(entry),  # type: ignore[misc]
+            }
+            more = interrupted(changes[change], at, *FILES)
+            if more and change == "hand over":
+                outbox.not_handed_over(waiting)
+            outbox.finish(new)
+            outbox.finish(flying)
+            outbox.finish(waiting)
+            assert (len(outbox), outbox.waiting, outbox.in_flight, outbox.items()) == (1, 1, 0, ["c"]), (change, at)
+            assert taken(outbox) == ["c"], (change, at)
+            at += 1
+        assert at > 3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.lines import growth
 from tests.peer import codec
 from tests.peer.script import ABSENT, RECEIVER
 from uamqp.codec import (
@@ -500,6 +502,103 @@ def test_withdraw(rig: Rig) -> None:
     rig.peer.expect("transfer", payload=b"3", delivery_id=1)
     rig.drop_events()
     assert not third.withdraw()
+    rig.done()
+
+
+def test_what_is_withdrawn_counts_no_more(rig: Rig) -> None:
+    rig.open()
+    link = rig.sender(credit=10)
+    deliveries = [link.send(b"%d" % number) for number in range(6)]
+    for delivery in deliveries[1:5]:
+        assert delivery.withdraw()
+        assert delivery.payload == b""
+    assert (link.queued, link.queued_whole, link.credit) == (2, 2, 8)
+    rig.peer.send("flow", handle=0, delivery_count=0, link_credit=10, echo=True)
+    rig.peer.expect("flow", available=2, link_credit=10, delivery_count=0)
+    rig.peer.expect("transfer", payload=b"0", delivery_id=0)
+    rig.peer.expect("transfer", payload=b"5", delivery_id=1)
+    assert (link.queued, link.credit) == (0, 8)
+    rig.drop_events()
+    rig.done()
+
+
+def test_what_is_withdrawn_is_not_lost(rig: Rig) -> None:
+    rig.open()
+    link = rig.sender()
+    kept, withdrawn = link.send(b"1"), link.send(b"2")
+    withdrawn.withdraw()
+    rig.peer.send("detach", handle=0, closed=True)
+    lost = [event for event in rig.drop_events() if isinstance(event, OutgoingDelivery)]
+    assert lost == [kept]
+    assert (kept.lost, withdrawn.lost) == (True, False)
+    rig.peer.expect("detach")
+
+
+def test_a_drain_behind_what_was_withdrawn(rig: Rig) -> None:
+    rig.open()
+    link = rig.sender(credit=10)
+    link.send(b"1").withdraw()
+    rig.peer.grant(10, drain=True)
+    link.drained()
+    rig.peer.expect("flow", link_credit=0, delivery_count=10)
+    rig.drop_events()
+    rig.done()
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_withdrawing_is_no_search(rig: Rig, backwards: bool) -> None:
+    rig.open()
+    link = rig.sender()
+
+    def work(count: int) -> Callable[[], None]:
+        deliveries = [link.send(b"x") for _ in range(count)]
+        if backwards:
+            deliveries.reverse()
+
+        def withdraw() -> None:
+            for delivery in deliveries:
+                delivery.withdraw()
+            assert link.queued == 0
+
+        return withdraw
+
+    assert growth(work, 2000, 8) < 24
+
+
+def test_the_last_can_be_taken_back_by_its_context(rig: Rig) -> None:
+    rig.open()
+    link = rig.sender()
+    assert not link.withdraw_last("mine")
+    link.send(b"1", context="mine")
+    last = link.send(b"2", context="another")
+    assert not link.withdraw_last("mine")
+    assert link.withdraw_last("another")
+    assert last.settled
+    assert not link.withdraw_last("another")
+    rig.peer.grant(5)
+    rig.peer.expect("transfer", payload=b"1")
+    rig.drop_events()
+    rig.done()
+
+
+def test_who_asks_for_room_is_told(rig: Rig) -> None:
+    """The session's window opens by a flow that says nothing of the link."""
+    rig.open()
+    link = rig.sender(credit=10, session=rig.begin(incoming_window=1))
+    for number in range(3):
+        link.send(b"%d" % number)
+    rig.peer.expect("transfer", payload=b"0")
+    rig.no_event()
+    link.ask_for_room()
+    rig.peer.send("flow", incoming_window=0)
+    rig.peer.expect_nothing()
+    rig.no_event()
+    rig.peer.send("flow", incoming_window=1)
+    rig.peer.expect("transfer", payload=b"1")
+    assert rig.event(CreditChanged).sender is link
+    rig.peer.send("flow", incoming_window=1)
+    rig.peer.expect("transfer", payload=b"2")
+    rig.no_event()  # it has to be asked for each time
     rig.done()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
-from .outbox import Entry, Outbox
+from .outbox import Entry, Group, Outbox
 from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .session import SessionCore
 
@@ -20,6 +20,7 @@ __all__ = [
     "ConnectionCore",
     "ConnectionOwner",
     "Entry",
+    "Group",
     "LinkCore",
     "LinkHandler",
     "LinkOwner",

@@ -4,25 +4,51 @@ cimport cython
 
 from ..engine.fifo cimport Fifo as _Fifo
 
+cdef Py_ssize_t _FEW
+
+
+cdef class Group:
+    cdef public Py_ssize_t left
+
+    cpdef on_left(self)
+
 
 cdef class Entry:
     cdef public object deadline
     cdef public object delivery
     cdef public bint done
+    cdef public Py_ssize_t ends
+    cdef public Group group
     cdef public object item
+    cdef public Outbox outbox
+    cdef public bint waits
 
 
 cdef class Outbox:
     cdef public _Fifo _again
+    cdef public Entry _alone
     cdef public list _deadlines
+    cdef public Py_ssize_t _gone
     cdef public object _held_until
     cdef public dict _in_flight
     cdef public object _sequence
+    cdef public Py_ssize_t _swept_at
     cdef public _Fifo _waiting
+    cdef public bint _whole
+    cdef public object owner
 
     @cython.locals(entry=Entry)
-    cpdef Entry add(self, object item, object deadline=*)
+    cpdef Entry add(self, object item, object deadline=*, Group group=*)
+    cpdef add_entry(self, Entry entry)
     @cython.locals(entry=Entry)
     cpdef Entry next_ready(self, object now)
+    @cython.locals(entry=Entry)
+    cdef Entry _first(self, _Fifo queue)
     cpdef handed_over(self, Entry entry, object delivery)
+    @cython.locals(group=Group)
     cpdef finish(self, Entry entry)
+    cdef _land(self, Entry entry)
+
+
+@cython.locals(entry=Entry, kept=_Fifo)
+cdef _Fifo _undone(_Fifo queue)

@@ -8,6 +8,25 @@ from typing import Any
 from ..engine import OutgoingDelivery
 from ..engine.fifo import Fifo
 
+_FEW = 64
+"""What so few entries cost isn't worth looking for something better."""
+
+
+class Group:
+    """Messages of an outbox that somebody waits for together.
+
+    Attributes:
+        left: how many of them haven't left the outbox.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def on_left(self) -> None:
+        """The last of them has left."""
+
 
 class Entry:
     """One message in an `Outbox`.
@@ -15,17 +34,28 @@ class Entry:
     Attributes:
         item: the message, whatever the front calls one.
         deadline: when it is given up, in monotonic seconds; None: never.
+        group: who waits for it; None: nobody in particular.
+        outbox: whose it is.
         delivery: its delivery while an outcome is awaited, else None.
         done: it has left the outbox.
+        ends: how often it was on its way when the peer ended the link, and may be the reason. It goes alone from then
+            on, so that no other message is held to be the reason.
+        waits: it stands in a queue of the outbox.
     """
 
-    __slots__ = ("deadline", "delivery", "done", "item")
+    __slots__ = ("deadline", "delivery", "done", "ends", "group", "item", "outbox", "waits")
 
-    def __init__(self, item: Any, deadline: float | None) -> None:
+    def __init__(
+        self, item: Any, deadline: float | None, group: Group | None = None, outbox: Outbox | None = None
+    ) -> None:
         self.item = item
         self.deadline = deadline
+        self.group = group
+        self.outbox = outbox
         self.delivery: OutgoingDelivery | None = None
         self.done = False
+        self.ends = 0
+        self.waits = False
 
 
 class Outbox:
@@ -34,20 +64,43 @@ class Outbox:
     A message waits, is handed over (`next_ready`, then `handed_over`), and leaves with an outcome (`finish`), or goes
     back to wait (`put_back`). While a back-off lasts, nothing is handed over. Messages past their deadline come out of
     `expired`, wherever they are.
+
+    Whatever leaves while it waits stays in its queue, marked as done, until its turn comes, or half of the queue is so:
+    to take each out there and then would mean a walk through the queue.
+
+    Attributes:
+        owner: free for the outbox's user.
     """
 
-    __slots__ = ("_again", "_deadlines", "_held_until", "_in_flight", "_sequence", "_waiting")
+    __slots__ = (
+        "_again",
+        "_alone",
+        "_deadlines",
+        "_gone",
+        "_held_until",
+        "_in_flight",
+        "_sequence",
+        "_swept_at",
+        "_waiting",
+        "_whole",
+        "owner",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Any = None) -> None:
+        self.owner = owner
         self._again = Fifo()  # entries that were put back
         self._waiting = Fifo()  # entries that were never handed over
+        self._gone = 0  # entries in these two that are done
+        self._swept_at = _FEW  # with so many of them it is looked whether they are half
+        self._whole = True  # no change is under way
         self._in_flight: dict[Entry, None] = {}
+        self._alone: Entry | None = None  # what is in flight and goes alone
         self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
         self._held_until: float | None = None
 
     def __len__(self) -> int:
-        return len(self._again) + len(self._waiting) + len(self._in_flight)
+        return self.waiting + len(self._in_flight)
 
     @property
     def in_flight(self) -> int:
@@ -57,51 +110,145 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """Messages that wait to be sent."""
-        return len(self._again) + len(self._waiting)
+        if not self._whole:
+            self._mend()
+        return len(self._again) + len(self._waiting) - self._gone
 
     def entries(self) -> list[Entry]:
         """Return an entry for every message that hasn't left, those in flight first."""
-        return [*self._in_flight, *self._again, *self._waiting]
+        return [entry for entry in (*self._in_flight, *self._again, *self._waiting) if not entry.done]
 
     def items(self) -> list[Any]:
         """Return every message that hasn't left, those in flight first."""
         return [entry.item for entry in self.entries()]
 
-    def add(self, item: Any, deadline: float | None = None) -> Entry:
+    def add(self, item: Any, deadline: float | None = None, group: Group | None = None) -> Entry:
         """Take a message in."""
-        entry = Entry(item, deadline)
-        self._waiting.append(entry)
-        if deadline is not None:
-            self._sequence += 1
-            heapq.heappush(self._deadlines, (deadline, self._sequence, entry))
+        entry = Entry(item, deadline, group, self)
+        self.add_entry(entry)
         return entry
 
+    def add_entry(self, entry: Entry) -> None:
+        """Take a message in, for which there is an entry already."""
+        if not self._whole:
+            self._mend()
+        self._whole = False
+        self._waiting.append(entry)
+        entry.waits = True
+        if entry.group is not None:
+            entry.group.left += 1
+        if entry.deadline is not None:
+            self._add_deadline(entry, entry.deadline)
+        self._whole = True
+
+    def _add_deadline(self, entry: Entry, deadline: float) -> None:
+        there = len(self._again) + len(self._waiting) + len(self._in_flight)
+        if len(self._deadlines) > 2 * (there + _FEW):  # most have left, and stay behind one that is far off
+            self._deadlines = [each for each in self._deadlines if not each[2].done]
+            heapq.heapify(self._deadlines)
+        self._sequence += 1
+        heapq.heappush(self._deadlines, (deadline, self._sequence, entry))
+
     def next_ready(self, now: float) -> Entry | None:
-        """Return the message that goes next and take it off the queue; None: there is none, or a back-off lasts."""
+        """Return the message that goes next; it stays where it is until `handed_over`.
+
+        None: there is none, a back-off lasts, or one has to go alone.
+        """
         if self._held_until is not None:
             if now < self._held_until:
                 return None
             self._held_until = None
-        entry: Entry | None = self._again.pop()
+        if not self._whole:
+            self._mend()
+        entry = self._first(self._again)
         if entry is None:
-            entry = self._waiting.pop()
+            entry = self._first(self._waiting)
+        if entry is None or self._alone is not None or (entry.ends > 0 and self._in_flight):
+            return None
+        return entry
+
+    def _first(self, queue: Fifo) -> Entry | None:
+        """Return the message that goes first in a queue, after letting go of those that have left."""
+        entry: Entry | None = queue.first()
+        while entry is not None and entry.done:
+            self._whole = False
+            queue.pop()
+            self._gone -= 1
+            self._whole = True
+            entry = queue.first()
         return entry
 
     def handed_over(self, entry: Entry, delivery: OutgoingDelivery) -> None:
-        """The message is with the link; its outcome is awaited."""
+        """The message that `next_ready` gave is with the link; its outcome is awaited."""
+        self._whole = False
         entry.delivery = delivery
         self._in_flight[entry] = None
+        if entry.ends > 0:
+            self._alone = entry
+        if self._again.first() is entry:
+            self._again.pop()
+        else:
+            self._waiting.pop()
+        entry.waits = False
+        self._whole = True
+
+    def not_handed_over(self, entry: Entry) -> None:
+        """Handing the message over was broken off, and the link hasn't got it: it waits, as before."""
+        self._land(entry)
+        if not entry.done and self._again.first() is not entry and self._waiting.first() is not entry:
+            self._again.append(entry)
+        self._mend()
 
     def finish(self, entry: Entry) -> None:
-        """The message leaves."""
-        entry.done = True
-        entry.delivery = None
-        if self._in_flight.pop(entry, entry) is None:  # it was there
+        """The message leaves. Does nothing if it has left."""
+        if entry.done:
             return
-        if entry in self._again:
-            self._again.remove(entry)
-        elif entry in self._waiting:
-            self._waiting.remove(entry)
+        if not self._whole:
+            self._mend()
+        self._whole = False
+        entry.done = True
+        if entry.delivery is not None:
+            self._land(entry)
+        elif entry.waits:
+            self._gone += 1
+            if self._gone > self._swept_at:
+                self._sweep_if_due()
+        self._whole = True
+        group = entry.group
+        if group is not None:
+            group.left -= 1
+            if group.left <= 0:
+                group.on_left()
+
+    def _land(self, entry: Entry) -> None:
+        """It is in flight no more."""
+        entry.delivery = None
+        self._in_flight.pop(entry, None)
+        if self._alone is entry:
+            self._alone = None
+
+    def _sweep_if_due(self) -> None:
+        """Let go of what is done, if it is half of what is there; else look again when it may be."""
+        there = len(self._again) + len(self._waiting)
+        if 2 * self._gone > there:
+            self._sweep()
+        else:
+            self._swept_at = max(_FEW, there // 2)
+
+    def _sweep(self) -> None:
+        """Let go of what is done, wherever it stands."""
+        self._again = _undone(self._again)
+        self._waiting = _undone(self._waiting)
+        self._gone = 0
+        self._swept_at = _FEW
+
+    def _mend(self) -> None:
+        """Put right what an interrupt in the midst of a change has left: what stands in a queue waits."""
+        self._whole = True
+        self._sweep()
+        for entry in (*self._again, *self._waiting, *[entry for entry in self._in_flight if entry.done]):
+            self._land(entry)
+            entry.waits = not entry.done
 
     def put_back(self, entry: Entry, hold_until: float | None = None) -> None:
         """The message waits again, in front of those that were never sent.
@@ -109,23 +256,40 @@ class Outbox:
         Args:
             hold_until: hand nothing over before then.
         """
-        self._in_flight.pop(entry, None)
-        entry.delivery = None
+        self._whole = False
         self._again.append(entry)
+        self._land(entry)
+        entry.waits = True
+        self._whole = True
         if hold_until is not None and (self._held_until is None or hold_until > self._held_until):
             self._held_until = hold_until
 
+    def trust(self) -> None:
+        """Nothing that waits has to go alone any more: the reason is found."""
+        for entry in self.entries():
+            entry.ends = 0
+        self._alone = None
+
     def expired(self, now: float) -> list[Entry]:
         """Return the messages whose deadline has passed; each is returned once, and has not left yet."""
-        due = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            entry = heapq.heappop(self._deadlines)[2]
-            if not entry.done:
-                due.append(entry)
-        return due
+        if self._held_until is not None and self._held_until <= now:
+            self._held_until = None
+        deadlines = self._deadlines
+        over: list[tuple[float, int, Entry]] = []
+        while deadlines and deadlines[0][0] <= now:
+            over.append(heapq.heappop(deadlines))
+            if len(over) == _FEW:  # one by one would take longer if it is many
+                over += sorted(each for each in deadlines if each[0] <= now)
+                self._deadlines = [each for each in deadlines if each[0] > now]
+                heapq.heapify(self._deadlines)
+                break
+        return [entry for _, _, entry in over if not entry.done]
 
     def next_deadline(self) -> float | None:
-        """Return when a message expires or a back-off ends, whichever is first; None: nothing of the kind."""
+        """Return when a message expires or a back-off ends, whichever is first; None: nothing of the kind.
+
+        That is in the past until `expired` was called.
+        """
         while self._deadlines and self._deadlines[0][2].done:
             heapq.heappop(self._deadlines)
         deadline = self._deadlines[0][0] if self._deadlines else None
@@ -137,10 +301,18 @@ class Outbox:
         """Drop everything; return what was dropped."""
         items = self.items()
         for entry in self.entries():
-            entry.done = True
-        self._in_flight.clear()
+            self.finish(entry)
         self._again.clear()
         self._waiting.clear()
+        self._gone = 0
         self._deadlines.clear()
         self._held_until = None
         return items
+
+
+def _undone(queue: Fifo) -> Fifo:
+    kept = Fifo()
+    for entry in queue:
+        if not entry.done:
+            kept.append(entry)
+    return kept

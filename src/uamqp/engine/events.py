@@ -113,7 +113,9 @@ class LinkDetached:
 
 @dataclass(slots=True, frozen=True)
 class CreditChanged:
-    """The receiver gave credit, took it back, or asks to drain (`Sender.drain`)."""
+    """The receiver gave credit, took it back, or asks to drain (`Sender.drain`); or deliveries have left the queue of
+    a sender whose user has asked to hear of it (`Sender.ask_for_room`).
+    """
 
     sender: Sender
 

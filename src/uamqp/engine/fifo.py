@@ -25,7 +25,7 @@ class Fifo:
         return len(self._items) - self._start
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._items[self._start :])
+        return iter([item for item in self._items if item is not None])  # right in the midst of `pop` as well
 
     def append(self, item: Any) -> None:
         """Put an item at the end."""

@@ -10,6 +10,7 @@ from .serial cimport add, distance
 from .session cimport Session
 
 cdef object ACTIVE
+cdef Py_ssize_t _FEW
 cdef bytes _FORMAT_0
 
 
@@ -21,7 +22,9 @@ cdef class Sender(Link):
     cdef public long long _next_tag
     cdef public _Fifo _queue
     cdef public bint _ready
+    cdef public Py_ssize_t _room_below
     cdef public _TransferHead _usual_head
+    cdef public Py_ssize_t _withdrawn
     cdef public long long delivery_count
     cdef public bint drain
 
@@ -31,6 +34,7 @@ cdef class Sender(Link):
     )
     @cython.locals(delivery=OutgoingDelivery, queue=_Fifo, session=Session)
     cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
+    cpdef report_room(self)
     @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t, head=_TransferHead)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)
     @cython.locals(session=Session, room=cython.Py_ssize_t, more=cython.bint, handle=bytes, tag=bytes, message_format=bytes, payload=bytes)
@@ -40,3 +44,6 @@ cdef class Sender(Link):
     cdef _finish(self, OutgoingDelivery delivery)
     @cython.locals(session=Session)
     cpdef on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
+
+
+cdef bint _is_withdrawn(OutgoingDelivery delivery)

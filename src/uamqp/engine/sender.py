@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _FORMAT_0 = uint_bytes(0)
+_FEW = 64  # so many that were withdrawn may stay in the queue, before it is looked whether they are most of it
 
 
 class Sender(Link):
@@ -48,7 +49,9 @@ class Sender(Link):
         "_next_tag",
         "_queue",
         "_ready",
+        "_room_below",
         "_usual_head",
+        "_withdrawn",
         "delivery_count",
         "drain",
     )
@@ -61,6 +64,8 @@ class Sender(Link):
         self.delivery_count = 0
         self._link_credit = 0
         self._queue = Fifo()  # of OutgoingDelivery
+        self._withdrawn = 0  # of those in the queue
+        self._room_below = 0  # with fewer in the queue there is news for who has asked for room; 0: nobody has
         self._most = 0  # the peer's max-message-size; 0: it gave none
         self._next_tag = 1
         self._ready = False
@@ -77,14 +82,13 @@ class Sender(Link):
     @property
     def queued(self) -> int:
         """Deliveries given to `send` of which not every frame is encoded yet."""
-        return len(self._queue)
+        return len(self._queue) - self._withdrawn
 
     @property
     def queued_whole(self) -> int:
         """Deliveries given to `send` of which no frame is encoded yet; these can be withdrawn."""
-        queue = self._queue
-        first: OutgoingDelivery | None = queue.first()
-        return len(queue) - 1 if first is not None and first.delivery_id is not None else len(queue)
+        first: OutgoingDelivery | None = self._queue.first()
+        return self.queued - 1 if first is not None and first.delivery_id is not None else self.queued
 
     def send(
         self,
@@ -161,8 +165,8 @@ class Sender(Link):
             self._check_state(delivery)
         self._queue.append(delivery)
         if not self._ready and self._link_credit > 0:
-            self._ready = True
             self.session.sender_is_ready(self)
+            self._ready = True
         return delivery
 
     def _check_state(self, delivery: OutgoingDelivery) -> None:
@@ -181,7 +185,7 @@ class Sender(Link):
         """
         if not self.drain:
             return
-        if self._link_credit > 0 and self._queue:
+        if self._link_credit > 0 and self.queued:
             self._drain_answered = True
             return
         self._drain_answered = False
@@ -195,9 +199,32 @@ class Sender(Link):
         """See `OutgoingDelivery.withdraw`."""
         if delivery.delivery_id is not None or delivery.settled:
             return False
-        self._queue.remove(delivery)
+        # It stays in the queue until its turn comes: to look for it there would mean a walk through the queue.
         delivery.settled = True
+        delivery.payload = b""
+        self._withdrawn += 1
+        if self._withdrawn > _FEW and self._withdrawn > self.queued:
+            queue, self._queue = self._queue, Fifo()
+            self._withdrawn = 0
+            for waiting in queue:
+                if not _is_withdrawn(waiting):
+                    self._queue.append(waiting)
         return True
+
+    def withdraw_last(self, context: Any) -> bool:
+        """Withdraw what was queued last, if that is its context: for a caller who was interrupted while he sent it."""
+        queued = list(self._queue)
+        return bool(queued) and queued[-1].context is context and self.withdraw(queued[-1])
+
+    def ask_for_room(self) -> None:
+        """Report a `CreditChanged` once fewer deliveries are queued than now: for one who keeps the queue short."""
+        self._room_below = len(self._queue)
+
+    def report_room(self) -> None:
+        """Report it to who has asked for room, if there is any now."""
+        if len(self._queue) < self._room_below:
+            self._room_below = 0
+            self.session.engine.emit(CreditChanged(self))
 
     def abort(self, delivery: OutgoingDelivery) -> None:
         """See `OutgoingDelivery.abort`."""
@@ -222,8 +249,14 @@ class Sender(Link):
         queue = self._queue
         delivery: OutgoingDelivery | None = queue.first()
         while delivery is not None:
-            if delivery.delivery_id is None and self._link_credit <= 0:
-                break
+            if delivery.delivery_id is None:
+                if delivery.settled:  # it was withdrawn
+                    self._withdrawn -= 1
+                    queue.pop()
+                    delivery = queue.first()
+                    continue
+                if self._link_credit <= 0:
+                    break
             if session.remote_incoming_window <= 0:
                 return PUMP_NO_WINDOW
             if len(out) >= limit:
@@ -408,7 +441,7 @@ class Sender(Link):
         """Our view of the link's flow state."""
         flow.delivery_count = self.delivery_count
         flow.link_credit = self._link_credit
-        flow.available = len(self._queue)
+        flow.available = self.queued
         flow.drain = self.drain or self._drain_reply  # the last value known of the receiver's (section 2.6.7)
         self._drain_reply = False
 
@@ -420,6 +453,7 @@ class Sender(Link):
 
     def _lose_deliveries(self) -> None:
         queue, self._queue = self._queue, Fifo()
+        self._withdrawn = self._room_below = 0
         self._link_credit = 0
         self.drain = False
         session = self.session
@@ -428,9 +462,15 @@ class Sender(Link):
         lost.extend(
             delivery
             for delivery in queue
-            if not delivery._aborted and (delivery.delivery_id is None or delivery._pre_settled)
+            if not delivery._aborted
+            and (delivery._pre_settled or delivery.delivery_id is None)
+            and not _is_withdrawn(delivery)
         )
         for delivery in lost:
             delivery.settled = delivery.lost = True
             delivery.payload = b""
             session.engine.emit(delivery)
+
+
+def _is_withdrawn(delivery: OutgoingDelivery) -> bool:
+    return delivery.settled and delivery.delivery_id is None

@@ -416,6 +416,7 @@ class Session:
             sender = ready[0]
             before = len(out)
             result = sender.pump(out, limit)
+            sender.report_room()
             if result == PUMP_NO_WINDOW:
                 return True
             if result == PUMP_OUTPUT_FULL:
