@@ -41,6 +41,7 @@ class BatchMessage(Message):
         super().__init__([], properties, application_properties, annotations, header, encoding=encoding)
         self._multi_messages = multi_messages
         self._body_gen: Any = data
+        self._kept: list[Message] | None = None  # what an iterator that is used up has given, and that isn't sent yet
 
     @property
     def data(self) -> Any:
@@ -101,12 +102,19 @@ class BatchMessage(Message):
         message._content = None
         return message.get_message_encoded_size() + self.size_offset
 
+    def _keep(self, parts: list[Message]) -> None:
+        """Sending has failed for these. Data that can be gone through but once would give nothing the next time."""
+        if iter(self._body_gen) is self._body_gen:
+            self._kept = parts
+
     def gather(self) -> Any:
         """The messages to send: a list with one, or with `multi_messages` an iterator over as many as it takes.
 
         Raises `errors.MessageContentTooLarge` for what doesn't fit into one message of `max_message_length` bytes,
         `TypeError` for data that can't be iterated over.
         """
+        if self._kept is not None:
+            return list(self._kept)
         if self._multi_messages:
             return self._multi_message_generator()
         size = self._base_size()

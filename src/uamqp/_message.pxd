@@ -19,6 +19,8 @@ cdef object _checked(int code, object value)
 cdef class Message:
     cdef dict __dict__
     cdef object __weakref__
+    cdef public object _entry
+    cdef public object fate
     cdef public object state
     cdef public object idle_time
     cdef public int retries

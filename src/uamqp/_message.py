@@ -1,9 +1,8 @@
 """`Message`, public in `uamqp.message`.
 
-May import `codec` and the other modules of values: `c_uamqp`, `constants`, `errors`, `utils`.
-
-A received message holds the bytes of its sections; a section is decoded when it is first looked at, and what was
-not changed is encoded again as it came. Text is given as str or bytes; a message gives it back as bytes.
+May import `codec` and the other modules of values. A received message holds the bytes of its sections; a section is
+decoded when it is first looked at, and what was not changed is encoded again as it came. Text is given as str or bytes;
+a message gives it back as bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import c_uamqp, codec, constants, errors
 from ._arguments import checked_callback, encoding_of, having, shown
@@ -40,15 +39,9 @@ from .codec.sections import binary_at, data_head, read_sections, single_data
 from .constants import MessageBodyType, MessageState
 from .engine.limits import MAX_DELIVERY_TAG
 
-
-class Delivery(Protocol):
-    """What a received message needs to know of its delivery; the engine's `IncomingDelivery` has it."""
-
-    delivery_id: int
-    tag: bytes
-    message_format: int
-    payload: bytes
-    settled: bool
+if TYPE_CHECKING:
+    from ._receiving import Delivery
+    from .core import Entry
 
 
 class _Unread:
@@ -110,19 +103,22 @@ class Message:
     values nested deeper than 64 are told when it is encoded, by their key. What was received isn't checked.
 
     `state` is where it stands; `on_send_complete`, if set, is called with a `constants.MessageSendResult` and an
-    exception or None once it is known what became of it.
+    exception or None once it is known what became of it. `fate` (`errors.Fate`): None, or whether the peer may have a
+    message that has no outcome: because `send_message` raised, or while it waits to be sent again over a new link.
     """
 
     __slots__ = (
         "__dict__", "__weakref__",
         "_annotations", "_application_properties", "_bounds", "_content", "_data_start", "_delivery",
-        "_delivery_annotations", "_delivery_no", "_delivery_tag", "_encoding", "_footer", "_header", "_message_format",
-        "_on_message_sent", "_payload", "_properties", "_response", "_settler", "idle_time", "on_send_complete",
-        "retries", "state",
+        "_delivery_annotations", "_delivery_no", "_delivery_tag", "_encoding", "_entry", "_footer", "_header",
+        "_message_format", "_on_message_sent", "_payload", "_properties", "_response", "_settler", "fate", "idle_time",
+        "on_send_complete", "retries", "state",
     )  # fmt: skip
 
     _fields = __slots__[2:]
 
+    _entry: Entry | None  # where it stands while it is pending in a client: copies stand nowhere
+    fate: errors.Fate | None
     state: MessageState
     idle_time: int
     retries: int
@@ -441,23 +437,20 @@ class Message:
 
     def _outline(self) -> str:
         """What the message is, for `repr`: of its content only the id, and nothing is decoded for good."""
-        state: Any = self.state
         properties = self._properties
         if properties is _UNREAD:
             properties = self._read(PROPERTIES)
         ids = {"message_id": getattr(properties, "message_id", None), "delivery_no": self.delivery_no}
-        parts = [self._body_outline(), state.name if isinstance(state, MessageState) else bounded(state)]
-        parts += [f"{name}={bounded(value)}" for name, value in ids.items() if value is not None]
-        return ", ".join(parts)
+        parts = [self._body_outline(), getattr(self.state, "name", None) or bounded(self.state)]
+        return ", ".join([*parts, *(f"{name}={bounded(value)}" for name, value in ids.items() if value is not None)])
 
     def _body_outline(self) -> str:
         content = self._content
         if content is _UNREAD:
             return received_outline(self._payload or b"", self._scanned())
-        if type(content) is bytes:
-            return outline(DATA, 1, len(content))
-        described: str = outline(0, 0, 0) if content is None else content._outline()
-        return described
+        if content is None or type(content) is bytes:
+            return outline(0 if content is None else DATA, 1, len(content or b""))
+        return str(content._outline())
 
     # Encoding
 
@@ -635,7 +628,7 @@ class Message:
         if self.state is _UNSETTLED or self.state is _SETTLED:
             raise TypeError("Only new messages can be gathered.")
         if self._response is not None:
-            raise self._response
+            raise self._response.with_traceback(None)
         return [self]
 
     def _can_settle_message(self) -> bool:
@@ -695,7 +688,7 @@ class Message:
     # Copies
 
     def __getstate__(self) -> dict[str, Any]:
-        state = state_of(self)
+        state = {**state_of(self), "_entry": None}
         state["_on_message_sent"] = None
         if self._delivery is not None:
             # What belongs to the link stays with it; what the message says of its delivery goes along.
@@ -712,13 +705,13 @@ class Message:
 
     def __copy__(self) -> Any:
         duplicate = type(self).__new__(type(self))
-        duplicate.__setstate__(state_of(self))
+        duplicate.__setstate__({**state_of(self), "_entry": None})
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         duplicate = type(self).__new__(type(self))
         memo[id(self)] = duplicate
-        for name, value in state_of(self).items():
+        for name, value in {**state_of(self), "_entry": None}.items():
             setattr(duplicate, name, value if name in _SHARED else copy.deepcopy(value, memo))
         return duplicate
 
@@ -734,6 +727,7 @@ def _clear(message: Message, encoding: str) -> None:
     message.idle_time = message.retries = message._message_format = 0
     message.on_send_complete = message._on_message_sent = message._response = message._settler = None
     message._delivery = message._delivery_no = message._delivery_tag = message._payload = message._bounds = None
+    message._entry = message.fate = None
     message._data_start = -1
     message._header = message._delivery_annotations = message._annotations = _UNREAD
     message._properties = message._application_properties = message._content = message._footer = _UNREAD

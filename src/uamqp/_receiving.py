@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import codec, constants, errors
 from ._message import Message, received_message
@@ -23,6 +23,16 @@ _logger = logging.getLogger("uamqp.receiver")  # as in 1.6
 _ACCEPTED = codec.ACCEPTED
 _ACCEPTANCE = errors.MessageAccepted()
 _SETTLED = constants.MessageState.ReceivedSettled
+
+
+class Delivery(Protocol):
+    """What a received message needs to know of its delivery; the engine's `IncomingDelivery` has it."""
+
+    delivery_id: int
+    tag: bytes
+    message_format: int
+    payload: bytes
+    settled: bool
 
 
 class MessageQueue:

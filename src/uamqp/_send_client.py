@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import address, authentication, constants, errors
 from ._amqp_client import AMQPClient
 from ._arguments import encoding_of, given, integer, number
 from ._drive import run
-from ._sending import STALL_TIMEOUT, SendQueue, as_messages, gathered
+from ._sending import STALL_TIMEOUT, SendCall, SendQueue, as_messages, gathered
 from ._settings import SendKeywords, Unpack
+from .compat import TimeoutException
 from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .sender import MessageSender
 from .transport.clock import FOREVER, now
+from .transport.signals import Mutex, this_thread
 
 _CLOSED = (
-    "The client was closed before {} of {} messages had an outcome. They are still queued: "
-    "open the client again and call wait() to send them, or look at pending_messages."
+    "The client was closed before {} of {} messages had an outcome. They aren't queued any more, and any client can "
+    "send them: `message_fates` of this error says which of them may have arrived all the same."
 )
+
+_OURS = (errors.AMQPError, TimeoutException)
 
 
 class SendClient(AMQPClient):
@@ -71,7 +76,14 @@ class SendClient(AMQPClient):
             keep_alive_interval=keep_alive_interval,
             **settings,
         )
-        self._queue = SendQueue(self._error_policy, stall_timeout)
+        self._queue = SendQueue(self._error_policy, stall_timeout, self)
+        self._queue_lock: Any = Mutex()  # until there is a connection
+        # Of those who wait for outcomes, one takes the steps; it wakes the others for theirs, or to take its place.
+        self._leader: SendCall | None = None
+        self._leading_thread = 0
+        self._followers: OrderedDict[SendCall, None] = OrderedDict()
+        self._has_given_up = False  # the last that waited for outcomes was told of a failure
+        self._steps_until: float | None = None  # somebody waits in a step, and hands over anew then; None: nobody does
 
     # -- the link
 
@@ -96,21 +108,47 @@ class SendClient(AMQPClient):
             encoding=self._encoding,
             desired_capabilities=self._desired_capabilities,
         )
+        with self._lock():
+            self._queue.begin_link(now())
         sender._handle_outcomes(self._queue)
-        on_credit = weakref.WeakMethod(self._on_credit)  # the connection doesn't keep its clients alive
+        reference = weakref.ref(self)  # the connection doesn't keep its clients alive
 
-        def credit_handler() -> bool:
-            handler = on_credit()
-            return handler is not None and handler()
+        def on_credit() -> bool:
+            client = reference()
+            return client is not None and client._on_credit()
 
-        sender._credit_handler = credit_handler
+        def on_end(link: MessageSender, error: BaseException, by_peer: bool) -> None:
+            client = reference()
+            if client is not None:
+                client._on_link_ended(link, error, by_peer)
+
+        sender._credit_handler = on_credit
+        sender._end_handler = on_end
         return sender
 
     def _on_credit(self) -> bool:
         return self._hand_over()
 
+    def _on_link_ended(self, sender: MessageSender, error: BaseException, by_peer: bool) -> None:
+        """The link is lost: what calls wait for is theirs again, and what was queued stays."""
+        if self.message_handler is sender or self.message_handler is None:
+            self._queue.catch_up(now())
+            self._queue.end_calls(sender.get_state, now())
+            if by_peer and isinstance(error, (errors.LinkDetach, errors.ConnectionClose)):
+                self._queue.on_link_ended(error, now())
+
+    def _is_sending(self) -> bool:
+        """What is queued here is to be sent by this client, and no other: it wasn't closed, and hasn't failed."""
+        connection, handler = self._connection, self.message_handler
+        return not (
+            self._shutdown
+            or self._has_given_up
+            or (connection is not None and (connection._error is not None or connection._destroyed))
+            or (handler is not None and handler._error is not None)
+        )
+
     def _hand_over(self) -> bool:
-        """Give messages to the link as far as it takes them; tell whether it would take more at once."""
+        """Give messages to the link as far as it takes them; tell whether there are more that it has credit for."""
         sender = self._message_sender
         if sender is None:
             return False
@@ -129,13 +167,17 @@ class SendClient(AMQPClient):
         with connection._pump.lock:
             start = now()
             self._queue.resume(start)
-            decided = self._queue.decided
-            if self._hand_over() and not connection._pump.has_unsent:
-                timeout = 0
+            decided, handed = self._queue.decided, self._queue.handed
+            if self._hand_over() and self._queue.handed != handed and not connection._pump.has_unsent:
+                timeout = 0  # once that is written there is room for more
             if self._queue.decided != decided:
                 timeout = 0  # some have failed already: who waits for them has to look
             deadline = self._queue.next_deadline()
-        await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
+            self._steps_until = FOREVER if deadline is None else deadline
+        try:
+            await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
+        finally:
+            self._steps_until = None
         self._expire()
         self._backoff = self._queue.backoff
 
@@ -156,10 +198,82 @@ class SendClient(AMQPClient):
 
     def _expire(self) -> None:
         """Give up the messages whose time is over."""
+        with self._lock():
+            self._queue.expire(now())
+
+    def _lock(self) -> Any:
+        """The lock that guards the queue: that of the connection, or of the last one."""
         connection = self._connection
         if connection is not None:
-            with connection._pump.lock:
-                self._queue.expire(now())
+            self._queue_lock = connection._pump.lock
+        return self._queue_lock
+
+    # -- waiting
+
+    async def _wait_for(self, call: SendCall, is_done: Callable[[], bool]) -> bool:
+        """Wait until `is_done()`, or the call is over; False when the client is shut down.
+
+        One takes the steps for all who wait: with each of them looking at every outcome of the others, many would have
+        little time for anything else. Whoever leaves, for whatever reason, hands the task on (`_leave`).
+        """
+        self._has_given_up = False
+        try:
+            while not is_done() and not call.is_over:
+                if self._leads(call):
+                    if not self._queue:
+                        break
+                    if not await self._drive():
+                        return False
+                else:
+                    await self._follow(call, is_done)
+                    if self._shutdown:
+                        return False
+        except _OURS:
+            self._has_given_up = True
+            raise
+        return True
+
+    def _leads(self, call: SendCall) -> bool:
+        """Tell whether the call takes the next step; else another takes it for all."""
+        with self._lock():
+            leader, connection = self._leader, self._connection
+            if leader is None or leader is call:
+                self._leader = call
+                self._leading_thread = this_thread()
+                self._followers.pop(call, None)
+                return True
+            signal = connection._make_signal(self._leading_thread) if connection is not None else None
+            if signal is None:
+                return True
+            call.signal = signal
+            self._followers[call] = None
+            return False
+
+    async def _follow(self, call: SendCall, is_done: Callable[[], bool]) -> None:
+        """Have the call's messages sent, and wait until it is woken, or its own time is over."""
+        connection = self._connection
+        if connection is None or call.signal is None:
+            return
+        deadline = call.deadline
+        with connection._pump.lock:
+            until = self._steps_until
+            if until is None or self._hand_over() or (deadline is not None and deadline < until):
+                connection._pump.interrupt()  # the leader has to look again
+        connection._pump.flush()
+        if is_done() or call.is_over or self._leader is None:
+            return
+        await connection._wait_for(call.signal, FOREVER if deadline is None else deadline - now())
+        if deadline is not None and deadline <= now():
+            self._expire()  # the leader may be busy with something else
+
+    def _leave(self, call: SendCall) -> None:
+        """The call waits no more: if it was the leader, or was to be, another is."""
+        with self._lock():
+            self._followers.pop(call, None)
+            if self._leader is call:
+                self._leader = None
+            if self._leader is None and self._followers:
+                next(iter(self._followers)).wake()
 
     # -- messages
 
@@ -179,20 +293,21 @@ class SendClient(AMQPClient):
     def queue_message(self, *messages: Message | BatchMessage) -> None:
         """Queue messages; `wait`, `do_work` or a send call sends them. Works on a client that isn't open, too.
 
+        Of those that were accepted before others are sent; alone they are refused.
+
         Raises:
             NotAMessage: one of them is no message; it is a `TypeError`, and an `AttributeError` as in 1.6.
-            TypeError, ValueError: one of them can't be sent: it was received, sent before, or holds too much.
+            MessageAlreadySettled: all of them were accepted before.
+            TypeError, ValueError: one of them can't be sent: it was received, holds too much, or is pending already,
+                here or in another client that is open. Then none of them is queued.
+            Else, as what it failed with before: one of them has failed.
         """
         self._enqueue(gathered(messages))
 
-    def _enqueue(self, messages: list[Message]) -> None:
+    def _enqueue(self, messages: list[Message], call: SendCall | None = None) -> None:
         tick = self._counter.get_current_ms()
-        connection = self._connection
-        if connection is None:
-            self._queue.add_all(messages, self._msg_timeout, now(), tick)
-            return
-        with connection._pump.lock:
-            self._queue.add_all(messages, self._msg_timeout, now(), tick)
+        with self._lock():
+            self._queue.add_all(messages, self._msg_timeout, now(), tick, call)
 
     def wait(self) -> bool:
         """Send until no message is pending. Returns False if the client was shut down before.
@@ -204,9 +319,18 @@ class SendClient(AMQPClient):
 
     async def _do_wait(self) -> bool:
         await self._do_open()
-        while self.messages_pending():
-            if not await self._drive():
+        waiting = SendCall()
+        try:
+            self._queue.idlers[waiting] = None
+            if not await self._wait_for(waiting, lambda: not self._queue):
                 return False
+        except _OURS:
+            if self._queue:
+                raise
+            # All have an outcome: what has failed since is for the next call to tell.
+        finally:
+            self._queue.idlers.pop(waiting, None)
+            self._leave(waiting)
         return not self._shutdown
 
     def send_message(
@@ -219,43 +343,65 @@ class SendClient(AMQPClient):
             close_on_done: close the client afterwards.
 
         Raises:
-            ClientMessageError: messages failed; its `info` says which, and why.
+            ClientMessageError: messages failed; its `info` says which, and why. Or the client was closed meanwhile.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
-            TypeError, ValueError: a message can't be sent.
+            TypeError, ValueError, MessageAlreadySettled: a message can't be sent, see `queue_message`; none is.
+
+        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for this client
+        or another to send. `message_fates` of the first two kinds of errors says which these are, and whether each may
+        have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't called
+        for them.
         """
         run(self._do_send_message(messages, close_on_done))
 
     async def _do_send_message(
         self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool
     ) -> None:
-        batch = gathered(as_messages(messages))
-        self._enqueue(batch)
-        await self._do_open()
+        call = SendCall()
         running = True
         try:
-            undone = list(batch)
-            while running and undone:
-                if undone[-1].state in constants.DONE_STATES:
-                    undone.pop()
-                elif self._queue:
-                    running = await self._drive()
-                else:
-                    raise errors.ClientMessageError(RuntimeError("The messages were dropped from the queue."))
-            self._raise_failures(batch)
-            left = sum(message.state not in constants.DONE_STATES for message in undone)
-            if left:
-                raise errors.ClientMessageError(RuntimeError(_CLOSED.format(left, len(batch))))
+            try:
+                call.gather(as_messages(messages))
+                self._enqueue(call.messages, call)
+                await self._do_open()
+                running = await self._wait_for(call, lambda: call.left <= 0)
+                if call.is_over and call.reason is not None:
+                    call.reason()
+            except _OURS:
+                if not call.messages or call.left > 0 or call.is_over:
+                    raise
+                # All outcomes had come before: what has failed since is for the next call to tell.
+            finally:
+                self._end_call(call)
+            self._raise_failures(call)
+        except BaseException as error:
+            self._end_call(call)  # again: an interrupt may have come in the midst of it
+            if not call.fates or not isinstance(error, _OURS):
+                raise
+            raise errors._with_fates(error, call.fates)  # noqa: B904 (its cause is the error)
         finally:
             if close_on_done or not running:
                 await self._do_close()
 
+    def _end_call(self, call: SendCall) -> None:
+        """Nobody waits for the call any more: what has no outcome is the caller's again."""
+        with self._lock():
+            self._queue.take_back(call, now())
+        self._leave(call)
+
     @staticmethod
-    def _raise_failures(batch: list[Message]) -> None:
+    def _raise_failures(call: SendCall) -> None:
+        batch = call.messages
         failed = {m: m._response for m in batch if m.state is constants.MessageState.SendFailed}
         if failed:
+            for message in failed:
+                call.take_note(message)
             exception = list(failed.values())[-1]
             info = {"total_messages": len(batch), "number_failed": len(failed), "failed_messages": failed}
             raise errors.ClientMessageError(exception, info=info)
+        left = sum(message.state not in constants.DONE_STATES for message in batch)
+        if left:
+            raise errors.ClientMessageError(RuntimeError(_CLOSED.format(left, len(batch))))
 
     def send_all_messages(self, close_on_done: bool = True) -> list[constants.MessageState]:
         """Send what is queued, and wait for the outcomes.
@@ -295,4 +441,10 @@ class SendClient(AMQPClient):
         node = getattr(redirect, "address", None)
         if node:  # a redirect of the connection leaves the node as it is
             self._remote_address = address.Target(node, encoding=self._encoding)
-        self._queue.drop_all()
+        with self._lock():
+            self._queue.drop_all(now())
+
+    async def _do_close(self, detach: bool | None = None) -> None:
+        with self._lock():
+            self._queue.end_calls(None, now())
+        await super()._do_close(detach)

@@ -25,6 +25,7 @@ from .transport.blocking import BlockingPump
 from .transport.clock import now
 from .transport.endpoint import Endpoint, address_text
 from .transport.shared import SharedAmongThreads
+from .transport.signals import Signal, ThreadSignal, this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -424,6 +425,16 @@ class Connection:
 
     async def _close_pump(self) -> None:
         self._pump.close()
+
+    def _make_signal(self, busy: int) -> Signal | None:
+        """Return what to wait for while thread `busy` takes steps for all; None: the caller has to take them itself."""
+        return ThreadSignal() if busy != this_thread() else None
+
+    async def _wait_for(self, signal: Signal, timeout: float) -> None:
+        """Wait for a signal of `_make_signal`, at most `timeout` seconds."""
+        waited = signal.wait(timeout)
+        if waited is not None:
+            await waited
 
     # -- what the core reports
 

@@ -10,8 +10,10 @@ can be pickled and copied. What the peer said becomes an exception in one of thr
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from . import c_uamqp as c_uamqp  # noqa: PLC0414
 from . import codec, utils
@@ -23,7 +25,13 @@ from .constants import ErrorCodes
 from .core.masking import masked_within
 
 if TYPE_CHECKING:
+    from ._message import Message
     from .c_uamqp import AMQPValue
+
+#: Whether the peer may have a message that was to be sent and has no outcome. "not sent": it hasn't; no byte of it can
+#: have reached the peer, or the peer has refused what did. "unknown": some of it may have been written, and nothing
+#: was heard of it.
+Fate: TypeAlias = Literal["not sent", "unknown"]
 
 #: A condition as an exception holds it.
 Condition: TypeAlias = ErrorCodes | bytes
@@ -232,10 +240,29 @@ class ErrorResponse:
 
 
 class AMQPError(_Portable, Exception):
-    """Base of the errors that have to do with AMQP. Passwords of URLs in their texts are masked."""
+    """Base of the errors that have to do with AMQP. Passwords of URLs in their texts are masked.
+
+    `message_fates`: where `send_message` raises it, the `Fate` of each message that has no outcome, and so is the
+    caller's again; by message, as it was given and as it goes out where that differs (`BatchMessage`). Else empty.
+    """
+
+    message_fates: Mapping[Message, Fate] = MappingProxyType({})
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*[masked_within(part) if isinstance(part, str) else part for part in args])
+
+
+def _with_fates(error: BaseException, fates: dict[Message, Fate]) -> BaseException:
+    """A copy of an error, with the fates of messages and the error's traceback; the error becomes its cause.
+
+    The error itself may be one that is kept, to be raised again: it is left without a traceback.
+    """
+    duplicate = copy.copy(error)
+    duplicate.message_fates = fates  # type: ignore[attr-defined]  # a TimeoutError is none of ours
+    duplicate.__cause__ = error
+    duplicate.__traceback__ = error.__traceback__
+    error.__traceback__ = None
+    return duplicate
 
 
 class AMQPConnectionError(AMQPError):

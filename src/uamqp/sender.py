@@ -12,8 +12,9 @@ from ._arguments import encoding_of, given, having, integer, number, text
 from ._callbacks import plain, refuse_unfinished
 from ._link import MessageLink
 from ._sending import result_of
+from .address import Source
 from .core import LinkHandler, LinkSettings, SenderCore
-from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
+from .engine import Cause, CauseKind, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from .engine.limits import MAX_CREDIT
 from .transport.clock import now
 
@@ -30,7 +31,8 @@ class MessageSender(MessageLink):
 
     Args:
         session: the session it belongs to.
-        source: the name of our end, text or bytes.
+        source: the name of our end, text or bytes; or a `Source`, whose `outcomes` the peer may choose from. All four
+            where it names none.
         target: where the messages go, a `Target`.
         name: the link's name; None: a new UUID.
         send_settle_mode: `constants.SenderSettleMode`: whether the peer reports each message's outcome.
@@ -54,7 +56,7 @@ class MessageSender(MessageLink):
     def __init__(
         self,
         session: Session,
-        source: str | bytes,
+        source: str | bytes | Source,
         target: Target,
         name: str | bytes | None = None,
         send_settle_mode: Any = constants.SenderSettleMode.Unsettled,
@@ -68,12 +70,15 @@ class MessageSender(MessageLink):
         desired_capabilities: Any = None,
     ) -> None:
         encoding = encoding_of(encoding)
-        self.source = codec.Source(text(source, "source", encoding))
+        self.source = (
+            source.terminus() if isinstance(source, Source) else codec.Source(text(source, "source", encoding))
+        )
         self.target = having(target, "target", "a Target", "terminus")
         if given(link_credit) is not None:
             integer(link_credit, "link_credit", 0, MAX_CREDIT)
         self._outcome_handler: LinkHandler | None = None  # in place of the callbacks given to `send`
         self._credit_handler: Callable[[], bool] | None = None
+        self._end_handler: Callable[[MessageSender, BaseException, bool], None] | None = None
         self._deadlines: list[tuple[float, int, _Sent]] = []
         super().__init__(
             session,
@@ -109,6 +114,12 @@ class MessageSender(MessageLink):
     def _handle_outcomes(self, handler: LinkHandler) -> None:
         self._outcome_handler = self._core.handler = handler
 
+    def _detach_received(self, cause: Cause | None) -> None:
+        super()._detach_received(cause)
+        if self._end_handler is not None and self._error is not None:
+            by_peer = cause is not None and cause.kind is CauseKind.PEER and cause.error is not None
+            self._end_handler(self, self._error, by_peer)
+
     def send(self, message: Message, callback: Callable[..., Any] | None, timeout: float = 0) -> bool:
         """Hand a message over; it goes out as soon as the peer has given credit for it.
 
@@ -123,11 +134,13 @@ class MessageSender(MessageLink):
 
         Raises:
             LinkDetach, ConnectionClose: the link or its connection has failed.
-            ValueError: the message can't be encoded, or is larger than the peer takes.
+            ValueError: the message can't be encoded, is larger than the peer takes, or is pending in a client.
         """
         having(message, "message", "a Message", "encode_message", "message_format")
         callback = plain(callback, "callback")
         number(timeout, "timeout", "milliseconds")
+        if message._entry is not None and not message._entry.done:
+            raise ValueError("The message is pending in a client, which sends it once: send a copy of it (copy.copy).")
         self.get_state()
         connection = self._connection
         with connection._pump.lock:

@@ -41,6 +41,9 @@ BOTH = {
     "test_shown",
     "test_seed",
     "test_send_client",
+    "test_no_spin",
+    "test_send_client_fates",
+    "test_send_client_poison",
     "test_send_client_retries",
     "test_session",
 }

@@ -425,9 +425,10 @@ def test_sending_tells_that_the_client_was_closed_meanwhile(broker: Broker) -> N
         task = asyncio.ensure_future(client.send_message_async(messages))
         await eventually(lambda: all(message.state is MessageState.WaitingForSendAck for message in messages))
         await client.close_async()
-        with pytest.raises(errors.ClientMessageError, match="closed before 2 of 2 messages had an outcome"):
+        with pytest.raises(errors.ClientMessageError, match="closed before 2 of 2 messages had an outcome") as caught:
             await task
-        assert client.pending_messages == messages
+        assert client.pending_messages == []
+        assert caught.value.message_fates == dict.fromkeys(messages, "unknown")
 
     run_asyncio(main)
 

@@ -104,15 +104,16 @@ def test_polling_a_send_client_ends_in_an_error(script: Script) -> None:
 
 
 @QUIET
-def test_sending_ends_in_an_error_and_the_message_stays_pending(script: Script) -> None:
+def test_sending_ends_in_an_error_and_gives_the_message_back(script: Script) -> None:
     """Defect 6: send_message returned never."""
     with ScriptedServer(script) as server, bounded(5):
         client = SendClient(url(server), **HASTE)
         message = Message(b"x")
-        with raises_what_is_missing():
+        with raises_what_is_missing() as caught:
             client.send_message(message)
-        assert client.pending_messages == [message]
+        assert client.pending_messages == []
         assert message.state is MessageState.WaitingToBeSent
+        assert caught.value.message_fates == {message: "not sent"}
         client.close()
 
 

@@ -610,8 +610,8 @@ def test_closing_with_messages_in_flight_leaves_them_pending() -> None:
         assert client.messages_pending()
 
 
-def test_a_lost_connection_leaves_the_messages_pending() -> None:
-    """Nothing is lost: what has no outcome can be sent with another client."""
+def test_a_lost_connection_gives_the_messages_back() -> None:
+    """Nothing is lost: what has no outcome can be sent with another client. (More in test_send_client_fates.)"""
 
     def script(peer: SocketPeer) -> None:
         accept_sender(peer, credit=2)
@@ -627,12 +627,11 @@ def test_a_lost_connection_leaves_the_messages_pending() -> None:
             client.send_message(messages)
         assert caught.value.action is not None
         assert caught.value.action.retry
-        assert client.pending_messages == messages[1:]
+        assert client.pending_messages == []
         assert [message.state for message in messages[1:]] == [MessageState.WaitingToBeSent] * 3
         client.close()
-        assert client.pending_messages == messages[1:]
     with Broker() as broker, SendClient(broker.url + "/q") as second:
-        second.queue_message(*client.pending_messages)
+        second.queue_message(*messages[1:])
         assert second.wait()
         assert [view.body for view in broker.queue("q").messages] == [b"1", b"2", b"3"]
 
@@ -657,7 +656,10 @@ def test_a_broker_that_goes_in_mid_stream_loses_nothing(broker: Broker) -> None:
     assert bodies == {b"%d" % number for number in range(500)}
 
 
-def test_a_detach_in_mid_stream_leaves_the_messages_pending() -> None:
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_detach_in_mid_stream(queued: bool) -> None:
+    """What was queued stays pending, what `send_message` raised for doesn't."""
+
     def script(peer: SocketPeer) -> None:
         accept_sender(peer)
         peer.expect("transfer")
@@ -669,10 +671,13 @@ def test_a_detach_in_mid_stream_leaves_the_messages_pending() -> None:
     with ScriptedServer(script) as server:
         client = SendClient(url(server))
         message = Message(b"x")
+        if queued:
+            client.queue_message(message)
         with pytest.raises(errors.LinkDetach, match="somebody else has it") as caught:
-            client.send_message(message)
+            client.wait() if queued else client.send_message(message)
         assert caught.value.condition == ErrorCodes.LinkStolen
-        assert client.pending_messages == [message]
+        assert client.pending_messages == [message] * queued
+        assert (message.state, message.settled, message.fate) == (MessageState.WaitingToBeSent, False, "unknown")
         client.close()
 
 

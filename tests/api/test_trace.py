@@ -34,7 +34,8 @@ def test_each_frame_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
     assert "-> [SASL-INIT]* {PLAIN,***,127.0.0.1} (channel 0)" in seen
     assert "-> [OPEN]* {me,127.0.0.1,65536,65535} (channel 0)" in seen
     (attach,) = [line for line in seen if line.startswith("-> [ATTACH]")]
-    assert ",* {me,0,session-end,0,false},* {q,0,session-end,0,false}," in attach
+    outcomes = "{amqp:accepted:list,amqp:rejected:list,amqp:released:list,amqp:modified:list}"
+    assert f",* {{me,0,session-end,0,false,NULL,NULL,NULL,NULL,{outcomes}}},* {{q,0,session-end,0,false}}," in attach
     assert attach.endswith(",{c1},{[key:value],[n:5]}} (channel 0)")
     assert any(line.startswith("-> [TRANSFER]* {0,0,<00 00 00 01>,") and " + 6 bytes" in line for line in seen)
     assert any(line.startswith("<- [DISPOSITION]* {true,0,0,true,* {}") for line in seen)

@@ -13,6 +13,7 @@ from ..engine import EngineConfig, Trace
 from ..transport.aio_pump import AsyncPump, is_in_loop, off_loop
 from ..transport.endpoint import Endpoint
 from ..transport.shared import SharedAmongTasks
+from ..transport.signals import LoopSignal, Signal
 from .utils import LoopArgument, get_dict_with_loop_if_needed
 
 if TYPE_CHECKING:
@@ -154,3 +155,8 @@ class ConnectionAsync(LoopArgument, connection.Connection):
             await self._pump.close()
         else:
             await super()._close_pump()
+
+    def _make_signal(self, busy: int) -> Signal | None:
+        if not isinstance(self._pump, AsyncPump):
+            return super()._make_signal(busy)
+        return LoopSignal() if self._pump.is_driven_here else None

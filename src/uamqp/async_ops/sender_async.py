@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import constants, errors, sender
-from ..address import Target
+from ..address import Source, Target
 from .link_async import MessageLinkAsync
 from .session_async import SessionAsync
 from .utils import get_dict_with_loop_if_needed
@@ -26,7 +26,7 @@ class MessageSenderAsync(MessageLinkAsync, sender.MessageSender):
     def __init__(
         self,
         session: SessionAsync,
-        source: str | bytes,
+        source: str | bytes | Source,
         target: Target,
         name: str | bytes | None = None,
         send_settle_mode: Any = constants.SenderSettleMode.Unsettled,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..codec import Symbol
+from ..codec import Accepted, Modified, Rejected, Released, Source, Symbol
 from ..engine import (
     Cause,
     EndpointState,
@@ -21,6 +21,9 @@ from ..engine.terms import MODE_FIRST, MODE_MIXED, AnySource, AnyTarget
 
 if TYPE_CHECKING:
     from .session import SessionCore
+
+
+_OUTCOMES = tuple(Symbol(outcome.NAME) for outcome in (Accepted, Rejected, Released, Modified))
 
 
 class LinkState(enum.Enum):
@@ -171,14 +174,23 @@ class LinkCore:
 
 
 class SenderCore(LinkCore):
-    """A link over which we send."""
+    """A link over which we send.
+
+    Its source names the outcomes that we can deal with, which are all there are, unless it names any already: where
+    none are named a receiver can count on accepted alone (section 3.5.3), and has to end the link over a message that
+    it would reject.
+    """
 
     __slots__ = ()
 
     def attach(self, now: float) -> None:
         """Send the attach."""
         session = self.session.require_open()
-        self.link = session.attach_sender(now, self.settings.name, **self.settings.keywords())
+        settings = self.settings.keywords()
+        source = settings["source"]
+        if isinstance(source, Source) and not source.outcomes:
+            settings["source"] = replace(source, outcomes=_OUTCOMES)
+        self.link = session.attach_sender(now, self.settings.name, **settings)
         self.link.context = self
 
     @property

@@ -82,7 +82,7 @@ class AsyncPump:
         self._endpoint: Endpoint | None = None
         self._starting = SharedAmongTasks(self._cancel_start)
         self._mutex: asyncio.Lock | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: dict[asyncio.Future[None], None] = {}  # in order
         self._closed = False
         self._closers = 0  # tasks that wait for the end
         background.watch(self)
@@ -143,6 +143,11 @@ class AsyncPump:
         return self._protocol is not None
 
     @property
+    def is_driven_here(self) -> bool:
+        """The connection was started by the event loop that runs in this thread."""
+        return self._loop is not None and self._thread == threading.get_ident() and is_in_loop()
+
+    @property
     def has_unsent(self) -> bool:
         """The socket takes no more for now: a turn that waits ends when it does."""
         return self._protocol is not None and not self._protocol.writable
@@ -182,7 +187,7 @@ class AsyncPump:
     async def _wait(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
         future: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
-        self._waiters.append(future)
+        self._waiters[future] = None
         link = self._link
         if link is not None:
             link.pump = self  # asyncio keeps no task that waits: the loop is to know of this one
@@ -191,8 +196,7 @@ class AsyncPump:
         finally:
             if timer is not None:
                 timer.cancel()
-            if future in self._waiters:
-                self._waiters.remove(future)
+            self._waiters.pop(future, None)
             if link is not None and not self._waiters:
                 link.pump = None
 
@@ -391,7 +395,7 @@ class AsyncPump:
                 self._wake_waiters()
 
     def _wake_waiters(self) -> None:
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters = self._waiters, {}
         for future in waiters:
             _set(future)
 

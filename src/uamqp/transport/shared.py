@@ -30,13 +30,19 @@ class SharedAmongThreads:
 
 
 class _Attempt:
-    """An operation under way, and how many wait for it."""
+    """An operation under way, and those that wait for it, of which there may be thousands."""
 
-    __slots__ = ("task", "waiting")
+    __slots__ = ("task", "waiters")
 
     def __init__(self, task: asyncio.Task[None]) -> None:
         self.task = task
-        self.waiting = 0
+        self.waiters: dict[asyncio.Future[None], None] = {}
+        task.add_done_callback(self._wake)
+
+    def _wake(self, task: asyncio.Task[None]) -> None:
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     @property
     def is_over(self) -> bool:
@@ -83,19 +89,21 @@ class SharedAmongTasks(SharedAmongThreads):
     async def _is_done(self, attempt: _Attempt) -> bool:
         """Wait for an attempt; False if it was cancelled by somebody else than those who wait."""
         task = attempt.task
-        attempt.waiting += 1
+        waiter: asyncio.Future[None] = task.get_loop().create_future()
+        attempt.waiters[waiter] = None
         try:
-            await asyncio.wait([task])
+            if not task.done():
+                await waiter
         except BaseException as error:
-            attempt.waiting -= 1
-            if not attempt.waiting and not attempt.is_over:
+            del attempt.waiters[waiter]
+            if not attempt.waiters and not attempt.is_over:
                 if self._attempt is attempt:
                     self._attempt = None
                 self._cancel(task)
                 if isinstance(error, asyncio.CancelledError):
                     await asyncio.wait([task])  # nothing that is half done is left behind
             raise
-        attempt.waiting -= 1
+        del attempt.waiters[waiter]
         if task.cancelled():
             return False
         task.result()
