@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -564,3 +568,43 @@ def test_using_a_client_whose_loop_was_closed_says_so(broker: Broker) -> None:
     for each in (client, receiver):
         asyncio.run(each.close_async())
     broker.wait_for(lambda: not broker.connections)
+
+
+# -- a fork
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("way", ["tcp", "tls"])
+def test_what_a_fork_drops_is_its_parents(certificates: Certificates, way: str) -> None:
+    """The collector and the end of the child touch nothing that the parent has, and complain of nothing."""
+    program = """
+        import gc, os, sys, warnings
+        from uamqp import *
+        from uamqp.authentication import SASLAnonymous
+        port, ca, url = sys.argv[1:]
+        settings = {'verify': ca} if ca else {'use_tls': False}
+        client = ReceiveClient(url, auth=SASLAnonymous('localhost', port=port, **settings), auto_complete=False)
+        messages = client.receive_message_batch(timeout=5000)
+        messages.pop().accept()
+        child = os.fork()
+        if not child:
+            with warnings.catch_warnings():
+                warnings.simplefilter('error')
+                del client, messages
+                gc.collect()
+            sys.exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        for message in messages:
+            message.accept()
+        client.close()
+        """
+    tls = certificates.server_context() if way == "tls" else None
+    with Broker("localhost", tls=tls) as broker:
+        fill(broker)
+        url = f"{'amqp' if tls is None else 'amqps'}://localhost:{broker.port}/q"
+        ca = "" if tls is None else certificates.ca
+        command = [sys.executable, "-c", textwrap.dedent(program), str(broker.port), ca, url]
+        done = subprocess.run(command, timeout=LIMIT, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr, done.returncode) == ("7\n", "", 0)
+        broker.wait_for(lambda: not broker.connections)
+        assert broker.queue("q").counters.accepted >= 1

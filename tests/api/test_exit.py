@@ -108,6 +108,10 @@ KEEPERS = {
             client = ReceiveClientAsync(URL + '/q', auto_complete=False)
             return await client.receive_message_batch_async(timeout=5000)
         MESSAGES = asyncio.run_coroutine_threadsafe(receive(), loop).result()
+        stands_still = threading.Event()  # between two events of its connection, as a rule
+        loop.call_soon_threadsafe(stands_still.set)
+        loop.call_soon_threadsafe(threading.Event().wait)
+        stands_still.wait()
         """,
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.peers import accept_leaving, accept_sender, bounded, until, url
 from tests.peer.server import ScriptedServer, SocketPeer
-from uamqp import Connection, Message, ReceiveClient, SendClient, errors
+from uamqp import Connection, Message, ReceiveClient, SendClient, SendClientAsync, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
@@ -42,25 +42,37 @@ def test_keep_alive_does_the_connections_work() -> None:
     assert not [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
 
 
+def heartbeats(peer: SocketPeer) -> None:
+    """As the server: wait for heartbeats of a client that sends."""
+    peer.accept_sasl()
+    peer.accept_open(idle_time_out=400)
+    peer.accept_begin()
+    accept_sender(peer, session=False)
+    peer.tell("open")
+    for _ in range(4):
+        peer.expect_empty_frame()
+    peer.tell("heartbeats")
+    peer.ignore("empty")
+    accept_leaving(peer)
+
+
 @pytest.mark.parametrize("interval", [1, 3600])
 def test_keep_alive_keeps_to_what_the_peer_wants(interval: int) -> None:
     """Whatever its own interval is: it sleeps no longer than until the next frame is due, which it hears of when the
     connection is opened. Nobody calls the client meanwhile."""
-
-    def script(peer: SocketPeer) -> None:
-        peer.accept_sasl()
-        peer.accept_open(idle_time_out=400)
-        peer.accept_begin()
-        accept_sender(peer, session=False)
-        peer.tell("open")
-        for _ in range(4):
-            peer.expect_empty_frame()
-        peer.tell("heartbeats")
-        peer.ignore("empty")
-        accept_leaving(peer)
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(heartbeats) as server:
         client = SendClient(url(server), keep_alive_interval=interval)
+        client.open()
+        until(client.client_ready, lambda: None)
+        server.wait("open")
+        server.wait("heartbeats")
+        client.close()
+
+
+@THREAD
+def test_an_asyncio_client_without_a_loop_has_a_thread() -> None:
+    with ScriptedServer(heartbeats) as server:
+        client = SendClientAsync(url(server), keep_alive_interval=3600)
         client.open()
         until(client.client_ready, lambda: None)
         server.wait("open")

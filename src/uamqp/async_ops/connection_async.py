@@ -133,7 +133,9 @@ class ConnectionAsync(LoopArgument, connection.Connection):
 
     async def _start_pump(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
         if not is_in_loop():
-            self._pump = super()._make_pump()
+            pump, self._pump = self._pump, super()._make_pump()
+            if isinstance(pump, AsyncPump):
+                pump.retire()
         if isinstance(self._pump, AsyncPump):
             await self._pump.start(endpoint, config, trace)
         else:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import os
 import socket
 import sys
 import threading
@@ -85,12 +87,14 @@ class AsyncPump:
         self._waiters: dict[asyncio.Future[None], None] = {}  # in order
         self._closed = False
         self._closers = 0  # tasks that wait for the end
+        self._alarms: list[background.Alarm] = []
+        self._process = os.getpid()
         background.watch(self)
 
     def __del__(self) -> None:
         """Nobody has the connection any more, and nobody waits for it: close the socket."""
         protocol, loop, engine = self._protocol, self._loop, self._core.engine
-        if protocol is None or loop is None or engine is None or sys.is_finalizing():
+        if protocol is None or loop is None or engine is None or not self.is_connected or sys.is_finalizing():
             return
         engine.abort(clock.now(), "nobody had the connection any more", kind=CauseKind.LOCAL)
         try:
@@ -139,8 +143,8 @@ class AsyncPump:
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket."""
-        return self._protocol is not None
+        """There is a socket, and it isn't that of a process of which this one is a fork."""
+        return self._protocol is not None and self._process == os.getpid()
 
     @property
     def is_driven_here(self) -> bool:
@@ -287,7 +291,7 @@ class AsyncPump:
     def part(self, parting: Callable[[], None]) -> None:
         """Call a function that uses the engine, soon, in the loop's thread. For finalizers; see `BlockingPump.part`."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if loop is not None and not loop.is_closed() and self.is_connected:
             loop.call_soon_threadsafe(self._part, parting)
 
     def _part(self, parting: Callable[[], None]) -> None:
@@ -333,6 +337,23 @@ class AsyncPump:
                 bury(protocol.transport, self._socket)
                 protocol.transport = None
             self._handle_rest()
+
+    # -- a keep-alive thread, of a client that turns out to be used without a loop
+
+    is_due = False
+    """The loop keeps the engine's deadlines by itself."""
+
+    def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
+        """Have the alarm go off at `latest`, or with `retire`."""
+        if alarm not in self._alarms:
+            self._alarms.append(alarm)
+        alarm.set(latest)
+
+    def retire(self) -> None:
+        """Another pump takes the place of this one: look there for deadlines."""
+        with self.lock:
+            for alarm in self._alarms:
+                alarm.follow(-math.inf)
 
     # -- a mutex between tasks, which 1.6 gave to applications
 

@@ -70,7 +70,7 @@ class BlockingPump:
 
     def __del__(self) -> None:
         """Nobody has the connection any more, and nobody works on it: write what is due, and close the socket."""
-        if self._stream is None or self._process != os.getpid():
+        if not self.is_connected:
             return
         if sys.is_finalizing():  # other finalizers may use it yet: the system closes it
             self._write()
@@ -84,8 +84,8 @@ class BlockingPump:
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket."""
-        return self._stream is not None
+        """There is a socket, and it isn't that of a process of which this one is a fork."""
+        return self._stream is not None and self._process == os.getpid()
 
     @property
     def has_unsent(self) -> bool:
@@ -349,6 +349,8 @@ class BlockingPump:
 
         For finalizers, which may interrupt anything, in any thread.
         """
+        if not self.is_connected:
+            return
         self._partings.append(parting)
         try:
             self._condition.notify(0)
