@@ -68,6 +68,21 @@ def test_send_and_settle_in_all_ways(service: Service, uamqp_transport: bool) ->
     service.broker.wait_for(lambda: service.broker.queue("q").depth == 0)
 
 
+def test_an_idle_receiver_asks_for_nothing(service: Service, uamqp_transport: bool) -> None:
+    """It releases what comes between its calls: without an end, if the peer had credit again each time."""
+
+    async def test(client: ServiceBusClient) -> None:
+        async with client.get_queue_receiver("q", max_wait_time=2) as receiver:
+            await send(client, "x")
+            for _ in range(3):
+                await send(client, *"abcdefgh", queue="other")
+            assert service.broker.queue("q").counters.released <= 1
+            (message,) = await receiver.receive_messages(max_wait_time=5)
+            await receiver.complete_message(message)
+
+    run(service, uamqp_transport, test)
+
+
 def test_batch_iterate_and_renew(service: Service, uamqp_transport: bool) -> None:
     async def test(client: ServiceBusClient) -> None:
         async with client.get_queue_sender("q") as sender:
