@@ -71,7 +71,8 @@ class MessageLink:
         self.name = encoded(name, "name", encoding) if name else str(uuid.uuid4()).encode()
         text(self.name, "name", encoding)
         self.error_policy = errors.policy_of(error_policy)
-        plain(self.on_state_changed, "on_state_changed")
+        for override_point in ("on_state_changed", "_detach_received"):
+            plain(getattr(self, override_point), override_point)
         self._error: BaseException | None = None
         self._send_settle_mode = checked_send_mode(send_settle_mode)
         # None: PeekLock with whatever mode the peer knows. Said in so many words, it is mode second.

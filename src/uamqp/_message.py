@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import c_uamqp, codec, constants, errors
-from ._arguments import checked_callback, encoding_of, having, shown
+from ._arguments import encoding_of, having, shown
 from ._bodies import DataBody, SequenceBody, ValueBody, outline, received_body, received_outline
+from ._callbacks import plain
 from ._portable import bounded, reduced, restore, state_of, unreadable
 from ._sections import (
     MessageHeader,
@@ -163,7 +164,7 @@ class Message:
         _clear(self, encoding if encoding == "UTF-8" else encoding_of(encoding))
         self._delivery_no = delivery_no
         if settler is not None:
-            self._settler = checked_callback(settler, "settler")
+            self._settler = plain(settler, "settler")
         if message:
             self._init_received(message)
             return
@@ -381,9 +382,7 @@ class Message:
             self._set_sequence(body)
 
     def _set_data(self, body: Any) -> None:
-        if not isinstance(body, (str, bytes)) and not (
-            isinstance(body, list) and all(isinstance(part, (str, bytes)) for part in body)
-        ):
+        if not all(isinstance(part, (str, bytes)) for part in (body if isinstance(body, list) else [body])):
             raise TypeError("For MessageBodyType.Data, the body must be str or bytes or list of str or bytes.")
         self._auto_set_body(body)
 

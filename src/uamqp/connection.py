@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
 from ._arguments import encoded, encoding_of, finite, given, having, integer, number, shown, text
+from ._callbacks import plain
 from ._drive import run
 from ._trace import log_frame
 from .authentication import AMQPAuth, CBSAuthMixin, SASLAnonymous
@@ -115,6 +116,8 @@ class Connection:
         self._readers: weakref.WeakSet[MessageReceiver] = weakref.WeakSet()  # links without a client
         self._reported_state = constants.ConnectionState.UNKNOWN
         self._settings: dict[str, Any] = {}
+        for override_point in ("_state_changed", "_close_received"):
+            plain(getattr(self, override_point), override_point)
         self._core = ConnectionCore(self)
         self._pump = self._make_pump()
         settings = {

@@ -144,6 +144,7 @@ EVERYWHERE: dict[str, Give] = {
     "MessageReceiverAsync": lambda f: MessageReceiverAsync(session_async(), Source("q"), "me", f),
     "ReceiveClient._message_received": lambda f: replace(ReceiveClient(URL), "_message_received", f),
     "ReceiveClientAsync._message_received": lambda f: replace(ReceiveClientAsync(URL), "_message_received", f),
+    "Message.settler": lambda f: Message(message=Message("x").get_message(), settler=f),
     "Session.on_attach": lambda f: Session(Connection("h", None), on_attach=f),
     "SessionAsync.on_attach": lambda f: SessionAsync(ConnectionAsync("h", None), on_attach=f),
     "AMQPClient.on_attach": lambda f: AMQPClient(URL, on_attach=f),
@@ -193,6 +194,14 @@ def test_what_nobody_awaits_is_refused_when_it_is_given(place: str, kind: str) -
 def test_what_cannot_be_called_is_refused_when_it_is_given(place: str) -> None:
     with pytest.raises((TypeError, ValueError), match=r"must be (a )?callable"):
         {**EVERYWHERE, **BLOCKING}[place]("callback")
+
+
+@pytest.mark.parametrize("name", ["_state_changed", "_close_received"])
+@pytest.mark.parametrize("base", [Connection, ConnectionAsync])
+def test_an_override_of_a_connection_that_nobody_awaits_is_refused(base: type[Any], name: str) -> None:
+    kind = type("Own", (base,), {name: Holder.method})
+    with pytest.raises(TypeError, match=f"{name} must be a plain function"):
+        kind("h", None)
 
 
 @pytest.mark.parametrize("base", [MessageSender, MessageReceiver, MessageSenderAsync, MessageReceiverAsync])
