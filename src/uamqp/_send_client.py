@@ -373,10 +373,13 @@ class SendClient(AMQPClient):
                 # All outcomes had come before: what has failed since is for the next call to tell.
             finally:
                 self._end_call(call)
-            self._raise_failures(call)
+            self._raise_failures(call, running and not call.is_over)
         except BaseException as error:
             self._end_call(call)  # again: an interrupt may have come in the midst of it
-            if not call.fates or not isinstance(error, _OURS):
+            if not isinstance(error, _OURS):
+                raise
+            call.take_notes()
+            if not call.fates:
                 raise
             raise errors._with_fates(error, call.fates)  # noqa: B904 (its cause is the error)
         finally:
@@ -390,16 +393,14 @@ class SendClient(AMQPClient):
         self._leave(call)
 
     @staticmethod
-    def _raise_failures(call: SendCall) -> None:
+    def _raise_failures(call: SendCall, is_complete: bool) -> None:
         batch = call.messages
         failed = {m: m._response for m in batch if m.state is constants.MessageState.SendFailed}
         if failed:
-            for message in failed:
-                call.take_note(message)
             exception = list(failed.values())[-1]
             info = {"total_messages": len(batch), "number_failed": len(failed), "failed_messages": failed}
             raise errors.ClientMessageError(exception, info=info)
-        left = sum(message.state not in constants.DONE_STATES for message in batch)
+        left = 0 if is_complete else sum(message.state not in constants.DONE_STATES for message in batch)
         if left:
             raise errors.ClientMessageError(RuntimeError(_CLOSED.format(left, len(batch))))
 

@@ -201,6 +201,12 @@ class SendCall(Group):
             except TypeError:  # a class of the application's, whose objects can't be keys; `fate` says it, too
                 _logger.info("A message of class %s has no hash.", type(message).__name__)
 
+    def take_notes(self) -> None:
+        """Note the fates of those, too, that have timed out: that is an outcome, but none of the peer's."""
+        for message in self.messages:
+            if message.state is constants.MessageState.SendFailed:
+                self.take_note(message)
+
     def sum_up(self) -> None:
         """Note the fates of what was given to be sent as other messages."""
         for whole, parts in self._wholes:
@@ -288,7 +294,7 @@ class SendQueue(LinkHandler):
         entry: Entry | None = None
         try:
             for message in messages:
-                entry = Entry(message, deadline, call, outbox)
+                entry = outbox.new_entry(message, deadline, call)
                 # Of two threads that queue a message with two clients, one has to find it taken: nothing stands between
                 # the look and what follows from it at which Python would turn to the other.
                 pending = message._entry
@@ -419,6 +425,8 @@ class SendQueue(LinkHandler):
                     else:  # a class of the application's, which may do it in its own way
                         payload = message.encode_message()
                         message_format = message.message_format
+                    if not entry.waits:
+                        continue  # what encodes it has used this client
                     delivery = sender.enqueue(payload, message._delivery_tag, message_format, settled, None, entry)
                 except MessageTooLarge as error:
                     self._fail(entry, self._too_large(error))
@@ -494,12 +502,12 @@ class SendQueue(LinkHandler):
         A message that was alone on its way counts as refused by it. Of several nobody knows which it was: each goes
         alone when the link is open again, so that it is found, and no other is held to be it.
         """
-        lost, self._lost = [entry for entry in self._lost if not entry.done], []
+        lost, self._lost = self._lost, []
         if error.condition in _NO_MESSAGES_FAULT:
             return
         for entry in lost:
             entry.ends += 1
-        if len(lost) == 1 and lost[0].group is None:
+        if len(lost) == 1 and not lost[0].done:  # what a call has sent is the caller's again
             entry = lost[0]
             action = error.action
             hopeless = action is not None and not action.retry and error.condition is not _UNAUTHORIZED

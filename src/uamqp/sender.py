@@ -163,6 +163,7 @@ class MessageSender(MessageLink):
                 return False
             sent.delivery = delivery
             message.state = constants.MessageState.WaitingForSendAck
+            message.fate = None
             if timeout > 0:
                 heapq.heappush(self._deadlines, (now() + timeout / 1000, id(sent), sent))
         connection._pump.flush()

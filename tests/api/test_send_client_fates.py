@@ -329,6 +329,30 @@ def test_a_time_out_says_whether_the_message_may_have_arrived() -> None:
             client.send_message(unsent)
 
 
+def test_a_time_out_and_then_the_end_of_the_connection() -> None:
+    """The time-out is told with the end."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=1)
+        peer.expect("transfer")
+        peer.wait("it has timed out")
+        peer.reset_socket()
+
+    timed_out, patient = Message(b"1"), Message(b"2")
+
+    with ScriptedServer(script) as server, bounded(5):
+        client = SendClient(url(server))
+        client._msg_timeout = 50
+        timed_out.on_send_complete = lambda result, error: server.tell("it has timed out")
+        client.queue_message(timed_out)
+        client._msg_timeout = 0
+        with pytest.raises(errors.ConnectionClose) as caught:
+            client.send_message(patient)
+        assert caught.value.message_fates == {patient: "not sent"}
+        assert (timed_out.state, timed_out.fate) == (MessageState.SendFailed, "unknown")
+        client.close()
+
+
 def test_closing_meanwhile_gives_the_messages_back() -> None:
     def script(peer: SocketPeer) -> None:
         accept_sender(peer, credit=2)

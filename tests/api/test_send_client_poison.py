@@ -293,3 +293,26 @@ def test_what_is_sent_and_waited_for_is_the_callers_again() -> None:
         assert caught.value.message_fates == {message: "unknown"}
         assert message.state is MessageState.WaitingToBeSent
         client.close()
+
+
+def test_what_was_sent_beside_it_may_be_the_reason_too() -> None:
+    """One message was queued, and another sent and waited for: neither was alone on its way."""
+
+    def ends(peer: SocketPeer) -> None:
+        accept_sender(peer)
+        peer.expect("transfer")
+        peer.expect("transfer")
+        end("detach", "amqp:not-allowed")(peer)
+
+    queued, sent = Message(b"queued"), Message(b"sent")
+    with ScriptedServer([ends, drain(b"queued")]) as server, bounded(10):
+        client = SendClient(url(server))
+        client.queue_message(queued)
+        with pytest.raises(errors.LinkDetach) as caught:
+            client.send_message(sent)
+        assert caught.value.message_fates == {sent: "unknown"}
+        assert client.pending_messages == [queued]
+        client.close()
+        assert client.wait()
+        client.close()
+    assert queued.state is MessageState.SendComplete

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
+
 import pytest
 
 from uamqp import Message, ReceiveClient, SendClient, Source, Target
-from uamqp.errors import AMQPConnectionError
+from uamqp.errors import AMQPConnectionError, ClientMessageError
 from uamqp.message import MessageProperties
 
 from .brokerfacts import RealBroker
@@ -94,6 +97,18 @@ def test_the_anonymous_relay(broker: RealBroker, queue: str) -> None:
                 client.send_message(message)
             return
         client.send_message(message)
+    with receiver(broker, broker.address(queue)) as client:
+        assert bodies(take(client, 1)) == ["relayed"]
+
+
+@pytest.mark.brokers("relays")
+def test_what_the_relay_cannot_deliver_is_an_outcome(broker: RealBroker, queue: str) -> None:
+    """The link names the outcomes that it knows; without, Broker-J ends it over such a message."""
+    with SendClient(Target(f"amqp://{broker.host}", node=""), auth=login(broker)) as client:
+        lost = Message("lost", properties=MessageProperties(to=broker.address(f"nosuch/{uuid.uuid4().hex[:12]}/x")))
+        with contextlib.suppress(ClientMessageError):  # some make a node for it
+            client.send_message(lost)
+        client.send_message(Message("relayed", properties=MessageProperties(to=broker.address(queue))))
     with receiver(broker, broker.address(queue)) as client:
         assert bodies(take(client, 1)) == ["relayed"]
 

@@ -39,6 +39,8 @@ cdef class Outbox:
 
     @cython.locals(entry=Entry)
     cpdef Entry add(self, object item, object deadline=*, Group group=*)
+    @cython.locals(entry=Entry)
+    cpdef Entry new_entry(self, object item, object deadline, Group group)
     cpdef add_entry(self, Entry entry)
     @cython.locals(entry=Entry)
     cpdef Entry next_ready(self, object now)

@@ -124,8 +124,20 @@ class Outbox:
 
     def add(self, item: Any, deadline: float | None = None, group: Group | None = None) -> Entry:
         """Take a message in."""
-        entry = Entry(item, deadline, group, self)
+        entry = self.new_entry(item, deadline, group)
         self.add_entry(entry)
+        return entry
+
+    def new_entry(self, item: Any, deadline: float | None, group: Group | None) -> Entry:
+        """Return an entry for a message that `add_entry` is to take in."""
+        entry = Entry.__new__(Entry)  # without the calls that a constructor takes
+        entry.item = item
+        entry.deadline = deadline
+        entry.group = group
+        entry.outbox = self
+        entry.delivery = None
+        entry.done = entry.waits = False
+        entry.ends = 0
         return entry
 
     def add_entry(self, entry: Entry) -> None:
@@ -187,7 +199,7 @@ class Outbox:
             self._alone = entry
         if self._again.first() is entry:
             self._again.pop()
-        else:
+        elif self._waiting.first() is entry:
             self._waiting.pop()
         entry.waits = False
         self._whole = True
