@@ -207,6 +207,7 @@ class BlockingPump:
             for _ in range(_READS):  # what arrived while nobody called isn't late
                 if not self._read():
                     break
+            self._blame_handshake(now)
         engine.tick(now)
         happened = self._core.handle_events(now)
         self._write()
@@ -225,6 +226,13 @@ class BlockingPump:
         for alarm in self._alarms:
             alarm.follow(engine.next_deadline())
         return happened
+
+    def _blame_handshake(self, now: float) -> None:
+        """A deadline has passed. If that was in a TLS handshake, the engine can't know it."""
+        stream, engine = self._stream, self._core.engine
+        deadline = engine.next_deadline() if engine is not None else None
+        if isinstance(stream, Stream) and stream.is_handshaking and deadline is not None and now >= deadline:
+            self._fail(TimeoutError("the peer didn't answer in time"))
 
     def _wake_for_unsent(self) -> None:
         """Have the thread that waits for input wait for the socket to take more, too."""
