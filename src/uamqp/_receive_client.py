@@ -389,9 +389,10 @@ class ReceiveClient(AMQPClient):
                     self._release(message)
         if kept and connection is not None:
             _logger.warning(
-                "Client %r is closed with %d messages that arrived settled (ReceiveAndDelete): the peer has forgotten "
-                "them. They are lost, unless the client is opened again: it hands them out first then.",
+                "Client %r of %s is closed with %d messages that arrived settled (ReceiveAndDelete): the peer has "
+                "forgotten them. They are lost, unless the client is opened again: it hands them out first then.",
                 self._name,
+                self._remote_address,
                 len(kept),
             )
         await super()._do_close(detach)

@@ -604,7 +604,7 @@ class SendQueue(LinkHandler):
         try:
             refuse_unfinished(callback(result, error), "on_send_complete")
         except Exception:  # a callback's fault must not stop the other messages
-            _logger.exception("on_send_complete raised an exception.")
+            _logger.exception("on_send_complete of %r raised an exception.", message)
 
     def drop_all(self, now: float) -> None:
         """Drop everything. The messages can be queued again; calls that wait for some are over."""

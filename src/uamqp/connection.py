@@ -449,6 +449,10 @@ class Connection:
         """The connection is over."""
         if cause is not None and not self._closing and self._error is None:
             self._close_received(cause)
+        elif cause is not None and cause.exception is not None:  # nobody hears of this fault of our own otherwise
+            _logger.error(
+                "Connection %r to %s: %s", self.container_id, self._peer, cause.message, exc_info=cause.exception
+            )
         self._note_state()
 
     def on_attach(self, link: LinkCore) -> None:
@@ -460,10 +464,12 @@ class Connection:
     def _close_received(self, cause: Cause) -> None:
         """Keep the exception that the next call raises."""
         self._error = connection_error(cause, self.error_policy)
-        failure = self._pump.failure
+        failure = cause.exception or self._pump.failure
         if failure is not None:
             self._error.__cause__ = failure
-        _logger.info("Connection %r to %s has ended: %r", self.container_id, self._peer, self._error)
+        _logger.info(
+            "Connection %r to %s has ended: %r", self.container_id, self._peer, self._error, exc_info=cause.exception
+        )
 
     def _state_changed(self, previous_state: Any, new_state: Any) -> None:
         """Note a change of state; an override point."""

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_session, bounded, url
+from tests.api.peers import HASTE, accept_session, bounded, connect, until, url
 from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import EMPTY_FRAME, frame, performative
 from tests.peer.script import ANY
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, ReceiveClient, SendClient, errors
+from uamqp.c_uamqp import ConnectionState
 from uamqp.constants import ErrorCodes
 
 REDIRECT = codec.error(
@@ -126,7 +127,7 @@ def test_the_reason_for_a_refused_connection(
 
 
 def test_what_nobody_foresaw_ends_the_connection_with_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    """Here it is a filter of the application that raises in the frame trace. It is logged with its traceback."""
+    """Here it is a filter of the application that raises in the frame trace. It comes out with its traceback."""
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
@@ -140,7 +141,7 @@ def test_what_nobody_foresaw_ends_the_connection_with_an_error(caplog: pytest.Lo
         return True
 
     logger = logging.getLogger("uamqp.c_uamqp")
-    caplog.set_level(logging.INFO, logger.name)
+    caplog.set_level(logging.INFO, "uamqp")
     logger.addFilter(fall)
     try:
         with ScriptedServer(script) as server, bounded(15), pytest.raises(errors.ConnectionClose) as raised:
@@ -150,8 +151,42 @@ def test_what_nobody_foresaw_ends_the_connection_with_an_error(caplog: pytest.Lo
         logger.removeFilter(fall)
     assert raised.value.condition == ErrorCodes.InternalServerError
     assert "LookupError: who would have thought" in str(raised.value)
+    assert isinstance(raised.value.__cause__, LookupError)  # with its traceback
+    assert raised.value.__cause__.__traceback__ is not None
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.levelno == logging.INFO  # as it is raised
+    assert record.exc_info is not None
+    assert record.exc_info[0] is LookupError
+
+
+def test_what_nobody_foresaw_is_logged_where_nobody_raises_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Here the connection is being closed."""
+
+    def script(peer: SocketPeer) -> None:
+        peer.accept_sasl()
+        peer.accept_open()
+        peer.expect("close")
+        peer.send("close", error=codec.error("amqp:internal-error", "odd"))
+
+    def fall(record: logging.LogRecord) -> bool:
+        if "odd" in record.getMessage():
+            raise LookupError("who would have thought")
+        return True
+
+    logger = logging.getLogger("uamqp.c_uamqp")
+    caplog.set_level(logging.INFO, "uamqp")
+    with ScriptedServer(script) as server, bounded(15):
+        connection = connect(server, debug=True, close_timeout=10.0)
+        connection.start()
+        until(lambda: connection._state is ConnectionState.OPENED, lambda: connection.sleep(0.01))
+        logger.addFilter(fall)
+        try:
+            connection.destroy()
+        finally:
+            logger.removeFilter(fall)
     (record,) = [record for record in caplog.records if record.exc_info]
     assert record.levelno == logging.ERROR
+    assert f"127.0.0.1:{server.port}" in record.getMessage()
     assert record.exc_info is not None
     assert record.exc_info[0] is LookupError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Protocol
 
 from ..codec import Error
@@ -33,8 +32,6 @@ from ..engine.events import (
 )
 from .link import LinkCore
 from .session import SessionCore
-
-_logger = logging.getLogger(__name__)
 
 
 class ConnectionOwner(Protocol):
@@ -208,8 +205,6 @@ class ConnectionCore:
                 event.link.refuse(now, Error(conditions.NOT_ALLOWED, "this container attaches its links itself"))
         elif isinstance(event, ConnectionClosed):
             self.cause = event.cause
-            if event.cause is not None and event.cause.exception is not None:
-                _logger.error("The connection ends: %s", event.cause.message, exc_info=event.cause.exception)
             for session in tuple(self._sessions):
                 session.on_ended(event.cause, now)
             self.owner.on_connection_closed(event.cause)

@@ -82,7 +82,7 @@ class Cause:
         error: the AMQP error; None when the peer gave none.
         message: the same for a person; a very long text of the peer is cut. Never holds credentials.
         exception: what our own code raised, where that is the cause. It is a fault of this library, or of an object
-            that it was given: whoever handles `ConnectionClosed` should log it with its traceback.
+            that it was given: whoever handles `ConnectionClosed` should raise or log it with its traceback.
     """
 
     kind: CauseKind

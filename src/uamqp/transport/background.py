@@ -16,7 +16,10 @@ import threading
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Flushable(Protocol):
     """What a `Flusher` flushes: a pump."""
 
     flush_is_due: bool
+    _endpoint: Endpoint | None
 
     def flush(self) -> None:
         """Write what is due."""
@@ -93,7 +97,7 @@ class Flusher:
         try:
             pump.flush()
         except Exception:  # a callback's fault must not end the thread
-            _logger.exception("Writing in the background raised an exception.")
+            _logger.exception("Writing in the background to %s raised an exception.", pump._endpoint)
 
 
 class Alarm:
