@@ -41,7 +41,8 @@ class SendClient(AMQPClient):
     Keyword Args:
         max_message_size, link_properties, link_credit: see `MessageSender`.
         stall_timeout: seconds; default 60. Messages without a time-out of their own fail when the peer has given
-            neither credit nor any outcome for so long.
+            neither credit nor any outcome for so long; one that was sent, when neither it nor any that was sent before
+            it had an outcome.
         Others: see `AMQPClient`.
     """
 

@@ -29,8 +29,10 @@ cdef class SendCall(Group):
 cdef class SendQueue(LinkHandler):
     cdef public double _last_look
     cdef public double _last_progress
+    cdef public double _look_due
     cdef public list _lost
     cdef public _Outbox _outbox
+    cdef public double _paused
     cdef public object _policy
     cdef public double _stall_timeout
     cdef public object backoff

@@ -32,6 +32,8 @@ _TIMED_OUT = "Message send timed out."
 # As much is encoded before it is written: the peer deals with it while the rest is encoded.
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 256
+_LOOKS = 8
+"""How often in a stall time-out it is looked for outcomes that are lost while others come."""
 
 _SENT = constants.MessageState.SendComplete
 _IN_FLIGHT = constants.MessageState.WaitingForSendAck
@@ -225,7 +227,8 @@ class SendQueue(LinkHandler):
     Args:
         policy: decides what is tried again.
         stall_timeout: seconds after which messages without a time-out of their own are given up, if the peer gives
-            neither credit nor an outcome for any message meanwhile.
+            neither credit nor an outcome for any message meanwhile. A message that was sent isn't saved by outcomes of
+            those that were sent after it.
         owner: the client; it tells whether it is to send what waits here (`_is_sending`), and its name.
 
     Attributes:
@@ -239,8 +242,10 @@ class SendQueue(LinkHandler):
     __slots__ = (
         "_last_look",
         "_last_progress",
+        "_look_due",
         "_lost",
         "_outbox",
+        "_paused",
         "_policy",
         "_stall_timeout",
         "backoff",
@@ -257,6 +262,8 @@ class SendQueue(LinkHandler):
         self._lost: list[Entry] = []  # that were on their way over a link which is going
         self._last_progress = 0.0
         self._last_look = 0.0
+        self._paused = 0.0  # seconds in which nobody drove the client
+        self._look_due = 0.0  # when to look for outcomes that are lost, pauses left out
         self.backoff = 0.0
         self.calls: dict[SendCall, None] = {}
         self.idlers: dict[SendCall, None] = {}
@@ -286,6 +293,7 @@ class SendQueue(LinkHandler):
         outbox = self._outbox
         if not outbox:
             self._last_progress = self._last_look = now
+            self._look_due = now - self._paused + self._stall_timeout / _LOOKS
         deadline = now + timeout / 1000 if timeout > 0 else None
         if call is not None:
             self.calls[call] = None
@@ -549,7 +557,9 @@ class SendQueue(LinkHandler):
 
     def resume(self, now: float) -> None:
         """The client is driven again. The peer isn't to blame for the pause: it doesn't count as a stall."""
-        self._last_progress += now - self._last_look
+        pause = now - self._last_look
+        self._last_progress += pause
+        self._paused += pause
         self._last_look = now
 
     def expire(self, now: float) -> None:
@@ -563,12 +573,19 @@ class SendQueue(LinkHandler):
                 if entry.deadline is None:
                     self._time_out(entry, text)
             self._last_progress = now
+        elif self._outbox.in_flight and now - self._paused >= self._look_due:
+            self._look_due = now - self._paused + self._stall_timeout / _LOOKS
+            text = f"Message send timed out: no outcome for {self._stall_timeout:g} seconds, while others had theirs."
+            for entry in self._outbox.overtaken(now - self._paused, self._stall_timeout):
+                self._time_out(entry, text)
 
     def next_deadline(self) -> float | None:
         """Return when `expire` or `hand_over` has something to do of itself; None: there are no messages."""
         if not self._outbox:
             return None
         stalled = self._last_progress + self._stall_timeout
+        if self._outbox.in_flight:
+            stalled = min(stalled, max(self._look_due + self._paused, self._last_look))
         deadline = self._outbox.next_deadline()
         return stalled if deadline is None else min(stalled, deadline)
 

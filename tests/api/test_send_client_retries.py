@@ -12,6 +12,7 @@ from tests.api.peers import (
     accept_leaving,
     accept_sender,
     accept_session,
+    body_of,
     bounded,
     data_message,
     noting,
@@ -279,6 +280,27 @@ def test_a_peer_that_is_slow_is_not_given_up() -> None:
 
     with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=0.3) as client, bounded(5):
         client.send_message([Message(b"%d" % number) for number in range(5)])
+
+
+def test_outcomes_of_others_do_not_save_a_message_whose_own_is_lost() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer, credit=100_000)
+        body = b""
+        while body != b"last":
+            transfer = peer.expect("transfer")
+            body = body_of(transfer)
+            if body != b"lost":
+                settle(peer, transfer)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=0.3) as client, bounded(10):
+        client.send_message(Message(b"first"))
+        calls = noting(lost := Message(b"lost"))
+        client.queue_message(lost)
+        until(lambda: calls, lambda: client.send_message(Message(b"other")))
+        assert lost.state is MessageState.SendFailed
+        assert "while others had theirs" in str(calls[0][1])
+        client.send_message(Message(b"last"))
 
 
 def test_a_pause_of_ours_is_no_stall_of_the_peers() -> None:

@@ -52,6 +52,68 @@ def test_messages_leave_in_their_order() -> None:
     assert outbox.next_deadline() is None
 
 
+def lost(outbox: Outbox, now: float, patience: float = 8.0) -> list[str]:
+    """What `overtaken` finds; it leaves."""
+    found = outbox.overtaken(now, patience)
+    for entry in found:
+        outbox.finish(entry)
+    return [entry.item for entry in found]
+
+
+def test_a_message_whose_outcome_is_lost_is_found_while_others_leave() -> None:
+    outbox = filled("a", "b", *(f"{number}" for number in range(20)))
+    entries = outbox.entries()
+    for now, entry in enumerate(entries):  # one a second: handed over, and gone; but for the second
+        hand_over(outbox)
+        found = lost(outbox, float(now))
+        assert found == (["b"] if now == 9 else []), now
+        if entry.item != "b":
+            outbox.finish(entry)
+    assert len(outbox) == 0
+
+
+def test_messages_whose_turn_has_not_come_are_not_lost() -> None:
+    """The peer gives its outcomes in order, and takes its time: one every five seconds."""
+    outbox = filled(*"abcdefgh")
+    taken(outbox)
+    for number, entry in enumerate(outbox.entries()):
+        for now in range(5):
+            assert lost(outbox, 5.0 * number + now) == []
+        outbox.finish(entry)
+
+
+def test_all_that_are_lost_are_found_in_their_own_time() -> None:
+    """That one of them is given up is no sign of life for the next."""
+    outbox = filled(*"abcdefgh")
+    taken(outbox)
+    entries = {entry.item: entry for entry in outbox.entries()}
+    gone = {0: "a", 2: "d", 3: "f", 4: "h"}  # b, c, e and g have no outcome
+    found: dict[int, list[str]] = {}
+    for now in range(20):
+        if now in gone:
+            outbox.finish(entries[gone[now]])
+        if lost_now := lost(outbox, float(now)):
+            found[now] = lost_now
+    assert found == {8: ["b", "c"], 10: ["e"], 11: ["g"]}
+
+
+def test_deadlines_of_their_own_and_other_tries() -> None:
+    outbox = filled("own", deadline=100.0)
+    for item in ("again", "last"):
+        outbox.add(item)
+    taken(outbox)
+    own, again, last = outbox.entries()
+    assert lost(outbox, 0.0) == []
+    outbox.put_back(again)  # refused: it goes out again, behind the other
+    assert taken(outbox) == ["again"]
+    assert lost(outbox, 5.0) == []
+    assert lost(outbox, 12.9) == []
+    assert lost(outbox, 13.0) == ["last", "again"]
+    assert outbox.items() == ["own"]
+    outbox.finish(own)
+    assert last.done
+
+
 def test_what_is_put_back_goes_first() -> None:
     outbox = filled("a", "b", "c")
     first, second = hand_over(outbox), hand_over(outbox)

@@ -21,6 +21,9 @@ cdef class Entry:
     cdef public Group group
     cdef public object item
     cdef public Outbox outbox
+    cdef public long long passed
+    cdef public long long place
+    cdef public double seen
     cdef public bint waits
 
 
@@ -31,6 +34,7 @@ cdef class Outbox:
     cdef public Py_ssize_t _gone
     cdef public object _held_until
     cdef public dict _in_flight
+    cdef public long long _places
     cdef public object _sequence
     cdef public Py_ssize_t _swept_at
     cdef public _Fifo _waiting
@@ -50,6 +54,8 @@ cdef class Outbox:
     @cython.locals(group=Group)
     cpdef finish(self, Entry entry)
     cdef _land(self, Entry entry)
+    @cython.locals(entry=Entry, index=cython.longlong, passed=cython.longlong, found=list)
+    cpdef list overtaken(self, double now, double patience)
 
 
 @cython.locals(entry=Entry, kept=_Fifo)

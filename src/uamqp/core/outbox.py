@@ -38,12 +38,27 @@ class Entry:
         outbox: whose it is.
         delivery: its delivery while an outcome is awaited, else None.
         done: it has left the outbox.
+        place: its number in the order in which messages were handed over.
+        passed: how many of those before it had left when `overtaken` last looked; -1: it hasn't looked yet.
+        seen: when one of those before it was last seen to have left.
         ends: how often it was on its way when the peer ended the link, and may be the reason. It goes alone from then
             on, so that no other message is held to be the reason.
         waits: it stands in a queue of the outbox.
     """
 
-    __slots__ = ("deadline", "delivery", "done", "ends", "group", "item", "outbox", "waits")
+    __slots__ = (
+        "deadline",
+        "delivery",
+        "done",
+        "ends",
+        "group",
+        "item",
+        "outbox",
+        "passed",
+        "place",
+        "seen",
+        "waits",
+    )
 
     def __init__(
         self, item: Any, deadline: float | None, group: Group | None = None, outbox: Outbox | None = None
@@ -55,6 +70,9 @@ class Entry:
         self.delivery: OutgoingDelivery | None = None
         self.done = False
         self.ends = 0
+        self.place = 0
+        self.passed = -1
+        self.seen = 0.0
         self.waits = False
 
 
@@ -79,6 +97,7 @@ class Outbox:
         "_gone",
         "_held_until",
         "_in_flight",
+        "_places",
         "_sequence",
         "_swept_at",
         "_waiting",
@@ -93,7 +112,8 @@ class Outbox:
         self._gone = 0  # entries in these two that are done
         self._swept_at = _FEW  # with so many of them it is looked whether they are half
         self._whole = True  # no change is under way
-        self._in_flight: dict[Entry, None] = {}
+        self._in_flight: dict[Entry, None] = {}  # in the order in which they were handed over
+        self._places = 0
         self._alone: Entry | None = None  # what is in flight and goes alone
         self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
@@ -194,6 +214,9 @@ class Outbox:
         """The message that `next_ready` gave is with the link; its outcome is awaited."""
         self._whole = False
         entry.delivery = delivery
+        entry.place = self._places
+        entry.passed = -1
+        self._places += 1
         self._in_flight[entry] = None
         if entry.ends > 0:
             self._alone = entry
@@ -281,6 +304,24 @@ class Outbox:
         for entry in self.entries():
             entry.ends = 0
         self._alone = None
+
+    def overtaken(self, now: float, patience: float) -> list[Entry]:
+        """Return the messages without a deadline whose outcome is lost, as it seems, though others come: for `patience`
+        seconds neither they nor any that was handed over before them has left. They are to leave now.
+
+        It goes through all that is in flight, and compares with what it saw when it was called last: call it from time
+        to time, and `patience` is kept to twice that.
+        """
+        found: list[Entry] = []
+        for index, entry in enumerate(self._in_flight):
+            passed = entry.place - index
+            if passed != entry.passed:
+                entry.seen = now
+            elif entry.deadline is None and not entry.done and now - entry.seen >= patience:
+                found.append(entry)
+                continue
+            entry.passed = passed + len(found)  # that those leave is no sign of life
+        return found
 
     def expired(self, now: float) -> list[Entry]:
         """Return the messages whose deadline has passed; each is returned once, and has not left yet."""
