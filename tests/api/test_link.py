@@ -327,15 +327,25 @@ def test_send_async_is_send(broker: Broker) -> None:
         assert message.state.name == "SendComplete"
 
 
-def test_a_message_that_is_sent_before_the_link_is_open_is_refused(broker: Broker) -> None:
-    with session_of(broker) as session:
+def test_a_message_that_is_sent_before_the_link_is_open_is_refused() -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.wait("both were refused")  # a loop would open the link before the test goes on
+        peer.accept_attach(SENDER)
+        peer.grant(1)
+        settle(peer, peer.expect("transfer"))
+        accept_goodbye(peer)
+
+    with ScriptedServer(script) as server, connect(server) as connection, Session(connection) as session:
         sender = MessageSender(session, "me", Target("q"))
         message = Message(b"x")
         assert sender.send(message, None) is False
         sender.open()
         assert sender.send(message, None) is False
+        server.tell("both were refused")
         wait_for_state(sender, "Open")
         assert sender.send(message, None) is True
+        until(lambda: message.state is MessageState.SendComplete, lambda: connection.sleep(0.01))
 
 
 def test_a_timeout_of_a_message() -> None:
