@@ -84,7 +84,7 @@ types: $(VENV)/.dev
 	@$(BIN)/mypy $(CHECKED)
 
 unit: $(VENV)/.dev
-	@UAMQP_BUILD=pure $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@UAMQP_BUILD=pure $(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 # The source distribution, the compiled wheel of it, and the pure wheel.
 dist: $(VENV)/.dist
@@ -108,7 +108,7 @@ NO_COMPILER = echo "NOT TESTED: the compiled build, for there is no C compiler h
 unit-compiled: $(VENV)/.dev
 	@if $(BIN)/python tests/packaging/compiler.py; then \
 	  $(MAKE) --no-print-directory $(VENV)-compiled/.compiled && \
-	  UAMQP_BUILD=compiled $(VENV)-compiled/bin/python -m pytest $(PYTEST_ARGS); \
+	  UAMQP_BUILD=compiled $(VENV)-compiled/bin/python -m pytest -n auto $(PYTEST_ARGS); \
 	else $(NO_COMPILER); fi
 
 # A test that compiles everything may take longer than the two minutes that another has; each command has a limit.

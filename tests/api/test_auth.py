@@ -60,7 +60,7 @@ def test_attributes() -> None:
         ({"port": -1}, ValueError, "port"),
         ({"port": 65536}, ValueError, "port"),
         ({"port": "http"}, ValueError, "port"),
-        ({"port": object()}, (TypeError, ValueError), "port"),
+        ({"port": [5672]}, (TypeError, ValueError), "port"),
         ({"connect_timeout": 0}, ValueError, "connect_timeout"),
         ({"connect_timeout": -1}, ValueError, "connect_timeout"),
         ({"connect_timeout": "soon"}, TypeError, "connect_timeout"),
