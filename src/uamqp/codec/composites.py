@@ -64,9 +64,6 @@ _HIGHEST_CHOICE = {
 
 _HIGHEST = {"ubyte": 0xFF, "ushort": 0xFFFF, "uint": 0xFFFFFFFF, "ulong": 0xFFFFFFFFFFFFFFFF}
 
-# Base types of fields whose values may be nested, and so are to be looked at together with what they stand in.
-_NESTING = ("map", "*", "error")
-
 # Map types whose keys are symbols ("annotations": ulongs too).
 _SYMBOL_KEYED = ("fields", "annotations", "filter-set", "node-properties")
 
@@ -76,7 +73,8 @@ class Field:
 
     `type` and `default` are the specification's, `default` as the Python value it means; `requires` is what a
     value of type "*" must provide ("source", "delivery-state", ...). Derived: `attribute` (the Python name),
-    `base` (the primitive type, or "error" or "*") and `highest` (of unsigned integers).
+    `base` (the primitive type, or "error" or "*"), `highest` (of unsigned integers) and `nests`: values may be
+    nested, and so are looked at together with what they stand in.
     """
 
     __slots__ = (
@@ -87,6 +85,7 @@ class Field:
         "mandatory",
         "multiple",
         "name",
+        "nests",
         "requires",
         "symbol_keyed",
         "type",
@@ -114,6 +113,7 @@ class Field:
         self.base = base
         self.highest: int | None = _HIGHEST_CHOICE.get(type, _HIGHEST.get(base))
         self.symbol_keyed = type in _SYMBOL_KEYED
+        self.nests = base in ("map", "*", "error")
 
     def __repr__(self) -> str:
         return f"Field({self.name!r}, {self.type!r})"
@@ -168,7 +168,8 @@ class Composite:
                 _append_field(out, field, value)
             except EncodeError as error:
                 raise type(error)(f"{_short(self)}.{field.name}: {error}") from None
-            nests = nests or field.base in _NESTING
+            if field.nests:
+                nests = True
             count += 1
         if count:
             close_compound(out, start, count)

@@ -192,9 +192,13 @@ class Outbox:
             self._held_until = None
         if not self._whole:
             self._mend()
-        entry = self._first(self._again)
+        entry: Entry | None = self._again.first()
+        if entry is not None and entry.done:
+            entry = self._first(self._again)
         if entry is None:
-            entry = self._first(self._waiting)
+            entry = self._waiting.first()
+            if entry is not None and entry.done:
+                entry = self._first(self._waiting)
         if entry is None or self._alone is not None or (entry.ends > 0 and self._in_flight):
             return None
         return entry
@@ -220,10 +224,10 @@ class Outbox:
         self._in_flight[entry] = None
         if entry.ends > 0:
             self._alone = entry
-        if self._again.first() is entry:
-            self._again.pop()
-        elif self._waiting.first() is entry:
+        if self._waiting.first() is entry:
             self._waiting.pop()
+        elif self._again.first() is entry:
+            self._again.pop()
         entry.waits = False
         self._whole = True
 
