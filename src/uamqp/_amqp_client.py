@@ -176,8 +176,12 @@ class AMQPClient:
             raise ValueError("An amqps:// address means TLS: it goes with no auth object that has use_tls=False.")
 
     def __enter__(self: _ClientT) -> _ClientT:  # noqa: PYI019 (Self needs Python 3.11)
-        self.open()
-        return self
+        try:
+            self.open()
+            return self
+        except BaseException:
+            self.close()  # nobody else will
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -216,6 +220,9 @@ class AMQPClient:
         run(self._do_open(connection))
 
     async def _do_open(self, connection: Connection | None = None) -> None:
+        current = self._connection
+        if current is not None:
+            current._refuse_inherited()
         if self._session is None:
             await self._opening.run(lambda: self._open_now(connection))
 
@@ -227,22 +234,24 @@ class AMQPClient:
         if self._connection is not None:
             raise errors.AMQPConnectionError("The client is being opened, or redirected: it can't be used meanwhile.")
         self._shutdown = False
-        if shared:
-            self._check_auth(shared.auth)
-            _logger.debug("Using the existing connection %r to %s.", shared.container_id, shared._peer)
-            self._auth = shared.auth
-            self._ext_connection = True
-            self._connection = connection = shared
-        else:
-            self._ext_connection = False
-            self._connection = connection = self._build_connection()
+        connection: Connection | None = None
         try:
+            if shared:
+                self._check_auth(shared.auth)
+                _logger.debug("Using the existing connection %r to %s.", shared.container_id, shared._peer)
+                self._auth = shared.auth
+                self._ext_connection = True
+                self._connection = connection = shared
+            else:
+                self._ext_connection = False
+                self._connection = connection = self._build_connection()
             await self._make_session(connection)
+            if self._keep_alive_interval:
+                self._start_keep_alive()
         except BaseException as error:
-            await self._give_up(connection, at_once=not isinstance(error, Exception))
+            if connection is not None:
+                await self._give_up(connection, at_once=not isinstance(error, Exception))
             raise
-        if self._keep_alive_interval:
-            self._start_keep_alive()
 
     async def _give_up(self, connection: Connection, at_once: bool) -> None:
         """Opening has failed: leave nothing half open. `at_once`: without a word to the peer."""
@@ -313,37 +322,78 @@ class AMQPClient:
             detach: detach the link only, so that a durable subscription stays (section 2.6.3); closing the link ends
                 it. None: as the client's `detach_on_close` says.
         """
-        run(self._do_close(detach))
+        connection = self._connection
+        if connection is not None and connection._pump.defer(lambda: self.close(detach=detach)):
+            self._shutdown = True  # a signal handler has called: the frame that it interrupts closes the client
+            return
+        try:
+            run(self._do_close(detach))
+        except BaseException:
+            if connection is not None and connection is self._connection and not self._ext_connection:
+                connection._pump.abort("closing was interrupted")
+            raise
 
     async def _do_close(self, detach: bool | None = None) -> None:
-        self._shutdown = True
-        self._stop_keep_alive()
-        handler, self.message_handler = self.message_handler, None
-        session, self._session = self._session, None
-        connection, self._connection = self._connection, None
-        if connection is None:
-            await self._share_closing(None)
-            return
+        handler, session, connection = self.message_handler, self._session, self._connection
         owned = not self._ext_connection
-        self._opening.forget()
-        connection._pump.interrupt()
+        begun = False
 
         async def close() -> None:
+            nonlocal begun
+            if connection is None:
+                return
             try:
-                if handler is not None:
-                    await handler._do_destroy(detach=self._detach_on_close if detach is None else detach)
-                if session is not None and not isinstance(connection.auth, CBSAuthMixin):
-                    await session._do_destroy()
+                begun = True
+                await self._close_all(connection, handler, session, owned, detach)
             except BaseException as error:
                 if owned and not isinstance(error, Exception):  # interrupted, or cancelled
                     connection._pump.abort("closing was interrupted")
                 raise
-            finally:
-                if owned:
-                    await connection._do_destroy()
 
-        await self._share_closing(close, waits=connection._core.engine is not None)
+        try:
+            self._shutdown = True
+            self._stop_keep_alive()
+            self.message_handler = self._session = self._connection = None
+            if connection is None:
+                await self._share_closing(None)
+                return
+            if connection._pump.foreign:
+                self._forget_inherited()
+            self._opening.forget()
+            connection._pump.interrupt()
+            await self._share_closing(close, waits=connection._core.engine is not None)
+        except BaseException:
+            if connection is not None and owned and not begun:
+                connection._pump.abort("closing was interrupted")
+            raise
         _logger.debug("Client %r of %s is closed.", self._name, self._remote_address)
+
+    async def _close_all(
+        self,
+        connection: Connection,
+        handler: MessageLink | None,
+        session: Session | None,
+        owned: bool,
+        detach: bool | None,
+    ) -> None:
+        """Close what the client had; the connection, too, if it is `owned`."""
+        try:
+            if handler is not None:
+                await handler._do_destroy(detach=self._detach_on_close if detach is None else detach)
+            if session is not None and not isinstance(connection.auth, CBSAuthMixin):
+                await session._do_destroy()
+        except BaseException as error:
+            if not owned and handler is not None:
+                handler.close()
+            elif owned and not isinstance(error, Exception):  # without a word to the peer
+                connection._pump.abort("closing was interrupted")
+            raise
+        finally:
+            if owned:
+                await connection._do_destroy()
+
+    def _forget_inherited(self) -> None:
+        """The process is a fork of the one that has opened the client, and what it holds is that one's."""
 
     async def _share_closing(self, operation: Operation | None, *, waits: bool = False) -> None:
         """Close the client for all who want it closed.
@@ -359,9 +409,11 @@ class AMQPClient:
         return self._shutdown
 
     def _require_open(self) -> Connection:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise errors.AMQPConnectionError("The client is not open: call open() first.")
-        return self._connection
+        connection._refuse_inherited()
+        return connection
 
     async def _do_redirect(self, redirect: Any, auth: authentication.AMQPAuth) -> None:
         """Go to the host that a redirect names."""
@@ -480,14 +532,18 @@ class AMQPClient:
         connection = self._connection
         if connection is None:
             return False  # closed meanwhile
-        with connection._pump.lock:
-            if handler._connection is not connection:
-                return False  # closed and opened again meanwhile
-            if self.message_handler is None:
-                handler._attach()
-                self.message_handler = handler
-            attached = self.message_handler
-        return self._link_is_open(attached)
+        handler._attach(lambda: self._take_handler(handler, connection))
+        if handler._connection is not connection:
+            return False  # closed and opened again meanwhile
+        attached = self.message_handler
+        return attached is not None and self._link_is_open(attached)
+
+    def _take_handler(self, handler: MessageLink, connection: Connection) -> bool:
+        """Make a link the client's; False if it has one, or is another's. Within a step of the connection."""
+        if self.message_handler is not None or handler._connection is not connection:
+            return False
+        self.message_handler = handler
+        return True
 
     def mgmt_request(
         self,

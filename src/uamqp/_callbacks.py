@@ -72,17 +72,6 @@ def refuse_unfinished(result: object, name: str) -> None:
     )
 
 
-def finished(callback: Callable[..., Any], name: str) -> Callable[..., None]:
-    """Return a callable that calls a callback, and raises TypeError for what it leaves to be awaited or run."""
-
-    def call(*args: Any) -> None:
-        result = callback(*args)
-        if result is not None:
-            refuse_unfinished(result, name)
-
-    return call
-
-
 async def finish(result: object, name: str) -> None:
     """Await what a callback has returned, if it can be awaited.
 

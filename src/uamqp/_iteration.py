@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ._reading import Busy, Call, Kind, Place
-from .compat import queue
 
 if TYPE_CHECKING:
     from ._receive_client import ReceiveClient
@@ -25,6 +24,7 @@ class MessageIteration:
 
     Attributes:
         current: the message that was handed out last; None before the first, and after the end.
+        handed_out: the current message is on its way to the caller.
         ended: it is over.
     """
 
@@ -35,6 +35,7 @@ class MessageIteration:
     ) -> None:
         self.auto_complete = auto_complete
         self.current: Message | None = None
+        self.handed_out = False
         self.ended = False
         self._client = client
         self._callback = callback
@@ -58,6 +59,7 @@ class MessageIteration:
             raise Busy("This iteration's next message is waited for already: give each task an iteration of its own.")
         client._check_pull()
         message, self.current = self.current, None
+        self.handed_out = False
         if message is None:
             await client._do_open()
         elif self.auto_complete:
@@ -71,18 +73,25 @@ class MessageIteration:
 
     async def _next(self) -> Message | None:
         client = self._client
-        while not client._received_messages.empty() or await client._message_waits():
-            try:
-                message = client._received_messages.get()
-            except queue.Empty:
-                continue  # another call was faster
-            if self.ended:
-                client._received_messages.put_back(message)
-                break
-            if self._callback is None or await client._called_before(self._callback, message):
-                self.current = message
-                client._taken(message)
-                return message
+        messages = client._received_messages
+        pending: list[Message] = []
+        try:
+            while not messages.empty() or await client._message_waits():
+                if self.ended:
+                    break
+                if not messages.move_one(pending):
+                    continue  # another call was faster
+                message = pending[0]
+                if self._callback is None or await client._called(self._callback, pending):
+                    client._taken(message)
+                    self.current = message
+                    pending.clear()
+                    return message
+        except BaseException:
+            if pending:
+                self.current = None
+                messages.put_back(*pending)
+            raise
         return None
 
     async def end(self) -> None:
@@ -98,4 +107,7 @@ class MessageIteration:
         if not self.ended:
             self.ended = True
             message, self.current = self.current, None
+            if message is not None and not self.handed_out:  # it was interrupted in between
+                self._client._received_messages.put_back(message)
+                message = None
             self._client._on_left(self, message if self.auto_complete else None)

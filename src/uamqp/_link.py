@@ -19,6 +19,7 @@ from .engine.terms import MODE_FIRST
 from .transport.clock import now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from .session import Session
@@ -192,18 +193,20 @@ class MessageLink:
                 f"Failed to open {self._kind}. Please confirm credentials and target URI. {error}"
             ) from error
 
-    def _attach(self) -> None:
-        """Ask for the attach; the connection has started."""
-        with self._connection._pump.lock:
-            core = self._core
-            if self._session._core.ended and self._session._core.cause is None:
-                raise errors.AMQPConnectionError(f"Failed to open {self._kind}: its session has ended.")
-            try:
-                core.open(now())
-            except LocalProtocolError as error:
-                self._error = errors.AMQPConnectionError(f"Failed to open {self._kind}: {error}")
-                raise self._error from error
-        self._connection._pump.flush()
+    def _attach(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
+        """Ask for the attach, if it `is_wanted`; the connection has started."""
+        pump = self._connection._pump
+        try:
+            with pump.lock, pump.guard.step("attaching a link"):
+                core = self._session._core
+                if core.ended and core.cause is None:
+                    raise LocalProtocolError("its session has ended.")
+                if is_wanted():
+                    self._core.open(now())
+        except LocalProtocolError as error:
+            self._error = errors.AMQPConnectionError(f"Failed to open {self._kind}: {error}")
+            raise self._error from error
+        pump.flush()
 
     def close(self, *, detach: bool = False) -> None:
         """Close the link. Does nothing on one that isn't open.
@@ -211,10 +214,10 @@ class MessageLink:
         Args:
             detach: detach it only: a subscription or terminus that is to outlive the link does (section 2.6.3).
         """
-        connection = self._connection
-        with connection._pump.lock:
+        pump = self._connection._pump
+        with pump.lock, pump.guard.step("closing a link"):
             self._core.close(now(), closed=not detach)
-        connection._pump.flush()
+        pump.flush()
 
     def destroy(self, *, detach: bool = False) -> None:
         """Close the link and wait for the peer's answer, as long as the connection's `close_timeout` at most.
@@ -272,7 +275,8 @@ class MessageLink:
                 "%s %r state changed from %r to %r (%s)", self._kind, self.name, old, new, self._whereabouts
             )
             try:
-                refuse_unfinished(self.on_state_changed(old, new), "on_state_changed")
+                with self._connection._pump.guard.pause():
+                    refuse_unfinished(self.on_state_changed(old, new), "on_state_changed")
             except Exception:  # a callback's fault must not stop the connection
                 self._logger.exception("on_state_changed of %s raised an exception.", self._whereabouts)
 

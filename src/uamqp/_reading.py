@@ -75,10 +75,14 @@ class ReceivingCalls:
         """
         call = Call(kind)
         calls = self._calls
-        calls.append(call.reference)
-        if len(calls) > 1:
-            self._check(call)
-        return call
+        try:
+            calls.append(call.reference)
+            if len(calls) > 1:
+                self._check(call)
+            return call
+        except BaseException:
+            self._forget(call.reference)
+            raise
 
     def _check(self, call: Call) -> None:
         for reference in tuple(self._calls):

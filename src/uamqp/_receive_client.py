@@ -16,7 +16,7 @@ from ._callbacks import plain, plain_function, refuse_unfinished
 from ._drive import run
 from ._iteration import MessageIteration
 from ._reading import Busy, Call, Kind, Place, ReceivingCalls
-from ._receiving import Inbox, MessageQueue, complete, use_up
+from ._receiving import Batch, Inbox, MessageQueue, complete, move_one, use_up
 from ._settings import ReceiveKeywords, Unpack
 from .engine.limits import MAX_CREDIT
 from .message import Message
@@ -179,54 +179,57 @@ class ReceiveClient(AMQPClient):
             return
         call = Call(Kind.STEP)
         self._callbacks.take(call)
+        pending: list[Message] = []
         try:
-            while self._inbox.arrived and not self._shutdown:
-                try:
-                    message = self._inbox.arrived.popleft()
-                except IndexError:
-                    break  # another thread closes the client
-                await self._call_back(message)
+            while not self._shutdown and move_one(self._inbox.arrived, pending):
+                await self._call_back(pending)
+        except BaseException:
+            self._inbox.arrived.extendleft(pending)
+            raise
         finally:
             self._callbacks.leave()
 
-    async def _call_back(self, message: Message) -> None:
-        """Give a message to the client's callback."""
+    async def _call_back(self, pending: list[Message]) -> None:
+        """Give a message to the client's callback.
+
+        Args:
+            pending: it alone; empty when the message has been dealt with, or is somewhere else.
+        """
+        (message,) = pending
         callback, receiver = self._message_received_callback, self._message_receiver
         if receiver is not None and receiver._error is not None and not message.settled:
-            return  # it went with the link: the peer delivers it again
-        if callback is None:
-            self._received_messages.put(message)
-        elif not await self._called(callback, message, self._inbox.arrived.appendleft):
+            pending.clear()  # it went with the link: the peer delivers it again
+        elif callback is None:
+            self._received_messages.take_over(pending)
+        elif not await self._called(callback, pending):
             return
         elif not self._streaming_receive:
-            self._received_messages.put(message)
+            self._received_messages.take_over(pending)
         else:
+            pending.clear()
             if self._auto_complete:
                 complete(message)
             if not message.settled:
                 _logger.info("Message %r of %s was not settled.", message.delivery_no, self._remote_address)
             self._taken(message)
 
-    async def _called(
-        self, callback: Callable[[Message], Any], message: Message, put_back: Callable[[Message], Any]
-    ) -> bool:
+    async def _called(self, callback: Callable[[Message], Any], pending: list[Message]) -> bool:
         """Call a callback with a message; tell whether it returned. If not, the message is done with.
 
-        Where the callback was interrupted, the message is put back.
+        Args:
+            pending: the message alone; empty when it is done with.
         """
+        (message,) = pending
         try:
             result = callback(message)
             if result is not None:
                 await self._finish(result)
-        except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+        except BaseException as error:
             receiver = self._message_receiver
-            try:
-                if receiver is None:
-                    raise
-                receiver._callback_failed(message, error)
-            except BaseException:
-                put_back(message)
+            if receiver is None:
                 raise
+            receiver._callback_failed(message, error)
+            pending.clear()
             self._taken(message)
             return False
         return True
@@ -237,8 +240,10 @@ class ReceiveClient(AMQPClient):
 
     def _taken(self, message: Message) -> None:
         """The message leaves the client: the peer may send another in its place."""
-        if self._connection is not None:
-            with self._connection._pump.lock:
+        connection = self._connection
+        if connection is not None:
+            pump = connection._pump
+            with pump.lock, pump.guard.settling:
                 use_up(message)
 
     @staticmethod
@@ -281,8 +286,7 @@ class ReceiveClient(AMQPClient):
         inbox = self._inbox
         inbox.streaming = self._streaming_by_hand = False
         inbox.callback = None
-        self._received_messages.put_back(*inbox.arrived)
-        inbox.arrived.clear()
+        self._received_messages.move_back(inbox.arrived)
 
     def _leave(self, call: Call) -> None:
         """A call is over. With the last of them the peer isn't asked for more messages."""
@@ -341,10 +345,8 @@ class ReceiveClient(AMQPClient):
         What arrived settled is nowhere else any more: it is handed out first, and the next call raises the error.
         """
         self._inbox.arrived = deque(message for message in self._inbox.arrived if message.settled)
-        kept = [message for message in self._unseen() if message.settled]
-        for message in kept:
-            self._received_messages.put(message)
-        return bool(kept or self._inbox.arrived)
+        self._received_messages.drop_unsettled()
+        return bool(self._inbox.arrived) or not self._received_messages.empty()
 
     def _inactivity_left(self) -> float | None:
         """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
@@ -373,16 +375,18 @@ class ReceiveClient(AMQPClient):
         Messages that it holds, and that nobody has seen, are released to the peer. What an iteration has handed out
         last, and nobody has settled, is given back as a failed delivery.
         """
+        connection = self._connection
         for iteration in tuple(self._iterations):
             iteration.leave()
+        if connection is not None and connection._pump.foreign:
+            self._forget_inherited()
         unfinished, self._unfinished = self._unfinished, []
         held = [*self._inbox.arrived, *self._unseen()]
         self._inbox.arrived.clear()
         kept = [message for message in held if message.settled]
         self._received_messages.put_back(*kept)
-        connection = self._connection
         if connection is not None and connection._error is None:
-            with connection._pump.lock:
+            with connection._pump.lock, connection._pump.guard.pause():
                 for message in unfinished:
                     self._give_back(message)
                 for message in held:
@@ -404,6 +408,11 @@ class ReceiveClient(AMQPClient):
             return False
         undecided = sum(delivery.state is None for delivery in link.session.unsettled.incoming.values())
         return undecided > len(self._inbox.arrived) + self._received_messages.qsize()
+
+    def _forget_inherited(self) -> None:
+        self._unseen()
+        self._inbox.arrived.clear()
+        self._unfinished.clear()
 
     def _unseen(self) -> list[Message]:
         unseen = []
@@ -451,11 +460,22 @@ class ReceiveClient(AMQPClient):
             RuntimeError: `receive_messages` is under way on this client.
             TypeError: `on_message_received` isn't a plain function.
         """
-        return run(self._do_receive_message_batch(max_batch_size, plain(on_message_received, _CALLBACK), timeout))
+        callback = plain(on_message_received, _CALLBACK)
+        batch = Batch()
+        try:
+            return run(self._do_receive_message_batch(max_batch_size, callback, timeout, batch))
+        except BaseException:
+            self._put_back(batch)
+            raise
 
     async def _do_receive_message_batch(
-        self, max_batch_size: int | None, on_message_received: Callable[[Message], Any] | None, timeout: float
+        self,
+        max_batch_size: int | None,
+        on_message_received: Callable[[Message], Any] | None,
+        timeout: float,
+        batch: Batch,
     ) -> list[Message]:
+        """As `receive_message_batch`. What is returned is in `batch`, should it never come to that."""
         most = integer(max_batch_size or self._prefetch, "max_batch_size", 1, MAX_CREDIT)
         if most > self._prefetch:
             raise ValueError(f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}")
@@ -464,13 +484,14 @@ class ReceiveClient(AMQPClient):
         try:
             await self._do_open()
             deadline = now() + limit / 1000 if limit > 0 else None
-            return await self._receive_batch(most, on_message_received, deadline)
+            await self._receive_batch(most, on_message_received, deadline, batch)
+            return batch
         finally:
             self._leave(call)
 
     async def _receive_batch(
-        self, most: int, callback: Callable[[Message], Any] | None, deadline: float | None
-    ) -> list[Message]:
+        self, most: int, callback: Callable[[Message], Any] | None, deadline: float | None, batch: Batch
+    ) -> None:
         while True:
             receiving, ended = True, None
             try:
@@ -479,32 +500,39 @@ class ReceiveClient(AMQPClient):
                 )
             except errors.AMQPConnectionError as error:
                 ended = error
-            called = await self._called_with(most, callback) if callback is not None else None
-            # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
-            batch = self._take(most, called)
+            called = MessageQueue() if callback is not None else None
+            try:
+                if callback is not None and called is not None:
+                    await self._call_with(most, callback, called)
+                # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
+                self._take(most, batch, called)
+            except BaseException:
+                if called is not None:
+                    self._received_messages.put_back(*called.take_all())
+                raise
             if batch and ended is not None:
                 _logger.info("The link to %s has ended; what had arrived is handed out first.", self._remote_address)
             elif ended is not None:
                 raise ended
             if batch or not receiving:
-                return batch  # else another call was faster
+                return  # else another call was faster
 
-    async def _called_with(self, most: int, callback: Callable[[Message], Any]) -> MessageQueue:
-        """Call a callback with messages that have arrived; return those with which it returned."""
-        receiver, messages, called = self._message_receiver, self._received_messages, MessageQueue()
+    async def _call_with(self, most: int, callback: Callable[[Message], Any], called: MessageQueue) -> None:
+        """Call a callback with messages that have arrived; `called` gets those with which it returned."""
+        receiver, messages = self._message_receiver, self._received_messages
+        pending: list[Message] = []
         try:
-            while called.qsize() < most and not messages.empty():
-                message = messages.get()
+            while called.qsize() < most and messages.move_one(pending):
+                message = pending[0]
                 if receiver is not None and receiver._error is not None and not message.settled:
-                    continue  # it went with the link: the peer delivers it again
-                if await self._called(callback, message, messages.put_back):
-                    called.put(message)
+                    pending.clear()  # it went with the link: the peer delivers it again
+                elif await self._called(callback, pending):
+                    called.take_over(pending)
         except BaseException:
-            messages.put_back(*called.take_all())
+            messages.put_back(*pending)
             raise
         if receiver is not None and called.empty():
             receiver.get_state()  # raises what the callback has ended the link with
-        return called
 
     async def _gather(self, most: int, deadline: float | None) -> bool:
         """Receive until there is something, and then as long as there is more at once; False when the time is over."""
@@ -523,19 +551,31 @@ class ReceiveClient(AMQPClient):
                 break
         return receiving
 
-    def _take(self, count: int, queue: MessageQueue | None = None) -> list[Message]:
+    def _take(self, count: int, batch: Batch, queue: MessageQueue | None = None) -> None:
         """Hand out messages that have arrived, or those in a queue of a call's own."""
         queue = self._received_messages if queue is None else queue
-        if queue.empty() or self._connection is None:
-            return []
-        pump = self._connection._pump
-        with pump.lock:
-            batch = queue.hand_out(count, self._auto_complete)
+        connection = self._connection
+        if queue.empty() or connection is None:
+            return
+        pump = connection._pump
+        with pump.lock, pump.guard.step("handing messages out"):
+            batch.sends = pump.sends
+            queue.hand_out(count, self._auto_complete, batch)
         if queue.qsize() <= len(batch):
             pump.flush_now()  # the peer sends on while the application works on what it has got
         else:
             pump.flush_soon()  # the rest is handed out just as quickly
-        return batch
+
+    def _put_back(self, batch: Batch) -> None:
+        """A call has been interrupted, and nobody was given these messages: the next one is."""
+        connection = self._connection
+        if not batch or connection is None:
+            return
+        pump = connection._pump
+        with pump.lock, pump.guard.step("putting messages back"):
+            if pump.guard.is_over and pump.sends == batch.sends:
+                batch.forget_accepted()
+            self._received_messages.take_back(batch)
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, `close` or an error.
@@ -553,7 +593,7 @@ class ReceiveClient(AMQPClient):
         try:
             inbox.streaming = True
             inbox.callback = on_message_received or _nothing
-            inbox.arrived.extend(self._unseen())  # what an earlier batch left over
+            self._received_messages.move_to(inbox.arrived)  # what an earlier batch left over
             await self._do_open()
             try:
                 receiving = await self._wait_ready()
@@ -594,6 +634,7 @@ class ReceiveClient(AMQPClient):
         iteration = self._start_iteration(on_message_received)
         try:
             while (message := run(iteration.next())) is not None:
+                iteration.handed_out = True
                 yield message
         except Busy:
             iteration.leave()
@@ -625,10 +666,6 @@ class ReceiveClient(AMQPClient):
         finally:
             self._leave(call)
         return not messages.empty()
-
-    async def _called_before(self, callback: Callable[[Message], Any], message: Message) -> bool:
-        """Call an iteration's callback with a message; tell whether it returned. If not, the message is done with."""
-        return await self._called(callback, message, self._received_messages.put_back)
 
     def _on_left(self, iteration: MessageIteration, message: Message | None) -> None:
         """An iteration is over. What it had handed out, and nobody has settled, is given back at the end."""

@@ -19,8 +19,8 @@ cdef class MessageQueue:
     cdef object _popleft
 
     cpdef put(self, object message)
-    @cython.locals(message=_Message, batch=list)
-    cpdef list hand_out(self, Py_ssize_t count, bint auto_complete)
+    @cython.locals(message=_Message, left_out=list)
+    cpdef hand_out(self, Py_ssize_t count, bint auto_complete, object batch)
 
 
 @cython.locals(delivery=_Delivery, link=_Receiver)
@@ -46,7 +46,7 @@ cdef class Intake(LinkHandler):
     cpdef on_delivery(self, _Delivery delivery, object now)
     cpdef settle(self, object response, _Delivery delivery)
     @cython.locals(session=_Session)
-    cdef _dispose(self, _Delivery delivery, object outcome)
+    cpdef _dispose(self, _Delivery delivery, object outcome)
 
 
 cdef class Inbox:

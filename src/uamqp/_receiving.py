@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import codec, constants, errors
@@ -13,6 +15,7 @@ from .codec.sections import single_data
 from .compat import queue
 from .core.link import LinkHandler
 from .engine import IncomingDelivery, LocalProtocolError
+from .transport.guard import ConnectionBusy
 
 if TYPE_CHECKING:
     from .engine import Session
@@ -33,6 +36,30 @@ class Delivery(Protocol):
     message_format: int
     payload: bytes
     settled: bool
+
+
+def move_one(queue: deque[Message], to: list[Message]) -> bool:
+    """Move the first message of a queue to the end of a list; tell whether there is one.
+
+    No exception of a signal handler comes between the two ends, which are one call in C.
+    """
+    before = len(to)
+    to.extend(islice(iter(queue.popleft, None), min(len(queue), 1)))
+    return len(to) > before
+
+
+class Batch(list[Message]):
+    """Messages on their way to the caller of `receive_message_batch`.
+
+    Attributes:
+        sends: the pump's, before they were accepted.
+    """
+
+    sends = 0
+
+    def forget_accepted(self) -> None:
+        """The connection was given up before it was written that they are accepted: the peer delivers them again."""
+        self[:] = [message for message in self if message._response not in (None, _ACCEPTANCE)]
 
 
 class MessageQueue:
@@ -85,26 +112,68 @@ class MessageQueue:
         """Return how many there are."""
         return len(self._messages)
 
+    def move_to(self, end: deque[Message]) -> None:
+        """Move all messages to the end of another queue."""
+        try:
+            end.extend(iter(self._popleft, None))  # in C: none is lost to an exception that comes in between
+        except IndexError:
+            pass  # these are all
+
+    def move_back(self, end: deque[Message]) -> None:
+        """Put all messages of another queue before those in this one."""
+        try:
+            self._messages.extendleft(iter(end.pop, None))
+        except IndexError:
+            pass
+
+    def move_one(self, to: list[Message]) -> bool:
+        """Move the oldest message to the end of a list; tell whether there is one."""
+        return move_one(self._messages, to)
+
+    def take_over(self, messages: list[Message]) -> None:
+        """Append messages, and empty the list."""
+        self._messages.extend(messages)
+        messages.clear()
+
+    def drop_unsettled(self) -> None:
+        """Drop what the peer delivers again, its link being gone."""
+        messages = self._messages
+        for _ in range(len(messages)):
+            if messages and messages[0].settled:
+                messages.rotate(-1)
+            elif messages:
+                self._popleft()
+
     def task_done(self) -> None:
         """Nothing; callers of 1.6 call it."""
 
-    def hand_out(self, count: int, auto_complete: bool) -> list[Message]:
+    def hand_out(self, count: int, auto_complete: bool, batch: list[Message]) -> list[Message]:
         """Take up to `count` messages out for the application. Call it with the connection's lock held.
 
         Args:
             auto_complete: accept those that aren't settled yet. One whose link has gone is left out: the peer delivers
                 it again.
+            batch: an empty list, which is returned. All that is taken out is in it, should an exception come in
+                between.
         """
-        batch: list[Message] = []
-        while len(batch) < count:
-            try:
-                message = self._popleft()
-            except IndexError:
-                break
+        try:
+            batch.extend(islice(iter(self._popleft, None), count))  # in C: no exception comes between the two ends
+        except IndexError:
+            pass  # these are all
+        left_out = []
+        for message in batch:
             take(message)
-            if not auto_complete or message._response is not None or accept(message):
-                batch.append(message)
+            if auto_complete and message._response is None and not accept(message):
+                left_out.append(message)
+        for message in left_out:
+            batch.remove(message)
         return batch
+
+    def take_back(self, batch: list[Message]) -> None:
+        """Put messages back that `hand_out` has given in vain. Call it with the connection's lock held."""
+        for message in batch:
+            hold(message)
+        self.put_back(*batch)
 
 
 class Inbox:
@@ -226,10 +295,7 @@ class Intake(LinkHandler):
             if not try_settle(delivery, codec.ACCEPTED):
                 return  # the link has gone: the peer delivers it again
         message = received_message(delivery, None if self.settled else self._settler, self._encoding, data_start)
-        try:
-            self.callback(message)
-        except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
-            self._receiver._callback_failed(message, error)
+        self.callback(message)
         link: Any = delivery.link
         link.taken()
 
@@ -252,14 +318,19 @@ class Intake(LinkHandler):
     def _dispose(self, delivery: IncomingDelivery, outcome: Any) -> None:
         pump = self._receiver._connection._pump
         session = delivery.link.session
-        with pump.lock:
-            try:
+        try:
+            with pump.lock, pump.guard.settling:
                 session.unsettled.settle_incoming(delivery, outcome)
-            except LocalProtocolError as error:
-                name = type(outcome).__name__.lower()
-                raise RuntimeError(
-                    f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: {error}"
-                ) from error
+        except LocalProtocolError as error:
+            name = type(outcome).__name__.lower()
+            raise RuntimeError(
+                f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: "
+                f"{pump.foreign or error}"
+            ) from error
+        except ConnectionBusy:  # a signal handler or finalizer has called
+            if not pump.defer(partial(self._dispose, delivery, outcome)):
+                raise
+            return
         flush(pump, session)
 
 

@@ -19,6 +19,7 @@ from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .sender import MessageSender
 from .transport.clock import FOREVER, now
+from .transport.guard import Guard
 from .transport.signals import Mutex, this_thread
 
 _CLOSED = (
@@ -79,6 +80,8 @@ class SendClient(AMQPClient):
         )
         self._queue = SendQueue(self._error_policy, stall_timeout, self)
         self._queue_lock: Any = Mutex()  # until there is a connection
+        self._queue_guard = Guard()
+        self._is_nested = False
         # Of those who wait for outcomes, one takes the steps; it wakes the others for theirs, or to take its place.
         self._leader: SendCall | None = None
         self._leading_thread = 0
@@ -109,7 +112,8 @@ class SendClient(AMQPClient):
             encoding=self._encoding,
             desired_capabilities=self._desired_capabilities,
         )
-        with self._lock():
+        self._queue.guard = sender._connection._pump.guard
+        with self._lock(), self._queue_guard.step("beginning a link"):
             self._queue.begin_link(now())
         sender._handle_outcomes(self._queue)
         reference = weakref.ref(self)  # the connection doesn't keep its clients alive
@@ -149,14 +153,16 @@ class SendClient(AMQPClient):
         )
 
     def _hand_over(self) -> bool:
-        """Give messages to the link as far as it takes them; tell whether there are more that it has credit for."""
+        """Give messages to the link as far as it takes them; tell whether there are more that it has credit for.
+
+        Call it within a step of the connection.
+        """
         sender = self._message_sender
         if sender is None:
             return False
-        with sender._connection._pump.lock:
-            settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
-            core = sender._core
-            return self._queue.hand_over(core, settled, now())  # type: ignore[arg-type]  # a SenderCore
+        settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
+        core = sender._core
+        return self._queue.hand_over(core, settled, now())  # type: ignore[arg-type]  # a SenderCore
 
     async def _do_step(self, timeout: float) -> bool:
         await self._send_step(timeout)
@@ -165,7 +171,7 @@ class SendClient(AMQPClient):
     async def _send_step(self, timeout: float) -> None:
         """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
         connection = self._require_open()
-        with connection._pump.lock:
+        with connection._pump.lock, connection._pump.guard.step("handing messages over"):
             start = now()
             self._queue.resume(start)
             decided, handed = self._queue.decided, self._queue.handed
@@ -199,14 +205,14 @@ class SendClient(AMQPClient):
 
     def _expire(self) -> None:
         """Give up the messages whose time is over."""
-        with self._lock():
+        with self._lock(), self._queue_guard.step("giving messages up"):
             self._queue.expire(now())
 
     def _lock(self) -> Any:
         """The lock that guards the queue: that of the connection, or of the last one."""
         connection = self._connection
         if connection is not None:
-            self._queue_lock = connection._pump.lock
+            self._queue_lock, self._queue_guard = connection._pump.lock, connection._pump.guard
         return self._queue_lock
 
     # -- waiting
@@ -236,7 +242,7 @@ class SendClient(AMQPClient):
 
     def _leads(self, call: SendCall) -> bool:
         """Tell whether the call takes the next step; else another takes it for all."""
-        with self._lock():
+        with self._lock(), self._queue_guard.step("taking turns"):
             leader, connection = self._leader, self._connection
             if leader is None or leader is call:
                 self._leader = call
@@ -244,7 +250,8 @@ class SendClient(AMQPClient):
                 self._followers.pop(call, None)
                 return True
             signal = connection._make_signal(self._leading_thread) if connection is not None else None
-            if signal is None:
+            if signal is None:  # a signal handler has called, and the frame that it has interrupted is the leader's
+                self._is_nested = True
                 return True
             call.signal = signal
             self._followers[call] = None
@@ -256,7 +263,7 @@ class SendClient(AMQPClient):
         if connection is None or call.signal is None:
             return
         deadline = call.deadline
-        with connection._pump.lock:
+        with connection._pump.lock, connection._pump.guard.step("handing messages over"):
             until = self._steps_until
             if until is None or self._hand_over() or (deadline is not None and deadline < until):
                 connection._pump.interrupt()  # the leader has to look again
@@ -269,12 +276,16 @@ class SendClient(AMQPClient):
 
     def _leave(self, call: SendCall) -> None:
         """The call waits no more: if it was the leader, or was to be, another is."""
-        with self._lock():
+        with self._lock(), self._queue_guard.step("taking turns"):
             self._followers.pop(call, None)
             if self._leader is call:
                 self._leader = None
             if self._leader is None and self._followers:
                 next(iter(self._followers)).wake()
+            if self._is_nested:
+                self._is_nested = False
+                if self._connection is not None:
+                    self._connection._pump.interrupt()  # the leader may have been served as well
 
     # -- messages
 
@@ -307,8 +318,20 @@ class SendClient(AMQPClient):
 
     def _enqueue(self, messages: list[Message], call: SendCall | None = None) -> None:
         tick = self._counter.get_current_ms()
-        with self._lock():
-            self._queue.add_all(messages, self._msg_timeout, now(), tick, call)
+        if self._connection is not None:
+            self._connection._refuse_inherited()
+        refusal: ValueError | None = None
+        with self._lock(), self._queue_guard.step("queueing messages"):
+            try:
+                self._queue.add_all(messages, self._msg_timeout, now(), tick, call)
+            except ValueError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
+
+    def _forget_inherited(self) -> None:
+        self._queue_lock, self._queue_guard = Mutex(), Guard()
+        self._queue.drop_all(now())
 
     def wait(self) -> bool:
         """Send until no message is pending. Returns False if the client was shut down before.
@@ -359,17 +382,18 @@ class SendClient(AMQPClient):
         self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool
     ) -> None:
         call = SendCall()
-        running = True
+        running, queued = True, False
         try:
             try:
                 call.gather(as_messages(messages))
                 self._enqueue(call.messages, call)
+                queued = True
                 await self._do_open()
                 running = await self._wait_for(call, lambda: call.left <= 0)
                 if call.is_over and call.reason is not None:
                     call.reason()
             except _OURS:
-                if not call.messages or call.left > 0 or call.is_over:
+                if not call.messages or not queued or call.left > 0 or call.is_over:
                     raise
                 # All outcomes had come before: what has failed since is for the next call to tell.
             finally:
@@ -389,7 +413,7 @@ class SendClient(AMQPClient):
 
     def _end_call(self, call: SendCall) -> None:
         """Nobody waits for the call any more: what has no outcome is the caller's again."""
-        with self._lock():
+        with self._lock(), self._queue_guard.step("giving messages back"):
             self._queue.take_back(call, now())
         self._leave(call)
 
@@ -443,10 +467,10 @@ class SendClient(AMQPClient):
         node = getattr(redirect, "address", None)
         if node:  # a redirect of the connection leaves the node as it is
             self._remote_address = address.Target(node, encoding=self._encoding)
-        with self._lock():
+        with self._lock(), self._queue_guard.step("dropping messages"):
             self._queue.drop_all(now())
 
     async def _do_close(self, detach: bool | None = None) -> None:
-        with self._lock():
+        with self._lock(), self._queue_guard.step("giving messages back"):
             self._queue.end_calls(None, now())
         await super()._do_close(detach)

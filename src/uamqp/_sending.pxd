@@ -38,10 +38,11 @@ cdef class SendQueue(LinkHandler):
     cdef public object backoff
     cdef public dict calls
     cdef public long long decided
+    cdef public object guard
     cdef public long long handed
     cdef public dict idlers
 
-    @cython.locals(entry=_Entry, message=_Message, outbox=_Outbox)
+    @cython.locals(entry=_Entry, index=cython.Py_ssize_t, message=_Message, outbox=_Outbox, pending=_Entry)
     cpdef add_all(self, list messages, double timeout, double now, object tick, SendCall call=*)
     @cython.locals(entry=_Entry, message=_Message)
     cpdef take_back(self, SendCall call, double now)

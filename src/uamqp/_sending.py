@@ -19,7 +19,8 @@ from .compat import TimeoutException
 from .core import Entry, Outbox, SenderCore
 from .core.link import LinkHandler
 from .core.outbox import Group
-from .engine import MessageTooLarge, OutgoingDelivery
+from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
+from .transport.guard import Guard
 from .transport.signals import Signal
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
@@ -221,6 +222,12 @@ class SendCall(Group):
                     whole._keep(parts)
 
 
+def _checked_bytes(payload: object) -> bytes:
+    if not isinstance(payload, bytes):
+        raise TypeError(f"encode_message must return bytes, not {type(payload).__name__}.")
+    return payload
+
+
 class SendQueue(LinkHandler):
     """The messages of one sending client.
 
@@ -236,6 +243,7 @@ class SendQueue(LinkHandler):
         calls: those that wait for their messages here.
         idlers: those that wait for nothing to be pending any more.
         decided: how many messages have left, sent or failed.
+        guard: of the connection in use.
         handed: how many times a message was given to a link.
     """
 
@@ -251,6 +259,7 @@ class SendQueue(LinkHandler):
         "backoff",
         "calls",
         "decided",
+        "guard",
         "handed",
         "idlers",
     )
@@ -268,6 +277,7 @@ class SendQueue(LinkHandler):
         self.calls: dict[SendCall, None] = {}
         self.idlers: dict[SendCall, None] = {}
         self.decided = 0
+        self.guard: Guard | None = None
         self.handed = 0
 
     def __len__(self) -> int:
@@ -431,14 +441,18 @@ class SendQueue(LinkHandler):
                         payload = message._encoded()
                         message_format = message._message_format
                     else:  # a class of the application's, which may do it in its own way
-                        payload = message.encode_message()
+                        payload = _checked_bytes(message.encode_message())
                         message_format = message.message_format
-                    if not entry.waits:
-                        continue  # what encodes it has used this client
+                except Exception as error:  # noqa: BLE001 (a body of the user's may raise anything)
+                    self._fail(entry, errors.ClientMessageError(error))
+                    continue
+                if not entry.waits:
+                    continue  # what encodes it has used this client
+                try:
                     delivery = sender.enqueue(payload, message._delivery_tag, message_format, settled, None, entry)
                 except MessageTooLarge as error:
                     self._fail(entry, self._too_large(error))
-                except Exception as error:  # noqa: BLE001 (a body of the user's may raise anything)
+                except LocalProtocolError as error:
                     self._fail(entry, errors.ClientMessageError(error))
                 else:
                     self._last_progress = now
@@ -477,7 +491,7 @@ class SendQueue(LinkHandler):
             self.decided += 1
             self._outbox.finish(entry)
             message._entry = message.fate = None
-            if self.idlers:
+            if self.idlers and not self._outbox.in_flight:
                 self._tell_idlers()
             if message.on_send_complete is not None:
                 self._report(message, result, None)
@@ -613,13 +627,16 @@ class SendQueue(LinkHandler):
             self._tell_idlers()
         self._report(message, result, error)
 
-    @staticmethod
-    def _report(message: Message, result: constants.MessageSendResult, error: BaseException | None) -> None:
+    def _report(self, message: Message, result: constants.MessageSendResult, error: BaseException | None) -> None:
         callback = message.on_send_complete
         if callback is None:
             return
         try:
-            refuse_unfinished(callback(result, error), "on_send_complete")
+            if self.guard is None:
+                refuse_unfinished(callback(result, error), "on_send_complete")
+            else:
+                with self.guard.pause():
+                    refuse_unfinished(callback(result, error), "on_send_complete")
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete of %r raised an exception.", message)
 

@@ -27,6 +27,7 @@ from .transport.clock import now
 from .transport.endpoint import Endpoint, address_text
 from .transport.shared import SharedAmongThreads
 from .transport.signals import Signal, ThreadSignal, this_thread
+from .transport.tcp import is_from_outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -281,6 +282,8 @@ class Connection:
         try:
             await self._start_pump(endpoint, config, self._trace() if self._debug else None)
         except OSError as error:
+            if is_from_outside(error):
+                raise
             raise errors.AMQPConnectionError(f"Unable to connect to {endpoint}: {error}") from error
         self._note_state()
 
@@ -299,7 +302,7 @@ class Connection:
     def _renew_credit(self) -> None:
         """Have receivers that no client reads ask for more: whoever works the connection reads them."""
         if self._readers:
-            with self._pump.lock:
+            with self._pump.lock, self._pump.guard.pause():
                 for receiver in tuple(self._readers):
                     receiver._renew()
 
@@ -324,6 +327,14 @@ class Connection:
             raise self._error.with_traceback(None)
         if self._destroyed:
             raise errors.AMQPConnectionError("The connection was closed: it can't be used any more.")
+
+    def _refuse_inherited(self) -> None:
+        """Raise an error if the connection belongs to a process of which this one is a fork."""
+        pump = self._pump
+        if pump.foreign:
+            with pump.lock, pump.guard.step("looking whose it is"):
+                pass  # those who have to do with the connection hear that it is over
+            self._raise_error()
 
     def lock(self, timeout: float = 3.0) -> None:
         """Take the connection's lock: no other thread works on it until `release`.
@@ -360,13 +371,17 @@ class Connection:
 
         Waits for the peer's answer, 5 seconds at most.
         """
-        run(self._do_destroy())
+        if not self._pump.defer(self.destroy):
+            run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
-        self._closing = True
         try:
+            self._closing = True
             await self._close_authenticator()
             await self._close_pump()
+        except BaseException:
+            self._pump.stop_closing()
+            raise
         finally:
             self._destroyed = True
             self._release_auth()
@@ -486,7 +501,8 @@ class Connection:
         previous = self._reported_state
         if state is not previous:
             self._reported_state = state
-            self._state_changed(previous, state)
+            with self._pump.guard.pause():
+                self._state_changed(previous, state)
 
 
 def redirected_host(redirect: Any) -> str | bytes:

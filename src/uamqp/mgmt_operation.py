@@ -121,14 +121,18 @@ class MgmtOperation:
         )
         connection = self.connection
         await connection._do_start()
-        with connection._pump.lock:
-            links = self._usable_links()
-            request = links.request(encode, deadline, status_fields, description_fields)
-        connection._pump.flush()
+        pump = connection._pump
+        try:
+            with pump.lock, pump.guard.step("making a request"):
+                links = self._usable_links()
+                request = links.request(encode, deadline, status_fields, description_fields)
+        except LocalProtocolError as error:
+            raise errors.AMQPConnectionError(f"{_NOT_OPEN} {error}") from error
+        pump.flush()
         try:
             await self._wait(request, links)
         finally:
-            with connection._pump.lock:
+            with pump.lock, pump.guard.step("forgetting a request"):
                 links.forget(request)
         return self._result(request, links, limit)
 
@@ -136,7 +140,7 @@ class MgmtOperation:
         connection = self.connection
         while True:
             seen = connection._pump.progress
-            with connection._pump.lock:
+            with connection._pump.lock, connection._pump.guard.step("giving requests up"):
                 links.expire(now())
             if request.done:
                 return
@@ -150,10 +154,7 @@ class MgmtOperation:
             node, number = self._node, uuid.uuid4()
             name = masked(node)  # names of links are in errors and logs
             links = RequestLinks(self._session._core, node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
-            try:
-                links.open(now())
-            except LocalProtocolError as error:
-                raise errors.AMQPConnectionError(f"{_NOT_OPEN} {error}") from error
+            links.open(now())
             self._links = links
             self._was_open = False
         return links
@@ -205,7 +206,7 @@ class MgmtOperation:
         """Detach the links. The next request opens new ones."""
         links, self._links = self._links, None
         if links is not None:
-            with self.connection._pump.lock:
+            with self.connection._pump.lock, self.connection._pump.guard.step("closing links"):
                 links.close(now())
             self.connection._pump.flush()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, constants, errors
 from ._arguments import encoding_of, having, integer, text
-from ._callbacks import finished, plain_function
+from ._callbacks import plain_function, refuse_unfinished
 from ._link import MessageLink
 from ._receiving import Inbox, Intake, try_settle
 from ._settings import CreditKeywords, Unpack
@@ -81,7 +81,7 @@ class MessageReceiver(MessageLink):
         self.target = codec.Target(text(target, "target", encoding))
         self.encoding = encoding
         self._on_message = plain_function(on_message_received, _CALLBACK)
-        self._intake = Intake(self, _direct(on_message_received), encoding)
+        self._intake = Intake(self, self._direct(on_message_received), encoding)
         self._is_reading = False
         self._given_credit: Receiver | None = None
         self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch or 0, "prefetch", 0, MAX_CREDIT)
@@ -128,7 +128,24 @@ class MessageReceiver(MessageLink):
     @on_message_received.setter
     def on_message_received(self, callback: Callable[[Message], Any]) -> None:
         self._on_message = plain_function(callback, _CALLBACK)
-        self._intake.callback = _direct(callback)
+        self._intake.callback = self._direct(callback)
+
+    def _direct(self, callback: Callable[[Message], Any]) -> Callable[[Message], Any]:
+        """Return what is called with each message that arrives: one that a client takes in goes there without a detour.
+
+        A callback of the application's may use the connection meanwhile, and may raise.
+        """
+        if isinstance(getattr(callback, "__self__", None), Inbox):
+            return callback
+
+        def call(message: Message) -> None:
+            with self._connection._pump.guard.pause():
+                try:
+                    refuse_unfinished(callback(message), _CALLBACK)
+                except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+                    self._callback_failed(message, error)
+
+        return call
 
     @property
     def _receiver(self) -> Receiver | None:
@@ -151,28 +168,28 @@ class MessageReceiver(MessageLink):
         drain = bool(kwargs.get("drain", False))
         integer(link_credit, "link_credit", 0, MAX_CREDIT)
         pump = self._connection._pump
-        with pump.lock:
-            receiver = self._receiver
-            if receiver is None:
-                raise ValueError("The link is not open: there is no credit to set.")
-            try:
+        try:
+            with pump.lock, pump.guard.step("setting credit"):
+                receiver = self._receiver
+                if receiver is None:
+                    raise LocalProtocolError("The link is not open: there is no credit to set.")
                 receiver.set_credit(link_credit, drain=drain)
-            except LocalProtocolError as error:
-                raise ValueError(str(error)) from error
+        except LocalProtocolError as error:
+            raise ValueError(str(error)) from error
         pump.flush()
 
     # -- credit: the prefetch when the link opens, more while somebody reads
 
     def _read(self) -> None:
         """Somebody reads from now on: keep up the credit."""
-        with self._connection._pump.lock:
+        with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
             self._is_reading = True
             if self._given_credit is not None:
                 self._given_credit.resume_credit()
 
     def _pause(self, calls: ReceivingCalls) -> None:
         """Give no more credit, unless there are calls that read."""
-        with self._connection._pump.lock:
+        with self._connection._pump.lock, self._connection._pump.guard.step("asking for no more messages"):
             self._is_reading = False  # first: a call that begins now is either seen here, or sees this
             if calls:
                 self._is_reading = True
@@ -189,7 +206,7 @@ class MessageReceiver(MessageLink):
 
     def _renew(self) -> None:
         """Somebody works the link: give the peer credit for what was received."""
-        with self._connection._pump.lock:
+        with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
             if self._given_credit is not None:
                 self._given_credit.renew()
 
@@ -249,8 +266,3 @@ class MessageReceiver(MessageLink):
                 message.modify(True, True)
         except RuntimeError as error:
             _logger.info("%s (%s)", error, self._whereabouts)  # its link is gone: the peer delivers it again
-
-
-def _direct(callback: Callable[[Message], Any]) -> Callable[[Message], Any]:
-    """Return what is called with each message that arrives: one that a client takes in goes there without a detour."""
-    return callback if isinstance(getattr(callback, "__self__", None), Inbox) else finished(callback, _CALLBACK)

@@ -17,6 +17,7 @@ from .core import LinkHandler, LinkSettings, SenderCore
 from .engine import Cause, CauseKind, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from .engine.limits import MAX_CREDIT
 from .transport.clock import now
+from .transport.guard import Guard
 
 if TYPE_CHECKING:
     from .address import Target
@@ -142,31 +143,29 @@ class MessageSender(MessageLink):
         if message._entry is not None and not message._entry.done:
             raise ValueError("The message is pending in a client, which sends it once: send a copy of it (copy.copy).")
         self.get_state()
-        connection = self._connection
-        with connection._pump.lock:
-            core = self._core
-            message._on_message_sent = callback
-            payload = message.encode_message()
-            sent = _Sent(message, callback)
-            try:
-                delivery = core.sender.send(  # type: ignore[attr-defined]  # _make_core has made a SenderCore
+        pump = self._connection._pump
+        message._on_message_sent = callback
+        payload = message.encode_message()
+        sent = _Sent(message, callback, pump.guard)
+        try:
+            with pump.lock, pump.guard.step("handing a message over"):
+                sent.delivery = self._core.sender.send(  # type: ignore[attr-defined]  # _make_core has made a SenderCore
                     payload,
                     tag=message.delivery_tag,
                     message_format=message.message_format,
                     settled=self._send_settle_mode is constants.SenderSettleMode.Settled,
                     context=sent,
                 )
-            except MessageTooLarge as error:
-                raise ValueError(str(error)) from error
-            except LocalProtocolError as error:
-                _logger.info("A message isn't sent: %s (%s)", error, self._whereabouts)
-                return False
-            sent.delivery = delivery
-            message.state = constants.MessageState.WaitingForSendAck
-            message.fate = None
-            if timeout > 0:
-                heapq.heappush(self._deadlines, (now() + timeout / 1000, id(sent), sent))
-        connection._pump.flush()
+                message.state = constants.MessageState.WaitingForSendAck
+                message.fate = None
+                if timeout > 0:
+                    heapq.heappush(self._deadlines, (now() + timeout / 1000, id(sent), sent))
+        except MessageTooLarge as error:
+            raise ValueError(str(error)) from error
+        except LocalProtocolError as error:
+            _logger.info("A message isn't sent: %s (%s)", error, self._whereabouts)
+            return False
+        pump.flush()
         return True
 
     def send_async(self, message: Message, callback: Callable[..., Any] | None = None, timeout: float = 0) -> bool:
@@ -176,7 +175,7 @@ class MessageSender(MessageLink):
     def work(self) -> None:
         """Do what is due on the link, without waiting: time-outs of messages too."""
         connection = self._connection
-        with connection._pump.lock:
+        with connection._pump.lock, connection._pump.guard.step("giving messages up"):
             due = now()
             while self._deadlines and self._deadlines[0][0] <= due:
                 heapq.heappop(self._deadlines)[2].expire()
@@ -195,9 +194,10 @@ class MessageSender(MessageLink):
 class _Sent:
     """A message handed to `MessageSender.send`, until its fate is known."""
 
-    __slots__ = ("_callback", "_message", "delivery")
+    __slots__ = ("_callback", "_guard", "_message", "delivery")
 
-    def __init__(self, message: Message, callback: Callable[..., Any] | None) -> None:
+    def __init__(self, message: Message, callback: Callable[..., Any] | None, guard: Guard) -> None:
+        self._guard = guard
         self._message: Message | None = message
         self._callback = callback
         self.delivery: OutgoingDelivery | None = None
@@ -223,7 +223,8 @@ class _Sent:
         message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
         if self._callback is not None:
             try:
-                refuse_unfinished(self._callback(message, result, delivery_state=state), "callback")
+                with self._guard.pause():
+                    refuse_unfinished(self._callback(message, result, delivery_state=state), "callback")
             except Exception:  # a callback's fault must not stop the connection
                 link = self.delivery.link.name if self.delivery is not None else None
                 _logger.exception("The callback of a message that was sent over link %r raised an exception.", link)

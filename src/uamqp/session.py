@@ -125,7 +125,7 @@ class Session:
         run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
-        with self._connection._pump.lock:
+        with self._connection._pump.lock, self._connection._pump.guard.step("ending a session"):
             self._end()
         self._connection._pump.flush()
 
@@ -215,7 +215,8 @@ class Session:
             source = target = None
             error = errors.AMQPConnectionError("ATTACH frame Source and/or Target is NULL")
         if self._on_attach is not None:
-            refuse_unfinished(self._on_attach(source, target, properties, error), "on_attach")
+            with self._connection._pump.guard.pause():
+                refuse_unfinished(self._on_attach(source, target, properties, error), "on_attach")
 
 
 def check_request(

@@ -489,7 +489,7 @@ def test_each_received_message_goes_to_one_thread() -> None:
     def hand_out() -> list[Message]:
         taken: list[Message] = []
         started.wait()
-        while batch := waiting.hand_out(3, False):
+        while batch := waiting.hand_out(3, False, []):
             taken += batch
         return taken
 

@@ -14,6 +14,7 @@ from .. import authentication, client, constants, errors
 from .._arguments import having
 from .._callbacks import awaitable, finish
 from .._reading import Busy
+from .._receiving import Batch
 from .._settings import ClientKeywords, ClientRequestKeywords, ReceiveKeywordsAsync, SendKeywords, Unpack
 from ..compat import TimeoutException as TimeoutException  # noqa: PLC0414
 from ..connection import Connection
@@ -312,7 +313,12 @@ class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
             TypeError: `on_message_received` can't be called.
         """
         callback = awaitable(on_message_received, _CALLBACK)
-        return await self._do_receive_message_batch(max_batch_size, callback, timeout)
+        batch = Batch()
+        try:
+            return await self._do_receive_message_batch(max_batch_size, callback, timeout, batch)
+        except BaseException:
+            self._put_back(batch)
+            raise
 
     async def receive_messages_async(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, closing or an error.
@@ -421,4 +427,5 @@ class AsyncMessageIter(AsyncIterator[Message]):
         if message is None:
             await iteration.end()
             raise StopAsyncIteration
+        iteration.handed_out = True
         return message

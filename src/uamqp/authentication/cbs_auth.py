@@ -113,7 +113,7 @@ class CBSAuthMixin:
     _retry_policy: TokenRetryPolicy
     _refresh_window: float
     _prev_token: bytes | None
-    _busy: bool
+    _busy: object | None  # the caller that is at it: others leave it alone
     _awaited: bool
 
     def _init_cbs(self, timeout: float, retry_policy: TokenRetryPolicy | None, refresh_window: float) -> None:
@@ -126,7 +126,7 @@ class CBSAuthMixin:
         self._connection = None
         self._session = None
         self._cbs_auth = None
-        self._busy = False  # somebody is at it: other tasks leave it alone
+        self._busy = None
         self._awaited = False  # one of them waits for what comes of it
 
     # Credentials may outlive the connection that uses them: they don't keep it alive.
@@ -166,15 +166,15 @@ class CBSAuthMixin:
         self._session = session = session_type(connection, **kwargs)
         claim = TokenClaim(self._make_links(), self.timeout)
         self._cbs_auth = connection._cbs = authenticator = Authenticator(claim)
-        self._busy = True
+        self._busy = connection._pump.caller()
         try:
             await self._first_token()
             await self._connect(connection)
-            with connection._pump.lock:
-                try:
+            try:
+                with connection._pump.lock, connection._pump.guard.step("attaching the token's links"):
                     claim.links.open(now())
-                except LocalProtocolError as error:
-                    raise errors.AMQPConnectionError(f"The connection was closed meanwhile: {error}.") from error
+            except LocalProtocolError as error:
+                raise errors.AMQPConnectionError(f"The connection was closed meanwhile: {error}.") from error
         except BaseException:
             connection._cbs = None
             if self._cbs_auth is authenticator:
@@ -184,7 +184,7 @@ class CBSAuthMixin:
             raise
         finally:
             if self._connection is connection:  # it may serve another by now
-                self._busy = False
+                self._busy = None
         return authenticator
 
     async def _first_token(self) -> None:
@@ -227,7 +227,7 @@ class CBSAuthMixin:
         session, self._session = self._session, None
         connection = self._connection
         if authenticator is not None and connection is not None:
-            with connection._pump.lock:
+            with connection._pump.lock, connection._pump.guard.step("closing the token's links"):
                 authenticator.claim.links.close(now())
         if session is not None:
             await session._do_destroy()
@@ -253,16 +253,18 @@ class CBSAuthMixin:
             return False, False
         if authenticator.claim.is_overdue(now()):
             await connection._turn(0.0)  # what was answered while nobody called isn't late
-        with connection._pump.lock:
+        with connection._pump.lock, connection._pump.guard.step("looking at the token"):
             status = authenticator.claim.status(now(), wall())
             in_force = authenticator.claim.is_in_force(wall())
         if status is TokenStatus.OK:
             self.retries = 0
             return False, False
-        if self._busy:
+        caller = connection._pump.caller()
+        # The caller's own are of a frame that a signal handler has interrupted, or that an exception has left.
+        if self._busy is not None and self._busy != caller:
             self._awaited = True
             return False, not in_force
-        self._busy = True
+        self._busy = caller
         try:
             return await self._step(connection, authenticator.claim, status)
         except BaseException as error:
@@ -271,7 +273,7 @@ class CBSAuthMixin:
                 raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
             raise
         finally:
-            self._busy = False
+            self._busy = None
             if self._awaited:
                 self._awaited = False
                 connection._pump.interrupt()
@@ -314,15 +316,15 @@ class CBSAuthMixin:
 
     def _put(self, connection: Connection, claim: TokenClaim) -> None:
         token = self._current_token()
-        with connection._pump.lock:
-            if claim.links.is_over:
-                claim.links = self._make_links()
-                try:
+        try:
+            with connection._pump.lock, connection._pump.guard.step("putting a token"):
+                if claim.links.is_over:
+                    claim.links = self._make_links()
                     claim.links.open(now())
-                except LocalProtocolError as error:
-                    text = f"A new token can't be put: {error}. Close the client, and open it again."
-                    raise errors.AuthenticationException(text) from error
-            claim.put(token, now())
+                claim.put(token, now())
+        except LocalProtocolError as error:
+            text = f"A new token can't be put: {error}. Close the client, and open it again."
+            raise errors.AuthenticationException(text) from error
         connection._pump.flush()
 
     def _current_token(self) -> Token:
@@ -348,7 +350,7 @@ class CBSAuthMixin:
     def _next_look(self) -> float | None:
         """Return in how many seconds `handle_token` has something to do by itself; None: not by itself."""
         authenticator = self._cbs_auth
-        if authenticator is None or self._busy:
+        if authenticator is None or self._busy is not None:
             return None  # who is at it wakes those who wait
         return authenticator.claim.next_look(now(), wall())
 

@@ -54,14 +54,16 @@ class ConnectionCore:
         engine: the engine, None before `start`.
         owner: who hears of it.
         cause: why it ended; None while it hasn't, or when that was asked for.
+        ended: all have heard that it has.
     """
 
-    __slots__ = ("_backlog", "_sessions", "cause", "engine", "owner")
+    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "owner")
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self.owner = owner
         self.engine: Engine | None = None
         self.cause: Cause | None = None
+        self.ended = False
         self._sessions: list[SessionCore] = []
         self._backlog: list[Event] = []  # events that a raising handler has left behind
 
@@ -140,10 +142,10 @@ class ConnectionCore:
 
         When a handler raises, the events after it are kept for the next call.
         """
-        if self._backlog:
-            events, self._backlog = self._backlog + events, []
         done = 0
         try:
+            if self._backlog:
+                events, self._backlog = self._backlog + events, []
             for event in events:
                 done += 1
                 self._handle(event, now)
@@ -204,10 +206,16 @@ class ConnectionCore:
             if not event.link.take_as_answer():
                 event.link.refuse(now, Error(conditions.NOT_ALLOWED, "this container attaches its links itself"))
         elif isinstance(event, ConnectionClosed):
-            self.cause = event.cause
+            self.end(event.cause, now)
+
+    def end(self, cause: Cause | None, now: float) -> None:
+        """The connection is over: tell all whom it concerns, unless they have heard of it."""
+        if not self.ended:
+            self.cause = cause
             for session in tuple(self._sessions):
-                session.on_ended(event.cause, now)
-            self.owner.on_connection_closed(event.cause)
+                session.on_ended(cause, now)
+            self.owner.on_connection_closed(cause)
+            self.ended = True  # when all know it: an exception may come in between
 
 
 def _is_unanswered(endpoint: Session | Link) -> bool:

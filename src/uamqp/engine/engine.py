@@ -522,7 +522,8 @@ class Engine:
         """End the connection for what reading has raised that nobody foresaw, or for an interrupt."""
         name = type(exception).__name__
         if not isinstance(exception, Exception):
-            self.fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, f"reading from the peer was interrupted by {name}")
+            text = f"the connection was interrupted by {name} while reading"
+            self.fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, text)
         elif self._input.sasl is not None:  # its text may quote a secret
             text = f"{name} while a SASL frame of the peer was dealt with"
             self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)

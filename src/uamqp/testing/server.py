@@ -193,7 +193,7 @@ class Server:
         self._waiters.clear()
         self.loop = None
 
-    def _accept(self) -> asyncio.Protocol:
+    def _accept(self) -> asyncio.BaseProtocol:
         """A client's socket was accepted; called in the task that brings its transport up."""
         task = asyncio.current_task()
         if task is not None:

@@ -88,7 +88,6 @@ class EngineProtocol(asyncio.Protocol):
         engine: the connection's engine, from `connection_made` on.
         transport: None before `connection_made`, and once the socket is closed.
         writable: the transport takes data.
-        woken: a turn is to come, since somebody has called `wake`.
     """
 
     engine: Engine
@@ -116,7 +115,7 @@ class EngineProtocol(asyncio.Protocol):
         self._buffer_size = buffer_size
         self._reading = True
         self._in_turn = False
-        self.woken = False
+        self._wakes: list[bool] = []  # of turns to come
         self._finished = False
         self._aborted = False
         self._timer: asyncio.TimerHandle | None = None
@@ -128,11 +127,18 @@ class EngineProtocol(asyncio.Protocol):
         """Return the time that the engine is given."""
         return self.loop.time()
 
+    @property
+    def woken(self) -> bool:
+        """A turn is to come, since somebody has called `wake`."""
+        return bool(self._wakes)
+
     def wake(self) -> None:
         """The engine was used outside its events: take a turn soon."""
-        if not self.woken and not self._in_turn:
-            self.woken = True
+        if not self._wakes and not self._in_turn:
+            # Should an exception of a signal handler end the turn before its first line, nobody is to wait for it.
+            self.loop.call_soon(self._wakes.clear)
             self.loop.call_soon(self._awake)
+            self._wakes.append(True)
 
     def flush(self) -> None:
         """Write what is due at once, and take a turn soon: no handler runs in here."""
@@ -241,7 +247,6 @@ class EngineProtocol(asyncio.Protocol):
             self._timer = self.loop.call_later(LINGER, self.abort)
 
     def _awake(self) -> None:
-        self.woken = False
         self.turn()
 
     def _hand_out(self, events: list[Event]) -> None:
@@ -251,7 +256,9 @@ class EngineProtocol(asyncio.Protocol):
                 self._on_turn()
 
     def _send(self) -> None:
-        engine = self.engine
+        engine, transport = self.engine, self.transport
+        if not self.writable and transport is not None and not transport.get_write_buffer_size():
+            self.writable = True  # a call of `resume_writing` was interrupted before its first line
         while self.writable or engine.is_closed or self.transport is None:
             buffers = engine.data_to_send()
             if not buffers:
@@ -280,7 +287,8 @@ class EngineProtocol(asyncio.Protocol):
         deadline = self.engine.next_deadline()
         if self.transport is None or deadline is None:
             return
-        if self._timer is None or self._timer_due > deadline:
+        # One that is overdue went off, and was interrupted before its first line.
+        if self._timer is None or self._timer_due > deadline or self._timer_due < self.now():
             self._disarm()
             self._timer_due = deadline
             # The loop's timer doesn't keep the protocol alive: somebody else has to want it.

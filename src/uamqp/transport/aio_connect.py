@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .aio import stream_of, within
+from .aio_reading import Reading
 from .aio_websocket import WebSocketProtocol, WebSocketTransport
 from .endpoint import Endpoint
+from .forks import owned
 from .proxy import Tunnel
 from .tcp import READ_SIZE
 from .websocket import WebSocket
@@ -21,7 +23,7 @@ _TURNS_OF_CLOSING = 10
 
 
 async def open_connection(
-    endpoint: Endpoint, make_protocol: Callable[[socket.socket], asyncio.Protocol], *, handshake_timeout: float
+    endpoint: Endpoint, make_protocol: Callable[[socket.socket], Reading], *, handshake_timeout: float
 ) -> None:
     """Connect a protocol to an endpoint. Cancelling it leaves nothing behind.
 
@@ -38,7 +40,7 @@ async def open_connection(
     except TimeoutError:
         raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
     stage = "TLS handshake" if endpoint.tls is not None else ""
-    protocol: asyncio.Protocol = make_protocol(sock)
+    protocol = make_protocol(sock)
     if websocket is not None:
         protocol = WebSocketProtocol(websocket, protocol, handshake_timeout)
     transport: asyncio.Transport | None = None
@@ -132,7 +134,7 @@ async def _dial(host: str, port: int) -> socket.socket:
         raise OSError(f"{host!r} is no name of a host: {error}") from error
     failure = OSError(f"{host!r} has no address")
     for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
+        sock = owned(socket.socket(family, kind, protocol))
         try:
             sock.setblocking(False)
             await loop.sock_connect(sock, address)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import socket
 import sys
 import threading
@@ -18,15 +17,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..core import ConnectionCore
-from ..engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
+from ..engine import Cause, CauseKind, EndpointState, Engine, EngineConfig, Trace
 from ..engine.events import Event
 from . import background, clock
 from .aio import EngineProtocol, stream_of, within
 from .aio_connect import bury, open_connection
+from .aio_reading import Reading
 from .endpoint import Endpoint
+from .forks import INHERITED, tell
+from .guard import Guard
 from .shared import SharedAmongTasks
 
 _logger = logging.getLogger(__name__)
+
+_READING = "reading"
+_WRITING = "writing"
+_HANDLING = "handling what arrived"
 
 T = TypeVar("T")
 
@@ -69,10 +75,14 @@ class AsyncPump:
             command to them, briefly, and never across an `await`.
         failure: the OSError that broke the transport, if one did, or what a handler has raised.
         progress: grows with every turn in which anything happened.
+        sends: how often the socket was given something to send; it may have taken it.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
         self.lock = threading.RLock()
+        self.guard = Guard(self._give_up)
+        self.foreign = ""
+        self.sends = 0
         self.failure: Exception | None = None
         self.progress = 0
         self._core = core
@@ -88,11 +98,13 @@ class AsyncPump:
         self._closed = False
         self._closers = 0  # tasks that wait for the end
         self._alarms: list[background.Alarm] = []
-        self._process = os.getpid()
         background.watch(self)
+        tell(self)
 
     def __del__(self) -> None:
         """Nobody has the connection any more, and nobody waits for it: close the socket."""
+        if self.__dict__.get("_protocol") is None:
+            return
         protocol, loop, engine = self._protocol, self._loop, self._core.engine
         if protocol is None or loop is None or engine is None or not self.is_connected or sys.is_finalizing():
             return
@@ -143,8 +155,8 @@ class AsyncPump:
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket, and it isn't that of a process of which this one is a fork."""
-        return self._protocol is not None and self._process == os.getpid()
+        """There is a socket."""
+        return self._protocol is not None
 
     @property
     def is_driven_here(self) -> bool:
@@ -169,17 +181,22 @@ class AsyncPump:
         """
         self._look_at_loop()
         start = self.progress
-        if self._loop is None and self._core.engine is not None:
-            self._handle_rest()
-            return start != self.progress
+        if self.guard.half_done or (self._loop is None and self._core.engine is not None):
+            with self.lock, self.guard.step(_HANDLING):
+                self._handle_rest()
+            if self._loop is None:
+                return start != self.progress
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             raise RuntimeError("the connection belongs to another event loop")
         protocol = self._protocol
+        if self._link is not None:
+            self._link.check()
         if protocol is not None:
             protocol.wake()
         else:
-            self._handle_rest()
+            with self.lock, self.guard.step(_HANDLING):
+                self._handle_rest()
         if timeout <= 0 or start != self.progress or (seen is not None and seen != start):
             await asyncio.sleep(0)
             if timeout <= 0 and start == self.progress:
@@ -225,7 +242,7 @@ class AsyncPump:
         cancelling has it done at once, without a word to the peer.
         """
         self._look_at_loop()
-        with self.lock:
+        with self.lock, self.guard.step("closing"):
             self._closed = True
             self._core.close(clock.now())
             engine = self._core.engine
@@ -241,17 +258,21 @@ class AsyncPump:
                     break
                 await self.turn(remaining)
         except BaseException:
-            if self._closers == 1:
-                self.abort("closing was interrupted")
-            raise
-        finally:
             self._closers -= 1
+            self.stop_closing()
+            raise
+        self._closers -= 1
         await asyncio.sleep(0)  # the transport closes its socket in a turn of its own
+
+    def stop_closing(self) -> None:
+        """Somebody who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+        if not self._closers:
+            self.abort("closing was interrupted")
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
         """Give the connection up at once, without a word to the peer. For the loop's thread."""
         self._look_at_loop()
-        with self.lock:
+        with self.lock, self.guard.step("giving the connection up"):
             self._closed = True
             engine = self._core.engine
             if engine is not None:
@@ -261,6 +282,45 @@ class AsyncPump:
                 protocol.abort()
             self._handle_rest()
         self._wake_waiters()
+
+    def _give_up(self, why: str) -> None:
+        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        engine, protocol = self._core.engine, self._protocol
+        if engine is not None:
+            now = clock.now()
+            cause = Cause(CauseKind.LOCAL, None, why)
+            try:
+                engine.abort(now, why, kind=CauseKind.LOCAL)
+                self._core.handle_events(now)
+            except Exception:
+                _logger.debug("The engine was interrupted in a state that it can't be ended in.", exc_info=True)
+            self._core.end(engine.cause or cause, now)
+        if protocol is not None:
+            self._in_loop(protocol.abort)
+        self._in_loop(self.on_progress)
+
+    def caller(self) -> object:
+        """Return what tells the caller from others that may call meanwhile: the task."""
+        return asyncio.current_task() if is_in_loop() else None
+
+    def defer(self, function: Callable[[], None]) -> bool:
+        """See `Guard.defer`."""
+        with self.lock, self.guard.pause() as half_done:
+            return bool(half_done) and self.guard.defer(function)
+
+    def after_fork(self, parent: int) -> None:
+        """This is the child of a fork: see `forks`. The connection is the parent's, if there is one."""
+        self.lock = threading.RLock()
+        self.guard = Guard(self._give_up)
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.forget()
+        self._loop = self._mutex = self._link = self._socket = None
+        self._waiters = {}
+        engine = self._core.engine
+        if engine is not None and not engine.is_closed:
+            self.foreign = INHERITED.format(parent)
+            self.guard = Guard(self._give_up, self.foreign)
 
     def flush(self) -> None:
         """Have what is due written in the next turn of the loop; does nothing on a connection that is gone."""
@@ -295,13 +355,15 @@ class AsyncPump:
             loop.call_soon_threadsafe(self._part, parting)
 
     def _part(self, parting: Callable[[], None]) -> None:
-        with self.lock:
+        with self.lock, self.guard.step("parting"):
             parting()
         self.flush()
 
     def abandon(self, message: str) -> None:
         """Nobody has the connection any more: give it up. For finalizers."""
-        self.part(lambda: self.abort(message))
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.abort, message)
 
     def _in_loop(self, function: Callable[[], None]) -> None:
         """Call a function in the loop's thread: now if this is it, else soon."""
@@ -328,7 +390,7 @@ class AsyncPump:
         self._loop = None
         self._mutex = None
         self._waiters.clear()
-        with self.lock:
+        with self.lock, self.guard.step("giving the connection up"):
             protocol, self._protocol = self._protocol, None
             engine = self._core.engine
             if engine is not None:
@@ -409,11 +471,10 @@ class AsyncPump:
         return self._endpoint.describe(error, "") if self._endpoint is not None else str(error)
 
     def _handle_rest(self) -> None:
-        """Deal with events that come when there is no socket (any more)."""
-        with self.lock:
-            if self._core.handle_events(clock.now()):
-                self.progress += 1
-                self._wake_waiters()
+        """Deal with events that come when there is no socket (any more). Within a step."""
+        if self._core.handle_events(clock.now()):
+            self.progress += 1
+            self._wake_waiters()
 
     def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, {}
@@ -426,7 +487,7 @@ def _set(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class _Link(asyncio.Protocol):
+class _Link(Reading):
     """What the transport, and so the loop, holds on to: it leads to a pump's protocol while somebody has the pump.
 
     Args:
@@ -459,6 +520,12 @@ class _Link(asyncio.Protocol):
         protocol = self._reference()
         if protocol is not None:
             protocol.data_received(data)
+
+    def on_interrupted(self) -> None:
+        """Something was read, and is lost."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.on_interrupted()
 
     def eof_received(self) -> bool | None:
         """The peer sends nothing more."""
@@ -501,7 +568,17 @@ class _ClientProtocol(EngineProtocol):
             on_lost=pump.on_lost,
         )
         self._pump = pump
-        self._lock = pump.lock
+
+    def forget(self) -> None:
+        """The process was forked, and this is the child: nothing is to reach the transport, which is the parent's."""
+        self.transport = None
+
+    def on_interrupted(self) -> None:
+        """Something was read, and is lost."""
+        guard = self._pump.guard
+        with self._pump.lock, guard.pause():
+            guard.half_done = guard.half_done or _READING
+            guard.broken("")
 
     def now(self) -> float:
         """Return the time that the engine is given."""
@@ -509,42 +586,55 @@ class _ClientProtocol(EngineProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected, and TLS is up."""
-        with self._lock:
-            self._pump.on_made(self)
+        pump = self._pump
+        with pump.lock, pump.guard.step("connecting"):
+            pump.on_made(self)
             super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_READING):
             super().data_received(data)
 
     def eof_received(self) -> bool | None:
         """The peer sends nothing more."""
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_READING):
             return super().eof_received()
 
     def resume_writing(self) -> None:
         """The transport isn't clogged any more."""
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
             super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step("closing"):
             if exc is not None and not self.engine.is_closed:
-                self._pump.failure = exc if isinstance(exc, OSError) else OSError(str(exc))
-                self.engine.abort(self.now(), self._pump.describe(exc))
+                pump.failure = exc if isinstance(exc, OSError) else OSError(str(exc))
+                self.engine.abort(self.now(), pump.describe(exc))
             super().connection_lost(exc)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Put bytes on the wire."""
+        self._pump.sends += 1
+        super().write(data)
 
     def flush(self) -> None:
         """Write what is due at once."""
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
             super().flush()
 
     def _awake(self) -> None:
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
             super()._awake()
 
     def _tick(self) -> None:
-        with self._lock:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
             super()._tick()

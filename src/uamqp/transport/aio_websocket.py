@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .aio import stream_of
+from .aio_reading import Reading
 from .websocket import MAX_ANSWERS, WebSocket, WebSocketError
 
 
-class WebSocketProtocol(asyncio.Protocol):
+class WebSocketProtocol(Reading):
     """The protocol towards the socket. `inner` is connected once the upgrade is done, and gets AMQP's bytes.
 
     Args:
@@ -22,12 +23,14 @@ class WebSocketProtocol(asyncio.Protocol):
         opened: done when the upgrade is, with the error if it failed.
     """
 
-    def __init__(self, websocket: WebSocket, inner: asyncio.Protocol, timeout: float) -> None:
+    def __init__(self, websocket: WebSocket, inner: asyncio.Protocol | Reading, timeout: float) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.websocket = websocket
         self.transport: asyncio.Transport | None = None
         self.opened: asyncio.Future[None] = loop.create_future()
         self._inner = inner
+        if isinstance(inner, Reading):
+            inner.reading = self
         self._is_connected = False  # the inner protocol
         self._error: Exception | None = None
         self._at_end = False  # the peer sends nothing more
@@ -46,6 +49,12 @@ class WebSocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes arrived."""
         self._read(lambda: self.websocket.receive(data))
+
+    def on_interrupted(self) -> None:
+        """Something was read, and is lost."""
+        self._error = WebSocketError("the connection was interrupted while reading")
+        if self.transport is not None:
+            self.transport.abort()
 
     def eof_received(self) -> bool | None:
         """The peer sends nothing more."""

@@ -1,11 +1,12 @@
 """The blocking pump: drives a connection's engine over a socket, from whatever threads call it.
 
 One lock guards the engine. It isn't held while a thread waits for the socket, so others can send and settle meanwhile.
+What an exception out of a signal handler must not leave half done is done in a step of `guard`.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import socket
 import sys
 import threading
@@ -13,21 +14,33 @@ from collections import deque
 from collections.abc import Callable
 
 from ..core import ConnectionCore
-from ..engine import CauseKind, EndpointState, EngineConfig, Trace
+from ..engine import Cause, CauseKind, EndpointState, EngineConfig, Trace
 from . import background, clock
 from .endpoint import Endpoint
+from .forks import INHERITED, tell
+from .guard import Guard, is_under_way
 from .heap import keep_freed_memory
-from .tcp import Stream, Waker, connect
+from .tcp import Stream, Waker, connect, is_from_outside
 from .websocket import WebSocket
 from .websocket_stream import WebSocketStream
 
+_logger = logging.getLogger(__name__)
+
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
+
+_GRACE = 1.0
+"""Seconds after the end of a wait for the socket until it counts as one that an exception has ended unnoticed."""
 
 _READS = 4
 
 _MAX_OUTPUT = 16 * 1024 * 1024
 """Bytes that the engine may have to write before nothing more is read from a peer that doesn't read."""
+
+# What may be half done, for `Guard`.
+_READING = "reading"
+_WRITING = "writing"
+_HANDLING = "handling what arrived"
 
 _Stream = Stream | WebSocketStream
 
@@ -43,39 +56,50 @@ class BlockingPump:
 
     Attributes:
         lock: guards the core and its engine; reentrant. Hold it for every command to them, and briefly.
+        guard: tells what is half done; whoever gives a command does so in a step of it.
         failure: the OSError that broke the transport, if one did.
         progress: grows with every turn, of whatever thread, in which anything happened.
         flush_is_due: what `flush_soon` was asked for is still to be written.
+        foreign: why this process can't use the connection, if it is a fork of the one that can; else empty.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
         self.flush_is_due = False
-        self.lock = threading.RLock()
         self.failure: OSError | None = None
         self.progress = 0
+        self.foreign = ""
         self._core = core
         self._stream: _Stream | None = None
+        self._sends = 0  # of a stream that is gone
         self._endpoint: Endpoint | None = None
-        self._condition = threading.Condition(self.lock)
-        self._is_waiting = False  # a thread waits for the socket
         self._waker: Waker | None = None
-        self._starting = threading.Lock()
         self._closed = False
         self._broken_since = 0.0  # when a write failed, if `failure` says so
         self._flusher: background.Flusher | None = None
         self._alarms: list[background.Alarm] = []
         self._partings: deque[Callable[[], None]] = deque()
-        self._process = os.getpid()
+        self._init_locks()
         background.watch(self)
+        tell(self)
 
     def __del__(self) -> None:
         """Nobody has the connection any more, and nobody works on it: write what is due, and close the socket."""
-        if not self.is_connected:
+        if self.__dict__.get("_stream") is None:
             return
-        if sys.is_finalizing():  # other finalizers may use it yet: the system closes it
-            self._write()
-        else:
-            self._abandon("nobody had the connection any more")
+        with self.guard.step(_WRITING):
+            if sys.is_finalizing():  # other finalizers may use it yet: the system closes it
+                self._write()
+            else:
+                self._abandon("nobody had the connection any more")
+
+    def _init_locks(self) -> None:
+        self.lock = threading.RLock()
+        self.guard = Guard(self._give_up)
+        self._starting = threading.RLock()
+        self._connecting = Guard()
+        self._followers: list[threading.Lock] = []  # each is held until somebody has read something
+        self._waiting = 0  # the thread that waits for the socket
+        self._waits_until = 0.0
 
     @staticmethod
     def now() -> float:
@@ -84,8 +108,13 @@ class BlockingPump:
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket, and it isn't that of a process of which this one is a fork."""
-        return self._stream is not None and self._process == os.getpid()
+        """There is a socket."""
+        return self._stream is not None
+
+    @property
+    def sends(self) -> int:
+        """How often the socket was given something to send; it may have taken it."""
+        return self._stream.sends if self._stream is not None else self._sends
 
     @property
     def has_unsent(self) -> bool:
@@ -101,22 +130,37 @@ class BlockingPump:
         Raises:
             OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
         """
-        with self._starting:
+        with self._starting, self._connecting.step("connecting"):
             if self._core.engine is None:
-                self._start(connect(endpoint), endpoint, config, trace)
+                self._start(endpoint, config, trace)
 
-    def _start(self, sock: socket.socket, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
-        with self.lock:
-            if self._closed:
+    def _start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        sockets: list[socket.socket] = []
+        stream: _Stream | None = None
+        waker: Waker | None = None
+        try:
+            stream = _stream(connect(endpoint, sockets), endpoint)
+            waker = Waker()
+            with self.lock, self.guard.step("connecting"):
+                if not self._closed:
+                    keep_freed_memory()
+                    self._endpoint = endpoint
+                    self._core.start(config, self.now(), trace)
+                    self._stream, self._waker = stream, waker
+                    _open.add((stream, waker))
+                    self._advance()
+                    return
+            raise ConnectionAbortedError("the connection was closed before it was made")
+        except BaseException:
+            if stream is not None:
+                if self._stream is stream:
+                    self.abort("connecting was interrupted")
+                stream.close()
+            if waker is not None:
+                waker.close()
+            for sock in sockets:
                 sock.close()
-                raise ConnectionAbortedError("the connection was closed before it was made")
-            keep_freed_memory()
-            self._endpoint = endpoint
-            self._stream = _stream(sock, endpoint)
-            self._waker = Waker()
-            _open.add((self._stream, self._waker))
-            self._core.start(config, self.now(), trace)
-            self._advance()
+            raise
 
     def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
         """Write what is due, wait for input at most `timeout` seconds, deal with it; tell whether anything happened.
@@ -127,38 +171,70 @@ class BlockingPump:
 
         Handlers of the core's owners run in the calling thread, with the lock held.
         """
-        with self.lock:
+        me = threading.get_ident()
+        follower: threading.Lock | None = None
+        with self.lock, self.guard.step(_HANDLING):
             stream = self._stream
-            waker = self._waker
-            if stream is None or waker is None:
-                return self._core.handle_events(self.now()) or self._follow(timeout)
-            happened = self._advance()
-            if self._stream is not stream:
-                return happened
+            if stream is None:
+                happened = self._core.handle_events(self.now())
+            else:
+                happened = self._advance()
+                if self._stream is not stream:
+                    return happened
             if happened or (seen is not None and seen != self.progress):
                 timeout = 0.0
-            if self._is_waiting and not sys.is_finalizing():  # then the thread that waits stands still
-                return self._follow(timeout) or happened
-            self._is_waiting = True
+            if stream is None or self._somebody_waits(me):  # that thread does the reading
+                if timeout <= 0:
+                    return happened
+                follower = threading.Lock()
+                follower.acquire()
+                self._followers.append(follower)
             wait = self._wait_time(timeout)
+            waker = self._waker
             for_reading = not self._is_clogged()
+            if follower is None:
+                self._waits_until = self.now() + wait
+                self._waiting = me
+        if follower is not None or stream is None or waker is None:
+            return happened or (follower is not None and follower.acquire(timeout=min(timeout, MAX_WAIT)))
         try:
             stream.wait(wait, waker, for_reading=for_reading)
+            with self.lock, self.guard.step(_READING):
+                self._stop_waiting(waker, me)
+                return self._receive() or happened
         finally:
-            with self.lock:
-                self._is_waiting = False
-                try:
-                    happened = self._receive() or happened
-                finally:
-                    if self._stream is not stream:  # whoever dropped it left the rest to us
-                        stream.close()
-                        waker.close()
-                    self._condition.notify_all()
-        return happened
+            with self.lock, self.guard.step("waiting"):
+                self._stop_waiting(waker, me)
+                if self._stream is not stream:  # whoever dropped it left the rest to us
+                    stream.close()
+                if self._waker is not waker:
+                    waker.close()
+                self._release_followers()
 
-    def _follow(self, timeout: float) -> bool:
-        """Let the thread that waits for the socket already do the reading."""
-        return timeout > 0 and self._condition.wait(min(timeout, MAX_WAIT))
+    def _somebody_waits(self, me: int) -> bool:
+        """Tell whether a thread waits for the socket and will read it.
+
+        If it is the caller's own, a signal handler has called, and the frame that waits can't go on before the handler
+        returns. Then the caller waits in its place, with a waker of its own. The frame may also have been left by an
+        exception that came before that was noted.
+        """
+        waiting = 0 if sys.is_finalizing() else self._waiting  # then the thread that waits stands still
+        is_own = waiting == me
+        if waiting and (is_own or self.now() > self._waits_until + _GRACE):
+            if not is_own or is_under_way(self.turn):
+                self._wake()  # what it waits for may have happened by the time when it goes on
+                self._waker = Waker()
+            self._waiting = waiting = 0
+        return waiting != 0
+
+    def _stop_waiting(self, waker: Waker, me: int) -> None:
+        if self._waiting == me and self._waker is waker:  # nobody has taken over
+            self._waiting = 0
+
+    def _release_followers(self) -> None:
+        followers, self._followers = self._followers, []
+        for follower in followers:
+            follower.release()
 
     def _wait_time(self, timeout: float) -> float:
         timeout = min(timeout, MAX_WAIT)
@@ -181,6 +257,7 @@ class BlockingPump:
         engine = self._core.engine
         if stream is None or engine is None:
             return False
+        self.guard.half_done = _READING
         try:
             if not stream.handshake() or self._is_clogged():
                 return False
@@ -191,7 +268,12 @@ class BlockingPump:
                 raise self.failure
             engine.receive_data(chunk, self.now())
         except OSError as error:
+            if is_from_outside(error):
+                raise
             self._fail(self.failure or error)
+        cause = engine.cause
+        if cause is not None and cause.exception is not None and is_from_outside(cause.exception):
+            raise cause.exception  # the engine has taken it for what the peer's bytes have led to
         return True
 
     def _advance(self) -> bool:
@@ -208,12 +290,15 @@ class BlockingPump:
                 if not self._read():
                     break
             self._blame_handshake(now)
+        self.guard.half_done = _HANDLING
         engine.tick(now)
         happened = self._core.handle_events(now)
         self._write()
+        self.guard.half_done = _HANDLING
         while self._core.handle_events(self.now()):
             happened = True
             self._write()
+            self.guard.half_done = _HANDLING
         if happened:
             self.progress += 1
         if self.failure is not None and now > self._broken_since + engine.config.close_timeout:
@@ -236,7 +321,7 @@ class BlockingPump:
 
     def _wake_for_unsent(self) -> None:
         """Have the thread that waits for input wait for the socket to take more, too."""
-        if self._is_waiting and self.has_unsent:
+        if self._waiting and self.has_unsent:
             self._wake()
 
     def _wake(self) -> None:
@@ -249,6 +334,7 @@ class BlockingPump:
         engine = self._core.engine
         if stream is None or engine is None or not stream.is_writable:
             return
+        self.guard.half_done = _WRITING
         try:
             if stream.is_handshaking and not stream.handshake():
                 return
@@ -259,6 +345,8 @@ class BlockingPump:
                     return
                 stream.write(buffers)
         except OSError as error:
+            if is_from_outside(error):
+                raise
             if stream.is_handshaking:
                 self._fail(error)
             elif self.failure is None:
@@ -269,22 +357,31 @@ class BlockingPump:
 
     def flush(self) -> None:
         """Write what is due now; does nothing on a connection that is gone."""
-        with self.lock:
+        with self.lock, self.guard.step(_HANDLING):
             if self._stream is not None:
                 self._advance()
 
     def flush_now(self) -> None:
         """Write what is due, and leave the events to the next turn: no handler runs in here, and none can raise."""
-        with self.lock:
+        with self.lock, self.guard.step(_WRITING):
             self._write()
             self._wake_for_unsent()
 
     def interrupt(self) -> None:
         """Have everybody who waits look again at what he waits for."""
-        with self.lock:
+        with self.lock, self.guard.pause():
             self.progress += 1
             self._wake()
-            self._condition.notify_all()
+            self._release_followers()
+
+    def caller(self) -> object:
+        """Return what tells the caller from others that may call meanwhile: the thread."""
+        return threading.get_ident()
+
+    def defer(self, function: Callable[[], None]) -> bool:
+        """See `Guard.defer`."""
+        with self.lock, self.guard.pause() as half_done:  # with the lock: it isn't another thread's
+            return bool(half_done) and self.guard.defer(function)
 
     def flush_soon(self) -> None:
         """Have what is due written within a few milliseconds, whether or not anybody calls `turn`.
@@ -293,7 +390,7 @@ class BlockingPump:
         """
         flusher = self._flusher
         if flusher is None:
-            with self.lock:
+            with self.lock, self.guard.pause():
                 if self._stream is None:
                     return
                 flusher = self._flusher = self._flusher or self._start_flusher()
@@ -305,8 +402,10 @@ class BlockingPump:
 
     def _start_flusher(self) -> background.Flusher | None:
         """Return a flusher; None where no thread can be started."""
-        flusher = background.Flusher(self)
-        return flusher if flusher.start() else None
+        flusher = self._flusher = background.Flusher(self)  # before it runs: an exception may come in between
+        if not flusher.start():
+            self._flusher = None
+        return self._flusher
 
     @property
     def is_due(self) -> bool:
@@ -344,13 +443,30 @@ class BlockingPump:
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
         """Give the connection up at once, without a word to the peer."""
-        with self.lock:
+        with self.lock, self.guard.step("giving the connection up"):
             engine = self._core.engine
             if engine is not None:
                 engine.abort(self.now(), message, kind=kind)
                 self._core.handle_events(self.now())
             self._drop_stream()
-            self._condition.notify_all()
+            self._release_followers()
+
+    def _give_up(self, why: str) -> None:
+        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        stream, engine = self._stream, self._core.engine
+        if stream is not None:
+            stream.give_up_writing()  # what it has left to write may have been written
+        if engine is not None:
+            now = self.now()
+            cause = Cause(CauseKind.LOCAL, None, why)
+            try:
+                engine.abort(now, why, kind=CauseKind.LOCAL)
+                self._core.handle_events(now)
+            except Exception:
+                _logger.debug("The engine was interrupted in a state that it can't be ended in.", exc_info=True)
+            self._core.end(engine.cause or cause, now)
+        self._drop_stream()
+        self._release_followers()
 
     def part(self, parting: Callable[[], None]) -> None:
         """Call a function that uses the engine: now, or when whoever works on the connection is done.
@@ -360,14 +476,13 @@ class BlockingPump:
         if not self.is_connected:
             return
         self._partings.append(parting)
-        try:
-            self._condition.notify(0)
-        except RuntimeError:  # this thread doesn't have the lock
-            if self.lock.acquire(blocking=False):
-                try:
-                    self._part()
-                finally:
-                    self.lock.release()
+        if self.lock.acquire(blocking=False):
+            try:
+                if not self.guard.half_done:  # else it is a step of this thread that was interrupted
+                    with self.guard.step("parting"):
+                        self._part()
+            finally:
+                self.lock.release()
 
     def _part(self) -> None:
         while self._partings:
@@ -390,7 +505,18 @@ class BlockingPump:
 
     def close(self) -> None:
         """Close the connection and wait for the peer's answer, as long as the engine's `close_timeout` at most."""
-        with self.lock:
+        try:
+            self._close()
+        except BaseException:
+            self.stop_closing()
+            raise
+
+    def stop_closing(self) -> None:
+        """Closing was interrupted: give the connection up."""
+        self.abort("closing was interrupted")
+
+    def _close(self) -> None:
+        with self.lock, self.guard.step("closing"):
             self._closed = True
             self._core.close(self.now())
             engine = self._core.engine
@@ -403,7 +529,7 @@ class BlockingPump:
                 self.abort("the peer didn't answer our close")
                 break
             self.turn(remaining)
-        with self.lock:
+        with self.lock, self.guard.step("closing"):
             self._advance()
             self._drop_stream()
 
@@ -420,20 +546,37 @@ class BlockingPump:
                 return
             self.turn(remaining, seen)
 
+    def after_fork(self, parent: int) -> None:
+        """This is the child of a fork: see `forks`. The connection is the parent's, if there is one."""
+        self._init_locks()
+        if self._stream is not None and self._waker is not None:
+            _open.discard((self._stream, self._waker))
+        self._stream = self._waker = self._flusher = None
+        self._alarms = []
+        engine = self._core.engine
+        if engine is not None and not engine.is_closed:
+            self.foreign = INHERITED.format(parent)
+            self.guard = Guard(self._give_up, self.foreign)
+
     def _drop_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        waker, self._waker = self._waker, None
+        """Have the socket closed. What is interrupted in here is done again, so each thing goes when it is over."""
+        stream, waker = self._stream, self._waker
         if stream is None or waker is None:
             return
+        self._sends = stream.sends
         _open.discard((stream, waker))
-        if self._is_waiting:  # its number may be used anew as soon as a socket is closed: that thread closes it
-            waker.wake()
+        if self._flusher is not None:
+            self._flusher.stop()
+            self._flusher = None
+        if self._waiting and self._waiting != threading.get_ident():
+            waker.wake()  # its number may be used anew as soon as a socket is closed: that thread closes it
         else:
             stream.close()
-            waker.close()
-        flusher, self._flusher = self._flusher, None
-        if flusher is not None:
-            flusher.stop()
+            if self._waiting and is_under_way(self.turn):  # in a frame that is to look at it, and closes it
+                waker.wake()
+            else:
+                waker.close()
+        self._stream = self._waker = None
 
 
 def _stream(sock: socket.socket, endpoint: Endpoint) -> _Stream:

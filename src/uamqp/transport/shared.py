@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+from .forks import tell
+
+_TOGETHER = contextlib.nullcontext()  # so that no line is left between the end of an operation and that of the lock
 
 Operation = Callable[[], Coroutine[Any, Any, None]]
 
@@ -19,10 +24,16 @@ class SharedAmongThreads:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        tell(self)
+
+    def after_fork(self, parent: int) -> None:
+        """This is the child of a fork: see `forks`. Nobody is at it here."""
+        self._lock = threading.RLock()
+        self.forget()
 
     async def run(self, operation: Operation) -> None:
         """Do the operation, when nobody else is at it."""
-        with self._lock:
+        with self._lock, _TOGETHER:
             await operation()
 
     def forget(self) -> None:

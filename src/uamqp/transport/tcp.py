@@ -6,37 +6,65 @@ import ipaddress
 import select
 import socket
 import ssl
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable
 
 from .endpoint import Endpoint
+from .forks import owned
 from .proxy import Tunnel
 
 READ_SIZE = 262144
 """Bytes taken from the socket at a time, at most."""
 
-_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_OURS = ("asyncio", "socket", "ssl", "websockets", __name__.partition(".")[0])
 
 
-def connect(endpoint: Endpoint) -> socket.socket:
+def is_from_outside(error: BaseException) -> bool:
+    """Tell whether a signal handler has raised an error, `TimeoutError` for instance, and not what was called here.
+
+    It tells nothing of the connection then, and is for the caller. A handler's frame follows one of ours, or of what we
+    use; something of the application's that is called by way of another module (a filter of its logging) isn't one.
+    """
+    traceback = error.__traceback__
+    if traceback is None or (isinstance(error, OSError) and error.errno is not None):
+        return False
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        if module not in _OURS:
+            return module not in sys.stdlib_module_names
+        traceback = traceback.tb_next
+    return False
+
+
+def connect(endpoint: Endpoint, made: list[socket.socket] | None = None) -> socket.socket:
     """Return a TCP socket that is connected to an endpoint, through its proxy if it has one.
 
     `connect_timeout` bounds it, but for looking the name up.
+
+    Args:
+        made: the sockets that were made are appended to it, for a caller who is interrupted before he has what is
+            returned.
 
     Raises:
         OSError: there is no such host, or no address answers, or the proxy refuses.
     """
     deadline = time.monotonic() + endpoint.connect_timeout
-    sock = _dial(*endpoint.tcp, deadline)
-    if endpoint.proxy is not None:
-        try:
+    if made is None:
+        made = []
+    try:
+        sock = _dial(*endpoint.tcp, deadline, made)
+        if endpoint.proxy is not None:
             _open_tunnel(sock, Tunnel(endpoint.proxy, endpoint.host, endpoint.port), deadline)
-        except BaseException:
+        sock.setblocking(False)
+        return sock
+    except BaseException:
+        for sock in made:
             sock.close()
-            raise
-    sock.setblocking(False)
-    return sock
+        raise
 
 
 def _open_tunnel(sock: socket.socket, tunnel: Tunnel, deadline: float) -> None:
@@ -47,11 +75,13 @@ def _open_tunnel(sock: socket.socket, tunnel: Tunnel, deadline: float) -> None:
         while not done:
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             done = tunnel.receive(sock.recv(READ_SIZE))
-    except TimeoutError:
+    except TimeoutError as error:
+        if is_from_outside(error):
+            raise
         raise TimeoutError("the proxy didn't answer in time") from None
 
 
-def _dial(host: str, port: int, deadline: float) -> socket.socket:
+def _dial(host: str, port: int, deadline: float, made: list[socket.socket]) -> socket.socket:
     """Return a connected socket; each address of the host is tried in turn."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -62,13 +92,16 @@ def _dial(host: str, port: int, deadline: float) -> socket.socket:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             break
-        sock = socket.socket(family, kind, protocol)
+        made.append(socket.socket(family, kind, protocol))
+        sock = owned(made[-1])
         try:
             sock.settimeout(remaining)
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except OSError as error:
+            if is_from_outside(error):
+                raise
             failure = error
             sock.close()
         else:
@@ -93,25 +126,32 @@ class Stream:
         sock: connected and non-blocking; the stream owns it.
         context: TLS is spoken if given.
         server_hostname: whom the certificate must name.
+
+    Attributes:
+        sends: how often the socket was given something to send; it may have taken it.
     """
 
-    __slots__ = ("_handshaking", "_sock", "_unsent", "_unwritable", "_wants_write")
+    __slots__ = ("_failure", "_handshaking", "_sock", "_unsent", "_unwritable", "_wants_write", "sends")
 
     def __init__(
         self, sock: socket.socket, context: ssl.SSLContext | None = None, server_hostname: str | None = None
     ) -> None:
+        self.sends = 0
         self._unsent: deque[memoryview] = deque()
         self._handshaking = context is not None
         self._unwritable = False
         self._wants_write = False  # TLS: the handshake has something to write
+        self._failure: OSError | None = None  # what the next read raises
         self._sock = sock
         if context is not None:
             try:
                 self._sock = context.wrap_socket(
                     sock, server_hostname=server_hostname, do_handshake_on_connect=False, suppress_ragged_eofs=True
                 )
+                owned(self._sock)
             except BaseException:
                 sock.close()
+                self._sock.close()
                 raise
 
     @property
@@ -172,6 +212,7 @@ class Stream:
             return
         while unsent:
             view = unsent[0]
+            self.sends += 1
             try:
                 count = self._sock.send(view)
             except _WOULD_BLOCK:
@@ -197,6 +238,8 @@ class Stream:
                 return self._sock.recv(READ_SIZE)
             except _WOULD_BLOCK:
                 return None
+        if self._failure is not None:
+            raise self._failure
         parts: list[bytes] = []
         size = 0
         while size < READ_SIZE:  # TLS gives one record of up to 16 KiB at a time
@@ -204,10 +247,11 @@ class Stream:
                 part = self._sock.recv(READ_SIZE)
             except _WOULD_BLOCK:
                 break
-            except OSError:
-                if not parts:
+            except OSError as error:
+                if not parts or is_from_outside(error):
                     raise
-                break  # the error shows again with the next read, as the end does
+                self._failure = error
+                break
             if not part:
                 return b"".join(parts)
             parts.append(part)
@@ -228,9 +272,12 @@ class Stream:
         timeout = max(0.0, timeout)
         if hasattr(select, "poll"):
             poll = select.poll()
-            poll.register(sock, (select.POLLIN if for_reading else 0) | (select.POLLOUT if for_writing else 0))
-            if waker is not None:
-                poll.register(waker, select.POLLIN)
+            try:
+                poll.register(sock, (select.POLLIN if for_reading else 0) | (select.POLLOUT if for_writing else 0))
+                if waker is not None:
+                    poll.register(waker, select.POLLIN)
+            except ValueError:
+                return  # a signal handler, or whoever follows a fork, has closed it in the meantime
             poll.poll(timeout * 1000)
         else:  # Windows
             readers = [sock.fileno()] if for_reading else []
@@ -241,14 +288,18 @@ class Stream:
             waker.rest()
 
     def close(self) -> None:
-        """End the connection, TLS with a goodbye but without waiting for an answer, and close the socket."""
+        """End the connection, TLS with a goodbye but without waiting for an answer, and close the socket.
+
+        Without the goodbye where nothing more is to be written.
+        """
         sock = self._sock
         try:
-            if isinstance(sock, ssl.SSLSocket) and not self._handshaking:
+            if isinstance(sock, ssl.SSLSocket) and not self._handshaking and not self._unwritable:
                 sock.unwrap()
         except (OSError, ValueError):
             pass  # the peer needn't answer, and may be gone
-        sock.close()
+        finally:
+            sock.close()
 
 
 class Waker:
@@ -257,9 +308,16 @@ class Waker:
     __slots__ = ("_reader", "_writer")
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        pair: list[socket.socket] = []
+        try:
+            pair.extend(socket.socketpair())
+            for sock in pair:
+                owned(sock).setblocking(False)
+            self._reader, self._writer = pair
+        except BaseException:
+            for sock in pair:
+                sock.close()
+            raise
 
     def fileno(self) -> int:
         """The number of the socket that becomes readable."""

@@ -25,6 +25,11 @@ class WebSocketStream:
         self._answers = 0  # bytes of them that were written while the socket took no more
 
     @property
+    def sends(self) -> int:
+        """How often the socket was given something to send; it may have taken it."""
+        return self._stream.sends
+
+    @property
     def is_writable(self) -> bool:
         """Nothing was given up yet: what is written goes out, or is kept until it can."""
         return self._stream.is_writable
@@ -127,9 +132,10 @@ class WebSocketStream:
 
     def close(self) -> None:
         """End the connection, with a goodbye but without waiting for an answer, and close the socket."""
-        self._socket.close()
         try:
+            self._socket.close()
             self._flush()
         except OSError:
             pass  # the peer may be gone
-        self._stream.close()
+        finally:
+            self._stream.close()

@@ -1,0 +1,78 @@
+"""What a forked child inherits: sockets that are its parent's, and locks that nobody will release. Imports the standard
+library.
+
+Nothing is looked up in the calls that send and receive: the child puts everything out of use as soon as it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import weakref
+from typing import Any, Protocol, TypeVar
+
+INHERITED = "the connection belongs to process {}, of which this one is a fork: each process needs a client of its own"
+"""Why a child can't use a connection."""
+
+_SocketT = TypeVar("_SocketT", bound=socket.socket)
+
+
+class Inherited(Protocol):
+    """Something that doesn't survive a fork."""
+
+    def after_fork(self, parent: int) -> None:
+        """This is the child of the process `parent`; no other thread is left. Use no lock, and write nothing."""
+
+
+_FEW = 64
+
+
+class _References:
+    """Weak references, without callbacks: what a signal handler raises within one of those is lost."""
+
+    def __init__(self) -> None:
+        self._references: dict[int, weakref.ref[Any]] = {}  # by what `id` says
+        self._most = _FEW
+
+    def add(self, item: Any) -> None:
+        """Remember an item until it is gone."""
+        references = self._references
+        references[id(item)] = weakref.ref(item)
+        if len(references) > self._most:
+            for key, reference in tuple(references.items()):
+                if reference() is None and references.get(key) is reference:
+                    del references[key]
+            self._most = 2 * len(references) + _FEW
+
+    def items(self) -> list[Any]:
+        """Return what is still there."""
+        return [item for reference in self._references.values() if (item := reference()) is not None]
+
+
+_sockets = _References()
+_inherited = _References()
+_process = os.getpid()
+
+
+def owned(sock: _SocketT) -> _SocketT:
+    """Have a socket closed in children that are forked: the parent's connection would stay open as long as they run."""
+    _sockets.add(sock)
+    return sock
+
+
+def tell(inherited: Inherited) -> None:
+    """Have an object told, in the child, that the process was forked."""
+    _inherited.add(inherited)
+
+
+def _after_fork_in_child() -> None:
+    global _process
+    parent, _process = _process, os.getpid()
+    for sock in _sockets.items():
+        sock.close()  # the child's copy of the number alone: nothing is written, and no TLS is ended
+    for inherited in _inherited.items():
+        inherited.after_fork(parent)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
