@@ -207,6 +207,9 @@ class SendClient(AMQPClient):
         """Give up the messages whose time is over."""
         with self._lock(), self._queue_guard.step("giving messages up"):
             self._queue.expire(now())
+            sender = self._message_sender
+            if sender is not None and sender._deadlines:
+                sender._expire(now())  # the application has sent some over the link itself
 
     def _lock(self) -> Any:
         """The lock that guards the queue: that of the connection, or of the last one."""

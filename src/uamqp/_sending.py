@@ -477,8 +477,12 @@ class SendQueue(LinkHandler):
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message."""
-        entry: Entry | None = delivery.context
-        if entry is None or entry.delivery is not delivery:
+        context = delivery.context
+        if type(context) is not Entry:
+            delivery.link.context.owner.on_outcome(delivery)  # `MessageSender.send` was called, beside the client
+            return
+        entry: Entry = context
+        if entry.delivery is not delivery:
             return  # it has timed out, or is the caller's again
         result = result_of(delivery)
         if result is None:

@@ -176,10 +176,13 @@ class MessageSender(MessageLink):
         """Do what is due on the link, without waiting: time-outs of messages too."""
         connection = self._connection
         with connection._pump.lock, connection._pump.guard.step("giving messages up"):
-            due = now()
-            while self._deadlines and self._deadlines[0][0] <= due:
-                heapq.heappop(self._deadlines)[2].expire()
+            self._expire(now())
         super().work()
+
+    def _expire(self, due: float) -> None:
+        """Give up the messages whose time is over. Call it within a step of the connection."""
+        while self._deadlines and self._deadlines[0][0] <= due:
+            heapq.heappop(self._deadlines)[2].expire()
 
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
         """Something became known of a message that was sent."""

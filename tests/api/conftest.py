@@ -40,6 +40,7 @@ BOTH = {
     "test_secrets",
     "test_shown",
     "test_seed",
+    "test_client_link",
     "test_send_client",
     "test_no_spin",
     "test_send_client_fates",
