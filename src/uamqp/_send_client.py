@@ -37,7 +37,8 @@ class SendClient(AMQPClient):
         target: a `Target`, or the URL.
         auth, client_name, debug, error_policy, keep_alive_interval: see `AMQPClient`.
         msg_timeout: milliseconds from queueing until a message is given up; 0: never, but for
-            `stall_timeout`.
+            `stall_timeout`. Connecting, with asyncio the TLS handshake, and `get_token` of the credentials are not
+            broken off for it: they have time-outs of their own, or take what they take.
 
     Keyword Args:
         max_message_size, link_properties, link_credit: see `MessageSender`.
