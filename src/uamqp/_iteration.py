@@ -76,6 +76,8 @@ class MessageIteration:
         messages = client._received_messages
         pending: list[Message] = []
         try:
+            if not messages.empty():
+                await client._look_at_link()
             while not messages.empty() or await client._message_waits():
                 if self.ended:
                     break
@@ -95,11 +97,11 @@ class MessageIteration:
         return None
 
     async def end(self) -> None:
-        """Leave the iteration; close the client if it is one that shuts down at the end."""
+        """Leave the iteration; close the client if it is one that shuts down at the end, and nobody else iterates."""
         if self.ended:
             return
         self.leave()
-        if self._client._shutdown_after_timeout:
+        if self._client._shutdown_after_timeout and not self._client._iterations:
             await self._client._do_close()
 
     def leave(self) -> None:

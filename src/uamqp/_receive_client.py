@@ -25,6 +25,9 @@ from .transport.clock import FOREVER, now
 
 _PREFETCH = 300
 
+_LOOK_INTERVAL = 0.05
+"""Seconds for which messages are handed out of what the client holds without a look at the link."""
+
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 
@@ -85,6 +88,7 @@ class ReceiveClient(AMQPClient):
         self._calls = ReceivingCalls()
         self._callbacks = Place()  # whoever runs the callbacks: one after the other
         self._iterations: weakref.WeakSet[MessageIteration] = weakref.WeakSet()
+        self._look_due = 0.0
         self._unfinished: list[Message] = []  # what iterations that were left had handed out last
         super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **settings)
 
@@ -339,6 +343,27 @@ class ReceiveClient(AMQPClient):
             receiver.get_state()  # raises what has ended the link
         return not self._is_timed_out()
 
+    async def _look_at_link(self) -> None:
+        """See whether the link is still there, before messages that the client holds are handed out.
+
+        Whoever holds many needn't read for a long time. The peer delivers those of a link that has gone again.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: it has gone, and none is left that is nowhere else any more.
+        """
+        receiver, connection, time = self._message_receiver, self._connection, now()
+        if receiver is None or connection is None:
+            return
+        if connection._error is None and receiver._error is None and time < self._look_due:
+            return
+        self._look_due = time + _LOOK_INTERVAL
+        try:
+            await self._turn(0.0)
+            receiver.get_state()
+        except errors.AMQPConnectionError:
+            if not self._drop_stale():
+                raise
+
     def _drop_stale(self) -> bool:
         """After the end of the connection: drop what the peer will deliver again; tell whether anything is left.
 
@@ -499,6 +524,7 @@ class ReceiveClient(AMQPClient):
                     not self._shutdown and await self._wait_ready(deadline) and await self._gather(most, deadline)
                 )
             except errors.AMQPConnectionError as error:
+                self._drop_stale()
                 ended = error
             called = MessageQueue() if callback is not None else None
             try:
@@ -538,6 +564,8 @@ class ReceiveClient(AMQPClient):
         """Receive until there is something, and then as long as there is more at once; False when the time is over."""
         messages = self._received_messages
         receiving = True
+        if not messages.empty():
+            await self._look_at_link()
         while receiving and (held := messages.qsize()) < most and not self._shutdown:
             wait = FOREVER
             if held:
@@ -660,12 +688,12 @@ class ReceiveClient(AMQPClient):
         try:
             while messages.empty():
                 if self._shutdown or not await self._wait_ready():
-                    break
+                    return not messages.empty()
                 if messages.empty() and not await self._receive_step(FOREVER):
-                    break
+                    return not messages.empty()
+            return True  # or there was one, and another call was faster
         finally:
             self._leave(call)
-        return not messages.empty()
 
     def _on_left(self, iteration: MessageIteration, message: Message | None) -> None:
         """An iteration is over. What it had handed out, and nobody has settled, is given back at the end."""

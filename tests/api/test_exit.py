@@ -268,6 +268,7 @@ CLOSED = {
         import asyncio
         async def main():
             global client, messages
+            asyncio.get_running_loop().slow_callback_duration = 60  # it is said in -X dev, and a busy machine is slow
             async with ReceiveClientAsync(URL + '/q') as client:
                 messages = await client.receive_message_batch_async(timeout=5000)
             async with SendClientAsync(URL + '/out') as sender:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.api.peers import bounded, until
 from tests.api.test_receive_client import bodies, fill, waiting
-from uamqp import Message, ReceiveClient, ReceiveClientAsync
+from uamqp import Message, ReceiveClient, ReceiveClientAsync, errors
 from uamqp.testing import Broker
 
 __all__ = ["ReceiveClient"]
@@ -181,6 +183,98 @@ def test_two_iterations_side_by_side(broker: Broker) -> None:
     closed(broker)
     assert counters(broker)[:2] == (3, 2)
     assert sorted(waiting(broker)) == sorted([*bodies([got[0][-1], got[1][-1]]), 5])
+
+
+def test_the_end_of_one_iteration_leaves_the_client_to_the_others(broker: Broker) -> None:
+    fill(broker, 4)
+    client = ReceiveClient(broker.url + "/q")
+    both: list[Any] = [client.receive_messages_iter(), client.receive_messages_iter()]
+    assert bodies([next(messages) for messages in both]) == [0, 1]
+    both[0].close()
+    assert bodies([next(both[1])]) == [2]
+    assert len(broker.connections) == 1
+    both[1].close()
+    closed(broker)
+    assert failures(broker) == {0: 1, 2: 1, 3: 0}
+
+
+def test_the_time_without_a_message_ends_the_iterations_when_the_last_has_heard_of_it(broker: Broker) -> None:
+    """One that is busy with its message meanwhile is asked for the next first, and so has it accepted."""
+    fill(broker, 1)
+    client = ReceiveClient(broker.url + "/q", timeout=100)
+    busy, idle = client.receive_messages_iter(), client.receive_messages_iter()
+    assert bodies([next(busy)]) == [0]
+    assert list(idle) == []
+    assert list(busy) == []
+    closed(broker)
+    assert counters(broker) == (1, 0, 0)
+
+
+@pytest.mark.blocking("they are threads")
+def test_threads_that_iterate_do_not_end_each_other(broker: Broker) -> None:
+    """One that finds that another took the message for which it was woken waits for the next."""
+    for opening in range(10):
+        iterate_in_two_threads(broker, 3 * opening)
+    assert counters(broker) == (30, 0, 0)
+
+
+def iterate_in_two_threads(broker: Broker, done: int) -> None:
+    fill(broker, 2, done)
+    client = ReceiveClient(broker.url + "/q")
+    threads = [threading.Thread(target=lambda: list(client.receive_messages_iter())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    broker.wait_for(lambda: counters(broker)[0] == done + 2)
+    fill(broker, 1, done + 2)
+    broker.wait_for(lambda: counters(broker)[0] == done + 3)
+    for thread in threads:
+        while thread.is_alive():
+            client.close()  # again, if one was about to open it
+            thread.join(0.1)
+
+
+def iterate(client: ReceiveClient) -> Iterator[Message]:
+    with contextlib.closing(client.receive_messages_iter()) as messages:
+        yield from messages
+
+
+def in_batches(client: ReceiveClient) -> Iterator[Message]:
+    while True:
+        yield from client.receive_message_batch(2)
+
+
+@pytest.mark.parametrize("loss", ["connection", "link"])
+@pytest.mark.parametrize("auto_complete", [True, False], ids=["auto-complete", "by hand"])
+@pytest.mark.parametrize("receive", [iterate, in_batches])
+def test_what_is_held_is_not_handed_out_when_its_link_has_gone(
+    broker: Broker, receive: Any, auto_complete: bool, loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The peer delivers it again. That is seen though nothing needs to be read, since enough is held."""
+    monkeypatch.setattr("uamqp._receive_client._LOOK_INTERVAL", 0.0)
+    fill(broker, 20)
+    client = ReceiveClient(broker.url + "/q", prefetch=20, auto_complete=auto_complete)
+    client.open()
+    until(lambda: client._received_messages.qsize() == 20, client.do_work)
+    got: list[Message] = []
+
+    def take(message: Message) -> None:
+        got.append(message)
+        if len(got) == 6 and loss == "connection":
+            broker.drop_connections()
+            broker.wait_for(lambda: not broker.connections)
+        elif len(got) == 6:
+            broker.detach_links("q")
+            broker.wait_for(lambda: broker.queue("q").consumers == 0)
+
+    def take_all() -> None:
+        for message in receive(client):
+            take(message)
+
+    with bounded(10), pytest.raises(errors.AMQPConnectionError if loss == "connection" else errors.LinkDetach):
+        take_all()
+    client.close()
+    assert bodies(got) == list(range(6))
+    broker.wait_for(lambda: broker.queue("q").depth == 20 - broker.queue("q").counters.accepted)
 
 
 # -- `async for`, which tells its iterator nothing when it is left
