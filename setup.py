@@ -48,6 +48,7 @@ COMPILED = (
     "uamqp.engine.serial",
     "uamqp.engine.session",
     "uamqp.engine.settlement",
+    "uamqp.transport.guard",
 )
 
 #: Modules whose objects come and go with every message. Of each class so many that are done with are kept, and used

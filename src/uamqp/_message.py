@@ -66,22 +66,26 @@ _NEW = MessageState.WaitingToBeSent
 _UNSETTLED = MessageState.ReceivedUnsettled
 _SETTLED = MessageState.ReceivedSettled
 
-# What a section that isn't the body has to be, and the error's text if it is something else: 1.6's.
-_TYPES: dict[int, tuple[type, str]] = {
-    HEADER: (MessageHeader, "Header must be a MessageHeader."),
-    DELIVERY_ANNOTATIONS: (dict, "Delivery annotations must be a dictionary."),
-    MESSAGE_ANNOTATIONS: (dict, "Message annotations must be a dictionary."),
-    PROPERTIES: (MessageProperties, "Properties must be a MessageProperties."),
-    APPLICATION_PROPERTIES: (dict, "Application properties must be a dictionary."),
-    FOOTER: (dict, "Footer must be a dictionary"),
+# The error's text if a section that isn't the body is of the wrong type: 1.6's.
+_REFUSALS = {
+    HEADER: "Header must be a MessageHeader.",
+    DELIVERY_ANNOTATIONS: "Delivery annotations must be a dictionary.",
+    MESSAGE_ANNOTATIONS: "Message annotations must be a dictionary.",
+    PROPERTIES: "Properties must be a MessageProperties.",
+    APPLICATION_PROPERTIES: "Application properties must be a dictionary.",
+    FOOTER: "Footer must be a dictionary",
 }
 
 
 def _checked(code: int, value: Any) -> Any:
     """The value of a section; raises `TypeError` if it is of the wrong type. What is false stands for none."""
-    kind, text = _TYPES[code]
-    if value and not isinstance(value, kind):
-        raise TypeError(text)
+    kind: type = dict
+    if code == PROPERTIES:
+        kind = MessageProperties
+    elif code == HEADER:
+        kind = MessageHeader
+    if type(value) is not kind and value and not isinstance(value, kind):
+        raise TypeError(_REFUSALS[code])
     return value
 
 

@@ -19,14 +19,12 @@ cdef class MessageQueue:
     cdef object _popleft
 
     cpdef put(self, object message)
-    @cython.locals(message=_Message, left_out=list)
+    @cython.locals(message=_Message, left_out=list, delivery=_Delivery, link=_Receiver, taken=cython.longlong)
     cpdef hand_out(self, Py_ssize_t count, bint auto_complete, object batch)
 
 
 @cython.locals(delivery=_Delivery, link=_Receiver)
 cpdef hold(_Message message)
-@cython.locals(delivery=_Delivery, link=_Receiver)
-cpdef take(_Message message)
 @cython.locals(delivery=_Delivery, link=_Receiver)
 cpdef use_up(_Message message)
 cpdef bint complete(_Message message) except -1

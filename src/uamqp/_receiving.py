@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat, starmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import codec, constants, errors
@@ -157,14 +157,26 @@ class MessageQueue:
                 between.
         """
         try:
-            batch.extend(islice(iter(self._popleft, None), count))  # in C: no exception comes between the two ends
+            batch.extend(starmap(self._popleft, repeat((), count)))  # in C: no exception comes between the two ends
         except IndexError:
             pass  # these are all
         left_out = []
+        link: Any = None
+        taken = 0  # of its messages
         for message in batch:
-            take(message)
             if auto_complete and message._response is None and not accept(message):
                 left_out.append(message)
+            delivery: Any = message._delivery
+            if delivery is None:
+                continue
+            if delivery.link is not link:
+                if link is not None:
+                    link.taken(taken)
+                link = delivery.link
+                taken = 0
+            taken += 1
+        if link is not None:
+            link.taken(taken)
         for message in left_out:
             batch.remove(message)
         return batch
@@ -212,14 +224,6 @@ def hold(message: Message) -> None:
     if delivery is not None:
         link = delivery.link
         link.buffered += 1
-
-
-def take(message: Message) -> None:
-    """The message leaves the client."""
-    delivery: Any = message._delivery
-    if delivery is not None:
-        link = delivery.link
-        link.taken()
 
 
 def use_up(message: Message) -> None:

@@ -49,6 +49,6 @@ cdef class SendQueue(LinkHandler):
     @cython.locals(message=_Message)
     cdef _give_back(self, _Entry entry, object now)
     @cython.locals(handed=cython.longlong, credit=cython.longlong, room=cython.longlong, places=cython.longlong, sender=_Sender, entry=_Entry, message=_Message, delivery=_Delivery, payload=bytes)
-    cpdef hand_over(self, object link, bint settled, object now)
+    cpdef hand_over(self, object link, bint settled, double now)
     @cython.locals(entry=_Entry, message=_Message)
     cpdef on_outcome(self, _Delivery delivery, object now)

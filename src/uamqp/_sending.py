@@ -77,10 +77,11 @@ def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
         return None
     if delivery.lost:
         return constants.MessageSendResult.Error
-    if delivery.remote_state is _ACCEPTED:
+    state = delivery.remote_state
+    if state is _ACCEPTED:
         return _OK
     # Settled without a state, or before it was sent: the receiver has taken it over (section 3.4).
-    if delivery.remote_state is None or isinstance(delivery.remote_state, (codec.Accepted, codec.Received)):
+    if state is None or isinstance(state, (codec.Accepted, codec.Received)):
         return _OK
     return constants.MessageSendResult.Error
 
@@ -436,24 +437,24 @@ class SendQueue(LinkHandler):
                     self._time_out(entry, _TIMED_OUT)
                     continue
                 message = entry.item
+                payload: bytes | None = None
                 try:
                     if type(message) is Message:
                         payload = message._encoded()
                         message_format = message._message_format
                     else:  # a class of the application's, which may do it in its own way
-                        payload = _checked_bytes(message.encode_message())
+                        encoded = message.encode_message()
                         message_format = message.message_format
-                except Exception as error:  # noqa: BLE001 (a body of the user's may raise anything)
-                    self._fail(entry, errors.ClientMessageError(error))
-                    continue
-                if not entry.waits:
-                    continue  # what encodes it has used this client
-                try:
+                        payload = _checked_bytes(encoded)
+                    if not entry.waits:
+                        continue  # what encodes it has used this client
                     delivery = sender.enqueue(payload, message._delivery_tag, message_format, settled, None, entry)
                 except MessageTooLarge as error:
                     self._fail(entry, self._too_large(error))
-                except LocalProtocolError as error:
-                    self._fail(entry, errors.ClientMessageError(error))
+                except Exception as error:
+                    if payload is not None and not isinstance(error, LocalProtocolError):
+                        raise
+                    self._fail(entry, errors.ClientMessageError(error))  # a body of the user's may raise anything
                 else:
                     self._last_progress = now
                     room -= len(payload)
@@ -495,7 +496,7 @@ class SendQueue(LinkHandler):
             self.decided += 1
             self._outbox.finish(entry)
             message._entry = message.fate = None
-            if self.idlers and not self._outbox.in_flight:
+            if self.idlers and not self._outbox.is_awaiting():
                 self._tell_idlers()
             if message.on_send_complete is not None:
                 self._report(message, result, None)
@@ -591,7 +592,7 @@ class SendQueue(LinkHandler):
                 if entry.deadline is None:
                     self._time_out(entry, text)
             self._last_progress = now
-        elif self._outbox.in_flight and now - self._paused >= self._look_due:
+        elif self._outbox.is_awaiting() and now - self._paused >= self._look_due:
             self._look_due = now - self._paused + self._stall_timeout / _LOOKS
             text = f"Message send timed out: no outcome for {self._stall_timeout:g} seconds, while others had theirs."
             for entry in self._outbox.overtaken(now - self._paused, self._stall_timeout):
@@ -602,7 +603,7 @@ class SendQueue(LinkHandler):
         if not self._outbox:
             return None
         stalled = self._last_progress + self._stall_timeout
-        if self._outbox.in_flight:
+        if self._outbox.is_awaiting():
             stalled = min(stalled, max(self._look_due + self._paused, self._last_look))
         deadline = self._outbox.next_deadline()
         return stalled if deadline is None else min(stalled, deadline)

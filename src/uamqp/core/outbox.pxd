@@ -41,13 +41,14 @@ cdef class Outbox:
     cdef public bint _whole
     cdef public object owner
 
+    cpdef bint is_awaiting(self) except -1
     @cython.locals(entry=Entry)
     cpdef Entry add(self, object item, object deadline=*, Group group=*)
     @cython.locals(entry=Entry)
     cpdef Entry new_entry(self, object item, object deadline, Group group)
     cpdef add_entry(self, Entry entry)
     @cython.locals(entry=Entry)
-    cpdef Entry next_ready(self, object now)
+    cpdef Entry next_ready(self, double now)
     @cython.locals(entry=Entry)
     cdef Entry _first(self, _Fifo queue)
     cpdef handed_over(self, Entry entry, object delivery)

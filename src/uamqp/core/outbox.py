@@ -127,6 +127,10 @@ class Outbox:
         """Messages that wait for an outcome."""
         return len(self._in_flight)
 
+    def is_awaiting(self) -> bool:
+        """An outcome is awaited."""
+        return len(self._in_flight) > 0
+
     @property
     def waiting(self) -> int:
         """Messages that wait to be sent."""
@@ -224,10 +228,8 @@ class Outbox:
         self._in_flight[entry] = None
         if entry.ends > 0:
             self._alone = entry
-        if self._waiting.first() is entry:
-            self._waiting.pop()
-        elif self._again.first() is entry:
-            self._again.pop()
+        if not self._waiting.drop(entry):
+            self._again.drop(entry)
         entry.waits = False
         self._whole = True
 

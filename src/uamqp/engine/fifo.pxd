@@ -15,3 +15,5 @@ cdef class Fifo:
     cpdef first(self)
     @cython.locals(items=list, start=cython.Py_ssize_t)
     cpdef pop(self)
+    @cython.locals(items=list, start=cython.Py_ssize_t)
+    cpdef bint drop(self, object item) except -1

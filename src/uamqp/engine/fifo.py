@@ -52,6 +52,15 @@ class Fifo:
         self._start = start
         return item
 
+    def drop(self, item: Any) -> bool:
+        """Take out the item that goes first, if it is this one; tell whether it is."""
+        items = self._items
+        start = self._start
+        if start >= len(items) or items[start] is not item:
+            return False
+        self.pop()
+        return True
+
     def remove(self, item: Any) -> None:
         """Take out an item, wherever it is.
 

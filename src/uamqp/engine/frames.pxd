@@ -6,6 +6,7 @@ from ..codec.decode cimport u32
 
 
 cpdef append_uint32(bytearray out, unsigned long value)
+@cython.locals(chars=cython.p_char)
 cpdef put_uint32(bytearray data, Py_ssize_t at, long long value)
 cpdef Py_ssize_t transfer_size(bytes handle, bytes tag, bytes message_format) except -1
 @cython.locals(size=cython.Py_ssize_t)

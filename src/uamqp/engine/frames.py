@@ -81,10 +81,13 @@ def append_uint32(out: bytearray, value: int) -> None:
 
 def put_uint32(data: bytearray, at: int, value: int) -> None:
     """Write the four bytes of `value` at `at`."""
-    data[at] = value >> 24 & 0xFF
-    data[at + 1] = value >> 16 & 0xFF
-    data[at + 2] = value >> 8 & 0xFF
-    data[at + 3] = value & 0xFF
+    if not 0 <= at <= len(data) - 4:
+        raise IndexError(f"there are no four bytes at {at}")
+    chars = data
+    chars[at] = value >> 24 & 0xFF
+    chars[at + 1] = value >> 16 & 0xFF
+    chars[at + 2] = value >> 8 & 0xFF
+    chars[at + 3] = value & 0xFF
 
 
 def transfer_prefix(channel: int) -> bytes:

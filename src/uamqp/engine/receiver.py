@@ -125,7 +125,8 @@ class Receiver(Link):
         self.buffered -= count
         if self.buffered < 0:
             self.buffered = 0
-        self.refill()
+        if self.credit <= self._low_water:
+            self._refill()
 
     def refill(self) -> None:
         """Ask for more, if automatic credit is on and half of the window is used."""

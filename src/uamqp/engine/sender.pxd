@@ -9,6 +9,7 @@ from .link cimport Link
 from .serial cimport add, distance
 from .session cimport Session
 
+cdef int MODE_SETTLED, MODE_UNSETTLED
 cdef object ACTIVE
 cdef Py_ssize_t _FEW
 cdef bytes _FORMAT_0
@@ -28,7 +29,7 @@ cdef class Sender(Link):
     cdef public long long delivery_count
     cdef public bint drain
 
-    @cython.locals(delivery=OutgoingDelivery, most=cython.ulonglong)
+    @cython.locals(delivery=OutgoingDelivery, mode=int, most=cython.ulonglong)
     cpdef OutgoingDelivery enqueue(
         self, bytes payload, object tag, object message_format, bint settled, object state, object context
     )

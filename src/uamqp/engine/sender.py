@@ -138,7 +138,7 @@ class Sender(Link):
             )
         if tag is not None and not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
-        if not 0 <= message_format <= MASK:
+        if message_format != 0 and not 0 <= message_format <= MASK:
             raise LocalProtocolError(f"a message-format is from 0 to {MASK}, not {message_format}")
         mode = self.snd_settle_mode
         if mode == MODE_SETTLED:

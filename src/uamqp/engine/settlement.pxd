@@ -11,6 +11,9 @@ from .serial cimport add, distance
 from .session cimport Session
 
 
+cdef int MODE_FIRST
+
+
 cdef class Unsettled:
     cdef public bytes _encoded
     cdef public long long _first
@@ -25,7 +28,7 @@ cdef class Unsettled:
     cdef public dict outgoing
 
     cpdef add_incoming(self, _IncomingDelivery delivery)
-    @cython.locals(link=Link, session=Session, settled=cython.bint)
+    @cython.locals(link=Link, mode=int, session=Session, settled=cython.bint)
     cpdef settle_incoming(self, _IncomingDelivery delivery, object outcome)
     @cython.locals(session=Session, most=cython.Py_ssize_t)
     cdef _dispose(self, bint receiver, long long delivery_id, bint settled, object state)

@@ -85,7 +85,8 @@ class Unsettled:
         session = self._session
         session.engine.check_open()
         link = delivery.link
-        settled = outcome is None or link.rcv_settle_mode == MODE_FIRST
+        mode = link.rcv_settle_mode
+        settled = outcome is None or mode == MODE_FIRST
         self._dispose(ROLE_RECEIVER, delivery_id, settled, outcome)
         delivery.state = outcome
         if settled:

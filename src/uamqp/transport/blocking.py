@@ -12,13 +12,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from types import FrameType
 
 from ..core import ConnectionCore
 from ..engine import Cause, CauseKind, EndpointState, EngineConfig, Trace
 from . import background, clock
 from .endpoint import Endpoint
 from .forks import INHERITED, tell
-from .guard import Guard, is_under_way
+from .guard import Guard
 from .heap import keep_freed_memory
 from .tcp import Stream, Waker, connect, is_from_outside
 from .websocket import WebSocket
@@ -221,7 +222,7 @@ class BlockingPump:
         waiting = 0 if sys.is_finalizing() else self._waiting  # then the thread that waits stands still
         is_own = waiting == me
         if waiting and (is_own or self.now() > self._waits_until + _GRACE):
-            if not is_own or is_under_way(self.turn):
+            if not is_own or _is_under_way(self.turn):
                 self._wake()  # what it waits for may have happened by the time when it goes on
                 self._waker = Waker()
             self._waiting = waiting = 0
@@ -572,11 +573,21 @@ class BlockingPump:
             waker.wake()  # its number may be used anew as soon as a socket is closed: that thread closes it
         else:
             stream.close()
-            if self._waiting and is_under_way(self.turn):  # in a frame that is to look at it, and closes it
+            if self._waiting and _is_under_way(self.turn):  # in a frame that is to look at it, and closes it
                 waker.wake()
             else:
                 waker.close()
         self._stream = self._waker = None
+
+
+def _is_under_way(method: Callable[..., object]) -> bool:
+    """Tell whether a method, which has called the caller, is also being called in an outer frame of this thread."""
+    function, owner = method.__func__, method.__self__  # type: ignore[attr-defined]  # it is bound
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and (frame := frame.f_back) is not None:
+        if frame.f_code is function.__code__ and frame.f_locals.get("self") is owner:
+            return True
+    return False
 
 
 def _stream(sock: socket.socket, endpoint: Endpoint) -> _Stream:

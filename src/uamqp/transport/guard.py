@@ -18,15 +18,16 @@ _logger = logging.getLogger(__name__)
 
 _PACKAGE = __name__.partition(".")[0] + "."
 
+_getframe = sys._getframe
+_globals = globals()
 
-def is_under_way(method: Callable[..., object]) -> bool:
-    """Tell whether a method, which has called the caller, is also being called in an outer frame of this thread."""
-    function, owner = method.__func__, method.__self__  # type: ignore[attr-defined]  # it is bound
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and (frame := frame.f_back) is not None:
-        if frame.f_code is function.__code__ and frame.f_locals.get("self") is owner:
-            return True
-    return False
+
+def _calling_frame() -> FrameType | None:
+    """Return the frame that has called into this module, which has none of its own where it is compiled."""
+    frame: FrameType | None = _getframe()
+    while frame is not None and frame.f_globals is _globals:
+        frame = frame.f_back
+    return frame
 
 
 class ConnectionBusy(RuntimeError):
@@ -70,7 +71,7 @@ class Guard:
         """
         if self.half_done:
             self.judge()
-        self._frame = sys._getframe(1)
+        self._frame = _calling_frame()
         self.half_done = what
         return self
 
@@ -123,7 +124,7 @@ class Guard:
         step's own function, which an exception has made leave the step.
         """
         owner = self._frame
-        frame: FrameType | None = sys._getframe(1)
+        frame = _calling_frame()
         is_handler = False
         while frame is not None:
             is_ours = str(frame.f_globals.get("__name__")).startswith(_PACKAGE)

@@ -1,0 +1,30 @@
+# C types of guard.py; see "Compiled mode" in docs/design.md.
+
+cdef dict _globals
+cdef object _getframe
+cdef object _calling_frame()
+
+
+cdef class Guard:
+    cdef list _deferred
+    cdef str _foreign
+    cdef readonly object _frame
+    cdef object _give_up
+    cdef public str half_done
+    cdef public bint is_over
+    cdef readonly Settling settling
+
+    cpdef judge(self)
+    cpdef broken(self, str kind)
+    cpdef bint is_in_outer_frame(self) except -1
+    cdef _run_deferred(self)
+
+
+cdef class Settling:
+    cdef Guard _guard
+
+
+cdef class Pause:
+    cdef object _frame
+    cdef Guard _guard
+    cdef str _half_done
