@@ -4,7 +4,7 @@ cimport cython
 
 # A class that is cimported by its own name would not be an attribute of the module.
 from ._bodies cimport DataBody as _DataBody, received_body
-from ._sections cimport append_map, received_header, received_properties
+from ._sections cimport append_map, checked, received_header, received_properties
 from .codec.decode cimport Decoder as _Decoder, decoder_between
 from .codec.sections cimport SectionReader, binary_at, data_head, read_sections, scan_sections, single_data
 
@@ -12,8 +12,6 @@ from .codec.sections cimport SectionReader, binary_at, data_head, read_sections,
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
 
 cdef object _ACCEPTED, _ALREADY_SETTLED, _NEW, _SETTLED, _UNREAD, _UNSETTLED
-
-cdef object _checked(int code, object value)
 
 
 cdef class Message:
@@ -69,6 +67,7 @@ cdef class Message:
 
 
 cdef _clear(Message message, str encoding)
+cdef _unread(Message message)
 @cython.locals(code=int, parts=int, reader=SectionReader)
 cdef _decode(Message message, bytes payload)
 @cython.locals(message=Message)

@@ -22,6 +22,7 @@ from ._sections import (
     MessageProperties,
     append_changed_map,
     append_map,
+    checked,
     received_header,
     received_properties,
 )
@@ -65,28 +66,6 @@ _ALREADY_SETTLED = errors.MessageAlreadySettled()
 _NEW = MessageState.WaitingToBeSent
 _UNSETTLED = MessageState.ReceivedUnsettled
 _SETTLED = MessageState.ReceivedSettled
-
-# The error's text if a section that isn't the body is of the wrong type: 1.6's.
-_REFUSALS = {
-    HEADER: "Header must be a MessageHeader.",
-    DELIVERY_ANNOTATIONS: "Delivery annotations must be a dictionary.",
-    MESSAGE_ANNOTATIONS: "Message annotations must be a dictionary.",
-    PROPERTIES: "Properties must be a MessageProperties.",
-    APPLICATION_PROPERTIES: "Application properties must be a dictionary.",
-    FOOTER: "Footer must be a dictionary",
-}
-
-
-def _checked(code: int, value: Any) -> Any:
-    """The value of a section; raises `TypeError` if it is of the wrong type. What is false stands for none."""
-    kind: type = dict
-    if code == PROPERTIES:
-        kind = MessageProperties
-    elif code == HEADER:
-        kind = MessageHeader
-    if type(value) is not kind and value and not isinstance(value, kind):
-        raise TypeError(_REFUSALS[code])
-    return value
 
 
 class Message:
@@ -170,21 +149,22 @@ class Message:
         if settler is not None:
             self._settler = plain(settler, "settler")
         if message:
+            _unread(self)
             self._init_received(message)
             return
-        self._properties = properties if properties is None else _checked(PROPERTIES, properties)
+        self._properties = properties if properties is None else checked(PROPERTIES, properties)
         self._application_properties = (
             application_properties
             if application_properties is None
-            else _checked(APPLICATION_PROPERTIES, application_properties)
+            else checked(APPLICATION_PROPERTIES, application_properties)
         )
-        self._annotations = annotations if annotations is None else _checked(MESSAGE_ANNOTATIONS, annotations)
-        self._header = header if header is None else _checked(HEADER, header)
-        self._footer = footer if footer is None else _checked(FOOTER, footer)
+        self._annotations = annotations if annotations is None else checked(MESSAGE_ANNOTATIONS, annotations)
+        self._header = header if header is None else checked(HEADER, header)
+        self._footer = footer if footer is None else checked(FOOTER, footer)
         self._delivery_annotations = (
             delivery_annotations
             if delivery_annotations is None
-            else _checked(DELIVERY_ANNOTATIONS, delivery_annotations)
+            else checked(DELIVERY_ANNOTATIONS, delivery_annotations)
         )
         if msg_format:
             self.message_format = msg_format
@@ -249,7 +229,7 @@ class Message:
 
     @header.setter
     def header(self, value: Any) -> None:
-        self._header = _checked(HEADER, value)
+        self._header = checked(HEADER, value)
 
     @property
     def properties(self) -> Any:
@@ -261,7 +241,7 @@ class Message:
 
     @properties.setter
     def properties(self, value: Any) -> None:
-        self._properties = _checked(PROPERTIES, value)
+        self._properties = checked(PROPERTIES, value)
 
     @property
     def application_properties(self) -> Any:
@@ -273,7 +253,7 @@ class Message:
 
     @application_properties.setter
     def application_properties(self, value: Any) -> None:
-        self._application_properties = _checked(APPLICATION_PROPERTIES, value)
+        self._application_properties = checked(APPLICATION_PROPERTIES, value)
 
     @property
     def annotations(self) -> Any:
@@ -285,7 +265,7 @@ class Message:
 
     @annotations.setter
     def annotations(self, value: Any) -> None:
-        self._annotations = _checked(MESSAGE_ANNOTATIONS, value)
+        self._annotations = checked(MESSAGE_ANNOTATIONS, value)
 
     @property
     def message_annotations(self) -> Any:
@@ -302,7 +282,7 @@ class Message:
 
     @delivery_annotations.setter
     def delivery_annotations(self, value: Any) -> None:
-        self._delivery_annotations = _checked(DELIVERY_ANNOTATIONS, value)
+        self._delivery_annotations = checked(DELIVERY_ANNOTATIONS, value)
 
     @property
     def footer(self) -> Any:
@@ -314,7 +294,7 @@ class Message:
 
     @footer.setter
     def footer(self, value: Any) -> None:
-        self._footer = _checked(FOOTER, value)
+        self._footer = checked(FOOTER, value)
 
     # The body
 
@@ -540,7 +520,7 @@ class Message:
             if type(value) is dict and self._read(code) == value:
                 self._append_unread(out, code, code)  # it came without anything in it
             return
-        _checked(code, value)
+        checked(code, value)
         out.append(0x00)
         out.append(0x53)
         out.append(code)
@@ -724,7 +704,7 @@ _SHARED = frozenset(("_delivery", "_settler", "_payload", "_response", "on_send_
 
 
 def _clear(message: Message, encoding: str) -> None:
-    """Make it a new message, of which nothing is known."""
+    """Make it a new message, of which nothing is known; its sections are still to be set."""
     message._encoding = encoding
     message.state = _NEW
     message.idle_time = message.retries = message._message_format = 0
@@ -732,6 +712,10 @@ def _clear(message: Message, encoding: str) -> None:
     message._delivery = message._delivery_no = message._delivery_tag = message._payload = message._bounds = None
     message._entry = message.fate = None
     message._data_start = -1
+
+
+def _unread(message: Message) -> None:
+    """Have its sections decoded when they are looked at."""
     message._header = message._delivery_annotations = message._annotations = _UNREAD
     message._properties = message._application_properties = message._content = message._footer = _UNREAD
 
@@ -739,6 +723,7 @@ def _clear(message: Message, encoding: str) -> None:
 def _decode(message: Message, payload: bytes) -> None:
     """Make it the message in `payload`, settled: all is decoded, so that what is wrong shows now."""
     _clear(message, "UTF-8")
+    _unread(message)
     message._payload = payload
     message._response = _ALREADY_SETTLED
     message.state = _SETTLED
@@ -785,6 +770,7 @@ def received_message(
     """
     message = Message.__new__(Message)
     _clear(message, encoding)
+    _unread(message)
     message._payload = delivery.payload
     message._delivery = delivery
     message._data_start = data_start

@@ -6,6 +6,8 @@ from ._portable cimport Portable
 from .codec.decode cimport Decoder as _Decoder, decoder_between
 from .codec.encode cimport append_bare, append_keyed_map, append_text, close_compound
 
+cdef int HEADER, PROPERTIES
+
 
 cpdef append_amqp(bytearray out, object value, str encoding, int depth=*)
 @cython.locals(start=cython.Py_ssize_t)
@@ -73,6 +75,7 @@ cdef class MessageProperties:
 
 
 cpdef MessageHeader received_header(_Decoder decoder)
+cpdef object checked(int code, object value)
 @cython.locals(
     properties=MessageProperties, values=list, start=cython.Py_ssize_t, stop=cython.Py_ssize_t, chars=cython.p_char
 )

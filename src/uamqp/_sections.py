@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from . import _values, c_uamqp, codec, utils
 from ._arguments import encoding_of, having
 from ._portable import Portable, reduced, restore, state_of, unreadable
+from .codec import (
+    APPLICATION_PROPERTIES,
+    DELIVERY_ANNOTATIONS,
+    FOOTER,
+    HEADER,
+    MESSAGE_ANNOTATIONS,
+    PROPERTIES,
+)
 from .codec.decode import Decoder, decoder_between, list_spans, map_spans
 from .codec.encode import append_bare, append_keyed_map, append_text, close_compound, is_utf8, nesting_error
 from .codec.errors import NestingError
@@ -627,3 +635,26 @@ def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
     properties._original = chars[start:stop]
     properties._changed = 0
     return properties
+
+
+# The error's text if a section that isn't the body is of the wrong type: 1.6's.
+_REFUSALS = {
+    HEADER: "Header must be a MessageHeader.",
+    DELIVERY_ANNOTATIONS: "Delivery annotations must be a dictionary.",
+    MESSAGE_ANNOTATIONS: "Message annotations must be a dictionary.",
+    PROPERTIES: "Properties must be a MessageProperties.",
+    APPLICATION_PROPERTIES: "Application properties must be a dictionary.",
+    FOOTER: "Footer must be a dictionary",
+}
+
+
+def checked(code: int, value: Any) -> Any:
+    """The value of a section; raises `TypeError` if it is of the wrong type. What is false stands for none."""
+    kind: type = dict
+    if code == PROPERTIES:
+        kind = MessageProperties
+    elif code == HEADER:
+        kind = MessageHeader
+    if type(value) is not kind and value and not isinstance(value, kind):
+        raise TypeError(_REFUSALS[code])
+    return value

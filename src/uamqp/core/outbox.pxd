@@ -24,16 +24,31 @@ cdef class Entry:
     cdef public long long passed
     cdef public long long place
     cdef public double seen
+    cdef public Py_ssize_t slot
     cdef public bint waits
 
 
+@cython.final
+cdef class InFlight:
+    cdef list _slots
+    cdef readonly Py_ssize_t count
+
+    @cython.locals(slots=list)
+    cdef add(self, Entry entry)
+    @cython.locals(slots=list, slot=cython.Py_ssize_t)
+    cdef remove(self, Entry entry)
+    @cython.locals(left=list, entry=Entry, slot=cython.Py_ssize_t)
+    cdef _close_up(self)
+
+
+@cython.final
 cdef class Outbox:
     cdef public _Fifo _again
     cdef public Entry _alone
     cdef public list _deadlines
     cdef public Py_ssize_t _gone
     cdef public object _held_until
-    cdef public dict _in_flight
+    cdef public InFlight _in_flight
     cdef public long long _places
     cdef public object _sequence
     cdef public Py_ssize_t _swept_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..engine import OutgoingDelivery
@@ -41,6 +42,7 @@ class Entry:
         place: its number in the order in which messages were handed over.
         passed: how many of those before it had left when `overtaken` last looked; -1: it hasn't looked yet.
         seen: when one of those before it was last seen to have left.
+        slot: where it stands among what is in flight; -1: it never was.
         ends: how often it was on its way when the peer ended the link, and may be the reason. It goes alone from then
             on, so that no other message is held to be the reason.
         waits: it stands in a queue of the outbox.
@@ -57,6 +59,7 @@ class Entry:
         "passed",
         "place",
         "seen",
+        "slot",
         "waits",
     )
 
@@ -73,7 +76,52 @@ class Entry:
         self.place = 0
         self.passed = -1
         self.seen = 0.0
+        self.slot = -1
         self.waits = False
+
+
+class InFlight:
+    """Entries in the order in which they were handed over. Each knows its slot, and leaves without a search.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    __slots__ = ("_slots", "count")
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._slots: list[Entry | None] = []
+        self.count = 0
+        for entry in entries:
+            self.add(entry)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter([entry for entry in self._slots if entry is not None])
+
+    def add(self, entry: Entry) -> None:
+        """Put an entry at the end."""
+        slots = self._slots
+        entry.slot = len(slots)
+        slots.append(entry)
+        self.count += 1
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry out; does nothing if it isn't there."""
+        slots = self._slots
+        slot = entry.slot
+        if not 0 <= slot < len(slots) or slots[slot] is not entry:
+            return
+        slots[slot] = None
+        self.count -= 1
+        if len(slots) > 2 * self.count + _FEW:
+            self._close_up()
+
+    def _close_up(self) -> None:
+        """Let go of the slots that are free: more than half of them are."""
+        left = list(self)
+        for slot, entry in enumerate(left):
+            entry.slot = slot
+        self._slots = list(left)
 
 
 class Outbox:
@@ -112,7 +160,7 @@ class Outbox:
         self._gone = 0  # entries in these two that are done
         self._swept_at = _FEW  # with so many of them it is looked whether they are half
         self._whole = True  # no change is under way
-        self._in_flight: dict[Entry, None] = {}  # in the order in which they were handed over
+        self._in_flight = InFlight()
         self._places = 0
         self._alone: Entry | None = None  # what is in flight and goes alone
         self._deadlines: list[tuple[float, int, Entry]] = []
@@ -120,16 +168,16 @@ class Outbox:
         self._held_until: float | None = None
 
     def __len__(self) -> int:
-        return self.waiting + len(self._in_flight)
+        return self.waiting + self._in_flight.count
 
     @property
     def in_flight(self) -> int:
         """Messages that wait for an outcome."""
-        return len(self._in_flight)
+        return self._in_flight.count
 
     def is_awaiting(self) -> bool:
         """An outcome is awaited."""
-        return len(self._in_flight) > 0
+        return self._in_flight.count > 0
 
     @property
     def waiting(self) -> int:
@@ -162,6 +210,7 @@ class Outbox:
         entry.delivery = None
         entry.done = entry.waits = False
         entry.ends = 0
+        entry.slot = -1
         return entry
 
     def add_entry(self, entry: Entry) -> None:
@@ -178,7 +227,7 @@ class Outbox:
         self._whole = True
 
     def _add_deadline(self, entry: Entry, deadline: float) -> None:
-        there = len(self._again) + len(self._waiting) + len(self._in_flight)
+        there = len(self._again) + len(self._waiting) + self._in_flight.count
         if len(self._deadlines) > 2 * (there + _FEW):  # most have left, and stay behind one that is far off
             self._deadlines = [each for each in self._deadlines if not each[2].done]
             heapq.heapify(self._deadlines)
@@ -203,7 +252,7 @@ class Outbox:
             entry = self._waiting.first()
             if entry is not None and entry.done:
                 entry = self._first(self._waiting)
-        if entry is None or self._alone is not None or (entry.ends > 0 and self._in_flight):
+        if entry is None or self._alone is not None or (entry.ends > 0 and self._in_flight.count):
             return None
         return entry
 
@@ -225,7 +274,7 @@ class Outbox:
         entry.place = self._places
         entry.passed = -1
         self._places += 1
-        self._in_flight[entry] = None
+        self._in_flight.add(entry)
         if entry.ends > 0:
             self._alone = entry
         if not self._waiting.drop(entry):
@@ -264,7 +313,7 @@ class Outbox:
     def _land(self, entry: Entry) -> None:
         """It is in flight no more."""
         entry.delivery = None
-        self._in_flight.pop(entry, None)
+        self._in_flight.remove(entry)
         if self._alone is entry:
             self._alone = None
 
@@ -285,11 +334,12 @@ class Outbox:
 
     def _mend(self) -> None:
         """Put right what an interrupt in the midst of a change has left: what stands in a queue waits."""
-        self._whole = True
         self._sweep()
+        self._in_flight = InFlight(self._in_flight)
         for entry in (*self._again, *self._waiting, *[entry for entry in self._in_flight if entry.done]):
             self._land(entry)
             entry.waits = not entry.done
+        self._whole = True
 
     def put_back(self, entry: Entry, hold_until: float | None = None) -> None:
         """The message waits again, in front of those that were never sent.

@@ -7,7 +7,7 @@ from ..codec.decode cimport u32
 
 cpdef append_uint32(bytearray out, unsigned long value)
 @cython.locals(chars=cython.p_char)
-cpdef put_uint32(bytearray data, Py_ssize_t at, long long value)
+cdef int _put_uint32(bytearray data, Py_ssize_t at, long long value) except -1
 cpdef Py_ssize_t transfer_size(bytes handle, bytes tag, bytes message_format) except -1
 @cython.locals(size=cython.Py_ssize_t)
 cpdef append_transfer(
@@ -18,6 +18,7 @@ cpdef append_continuation(bytearray out, bytes prefix, bytes handle, bint more, 
 cpdef Py_ssize_t continuation_size(bytes handle, bint more) except -1
 
 
+@cython.final
 cdef class TransferHead:
     cdef bytearray _bytes
     cdef Py_ssize_t _delivery_id

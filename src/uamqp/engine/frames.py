@@ -79,7 +79,7 @@ def append_uint32(out: bytearray, value: int) -> None:
     out.append(value & 0xFF)
 
 
-def put_uint32(data: bytearray, at: int, value: int) -> None:
+def _put_uint32(data: bytearray, at: int, value: int) -> None:
     """Write the four bytes of `value` at `at`."""
     if not 0 <= at <= len(data) - 4:
         raise IndexError(f"there are no four bytes at {at}")
@@ -158,9 +158,9 @@ class TransferHead:
         """Append a transfer; `tag` is a number, for a tag of four bytes."""
         head = self._bytes
         at = self._delivery_id
-        put_uint32(head, 0, self.size + len(payload))
-        put_uint32(head, at, delivery_id)
-        put_uint32(head, at + 6, tag)
+        _put_uint32(head, 0, self.size + len(payload))
+        _put_uint32(head, at, delivery_id)
+        _put_uint32(head, at + 6, tag)
         head[self.size - 1] = 0x41 if settled else 0x42
         out += head
         out += payload

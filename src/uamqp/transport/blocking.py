@@ -102,10 +102,8 @@ class BlockingPump:
         self._waiting = 0  # the thread that waits for the socket
         self._waits_until = 0.0
 
-    @staticmethod
-    def now() -> float:
-        """Return the time that the engine is given."""
-        return clock.now()
+    now = staticmethod(clock.now)
+    """Returns the time that the engine is given."""
 
     @property
     def is_connected(self) -> bool:

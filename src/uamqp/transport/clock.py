@@ -9,9 +9,8 @@ FOREVER = math.inf
 """Seconds to wait for what only an event can end."""
 
 
-def now() -> float:
-    """Return the time that engines are given: monotonic seconds."""
-    return time.monotonic()
+now = time.monotonic
+"""Returns the time that engines are given: monotonic seconds."""
 
 
 def wall() -> float:
