@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -50,6 +51,25 @@ def test_messages_leave_in_their_order() -> None:
         assert entry.delivery is None
     assert len(outbox) == 0
     assert outbox.next_deadline() is None
+
+
+def test_messages_in_flight_leave_in_any_order() -> None:
+    """The others stay in theirs, however many have left between them."""
+    outbox = filled(*map(str, range(6000)))
+    entries = [hand_over(outbox) for _ in range(5000)]
+    assert all(entries)
+    left = [str(number) for number in range(5000)]
+    for number, entry in enumerate(Random(1).sample(entries, 4990)):
+        assert entry is not None
+        outbox.finish(entry)
+        left.remove(entry.item)
+        if number % 500 == 0:
+            assert outbox.items()[: len(left)] == left
+    assert taken(outbox) == [str(number) for number in range(5000, 6000)]
+    assert outbox.items() == [*left, *(str(number) for number in range(5000, 6000))]
+    for entry in outbox.entries():
+        outbox.finish(entry)
+    assert (len(outbox), outbox.in_flight, outbox.is_awaiting()) == (0, 0, False)
 
 
 def lost(outbox: Outbox, now: float, patience: float = 8.0) -> list[str]:
@@ -404,3 +424,24 @@ def test_a_change_that_was_broken_off_is_put_right() -> None:
             assert taken(outbox) == ["c"], (change, at)
             at += 1
         assert at > 3
+
+
+@plain
+def test_letting_go_of_those_that_have_left_may_be_broken_off() -> None:
+    """Most of what was in flight has left: an interrupt while the rest is moved together loses none of it."""
+    at = 0
+    more = True
+    while more:
+        outbox = filled(*map(str, range(1100)))
+        entries = [entry for _ in range(1100) if (entry := hand_over(outbox)) is not None]
+        for entry in entries[38:]:
+            outbox.finish(entry)
+        more = interrupted(lambda outbox=outbox, entry=entries[0]: outbox.finish(entry), at, *FILES)  # type: ignore[misc]
+        outbox.put_back(entries[1])
+        outbox.finish(entries[0])
+        assert outbox.items() == [*(str(number) for number in range(2, 38)), "1"], at
+        for entry in entries[:38]:
+            outbox.finish(entry)
+        assert (len(outbox), outbox.waiting, outbox.in_flight) == (0, 0, 0), at
+        at += 7
+    assert at > 100

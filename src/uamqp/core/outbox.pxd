@@ -4,7 +4,7 @@ cimport cython
 
 from ..engine.fifo cimport Fifo as _Fifo
 
-cdef Py_ssize_t _FEW
+cdef Py_ssize_t _FEW, _SPARE
 
 
 cdef class Group:

@@ -12,6 +12,9 @@ from ..engine.fifo import Fifo
 _FEW = 64
 """What so few entries cost isn't worth looking for something better."""
 
+_SPARE = 1024
+"""Slots of messages in flight that may be free, before it is looked whether most are."""
+
 
 class Group:
     """Messages of an outbox that somebody waits for together.
@@ -113,7 +116,7 @@ class InFlight:
             return
         slots[slot] = None
         self.count -= 1
-        if len(slots) > 2 * self.count + _FEW:
+        if len(slots) > 2 * self.count + _SPARE:
             self._close_up()
 
     def _close_up(self) -> None:
@@ -347,6 +350,8 @@ class Outbox:
         Args:
             hold_until: hand nothing over before then.
         """
+        if not self._whole:
+            self._mend()
         self._whole = False
         self._again.append(entry)
         self._land(entry)

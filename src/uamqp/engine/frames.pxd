@@ -6,8 +6,7 @@ from ..codec.decode cimport u32
 
 
 cpdef append_uint32(bytearray out, unsigned long value)
-@cython.locals(chars=cython.p_char)
-cdef int _put_uint32(bytearray data, Py_ssize_t at, long long value) except -1
+cdef void _put_uint32(char *chars, Py_ssize_t at, long long value) noexcept
 cpdef Py_ssize_t transfer_size(bytes handle, bytes tag, bytes message_format) except -1
 @cython.locals(size=cython.Py_ssize_t)
 cpdef append_transfer(
@@ -24,7 +23,7 @@ cdef class TransferHead:
     cdef Py_ssize_t _delivery_id
     cdef readonly Py_ssize_t size
 
-    @cython.locals(head=bytearray, at=cython.Py_ssize_t)
+    @cython.locals(head=bytearray, chars=cython.p_char, at=cython.Py_ssize_t)
     cpdef append(self, bytearray out, long long delivery_id, long long tag, bint settled, bytes payload)
 
 

@@ -79,11 +79,8 @@ def append_uint32(out: bytearray, value: int) -> None:
     out.append(value & 0xFF)
 
 
-def _put_uint32(data: bytearray, at: int, value: int) -> None:
-    """Write the four bytes of `value` at `at`."""
-    if not 0 <= at <= len(data) - 4:
-        raise IndexError(f"there are no four bytes at {at}")
-    chars = data
+def _put_uint32(chars: bytearray, at: int, value: int) -> None:
+    """Write the four bytes of `value` at `at`, which are there."""
     chars[at] = value >> 24 & 0xFF
     chars[at + 1] = value >> 16 & 0xFF
     chars[at + 2] = value >> 8 & 0xFF
@@ -158,9 +155,12 @@ class TransferHead:
         """Append a transfer; `tag` is a number, for a tag of four bytes."""
         head = self._bytes
         at = self._delivery_id
-        _put_uint32(head, 0, self.size + len(payload))
-        _put_uint32(head, at, delivery_id)
-        _put_uint32(head, at + 6, tag)
+        if not 4 <= at <= len(head) - 10:
+            raise IndexError("this head isn't one of a transfer")
+        chars = head
+        _put_uint32(chars, 0, self.size + len(payload))
+        _put_uint32(chars, at, delivery_id)
+        _put_uint32(chars, at + 6, tag)
         head[self.size - 1] = 0x41 if settled else 0x42
         out += head
         out += payload
