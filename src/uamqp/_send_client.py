@@ -315,7 +315,7 @@ class SendClient(AMQPClient):
             NotAMessage: one of them is no message; it is a `TypeError`, and an `AttributeError` as in 1.6.
             MessageAlreadySettled: all of them were accepted before.
             TypeError, ValueError: one of them can't be sent: it was received, holds too much, or is pending already,
-                here or in another client that is open. Then none of them is queued.
+                here or in another client that wasn't closed and hasn't failed. Then none of them is queued.
             Else, as what it failed with before: one of them has failed.
         """
         self._enqueue(gathered(messages))
@@ -341,7 +341,8 @@ class SendClient(AMQPClient):
         """Send until no message is pending. Returns False if the client was shut down before.
 
         Raises:
-            AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending. After
+                `close` the next use of the client connects anew, and sends them.
         """
         return run(self._do_wait())
 
@@ -375,10 +376,11 @@ class SendClient(AMQPClient):
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             TypeError, ValueError, MessageAlreadySettled: a message can't be sent, see `queue_message`; none is.
 
-        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for this client
-        or another to send. `message_fates` of the first two kinds of errors says which these are, and whether each may
-        have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't called
-        for them.
+        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for another client
+        to send, or this one. Once its connection has failed, that raises the same error until `close`; the next use
+        connects anew. `message_fates` of the first two kinds of errors says which messages these are, and whether each
+        may have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't
+        called for them. One that was refused, or timed out, isn't sent again: make a new `Message` of it.
         """
         run(self._do_send_message(messages, close_on_done))
 

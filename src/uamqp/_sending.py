@@ -28,6 +28,9 @@ _logger = logging.getLogger("uamqp.client")  # as in 1.6
 STALL_TIMEOUT = 60.0
 """Default of `SendQueue`'s `stall_timeout`, in seconds."""
 
+SEND_AGAIN = "To send the same again, make a new Message or, while this one is pending, a copy of it (copy.copy)."
+"""What to do instead of sending a pending message a second time."""
+
 _TIMED_OUT = "Message send timed out."
 
 # As much is encoded before it is written: the peer deals with it while the rest is encoded.
@@ -345,8 +348,7 @@ class SendQueue(LinkHandler):
             where = self._place_of(entry)
             if where:
                 raise ValueError(
-                    f"Message {index} of these is pending in {where} already, and is sent once: "
-                    "wait for its outcome, or send a copy of it (copy.copy)."
+                    f"Message {index} of these is pending in {where} already, and is sent once. {SEND_AGAIN}"
                 )
         for message in messages[start:]:
             self._let_go(message._entry)

@@ -11,7 +11,7 @@ from . import codec, constants, errors
 from ._arguments import encoding_of, given, having, integer, number, text
 from ._callbacks import plain, refuse_unfinished
 from ._link import MessageLink
-from ._sending import result_of
+from ._sending import SEND_AGAIN, result_of
 from .address import Source
 from .core import LinkHandler, LinkSettings, SenderCore
 from .engine import Cause, CauseKind, LocalProtocolError, MessageTooLarge, OutgoingDelivery
@@ -141,7 +141,7 @@ class MessageSender(MessageLink):
         callback = plain(callback, "callback")
         number(timeout, "timeout", "milliseconds")
         if message._entry is not None and not message._entry.done:
-            raise ValueError("The message is pending in a client, which sends it once: send a copy of it (copy.copy).")
+            raise ValueError(f"The message is pending in a client, which sends it once. {SEND_AGAIN}")
         self.get_state()
         pump = self._connection._pump
         message._on_message_sent = callback

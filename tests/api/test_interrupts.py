@@ -312,7 +312,8 @@ def test_right_behind_a_send(broker: Broker, error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         client.send_message(messages)
     assert error in (caught.value, caught.value.__cause__)  # a TimeoutError comes out with `message_fates`
-    with pytest.raises(errors.AMQPConnectionError, match=r"was interrupted by .* while writing"):
+    what_to_do = r"was interrupted by .* while writing; .*: close the client, and its next use connects anew$"
+    with pytest.raises(errors.AMQPConnectionError, match=what_to_do):
         client.send_message(Message(b"last"))
     client.close()
     check_nothing_left(broker, Run(where="send"))

@@ -106,6 +106,28 @@ def test_what_was_queued_stays() -> None:
 # -- a connection that goes
 
 
+def test_a_lost_connection_is_the_same_error_until_close(broker: Broker) -> None:
+    """As the guide says: for every call; then the next use connects anew, and what was queued goes out."""
+    client = SendClient(broker.url + "/q")
+    client.send_message(Message(b"0"))
+    broker.drop_connections()
+    broker.wait_for(lambda: not broker.connections)
+    queued, message = Message(b"1"), Message(b"2")
+    client.queue_message(queued)
+    texts = set()
+    for call in (client.wait, lambda: client.send_message(message), client.wait, client.do_work):
+        with pytest.raises(errors.AMQPConnectionError) as caught:
+            call()
+        texts.add(str(caught.value))
+    assert len(texts) == 1
+    assert client.pending_messages == [queued]
+    client.close()
+    client.send_message(message)
+    assert client.wait()
+    client.close()
+    assert sorted(bodies(broker)) == [b"0", b"1", b"2"]
+
+
 def lose(how: str) -> Callable[[SocketPeer], None]:
     """Of five messages accept one, reject one, and take one without a word; then end it."""
 
@@ -483,7 +505,9 @@ def test_a_pending_message_is_not_queued_twice(how: str, broker: Broker) -> None
     message, other = Message(b"x"), Message(b"y")
     client.queue_message(message)
     give = {"queue_message": client.queue_message, "send_message": lambda *given: client.send_message(given)}[how]
-    with pytest.raises(ValueError, match="Message 1 of these is pending in this client already"):
+    with pytest.raises(
+        ValueError, match=r"^Message 1 of these is pending in this client already, and is sent once. To send the same"
+    ):
         give(other, message)
     assert client.pending_messages == [message]
     with pytest.raises(ValueError, match="pending in this client"):
@@ -589,6 +613,27 @@ def test_failed_messages_raise_their_error_again(broker: Broker) -> None:
 
 def listed(given: Any) -> list[Message]:
     return given if isinstance(given, list) else [given]
+
+
+def test_to_send_the_same_again_takes_a_new_message(silent: Broker) -> None:
+    """As the error of a pending message says: a copy of it works, one that is made later has the outcome."""
+    client = SendClient(silent.url + "/q", msg_timeout=50)
+    message = Message(b"x")
+    client.queue_message(message)
+    with pytest.raises(ValueError, match=r"make a new Message or, while this one is pending, a copy of it") as caught:
+        client.queue_message(message)
+    assert "wait for its outcome" not in str(caught.value)
+    early = copy.copy(message)
+    client.wait()
+    assert message.state is MessageState.SendFailed
+    for late in (message, copy.copy(message)):
+        with pytest.raises(TimeoutError):
+            client.send_message(late)
+    silent.faults.withhold_credit = False
+    client.close()
+    with SendClient(silent.url + "/q") as client:
+        client.send_message([early, Message(list(message.get_data()))])
+    assert bodies(silent) == [b"x", b"x"]
 
 
 def test_accepted_messages_are_left_out_beside_others(broker: Broker) -> None:

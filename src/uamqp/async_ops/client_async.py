@@ -226,6 +226,8 @@ class SendClientAsync(client.SendClient, AMQPClientAsync):
             ClientMessageError: messages failed; its `info` says which, and why.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             TypeError, ValueError: a message can't be sent.
+
+        See `SendClient.send_message` for what becomes of messages that have no outcome, and of the client.
         """
         await self._do_send_message(messages, close_on_done)
 

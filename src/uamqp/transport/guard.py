@@ -111,7 +111,8 @@ class Guard:
         self.is_over = True
         by = f" by {kind}" if kind else ""
         text = (
-            f"the connection was interrupted{by} while {self.half_done}; it is given up, for part of that may be done"
+            f"the connection was interrupted{by} while {self.half_done}; it is given up, for part of that may be done: "
+            "close the client, and its next use connects anew"
         )
         if self._give_up is not None:
             self._give_up(self._foreign or text)
