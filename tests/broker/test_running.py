@@ -372,8 +372,17 @@ def test_the_command_over_tls(certificates: Certificates) -> None:
         (["--user", "me"], "--user takes NAME:PASSWORD"),
         (["--port", "70000"], "port must be from 0 to 65535"),
         (["--tls-key", "x"], "need tls_cert"),
-        (["--tls-cert", "/nowhere/cert.pem"], "No such file"),
-        (["--host", "192.0.2.1", "--port", "0"], "assign"),
+        (["--tls-cert", "/nowhere/cert.pem"], "tls_cert: No such file or directory: '/nowhere/cert.pem'"),
+        (
+            ["--tls-cert", __file__, "--tls-key", "/nowhere/key.pem"],
+            "tls_key: No such file or directory: '/nowhere/key",
+        ),
+        (
+            ["--tls-cert", __file__, "--tls-ca", "/nowhere/ca.pem"],
+            "tls_ca: No such file or directory: '/nowhere/ca.pem'",
+        ),
+        (["--host", "192.0.2.1", "--port", "0"], "can't listen on 192.0.2.1:0: Cannot assign"),
+        (["--host", "no-such-host.invalid", "--port", "0"], "can't listen on no-such-host.invalid:0: "),
         (["--max-deliveries", "many"], "invalid int value"),
     ],
 )
@@ -382,3 +391,11 @@ def test_commands_that_make_no_sense(arguments: list[str], text: str, capsys: py
         main(arguments)
     assert caught.value.code == 2
     assert text in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with Broker() as broker:
+        with pytest.raises(SystemExit) as caught:
+            main(["--port", str(broker.port)])
+    assert caught.value.code == 2
+    assert f"can't listen on 127.0.0.1:{broker.port}: Address already in use" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import errno
 import os
 import ssl
 import threading
@@ -452,6 +453,9 @@ def _tls_context(
         if key is not None or authority is not None:
             raise ValueError("tls_key and tls_ca need tls_cert")
         return None
+    for name, file in (("tls_cert", cert), ("tls_key", key), ("tls_ca", authority)):
+        if file is not None and not os.path.exists(file):  # the ssl module doesn't say which
+            raise FileNotFoundError(errno.ENOENT, f"{name}: {os.strerror(errno.ENOENT)}", str(file))
     # Not the default context, which is strict about certificates that were made for a test.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)

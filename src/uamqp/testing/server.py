@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..transport.aio_websocket import WebSocketProtocol
+from ..transport.endpoint import address_text
 from ..transport.websocket import WebSocket
 from .cbs import Tokens
 from .connection import Connection
@@ -209,7 +210,12 @@ class Server:
     async def _bind(self) -> _Listening:
         options = self.options
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(options.host, self.address[1], type=socket.SOCK_STREAM)
+        port = self.address[1]
+        where = f"can't listen on {address_text(options.host, port)}"
+        try:
+            found = await loop.getaddrinfo(options.host, port, type=socket.SOCK_STREAM)
+        except socket.gaierror as failure:
+            raise socket.gaierror(failure.errno, f"{where}: {failure.strerror}") from failure
         found.sort(key=lambda info: info[0] != socket.AF_INET)  # one socket, since port 0 gives each another port
         family, kind, protocol, _, address = found[0]
         listening = _Listening(family, kind, protocol)
@@ -217,8 +223,10 @@ class Server:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
             listening.setblocking(False)
-        except BaseException:
+        except BaseException as failure:
             listening.close()
+            if isinstance(failure, OSError):
+                raise OSError(failure.errno, f"{where}: {failure.strerror}") from failure
             raise
         return listening
 
