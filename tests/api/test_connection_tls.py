@@ -178,6 +178,26 @@ def test_a_handshake_that_goes_wrong_is_an_error(certificates: Certificates, scr
     assert str(server.port) in str(caught.value) or "second" in str(caught.value)
 
 
+@pytest.mark.parametrize("script", [plain_text, plain_amqp], ids=lambda script: script.__name__)
+def test_a_peer_without_tls_is_named_as_that(certificates: Certificates, script: Any) -> None:
+    with ScriptedServer(script) as server, bounded(5), pytest.raises(errors.AMQPConnectionError) as caught:
+        send_one(server.port, verify=certificates.ca)
+    text = str(caught.value)
+    assert f"the TLS handshake with localhost:{server.port} failed: " in text
+    assert "; the peer may not speak TLS on this port (use_tls=False, or an amqp:// URL)" in text
+
+
+def test_other_failures_of_tls_have_no_such_hint(certificates: Certificates) -> None:
+    tls = certificates.server_context()
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    context = certificates.client_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    server = ScriptedServer(lambda peer: None, tls=tls, handshake_fails=True)
+    with server, bounded(5), pytest.raises(errors.AMQPConnectionError, match="TLS handshake with") as caught:
+        send_one(server.port, ssl_context=context)
+    assert "may not speak TLS" not in str(caught.value)
+
+
 def test_a_plain_client_of_a_tls_server_is_told(certificates: Certificates) -> None:
     server = ScriptedServer(lambda peer: None, tls=certificates.server_context(), handshake_fails=True)
     with server, bounded(5), pytest.raises(errors.AMQPConnectionError, match=r"TLS|reset|ended"):

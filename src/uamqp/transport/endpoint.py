@@ -5,6 +5,10 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
+# OpenSSL's reasons for what starts with no TLS record; which of them depends on its version, and on the bytes.
+_NO_RECORDS = frozenset(("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
+_NO_TLS = "; the peer may not speak TLS on this port (use_tls=False, or an amqp:// URL)"
+
 
 @dataclass(slots=True, frozen=True)
 class Proxy:
@@ -74,7 +78,8 @@ class Endpoint:
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"the TLS certificate of {self} was not accepted: {error.verify_message}"
         if stage:
-            return f"the {stage} with {self} failed: {error}"
+            hint = _NO_TLS if isinstance(error, ssl.SSLError) and error.reason in _NO_RECORDS else ""
+            return f"the {stage} with {self} failed: {error}{hint}"
         return f"the connection to {self} broke: {error}"
 
 
