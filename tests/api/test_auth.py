@@ -82,6 +82,57 @@ def test_bad_hosts_are_refused(make: Any) -> None:
             make(wrong_type)
 
 
+HOSTS_ALONE = ["h", "h.example", "127.0.0.1", "::1", "[::1]", "fe80::1%eth0", "[2001:db8::7]", b"h", b"[::1]"]
+MORE_THAN_A_HOST = {
+    "h:5672": "port",
+    "127.0.0.1:5672": "port",
+    "[::1]:5672": "port",
+    "h:": "port",
+    "s3cret:h": "port",
+    b"h:5672": "port",
+    "amqps://h": "URL",
+    "amqps://me:s3cret@h/q": "password",
+    "h/q": "URL",
+    "s3cret://h:5671": "URL",
+}
+
+
+@pytest.mark.parametrize("host", HOSTS_ALONE, ids=str)
+def test_a_host_is_a_name_or_an_address(host: Any) -> None:
+    for auth in (AMQPAuth(host), SASLPlain(host, "me", "pw"), SASLAnonymous(host)):
+        name = host.decode() if isinstance(host, bytes) else host
+        assert auth.hostname == name.encode()
+        assert auth._endpoint().host == name.strip("[]")
+
+
+@pytest.mark.parametrize(("host", "text"), MORE_THAN_A_HOST.items(), ids=str)
+@pytest.mark.parametrize("make", KINDS)
+def test_more_than_a_host_is_refused(make: Any, host: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=f"^hostname must be the name of a host alone.*{text}") as caught:
+        make(host)
+    assert "s3cret" not in str(caught.value) + repr(caught.value)
+
+
+@pytest.mark.parametrize(("host", "text"), MORE_THAN_A_HOST.items(), ids=str)
+def test_so_are_hosts_of_endpoints_and_proxies(host: Any, text: str) -> None:
+    makes: list[tuple[Any, Any]] = [(authentication.SASTokenAuth, "t"), (authentication.JWTTokenAsync, a_token)]
+    for make, given in makes:
+        with pytest.raises(ValueError, match=f"^custom_endpoint_hostname must be the name of a host alone.*{text}"):
+            make("a", "sb://h/q", given, expires_in=HOUR, custom_endpoint_hostname=host)
+    with pytest.raises(ValueError, match=f"^proxy_hostname must be the name of a host alone.*{text}"):
+        SASLAnonymous("h", http_proxy={"proxy_hostname": host, "proxy_port": 80})
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_verification_cannot_be_switched_off(make: Any) -> None:
+    falsy: list[Any] = [False, 0, [], {}]
+    for wrong in falsy:
+        with pytest.raises(TypeError, match=r"^verify must be the path .*always verified, that can't be switched off"):
+            make("h", verify=wrong)
+    for nothing in (None, "", b""):
+        make("h", verify=nothing)
+
+
 def test_bad_credentials_are_refused() -> None:
     with pytest.raises(TypeError, match="username"):
         SASLPlain("h", None, "pw")  # type: ignore[arg-type]
@@ -100,6 +151,24 @@ def test_unknown_keywords_are_refused() -> None:
     for make in PLAIN_KINDS:
         with pytest.raises(TypeError, match="verifi"):
             make("h", **given)
+
+
+def test_an_unknown_keyword_is_told_by_the_class_that_was_called() -> None:
+    class Own(SASLAnonymous):
+        pass
+
+    calls: dict[str, Any] = {
+        "AMQPAuth": (AMQPAuth, ("h",)),
+        "SASLPlain": (SASLPlain, ("h", "me", "pw")),
+        "SASLAnonymous": (SASLAnonymous, ("h",)),
+        "SASLExternal": (SASLExternal, ("h",)),
+        "Own": (Own, ("h",)),
+        "SASTokenAuth": (authentication.SASTokenAuth, ("a", "sb://h/q", "t", HOUR)),
+        "JWTTokenAsync": (authentication.JWTTokenAsync, ("a", "sb://h/q", a_token)),
+    }
+    for name, (make, arguments) in calls.items():
+        with pytest.raises(TypeError, match=rf"{name}(\.__init__)?\(\) got an unexpected keyword argument 'verifi'"):
+            make(*arguments, verifi="x")
 
 
 # -- certificates

@@ -174,7 +174,7 @@ def test_the_proxy_of_an_auth_stays_whatever_the_client_says(broker: Broker, kin
     assert broker.queue("q").depth == 1
 
 
-@pytest.mark.parametrize("host", ["h\r\nX-Injected: y", "a b", "x" * 70 + ".example", "a..b"])
+@pytest.mark.parametrize("host", ["h\r\nX-Injected", "a b", "x" * 70 + ".example", "a..b"])
 def test_a_name_that_no_proxy_can_be_asked_for(host: str) -> None:
     with TunnelServer() as proxy, bounded(5):
         http_proxy = {"proxy_hostname": "127.0.0.1", "proxy_port": proxy.port}

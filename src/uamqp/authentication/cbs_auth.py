@@ -24,7 +24,7 @@ from ..core.masking import masked
 from ..engine import LocalProtocolError
 from ..session import Session
 from ..transport.clock import now, wall
-from .common import AMQPAuth
+from .common import AMQPAuth, checked_host, refuse_unknown
 
 if TYPE_CHECKING:
     from ..connection import Connection
@@ -437,6 +437,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         settings: dict[str, Any] = {**kwargs}
         refresh_window = settings.pop("refresh_window", 0)
         hostname, user, secret = _parse(uri, settings.pop("custom_endpoint_hostname", None))
+        refuse_unknown(self, settings)
         self._set_expiry(expires_at, expires_in)
         super().__init__(
             hostname,
@@ -569,6 +570,7 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
         refresh_window = settings.pop("refresh_window", 0)
         self.get_token = self._checked(get_token)
         hostname, _, _ = _parse(uri, settings.pop("custom_endpoint_hostname", None))
+        refuse_unknown(self, settings)
         self._set_expiry(expires_at, expires_in)
         super().__init__(
             hostname,
@@ -612,7 +614,7 @@ def _quoted(value: str, argument: str) -> bytes:
 def _parse(uri: str, endpoint: str | None) -> tuple[str, str | None, str | None]:
     """Return the host of a URI, or `endpoint` in its stead, and the user name and password in it."""
     parsed = split_url(text(uri, "uri", "utf-8"), "Invalid URI")
-    hostname = text(endpoint, "custom_endpoint_hostname", "utf-8") if endpoint else parsed.hostname
+    hostname = checked_host(endpoint, "custom_endpoint_hostname", "utf-8") if endpoint else parsed.hostname
     if not hostname:
         # Without the URI: where it is malformed, there is no telling what of it is the password.
         raise ValueError("Invalid URI: it must have a host, as sb://host/name.")

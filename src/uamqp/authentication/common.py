@@ -6,8 +6,9 @@ TLS is on unless it is turned off by name, `use_tls=False`. Certificates and hos
 from __future__ import annotations
 
 import functools
+import ipaddress
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,11 @@ class AMQPAuth:
     Its SASL mechanism is MSSBCBS, as services expect where a token follows, or ANONYMOUS where the server lacks that.
 
     Args:
-        hostname: host of the TCP connection, and whom its TLS certificate must name; text or bytes.
+        hostname: host of the TCP connection, and whom its TLS certificate must name; text or bytes. A name or an IP
+            address alone, IPv6 with brackets or without: no URL, and no port.
         port: TCP port; 0 or None: 5671, or 5672 without TLS; for WebSocket 443, or 80 without TLS.
-        verify: path of a file with the CA certificates to trust (PEM), instead of the operating system's.
+        verify: path of a file with the CA certificates to trust (PEM), instead of the operating system's. Certificates
+            are always verified: False is a `TypeError`.
         http_proxy: a proxy that makes the connection: a dict with `proxy_hostname`, `proxy_port` and, if it wants them,
             `username` and `password`. As in 1.6 a proxy means WebSocket, an empty dict too, which is no proxy;
             `use_websocket=False` says that it doesn't.
@@ -62,6 +65,7 @@ class AMQPAuth:
     Raises:
         FileNotFoundError: a file doesn't exist.
         KeyError: `http_proxy` has no host or port.
+        TypeError: an argument is of the wrong type, or there is none of that name.
         ValueError: an argument is out of range, a file can't be used, or arguments contradict each other.
 
     Attributes:
@@ -100,7 +104,7 @@ class AMQPAuth:
         self._use_websocket = use_websocket
         self._websocket_path = _path(text(websocket_path, "websocket_path", encoding))
         self._files = {
-            "verify": path(verify, "verify"),
+            "verify": _authorities(verify),
             "certificate": path(certificate, "certificate"),
             "key": path(key, "key"),
         }
@@ -244,6 +248,7 @@ class SASLPlain(AMQPAuth):
         encoding: str = "UTF-8",
         **tls_settings: Unpack[TransportKeywords],
     ) -> None:
+        refuse_unknown(self, tls_settings)
         super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
         self.username = encoded(username, "username", encoding)
         self.password = encoded(password, "password", encoding)
@@ -267,6 +272,7 @@ class SASLAnonymous(AMQPAuth):
         encoding: str = "UTF-8",
         **tls_settings: Unpack[TransportKeywords],
     ) -> None:
+        refuse_unknown(self, tls_settings)
         super().__init__(hostname, port, verify, http_proxy, transport_type, encoding, **tls_settings)
         self.sasl = sasl.Anonymous()
 
@@ -330,8 +336,12 @@ def checked_auth(value: AMQPAuth, argument: str) -> AMQPAuth:
     return value
 
 
-def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
-    """Return the name of a host."""
+def checked_host(value: str | bytes, argument: str, encoding: str) -> str:
+    """Return the name of a host, or its address.
+
+    Raises:
+        ValueError: it is more than that. The text doesn't show it, for it may hold a password.
+    """
     host = text(value, argument, encoding)
     if not host:
         raise ValueError(f"{argument} must not be empty.")
@@ -339,7 +349,48 @@ def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
         raise ValueError(
             f"{argument} must be the name of a host alone: a user name and a password are arguments of their own."
         )
+    if "/" in host:
+        raise ValueError(f"{argument} must be the name of a host alone, not a URL: no scheme, no path.")
+    if ":" in host and not _is_ipv6(host):
+        raise ValueError(f"{argument} must be the name of a host alone: its port is an argument of its own.")
+    return host
+
+
+def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
+    checked_host(value, argument, encoding)
     return encoded(value, argument, encoding)
+
+
+def _is_ipv6(host: str) -> bool:
+    """Tell whether it is an IPv6 address, in brackets or not."""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def refuse_unknown(auth: AMQPAuth, settings: Mapping[str, Any]) -> None:
+    """Refuse a keyword that there isn't, in the name of the class that was called.
+
+    Raises:
+        TypeError: there is one.
+    """
+    for name in settings:
+        if name not in TransportKeywords.__optional_keys__:
+            raise TypeError(f"{type(auth).__qualname__}() got an unexpected keyword argument {name!r}")
+
+
+def _authorities(verify: str | None) -> str | None:
+    """Return the path of the CA certificates; None: the system's."""
+    if not (verify is None or verify or isinstance(verify, (str, bytes))):
+        raise TypeError(
+            f"verify must be the path of a file with the CA certificates to trust, not {verify!r}: certificates and "
+            "host names are always verified, that can't be switched off."
+        )
+    return path(verify, "verify")
 
 
 def _password(
@@ -365,7 +416,7 @@ def _proxy(settings: dict[str, Any] | None, encoding: str) -> Proxy | None:
     port = _port(settings["proxy_port"], "proxy_port")
     username, password = settings.get("username"), settings.get("password")
     return Proxy(
-        _host(settings["proxy_hostname"], "proxy_hostname", encoding).decode(encoding),
+        checked_host(settings["proxy_hostname"], "proxy_hostname", encoding),
         port or 0,
         text(username, "username", encoding) if username else None,
         text(password, "password", encoding) if password else None,
