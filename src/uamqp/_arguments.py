@@ -34,8 +34,11 @@ def shown(value: Any) -> str:
     return "empty" if isinstance(value, (str, bytes)) and not value else type(value).__name__
 
 
-def integer(value: Any, name: str, least: int, most: int) -> int:
+def integer(value: Any, name: str, least: int, most: int, note: str = "") -> int:
     """Return an integer from `least` to `most`. A number of another type that is one will do, as in 1.6.
+
+    Args:
+        note: what the error's text adds to the range.
 
     Raises:
         TypeError: it is none. ValueError: it is out of range.
@@ -49,7 +52,7 @@ def integer(value: Any, name: str, least: int, most: int) -> int:
     if found is None:
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
     if not least <= found <= most:
-        raise ValueError(f"{name} must be from {least} to {most}, not {shown(found)}.")
+        raise ValueError(f"{name} must be from {least} to {most}{note}, not {shown(found)}.")
     return found
 
 

@@ -23,6 +23,7 @@ from ._sections import (
     append_changed_map,
     append_map,
     checked,
+    checked_header,
     received_header,
     received_properties,
 )
@@ -159,7 +160,7 @@ class Message:
             else checked(APPLICATION_PROPERTIES, application_properties)
         )
         self._annotations = annotations if annotations is None else checked(MESSAGE_ANNOTATIONS, annotations)
-        self._header = header if header is None else checked(HEADER, header)
+        self._header = header if header is None else checked_header(checked(HEADER, header))
         self._footer = footer if footer is None else checked(FOOTER, footer)
         self._delivery_annotations = (
             delivery_annotations
@@ -229,7 +230,7 @@ class Message:
 
     @header.setter
     def header(self, value: Any) -> None:
-        self._header = checked(HEADER, value)
+        self._header = checked_header(checked(HEADER, value))
 
     @property
     def properties(self) -> Any:
@@ -609,7 +610,7 @@ class Message:
         the error that says what became of it.
         """
         if self.state is _UNSETTLED or self.state is _SETTLED:
-            raise TypeError("Only new messages can be gathered.")
+            raise TypeError(errors._ONLY_NEW)
         if self._response is not None:
             raise self._response.with_traceback(None)
         return [self]

@@ -77,7 +77,8 @@ class ReceiveClient(AMQPClient):
         self._timeout = number(timeout or 0, "timeout", "milliseconds")
         self._auto_complete = auto_complete
         self._shutdown_after_timeout = bool(settings.pop("shutdown_after_timeout", True))
-        self._prefetch = integer(settings.pop("prefetch", None) or _PREFETCH, "prefetch", 1, MAX_CREDIT)
+        prefetch = settings.pop("prefetch", None) or _PREFETCH
+        self._prefetch = integer(prefetch, "prefetch", 0, MAX_CREDIT, f" (0 means the default, {_PREFETCH})")
         self._take_link_settings(settings)
         self.receiver_type: type[MessageReceiver] = MessageReceiver
         self._last_activity_timestamp: int | None = None
@@ -480,7 +481,7 @@ class ReceiveClient(AMQPClient):
         dealt with it.
 
         Raises:
-            ValueError: `max_batch_size` is larger than the prefetch.
+            ValueError: `max_batch_size` is larger than the client's `prefetch`.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             RuntimeError: `receive_messages` is under way on this client.
             TypeError: `on_message_received` isn't a plain function.
@@ -503,7 +504,10 @@ class ReceiveClient(AMQPClient):
         """As `receive_message_batch`. What is returned is in `batch`, should it never come to that."""
         most = integer(max_batch_size or self._prefetch, "max_batch_size", 1, MAX_CREDIT)
         if most > self._prefetch:
-            raise ValueError(f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}")
+            raise ValueError(
+                f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}. "
+                "The client's prefetch= sets that."
+            )
         limit = number(timeout or 0, "timeout", "milliseconds")
         call = self._pull()
         try:

@@ -228,8 +228,8 @@ class MessageHeader(Portable):
 
     `delivery_count`: failed deliveries before this one (0 also when the sender left it out). `time_to_live`:
     milliseconds. `first_acquirer`: has no other link had the message? `durable`: is it to survive a restart?
-    `priority`: 0 to 255, 4 if unset. Values are checked when the message is encoded: `TypeError`,
-    `OverflowError`. `header` is a header in AMQP's own terms (`c_uamqp.cHeader`).
+    `priority`: 0 to 255, 4 if unset. Values are checked when a message is given the header, and when that is encoded:
+    `TypeError`, `OverflowError`. `header` is a header in AMQP's own terms (`c_uamqp.cHeader`).
     """
 
     __slots__ = ("_came", "_original", "delivery_count", "durable", "first_acquirer", "priority", "time_to_live")
@@ -284,7 +284,7 @@ class MessageHeader(Portable):
                 first, stop = spans[index]
                 out += original[first:stop]
             elif index == 0 or index == 3:
-                out.append(_boolean(value))
+                out.append(_boolean(value, "durable" if index == 0 else "first_acquirer"))
             elif value is None and index != 4:
                 out.append(0x40)
             elif index == 1:
@@ -323,9 +323,21 @@ def received_header(decoder: Decoder) -> MessageHeader:
     return header
 
 
-def _boolean(value: Any) -> int:
+def checked_header(header: Any) -> Any:
+    """Return a header, or what is false.
+
+    Raises `TypeError` or `OverflowError` for a value that can't be encoded.
+    """
+    if header:
+        header._append_to(bytearray())
+    return header
+
+
+def _boolean(value: Any, name: str) -> int:
     if value is None:
         return 0x40
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be True, False or None, not {type(value).__name__}.")
     return 0x41 if value else 0x42
 
 
@@ -457,7 +469,8 @@ class _IntegerField(_Field):
     def wire(self, value: Any, encoding: str) -> Any:
         value = _unwrapped(value)
         if not isinstance(value, int):
-            raise TypeError(f"{self.name} must be an integer.")
+            unit = "" if self.index == 11 else " It is milliseconds since 1970-01-01 UTC."
+            raise TypeError(f"{self.name} must be an integer.{unit}")
         return int(value)
 
     def append(self, out: bytearray, value: Any) -> None:

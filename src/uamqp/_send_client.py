@@ -376,10 +376,10 @@ class SendClient(AMQPClient):
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             TypeError, ValueError, MessageAlreadySettled: a message can't be sent, see `queue_message`; none is.
 
-        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for another client
-        to send, or this one. Once its connection has failed, that raises the same error until `close`; the next use
-        connects anew. `message_fates` of the first two kinds of errors says which messages these are, and whether each
-        may have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't
+        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for another
+        client to send, or this one. Once its connection has failed, that raises the same error until `close`; the next
+        use connects anew. `message_fates` of the first two kinds of errors says which messages these are, and whether
+        each may have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't
         called for them. One that was refused, or timed out, isn't sent again: make a new `Message` of it.
         """
         run(self._do_send_message(messages, close_on_done))

@@ -48,6 +48,12 @@ def _rebuild(cls: type[_ExceptionT], args: tuple[Any, ...]) -> _ExceptionT:
     return cls.__new__(cls, *args)
 
 
+_ONLY_NEW = (
+    "Only new messages can be gathered. To send on what was received make a new Message of its parts, such as "
+    "get_data() and application_properties."
+)
+
+
 class _Portable:
     """Mixed into exceptions whose constructor takes something else than their text: makes them picklable.
 

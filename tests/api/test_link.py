@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import socket
 from collections.abc import Iterator
@@ -14,7 +15,19 @@ from tests.api.peers import accept_session, bounded, connect, data_message, sett
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
-from uamqp import Connection, Message, MessageReceiver, MessageSender, Session, Source, Target, errors, types, utils
+from uamqp import (
+    Connection,
+    Message,
+    MessageReceiver,
+    MessageSender,
+    SendClient,
+    Session,
+    Source,
+    Target,
+    errors,
+    types,
+    utils,
+)
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import (
     ErrorCodes,
@@ -325,6 +338,19 @@ def test_send_async_is_send(broker: Broker) -> None:
         assert message.state is MessageState.WaitingForSendAck
         until(lambda: message.state is not MessageState.WaitingForSendAck, lambda: session._connection.sleep(0.01))
         assert message.state.name == "SendComplete"
+
+
+def test_a_message_that_is_pending_in_a_client_is_refused(broker: Broker) -> None:
+    client = SendClient(broker.url + "/q")
+    client.queue_message(message := Message(b"x"))
+    with session_of(broker) as session:
+        sender = opened(MessageSender(session, "me", Target("q")))
+        with pytest.raises(ValueError, match="To send the same again, make a new Message or"):
+            sender.send(message, None)
+        duplicate = copy.copy(message)
+        assert sender.send(duplicate, None) is True
+        until(lambda: duplicate.state is MessageState.SendComplete, lambda: session._connection.sleep(0.01))
+    client.close()
 
 
 def test_a_message_that_is_sent_before_the_link_is_open_is_refused() -> None:

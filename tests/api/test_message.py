@@ -444,7 +444,8 @@ class TestDecoding:
         assert message.settled
         assert message.accept() is False
         assert (message.delivery_no, message.delivery_tag) == (None, None)
-        with pytest.raises(TypeError, match=r"^Only new messages can be gathered.$"):
+        text = r"^Only new messages can be gathered. To send on what was received make a new Message of its parts"
+        with pytest.raises(TypeError, match=text):
             message.gather()
 
     @pytest.mark.parametrize("data", ["x", None, 5, [1]])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from uamqp import Message, c_uamqp, codec, types
+from uamqp import BatchMessage, Message, c_uamqp, codec, types
 from uamqp._message import received_message
 from uamqp.codec.limits import MAX_DEPTH
 from uamqp.constants import MessageBodyType
@@ -324,6 +324,13 @@ def test_what_is_too_deep_goes_on_as_it_came(name: str) -> None:
     assert message.encode_message() == payload
     message.header = MessageHeader()
     assert message.encode_message().endswith(payload)
+
+
+def test_what_came_goes_on_in_a_batch_as_it_came() -> None:
+    payload = raw_message("annotations", ODD_ITEMS["a float as a key"])
+    batch = BatchMessage([received_message(Arrived(payload), None)])
+    (part,) = Message.decode_from_bytes(batch.encode_message()).get_data()
+    assert part == payload
 
 
 class Arrived:

@@ -10,7 +10,7 @@ import pytest
 
 from uamqp import c_uamqp, codec, types
 from uamqp._message import received_message
-from uamqp.message import Message, MessageHeader, MessageProperties
+from uamqp.message import BatchMessage, Message, MessageHeader, MessageProperties
 
 UUID = uuid.UUID("37f9db00-fbb1-11e0-9f96-0800200c9a66")
 
@@ -42,6 +42,19 @@ def built(**fields: Any) -> MessageProperties:
     return MessageProperties(**fields)
 
 
+WRONG = [
+    ("priority", 256, OverflowError),
+    ("priority", "1", TypeError),
+    ("time_to_live", "x", TypeError),
+    ("time_to_live", -1, OverflowError),
+    ("time_to_live", 2**32, OverflowError),
+    ("delivery_count", 2**32, OverflowError),
+    ("delivery_count", "2", TypeError),
+    ("durable", "no", TypeError),
+    ("first_acquirer", b"false", TypeError),
+]
+
+
 class TestHeader:
     @pytest.mark.parametrize(
         ("fields", "encoded"),
@@ -49,7 +62,7 @@ class TestHeader:
             ({}, "c006054040404043"),
             ({"durable": True}, "c006054140404043"),
             ({"durable": 0, "priority": 0, "time_to_live": 0}, "c0070542500043" + "4043"),
-            ({"first_acquirer": "x", "delivery_count": 3}, "c00705404040415203"),
+            ({"first_acquirer": 1, "delivery_count": 3}, "c00705404040415203"),
             ({"time_to_live": 1000, "priority": 9}, "c00b05" + "40" + "5009" + "70000003e8" + "40" + "43"),
             ({"time_to_live": 1.5, "delivery_count": None}, "c00705404052014043"),
         ],
@@ -60,21 +73,36 @@ class TestHeader:
             setattr(header, name, value)
         assert Message("", header=header).encode_message().hex() == "005370" + encoded + "005375a000"
 
-    @pytest.mark.parametrize(
-        ("name", "value", "error"),
-        [
-            ("priority", 256, OverflowError),
-            ("priority", "1", TypeError),
-            ("time_to_live", -1, OverflowError),
-            ("time_to_live", 2**32, OverflowError),
-            ("delivery_count", 2**32, OverflowError),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "value", "error"), WRONG)
     def test_wrong_values_show_when_encoded(self, name: str, value: Any, error: type[Exception]) -> None:
         message = Message("", header=MessageHeader())
         setattr(message.header, name, value)
         with pytest.raises(error, match=name):
             message.encode_message()
+
+    @pytest.mark.parametrize(("name", "value", "error"), WRONG)
+    def test_wrong_values_show_when_a_message_is_given_the_header(
+        self, name: str, value: Any, error: type[Exception]
+    ) -> None:
+        header = MessageHeader()
+        setattr(header, name, value)
+        with pytest.raises(error, match=name):
+            Message("", header=header)
+        with pytest.raises(error, match=name):
+            BatchMessage(["x"], header=header)
+        message = Message("")
+        with pytest.raises(error, match=name):
+            message.header = header
+        assert message.header is None
+
+    def test_what_came_is_not_checked(self) -> None:
+        """It goes on as it came, in another message too."""
+        odd = section(0x70, ["yes", "p", float("nan"), b"no"])
+        received = Message.decode_from_bytes(odd + b"\x00\x53\x75\xa0\x00")
+        assert Message("", header=received.header).encode_message().startswith(odd)
+        received.header.durable = "no"
+        with pytest.raises(TypeError, match="durable must be True, False or None, not str"):
+            Message("", header=received.header)
 
     @pytest.mark.parametrize(
         ("sent", "read"),
@@ -196,8 +224,9 @@ class TestProperties:
             message = Message.decode_from_bytes(Message("", properties=properties).encode_message())
             # 1.6 read a received zero as None.
             assert getattr(message.properties, name) == value
+        unit = "" if name == "group_sequence" else " It is milliseconds since 1970-01-01 UTC."
         for wrong in ("5", b"5", 1.5, UUID):
-            with pytest.raises(TypeError, match=f"^{name} must be an integer.$"):
+            with pytest.raises(TypeError, match=f"^{name} must be an integer.{unit}$"):
                 built(**{name: wrong})
         beyond = built(**{name: 2**63})
         with pytest.raises(OverflowError, match=name):

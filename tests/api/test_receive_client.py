@@ -61,8 +61,9 @@ def test_a_batch_has_no_more_than_was_asked_for(broker: Broker) -> None:
 
 
 def test_a_batch_is_no_larger_than_the_prefetch(broker: Broker) -> None:
+    refusal = r"^Maximum batch size cannot be greater than the connection link credit: 5\. The client's prefetch= sets"
     with ReceiveClient(broker.url + "/q", prefetch=5) as client:
-        with pytest.raises(ValueError, match="Maximum batch size cannot be greater than the connection link credit: 5"):
+        with pytest.raises(ValueError, match=refusal):
             client.receive_message_batch(max_batch_size=6)
         fill(broker, 20)
         got: list[Message] = []
@@ -559,6 +560,11 @@ def test_a_batch_after_an_iteration(broker: Broker) -> None:
     assert all(message.settled for message in got)
     client.close()
     broker.wait_for(lambda: broker.queue("q").counters.accepted == 10)
+
+
+def test_a_prefetch_out_of_range() -> None:
+    with pytest.raises(ValueError, match=r"^prefetch must be from 0 to \d+ \(0 means the default, 300\), not -1\.$"):
+        ReceiveClient("amqp://h/q", prefetch=-1)
 
 
 def test_the_smallest_prefetch(broker: Broker) -> None:
