@@ -15,6 +15,9 @@ from ._sections import MessageHeader, MessageProperties
 class BatchMessage(Message):
     """Several messages that go out as one, in the batch format of Azure's services (message-format 0x80013700).
 
+    It is for services that take batches apart: from any other broker it comes out as the one message that it is. To
+    send many messages give `send_message` a list of them.
+
     `data` is an iterable of what the batch is to hold: messages, objects with a message in their attribute
     `message`, or bodies. Messages without application properties get the batch's `application_properties`;
     `properties`, `annotations` and `header` are those of the message around them. `multi_messages`: as many messages

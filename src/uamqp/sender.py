@@ -38,7 +38,8 @@ class MessageSender(MessageLink):
         name: the link's name; None: a new UUID.
         send_settle_mode: `constants.SenderSettleMode`: whether the peer reports each message's outcome.
         receive_settle_mode: `constants.ReceiverSettleMode`; None: the peer settles together with the outcome.
-        max_message_size: announced to the peer, in bytes, unless it is the default.
+        max_message_size: announced to the peer, in bytes, unless it is the default. No limit for what is sent: that is
+            what the peer announces.
         link_credit: taken for compatibility: the peer gives the credit.
         properties: link properties, a dict.
         error_policy: decides what errors mean; None: `ErrorPolicy()`.
