@@ -532,6 +532,33 @@ def test_a_runtime_error_in_a_callback_ends_the_link(broker: Broker) -> None:
     broker.wait_for(lambda: waiting(broker) == [0])  # nothing is lost
 
 
+def test_what_else_a_callback_raises(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    """As the guide has it: logged, and given back as failed; or, if it is no `Exception`, raised by the call."""
+    fill(broker, 3)
+    raised: list[BaseException] = [ValueError("no such thing"), Unforeseen("enough")]
+    seen: list[Message] = []
+
+    def take(message: Message) -> None:
+        seen.append(message)
+        if len(seen) > 1 and raised:
+            raise raised.pop(0)
+
+    client = ReceiveClient(broker.url + "/q", shutdown_after_timeout=False, timeout=200)
+    with bounded(10):
+        with pytest.raises(Unforeseen, match="enough"):
+            client.receive_messages(take)
+        client.receive_messages(take)
+    assert bodies(seen) == [0, 1, 2, 2]
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] != []
+    client.close()
+    broker.wait_for(lambda: waiting(broker) == [1])
+    assert [view.delivery_count for view in broker.queue("q").messages] == [1]
+
+
+class Unforeseen(BaseException):
+    """As `SystemExit`, which asyncio treats as the end of the loop, too."""
+
+
 # -- one way of receiving after the other
 
 
