@@ -153,7 +153,7 @@ class BlockingPump:
         except BaseException:
             if stream is not None:
                 if self._stream is stream:
-                    self.abort("connecting was interrupted")
+                    self.abort("it was interrupted while connecting: close the client, and its next use connects anew")
                 stream.close()
             if waker is not None:
                 waker.close()
