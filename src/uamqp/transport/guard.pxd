@@ -1,8 +1,7 @@
 # C types of guard.py; see "Compiled mode" in docs/design.md.
 
-cdef dict _globals
+cdef int _CALLER
 cdef object _getframe
-cdef object _calling_frame()
 
 
 cdef class Guard:

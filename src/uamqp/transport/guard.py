@@ -19,15 +19,15 @@ _logger = logging.getLogger(__name__)
 _PACKAGE = __name__.partition(".")[0] + "."
 
 _getframe = sys._getframe
-_globals = globals()
 
 
-def _calling_frame() -> FrameType | None:
-    """Return the frame that has called into this module, which has none of its own where it is compiled."""
-    frame: FrameType | None = _getframe()
-    while frame is not None and frame.f_globals is _globals:
-        frame = frame.f_back
-    return frame
+def _own_frames() -> int:
+    """Return how many frames a call of this module has: one, or none where it is compiled."""
+    return int(_getframe().f_globals is globals())
+
+
+_CALLER = _own_frames()
+"""What `sys._getframe` is given for the frame of the caller."""
 
 
 class ConnectionBusy(RuntimeError):
@@ -71,7 +71,7 @@ class Guard:
         """
         if self.half_done:
             self.judge()
-        self._frame = _calling_frame()
+        self._frame = _getframe(_CALLER)
         self.half_done = what
         return self
 
@@ -125,7 +125,7 @@ class Guard:
         step's own function, which an exception has made leave the step.
         """
         owner = self._frame
-        frame = _calling_frame()
+        frame: FrameType | None = _getframe(_CALLER)
         is_handler = False
         while frame is not None:
             is_ours = str(frame.f_globals.get("__name__")).startswith(_PACKAGE)
