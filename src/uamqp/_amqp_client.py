@@ -24,7 +24,8 @@ from .message import Message
 from .session import Session, check_request, checked_handle_max, checked_window
 from .transport.background import Alarm, started
 from .transport.clock import FOREVER, now
-from .transport.shared import Operation, SharedAmongThreads
+from .transport.guard import Guard
+from .transport.shared import TOGETHER, Operation, OwnLock, SharedAmongThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,10 @@ _logger = logging.getLogger("uamqp.client")  # as in 1.6
 _ClientT = TypeVar("_ClientT", bound="AMQPClient")
 
 _DROPPED = "the client was dropped without being closed"
+
+_OPENING = "opening"  # for `Guard`
+
+_CLOSED_MEANWHILE = "The client was closed while it was opened."
 
 _CONNECTION = (
     "max_frame_size",
@@ -111,6 +116,8 @@ class AMQPClient:
         self._connection: Connection | None = None
         self._ext_connection = False
         self._session: Session | None = None
+        self._own_lock = OwnLock()
+        self._state = Guard()
         self._opening = self._shared_type()
         self._backoff: float = 0
         self._seen_progress: int | None = None  # of the pump, when our last turn ended
@@ -226,32 +233,68 @@ class AMQPClient:
         if self._session is None:
             await self._opening.run(lambda: self._open_now(connection))
 
+    def _lock(self) -> Any:
+        """The lock of the client's state, and of what it sends: its connection's.
+
+        The client's own connections have one in common, so who has it sees one of them come after the other.
+        """
+        connection = self._connection
+        return self._own_lock.lock if connection is None else connection._pump.lock
+
     async def _open_now(self, shared: Connection | None) -> None:
-        if self._session is not None:
-            return
         if shared:
             having(shared, "connection", "a Connection", "auth", "container_id", "_core", "_pump")
-        if self._connection is not None:
+        with self._lock(), self._state.step(_OPENING):
+            is_free = self._connection is None
+            if is_free:
+                self._shutdown = False
+        if self._session is not None:
+            return
+        if not is_free:
             raise errors.AMQPConnectionError("The client is being opened, or redirected: it can't be used meanwhile.")
-        self._shutdown = False
         connection: Connection | None = None
         try:
-            if shared:
-                self._check_auth(shared.auth)
-                _logger.debug("Using the existing connection %r to %s.", shared.container_id, shared._peer)
-                self._auth = shared.auth
-                self._ext_connection = True
-                self._connection = connection = shared
-            else:
-                self._ext_connection = False
-                self._connection = connection = self._build_connection()
-            await self._make_session(connection)
-            if self._keep_alive_interval:
-                self._start_keep_alive()
+            connection = self._prepare(shared)
+            if connection is not None and self._begin_with(connection, is_shared=bool(shared)):
+                await self._make_session(connection)
+                if self._keep_alive_interval:
+                    self._start_keep_alive()
+            elif connection is not None and not shared:
+                await connection._do_destroy()
         except BaseException as error:
             if connection is not None:
                 await self._give_up(connection, at_once=not isinstance(error, Exception))
             raise
+
+    def _prepare(self, shared: Connection | None) -> Connection | None:
+        """Return the connection to use; None: a signal handler has opened the client meanwhile."""
+        if shared:
+            self._check_auth(shared.auth)
+            _logger.debug("Using the existing connection %r to %s.", shared.container_id, shared._peer)
+            return shared
+        try:
+            return self._build_connection()
+        except ValueError:
+            if self._session is None:
+                raise
+            return None  # its authentication object is in use there
+
+    def _begin_with(self, connection: Connection, *, is_shared: bool) -> bool:
+        """Make a connection the client's; False: a signal handler has opened the client meanwhile.
+
+        Raises:
+            AMQPConnectionError: the client was closed meanwhile.
+        """
+        with self._lock(), self._state.step(_OPENING):
+            is_open = self._session is not None
+            if not is_open and not self._shutdown and self._connection is None:
+                self._ext_connection = is_shared
+                self._connection = connection
+                if is_shared:
+                    self._auth = connection.auth
+        if not is_open and self._connection is not connection:
+            raise errors.AMQPConnectionError(_CLOSED_MEANWHILE)
+        return not is_open
 
     async def _give_up(self, connection: Connection, at_once: bool) -> None:
         """Opening has failed: leave nothing half open. `at_once`: without a word to the peer."""
@@ -282,6 +325,7 @@ class AMQPClient:
         )
         connection._port = self._remote_address.port
         connection._is_clients = True
+        connection._pump.lock = self._own_lock.lock
         return connection
 
     async def _make_session(self, connection: Connection) -> None:
@@ -294,7 +338,7 @@ class AMQPClient:
             "on_attach": self._on_attach,
         }
         if not isinstance(auth, CBSAuthMixin):
-            self._session = self.session_type(connection, **settings)
+            self._take_session(connection, self.session_type(connection, **settings))
             return
 
         async def authenticate() -> None:
@@ -304,9 +348,15 @@ class AMQPClient:
                 )
 
         await connection._authenticating.run(authenticate)
-        if self._connection is not connection or auth._session is None:
-            raise errors.AMQPConnectionError("The client was closed while it was opened.")
-        self._session = auth._session
+        self._take_session(connection, auth._session)
+
+    def _take_session(self, connection: Connection, session: Session | None) -> None:
+        with self._lock(), self._state.step(_OPENING):
+            is_there = self._connection is connection and session is not None
+            if is_there:
+                self._session = session
+        if not is_there:
+            raise errors.AMQPConnectionError(_CLOSED_MEANWHILE)
 
     @staticmethod
     def _check_auth(auth: authentication.AMQPAuth) -> None:
@@ -323,7 +373,7 @@ class AMQPClient:
                 it. None: as the client's `detach_on_close` says.
         """
         connection = self._connection
-        if connection is not None and connection._pump.defer(lambda: self.close(detach=detach)):
+        if self._defer(lambda: self.close(detach=detach)):
             self._shutdown = True  # a signal handler has called: the frame that it interrupts closes the client
             return
         try:
@@ -333,10 +383,19 @@ class AMQPClient:
                 connection._pump.abort("closing was interrupted")
             raise
 
+    def _defer(self, function: Callable[[], None]) -> bool:
+        """Have a function called when the step that a signal handler has interrupted is done, if there is one."""
+        with self._lock(), TOGETHER:
+            if self._state.half_done and self._state.defer(function):
+                return True
+        connection = self._connection
+        return connection is not None and connection._pump.defer(function)
+
     async def _do_close(self, detach: bool | None = None) -> None:
-        handler, session, connection = self.message_handler, self._session, self._connection
-        owned = not self._ext_connection
-        begun = False
+        connection: Connection | None = None
+        handler: MessageLink | None = None
+        session: Session | None = None
+        owned = begun = False
 
         async def close() -> None:
             nonlocal begun
@@ -351,9 +410,13 @@ class AMQPClient:
                 raise
 
         try:
-            self._shutdown = True
+            with self._lock(), self._state.step("closing"):
+                self._shutdown = True
+                self._on_closing()
+                owned = not self._ext_connection
+                handler, session, connection = self.message_handler, self._session, self._connection
+                self.message_handler = self._session = self._connection = None
             self._stop_keep_alive()
-            self.message_handler = self._session = self._connection = None
             if connection is None:
                 await self._share_closing(None)
                 return
@@ -367,6 +430,9 @@ class AMQPClient:
                 connection._pump.abort("closing was interrupted")
             raise
         _logger.debug("Client %r of %s is closed.", self._name, self._remote_address)
+
+    def _on_closing(self) -> None:
+        """The client has no connection from now on. Called with the lock held."""
 
     async def _close_all(
         self,
@@ -519,9 +585,10 @@ class AMQPClient:
         """Tell whether the link is open; have it attached if that wasn't done."""
         if self.message_handler is not None:
             return self._link_is_open(self.message_handler)
-        if self._session is None:
-            raise errors.AMQPConnectionError("The client is not open: call open() first.")
-        handler = self._make_handler()
+        with self._lock(), TOGETHER:
+            if self._session is None:
+                raise errors.AMQPConnectionError("The client is not open: call open() first.")
+            handler = self._make_handler()
         if handler is None:
             return True
         await handler._do_connect()
@@ -540,7 +607,7 @@ class AMQPClient:
 
     def _take_handler(self, handler: MessageLink, connection: Connection) -> bool:
         """Make a link the client's; False if it has one, or is another's. Within a step of the connection."""
-        if self.message_handler is not None or handler._connection is not connection:
+        if self.message_handler is not None or not self._connection is handler._connection is connection:
             return False
         self.message_handler = handler
         return True

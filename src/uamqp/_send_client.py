@@ -20,7 +20,7 @@ from .message import BatchMessage, Message
 from .sender import MessageSender
 from .transport.clock import FOREVER, now
 from .transport.guard import Guard
-from .transport.signals import Mutex, this_thread
+from .transport.signals import this_thread
 
 _CLOSED = (
     "The client was closed before {} of {} messages had an outcome. They aren't queued any more, and any client can "
@@ -80,8 +80,7 @@ class SendClient(AMQPClient):
             **settings,
         )
         self._queue = SendQueue(self._error_policy, stall_timeout, self)
-        self._queue_lock: Any = Mutex()  # until there is a connection
-        self._queue_guard = Guard()
+        self._own_guard = Guard()  # while there is no connection
         self._is_nested = False
         # Of those who wait for outcomes, one takes the steps; it wakes the others for theirs, or to take its place.
         self._leader: SendCall | None = None
@@ -159,7 +158,7 @@ class SendClient(AMQPClient):
         Call it within a step of the connection.
         """
         sender = self._message_sender
-        if sender is None:
+        if sender is None or sender._connection is not self._connection:
             return False
         settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
         core = sender._core
@@ -172,7 +171,7 @@ class SendClient(AMQPClient):
     async def _send_step(self, timeout: float) -> None:
         """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
         connection = self._require_open()
-        with connection._pump.lock, connection._pump.guard.step("handing messages over"):
+        with self._lock(), self._queue_guard.step("handing messages over"):
             start = now()
             self._queue.resume(start)
             decided, handed = self._queue.decided, self._queue.handed
@@ -212,12 +211,11 @@ class SendClient(AMQPClient):
             if sender is not None and sender._deadlines:
                 sender._expire(now())  # the application has sent some over the link itself
 
-    def _lock(self) -> Any:
-        """The lock that guards the queue: that of the connection, or of the last one."""
+    @property
+    def _queue_guard(self) -> Guard:
+        """What is half done with the queue. Look with the lock held."""
         connection = self._connection
-        if connection is not None:
-            self._queue_lock, self._queue_guard = connection._pump.lock, connection._pump.guard
-        return self._queue_lock
+        return self._own_guard if connection is None else connection._pump.guard
 
     # -- waiting
 
@@ -267,7 +265,7 @@ class SendClient(AMQPClient):
         if connection is None or call.signal is None:
             return
         deadline = call.deadline
-        with connection._pump.lock, connection._pump.guard.step("handing messages over"):
+        with self._lock(), self._queue_guard.step("handing messages over"):
             until = self._steps_until
             if until is None or self._hand_over() or (deadline is not None and deadline < until):
                 connection._pump.interrupt()  # the leader has to look again
@@ -334,7 +332,7 @@ class SendClient(AMQPClient):
             raise refusal
 
     def _forget_inherited(self) -> None:
-        self._queue_lock, self._queue_guard = Mutex(), Guard()
+        self._own_guard = Guard()
         self._queue.drop_all(now())
 
     def wait(self) -> bool:
@@ -476,7 +474,6 @@ class SendClient(AMQPClient):
         with self._lock(), self._queue_guard.step("dropping messages"):
             self._queue.drop_all(now())
 
-    async def _do_close(self, detach: bool | None = None) -> None:
-        with self._lock(), self._queue_guard.step("giving messages back"):
+    def _on_closing(self) -> None:
+        with self._queue_guard.step("giving messages back"):
             self._queue.end_calls(None, now())
-        await super()._do_close(detach)

@@ -418,7 +418,7 @@ class Connection:
         self.hostname = hostname
         self._port = getattr(redirect_error, "port", None) or self._port
         self._core = ConnectionCore(self)
-        self._pump = self._make_pump()
+        self._renew_pump()
         self._error = None
         self._closing = False
 
@@ -426,6 +426,12 @@ class Connection:
 
     def _make_pump(self) -> Any:
         return BlockingPump(self._core)
+
+    def _renew_pump(self) -> None:
+        """Have another pump, with the same lock."""
+        lock = self._pump.lock
+        self._pump = self._make_pump()
+        self._pump.lock = lock
 
     async def _make_endpoint(self) -> Endpoint:
         return self.auth._endpoint(self._port)

@@ -230,3 +230,49 @@ def test_settling_within_a_call(broker: Broker, part: int) -> None:
         return run
 
     list(everywhere(23, attempt, part))
+
+
+@pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
+@every_part
+def test_closing_while_it_is_opened(broker: Broker, kind: type[Any], part: int) -> None:
+    """It is open afterwards, or closed, and not something in between: the next call works."""
+
+    def attempt(number: int) -> Run:
+        queue = f"opened{kind.__name__}{number}"
+        client = kind(f"{broker.url}/{queue}")
+        run = run_to(number, client.open, client.close, passes_on=False)
+        assert run.answered is None, run
+        assert run.raised is None or "closed while it was opened" in str(run.raised), f"{run}: {run.raised!r}"
+        with bounded(10):
+            if kind is SendClient:
+                client.send_message(Message(b"x"))
+            else:
+                broker.put(queue, Message(b"x"))
+                assert len(client.receive_message_batch(timeout=10_000)) == 1, run
+        client.close()
+        broker.wait_for(lambda: not broker.connections)
+        return run
+
+    assert len(list(everywhere(3, attempt, part))) > 10
+
+
+@every_part
+def test_sending_while_it_is_opened(broker: Broker, part: int) -> None:
+    """The client is opened once, whoever does it, and sends for both."""
+
+    def attempt(number: int) -> Run:
+        queue = f"opened{number}"
+        client = SendClient(f"{broker.url}/{queue}")
+        run = run_to(number, client.open, lambda: client.send_message(Message(b"inner")), passes_on=False)
+        assert run.answered is None or isinstance(run.answered, (RuntimeError, errors.AMQPConnectionError)), run
+        assert run.raised is None, f"{run}: {run.raised!r}"
+        with bounded(10):
+            client.send_message(Message(b"outer"))
+        client.close()
+        broker.wait_for(lambda: not broker.connections)
+        wanted = [b"outer"] if run.answered is not None or run.where is None else [b"inner", b"outer"]
+        assert [view.body for view in broker.queue(queue).messages] == wanted, run
+        return run
+
+    runs = list(everywhere(3, attempt, part))
+    assert any(run.answered is None for run in runs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import itertools
 import queue
 import sys
 import threading
@@ -279,6 +281,50 @@ def test_both_threads_may_close(broker: Broker) -> None:
 
 
 # -- callbacks
+
+
+@pytest.mark.blocking("they are threads")
+def test_closing_while_others_send(broker: Broker) -> None:
+    """Each message is given once, so it is there once at most; what was sent is there. Who is late opens the client."""
+    client = SendClient(broker.url + "/q")
+    sent: list[bytes] = []
+    faults: list[BaseException] = []
+    closed = threading.Event()
+
+    def send(name: str) -> None:
+        for number in itertools.count():
+            if closed.is_set():
+                return
+            body = f"{name}{number}".encode()
+            try:
+                client.send_message(Message(body))
+                sent.append(body)
+            except errors.AMQPError as error:
+                if "interrupted" in str(error):
+                    faults.append(error)
+            except BaseException as error:  # noqa: BLE001 (it is looked at below)
+                faults.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=send, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        for count in range(60):
+            until(lambda: len(sent) > 5 * count, lambda: time.sleep(0.001))  # noqa: B023
+            client.close()
+        closed.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    client.close()
+    assert not faults
+    broker.wait_for(lambda: not broker.connections)
+    counts = collections.Counter(view.body for view in broker.queue("q").messages)
+    assert max(counts.values()) == 1
+    assert set(sent) <= set(counts)
 
 
 @pytest.mark.blocking("a callback in an event loop can call nothing that blocks")

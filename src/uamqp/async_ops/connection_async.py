@@ -134,6 +134,7 @@ class ConnectionAsync(LoopArgument, connection.Connection):
     async def _start_pump(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
         if not is_in_loop():
             pump, self._pump = self._pump, super()._make_pump()
+            self._pump.lock = pump.lock
             if isinstance(pump, AsyncPump):
                 pump.retire()
         if isinstance(self._pump, AsyncPump):

@@ -10,9 +10,26 @@ from typing import Any
 
 from .forks import tell
 
-_TOGETHER = contextlib.nullcontext()  # so that no line is left between the end of an operation and that of the lock
+TOGETHER = contextlib.nullcontext()
+"""Stands behind a lock in a `with` statement: then no line is left between the end of what is inside and the lock's."""
 
 Operation = Callable[[], Coroutine[Any, Any, None]]
+
+
+class OwnLock:
+    """A lock of something that outlives its connections; a child of a fork has one of its own.
+
+    Attributes:
+        lock: reentrant.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        tell(self)
+
+    def after_fork(self, parent: int) -> None:
+        """This is the child of a fork: see `forks`."""
+        self.lock = threading.RLock()
 
 
 class SharedAmongThreads:
@@ -33,7 +50,7 @@ class SharedAmongThreads:
 
     async def run(self, operation: Operation) -> None:
         """Do the operation, when nobody else is at it."""
-        with self._lock, _TOGETHER:
+        with self._lock, TOGETHER:
             await operation()
 
     def forget(self) -> None:

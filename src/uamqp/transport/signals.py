@@ -12,9 +12,6 @@ this_thread = threading.get_ident
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what nobody sets."""
 
-Mutex = threading.RLock
-"""A lock that the thread which holds it may take again: for what is done in moments."""
-
 
 class ThreadSignal:
     """What one thread waits for. `set` may be called from anywhere, from a signal handler within `set` as well.
