@@ -24,6 +24,7 @@ from .message import Message
 from .session import Session, check_request, checked_handle_max, checked_window
 from .transport.background import Alarm, started
 from .transport.clock import FOREVER, now
+from .transport.forks import tell
 from .transport.guard import Guard
 from .transport.shared import TOGETHER, Operation, OwnLock, SharedAmongThreads
 
@@ -49,6 +50,20 @@ _CONNECTION = (
     "remote_idle_timeout_empty_frame_send_ratio",
 )
 _TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
+
+
+class Survivor:
+    """Tells a client, in the child of a fork, that no other thread is left. The client's own names are the API's."""
+
+    def __init__(self, client: AMQPClient) -> None:
+        self._client = weakref.ref(client)
+        tell(self)
+
+    def after_fork(self, parent: int) -> None:
+        """This is the child of a fork: see `forks`. Use no lock, and write nothing."""
+        client = self._client()
+        if client is not None:
+            client._forget_threads()
 
 
 class AMQPClient:
@@ -460,6 +475,10 @@ class AMQPClient:
 
     def _forget_inherited(self) -> None:
         """The process is a fork of the one that has opened the client, and what it holds is that one's."""
+
+    def _forget_threads(self) -> None:
+        """This is the child of a fork: calls of other threads never go on. Called by a `Survivor`."""
+        self._state = Guard()
 
     async def _share_closing(self, operation: Operation | None, *, waits: bool = False) -> None:
         """Close the client for all who want it closed.

@@ -104,6 +104,10 @@ class MessageIteration:
         if self._client._shutdown_after_timeout and not self._client._iterations:
             await self._client._do_close()
 
+    def forget_threads(self) -> None:
+        """This is the child of a fork: whoever waited for the next message isn't there."""
+        self._turn.leave()
+
     def leave(self) -> None:
         """Nobody goes on with this iteration: the client is to give the last message back."""
         if not self.ended:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from . import address, authentication, errors
-from ._amqp_client import AMQPClient
+from ._amqp_client import AMQPClient, Survivor
 from ._arguments import encoding_of, integer, number
 from ._callbacks import plain, plain_function, refuse_unfinished
 from ._drive import run
@@ -92,6 +92,7 @@ class ReceiveClient(AMQPClient):
         self._look_due = 0.0
         self._unfinished: list[Message] = []  # what iterations that were left had handed out last
         super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **settings)
+        self._survivor = Survivor(self)
 
     # -- the link
 
@@ -439,6 +440,15 @@ class ReceiveClient(AMQPClient):
         self._unseen()
         self._inbox.arrived.clear()
         self._unfinished.clear()
+
+    def _forget_threads(self) -> None:
+        super()._forget_threads()
+        self._calls = ReceivingCalls()
+        self._callbacks.leave()
+        if self._inbox.streaming and not self._streaming_by_hand:
+            self._end_stream()
+        for iteration in tuple(self._iterations):
+            iteration.forget_threads()
 
     def _unseen(self) -> list[Message]:
         unseen = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import address, authentication, constants, errors
-from ._amqp_client import AMQPClient
+from ._amqp_client import AMQPClient, Survivor
 from ._arguments import encoding_of, given, integer, number
 from ._drive import run
 from ._sending import STALL_TIMEOUT, SendCall, SendQueue, as_messages, gathered
@@ -88,6 +88,7 @@ class SendClient(AMQPClient):
         self._followers: OrderedDict[SendCall, None] = OrderedDict()
         self._has_given_up = False  # the last that waited for outcomes was told of a failure
         self._steps_until: float | None = None  # somebody waits in a step, and hands over anew then; None: nobody does
+        self._survivor = Survivor(self)
 
     # -- the link
 
@@ -334,6 +335,15 @@ class SendClient(AMQPClient):
     def _forget_inherited(self) -> None:
         self._own_guard = Guard()
         self._queue.drop_all(now())
+
+    def _forget_threads(self) -> None:
+        super()._forget_threads()
+        self._own_guard = Guard()
+        self._leader = self._steps_until = None
+        self._followers = OrderedDict()
+        self._is_nested = False
+        connection = self._connection
+        self._queue.forget_threads(now(), connection is not None and connection._core.engine is None)
 
     def wait(self) -> bool:
         """Send until no message is pending. Returns False if the client was shut down before.

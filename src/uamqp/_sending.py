@@ -647,6 +647,18 @@ class SendQueue(LinkHandler):
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete of %r raised an exception.", message)
 
+    def forget_threads(self, now: float, ends_calls: bool) -> None:
+        """Nobody waits any more for the calls that are under way.
+
+        Args:
+            ends_calls: their messages, of which none has left this process, are nobody's either.
+        """
+        self.idlers.clear()
+        for call in self.calls:
+            call.signal = None
+        if ends_calls:
+            self.end_calls(None, now)
+
     def drop_all(self, now: float) -> None:
         """Drop everything. The messages can be queued again; calls that wait for some are over."""
         self.end_calls(_raise_dropped, now)

@@ -188,6 +188,94 @@ def test_a_thread_that_waits(broker: Broker, receiver: ReceiveClient) -> None:
     assert got[0].accept()
 
 
+@pytest.mark.parametrize("keep_alive", [None, 60])
+def test_another_thread_that_sends(broker: Broker, keep_alive: int | None) -> None:
+    """It takes the steps for all who wait; in the child nobody waits for it."""
+    with SendClient(broker.url + "/q", keep_alive_interval=keep_alive) as client:
+        client.send_message(Message(b"first"))
+        broker.faults.withhold_outcomes = True
+        thread = threading.Thread(target=lambda: client.send_message(Message(b"the parent's")))
+        thread.start()
+        try:
+            broker.wait_for(lambda: broker.queue("q").depth == 2)
+            while client._leader is None or not client._connection._pump._waiting:  # type: ignore[union-attr]
+                pass
+            broker.faults.withhold_outcomes = False
+
+            def send() -> None:
+                client.close()
+                client.open()
+                client.send_message(Message(b"the child's"))
+                client.close()
+
+            with bounded(10):
+                assert WORDS in in_child(lambda: client.send_message(Message(b"x")))
+                assert in_child(send) == "None"
+        finally:
+            client.close()
+            thread.join(10)
+
+
+@pytest.mark.parametrize("other", ["receive_messages", "receive_message_batch"])
+def test_another_thread_that_receives(broker: Broker, other: str) -> None:
+    """In the child nobody is at it."""
+    with ReceiveClient(broker.url + "/q") as client:
+        receive: dict[str, Callable[[], Any]] = {
+            "receive_messages": lambda: client.receive_messages(print),
+            "receive_message_batch": lambda: client.receive_message_batch(timeout=60_000),
+        }
+        thread = threading.Thread(target=receive[other])
+        thread.start()
+        try:
+            while not client._calls or not client._connection._pump._waiting:  # type: ignore[union-attr]
+                pass
+
+            def receive_anew() -> list[Message]:
+                client.close()
+                client._timeout = 100  # the broker gives what it has to the parent's receiver
+                client.receive_messages(print)
+                return client.receive_message_batch()
+
+            with bounded(10):
+                for function in receive.values():
+                    assert WORDS in in_child(function)
+                assert in_child(receive_anew) == "[]"
+        finally:
+            client.close()
+            thread.join(10)
+
+
+def test_another_thread_that_connects(broker: Broker) -> None:
+    """The message that it is going to send is the parent's."""
+    client = SendClient(broker.url + "/q")
+    waits, goes_on = threading.Event(), threading.Event()
+    client.open()
+    pump = client._connection._pump  # type: ignore[union-attr]
+    start = pump.start
+
+    def slow(*args: Any) -> None:
+        if threading.current_thread() is thread:
+            waits.set()
+            goes_on.wait(30)
+        start(*args)
+
+    pump.start = slow
+    thread = threading.Thread(target=lambda: client.send_message(Message(b"the parent's")))
+    thread.start()
+    assert waits.wait(10)
+
+    def send() -> None:
+        client.send_message(Message(b"the child's"))
+        client.close()
+
+    with bounded(10):
+        assert in_child(send) == "None"
+    goes_on.set()
+    thread.join(10)
+    client.close()
+    assert [view.body for view in broker.queue("q").messages] == [b"the child's", b"the parent's"]
+
+
 def test_a_fork_within_a_callback(broker: Broker) -> None:
     """The child returns into the library's frames, in the middle of its work."""
     answers: list[str] = []
