@@ -51,6 +51,11 @@ def awaitable(callback: T | None, name: str) -> T | None:
     return found
 
 
+def is_overridden(method: Any, original: Any) -> bool:
+    """Tell whether the application has something of its own in a method's place: that is a callback of its."""
+    return getattr(method, "__func__", None) is not original
+
+
 def refuse_unfinished(result: object, name: str) -> None:
     """Refuse what a callback has returned if it is still to be awaited or run; it is closed, or cancelled.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import constants, errors, utils
 from ._arguments import encoded, given, having, integer, text
-from ._callbacks import plain, refuse_unfinished
+from ._callbacks import is_overridden, plain, refuse_unfinished
 from ._drive import run
 from ._hints import address_hint
 from .connection import connection_error
@@ -274,6 +274,8 @@ class MessageLink:
             self._logger.info(
                 "%s %r state changed from %r to %r (%s)", self._kind, self.name, old, new, self._whereabouts
             )
+            if not is_overridden(self.on_state_changed, MessageLink.on_state_changed):
+                return
             try:
                 with self._connection._pump.guard.pause():
                     refuse_unfinished(self.on_state_changed(old, new), "on_state_changed")

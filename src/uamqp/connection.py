@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import codec, compat, constants, errors, utils
 from ._arguments import encoded, encoding_of, finite, given, having, integer, number, shown, text
-from ._callbacks import plain
+from ._callbacks import is_overridden, plain
 from ._drive import run
 from ._trace import log_frame
 from .authentication import AMQPAuth, CBSAuthMixin, SASLAnonymous
@@ -507,7 +507,10 @@ class Connection:
         previous = self._reported_state
         if state is not previous:
             self._reported_state = state
-            with self._pump.guard.pause():
+            if not is_overridden(self._state_changed, Connection._state_changed):
+                self._state_changed(previous, state)
+                return
+            with self._pump.lock, self._pump.guard.pause():  # with the lock: the step isn't another thread's
                 self._state_changed(previous, state)
 
 

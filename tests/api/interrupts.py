@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -47,11 +47,19 @@ class Run:
         return f"interrupted at {self.where}"
 
 
-def run_to(number: int, function: Callable[[], Any], handler: Callable[[], Any], *, passes_on: bool = True) -> Run:
+def run_to(
+    number: int,
+    function: Callable[[], Any],
+    handler: Callable[[], Any],
+    *,
+    passes_on: bool = True,
+    within: Collection[str] = (),
+) -> Run:
     """Call a function, and a handler before the line `number` of the library.
 
     Args:
         passes_on: what the handler raises comes out in the function; False: it is kept.
+        within: names of the functions of the library whose lines count; empty: all do.
     """
     run = Run()
     finalizers = 0  # what is raised within one comes out nowhere
@@ -62,6 +70,8 @@ def run_to(number: int, function: Callable[[], Any], handler: Callable[[], Any],
         if frame.f_code.co_name == "__del__":
             finalizers += 1
             return finalizer
+        if within and frame.f_code.co_name not in within:
+            return None
         return line if name.startswith(_FOLDER) and not name.startswith(_BROKER) else None
 
     def finalizer(frame: FrameType, event: str, argument: object) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import signal
 import sys
 import threading
@@ -162,6 +163,31 @@ def test_sending_within_a_send(broker: Broker, part: int) -> None:
     runs = list(everywhere(7, attempt, part))
     assert any(run.answered is None for run in runs)
     assert any(run.answered is not None for run in runs)
+
+
+def test_sending_while_states_are_told(broker: Broker) -> None:
+    """No callback of the application's is there: it is refused, and doesn't wait for what the other frame has."""
+    answered: list[BaseException | None] = []
+    number = 0
+    where: str | None = ""
+    while where is not None:
+        number += 1
+        client = SendClient(f"{broker.url}/q{number}", stall_timeout=5)
+        outer, inner = Message(b"outer"), Message(b"inner")
+        with bounded(4):
+            run = run_to(
+                number,
+                functools.partial(client.send_message, outer),
+                functools.partial(client.send_message, inner),
+                passes_on=False,
+                within=("on_link_state", "on_state_changed", "_note_state", "_state_changed"),
+            )
+        where = run.where
+        client.close()
+        assert run.raised is None, f"{run}: {run.raised!r}"
+        assert run.answered is None or WORDS in str(run.answered), f"{run}: {run.answered!r}"
+        answered.append(run.answered)
+    assert any(answered)
 
 
 @pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
