@@ -12,9 +12,11 @@ from . import address, authentication, constants, errors
 from ._amqp_client import AMQPClient, Survivor
 from ._arguments import encoding_of, given, integer, number
 from ._drive import run
+from ._link import MessageLink
 from ._sending import STALL_TIMEOUT, SendCall, SendQueue, as_messages, gathered
 from ._settings import SendKeywords, Unpack
 from .compat import TimeoutException
+from .connection import Connection
 from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .sender import MessageSender
@@ -131,6 +133,12 @@ class SendClient(AMQPClient):
         sender._credit_handler = on_credit
         sender._end_handler = on_end
         return sender
+
+    def _take_handler(self, handler: MessageLink, connection: Connection) -> bool:
+        taken = super()._take_handler(handler, connection)
+        if taken:
+            self._queue.guard = connection._pump.guard  # without a loop an asyncio connection changes its pump
+        return taken
 
     def _on_credit(self) -> bool:
         return self._hand_over()
@@ -351,10 +359,12 @@ class SendClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending. After
                 `close` the next use of the client connects anew, and sends them.
+            RuntimeError: an `on_send_complete` of the client's messages has called, which can't wait for others.
         """
         return run(self._do_wait())
 
     async def _do_wait(self) -> bool:
+        self._queue.refuse_waiting()
         await self._do_open()
         waiting = SendCall()
         try:
@@ -454,10 +464,12 @@ class SendClient(AMQPClient):
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: see `wait`.
         """
         return run(self._do_send_all_messages(close_on_done))
 
     async def _do_send_all_messages(self, close_on_done: bool) -> list[constants.MessageState]:
+        self._queue.refuse_waiting()
         await self._do_open()
         running = True
         messages = self._queue.pending()

@@ -34,6 +34,7 @@ cdef class SendQueue(LinkHandler):
     cdef public _Outbox _outbox
     cdef public double _paused
     cdef public object _policy
+    cdef public object _reporting
     cdef public double _stall_timeout
     cdef public object backoff
     cdef public dict calls

@@ -21,7 +21,7 @@ from .core.link import LinkHandler
 from .core.outbox import Group
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from .transport.guard import Guard
-from .transport.signals import Signal
+from .transport.signals import Signal, this_thread
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -32,6 +32,11 @@ SEND_AGAIN = "To send the same again, make a new Message or, while this one is p
 """What to do instead of sending a pending message a second time."""
 
 _TIMED_OUT = "Message send timed out."
+
+_WAITS = (
+    "on_send_complete can't wait for other messages: their outcomes may have come, and are dealt with when it has "
+    "returned. It may queue messages, send one and wait for that (send_message), and close the client."
+)
 
 # As much is encoded before it is written: the peer deals with it while the rest is encoded.
 _HAND_OVER_BYTES = 1024 * 1024
@@ -259,6 +264,7 @@ class SendQueue(LinkHandler):
         "_outbox",
         "_paused",
         "_policy",
+        "_reporting",
         "_stall_timeout",
         "backoff",
         "calls",
@@ -276,6 +282,7 @@ class SendQueue(LinkHandler):
         self._last_progress = 0.0
         self._last_look = 0.0
         self._paused = 0.0  # seconds in which nobody drove the client
+        self._reporting = 0  # the thread that is in a callback of a message's; 0: none is
         self._look_due = 0.0  # when to look for outcomes that are lost, pauses left out
         self.backoff = 0.0
         self.calls: dict[SendCall, None] = {}
@@ -638,6 +645,7 @@ class SendQueue(LinkHandler):
         callback = message.on_send_complete
         if callback is None:
             return
+        before, self._reporting = self._reporting, this_thread()
         try:
             if self.guard is None:
                 refuse_unfinished(callback(result, error), "on_send_complete")
@@ -646,6 +654,17 @@ class SendQueue(LinkHandler):
                     refuse_unfinished(callback(result, error), "on_send_complete")
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete of %r raised an exception.", message)
+        finally:
+            self._reporting = before
+
+    def refuse_waiting(self) -> None:
+        """Refuse to wait for all that is pending in a callback.
+
+        Raises:
+            RuntimeError: `on_send_complete` has called: the outcomes of others are with the frame that called it.
+        """
+        if self._outbox and self._reporting == this_thread():
+            raise RuntimeError(_WAITS)
 
     def forget_threads(self, now: float, ends_calls: bool) -> None:
         """Nobody waits any more for the calls that are under way.
@@ -654,6 +673,8 @@ class SendQueue(LinkHandler):
             ends_calls: their messages, of which none has left this process, are nobody's either.
         """
         self.idlers.clear()
+        if self._reporting != this_thread():
+            self._reporting = 0
         for call in self.calls:
             call.signal = None
         if ends_calls:

@@ -311,6 +311,42 @@ def test_the_outcome_of_a_message_that_is_told_to_a_coroutine(broker: Broker, ca
     assert "on_send_complete returned 'coroutine'" in caplog.text
 
 
+@pytest.mark.parametrize("kind", [SendClient, SendClientAsync])
+@pytest.mark.parametrize("name", ["wait", "send_all_messages"])
+def test_waiting_for_others_in_on_send_complete_is_refused(
+    broker: Broker, name: str, kind: type[SendClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their outcomes are with the frame that has called it. One message can be sent there, and the client closed."""
+    messages = [Message(b"%d" % index) for index in range(5)]
+    raised: list[BaseException] = []
+    with kind(broker.url + "/q", stall_timeout=5) as client, bounded(10):
+
+        def wait(result: object, error: object) -> None:
+            try:
+                getattr(client, name)()
+            except BaseException as refusal:
+                raised.append(refusal)
+                raise
+
+        def send(result: object, error: object) -> None:
+            client.do_work()
+            client.send_message(Message(b"one more"))
+
+        messages[0].on_send_complete = wait
+        messages[1].on_send_complete = send
+        client.send_message(messages)
+        assert [message.state for message in messages] == [MessageState.SendComplete] * 5
+        assert client.wait()
+        messages = [Message(b"%d" % index) for index in range(2)]
+        messages[1].on_send_complete = wait  # there is nothing to wait for
+        client.send_message(messages)
+    assert len(raised) == 1
+    assert isinstance(raised[0], RuntimeError)
+    assert "on_send_complete can't wait for other messages" in str(raised[0])
+    assert caplog.text.count("raised an exception") == 1
+    assert len(broker.queue("q").messages) == 8
+
+
 def test_other_callbacks_that_return_coroutines(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     broker.serve("$management", lambda request: ServiceResponse(200, "OK", "yes"))
 
