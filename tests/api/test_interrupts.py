@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import signal
 import sys
 import threading
@@ -338,6 +339,28 @@ def test_right_behind_a_receive(broker: Broker, error: BaseException) -> None:
         client.receive_message_batch(timeout=10_000)
     client.close()
     assert sorted(rest_of(broker, "q")) == [b"1", b"2"]
+
+
+def test_an_alarm_while_frames_are_decoded(broker: Broker) -> None:
+    """It comes out, though the codec and the engine deal with what is wrong with the bytes themselves."""
+
+    def alarm() -> None:
+        raise TimeoutError("5 s are over")
+
+    number, wheres = 0, set()
+    where: str | None = ""
+    while where is not None:
+        number += 1
+        client = SendClient(broker.url + "/q")
+        functions = ("decode_sasl", "decode_composite", "_choose", "append_to")  # what is compiled isn't traced
+        run = run_to(number, functools.partial(client.send_message, Message(b"x")), alarm, within=functions)
+        where = run.where
+        client.close()
+        if where is not None:
+            assert isinstance(run.raised, TimeoutError), f"{run}: {run.raised!r}"
+            assert "5 s are over" in str(run.raised), f"{run}: {run.raised!r}"
+            wheres.add(where.rpartition(" ")[2])
+    assert wheres == set(functions)
 
 
 def test_right_behind_the_disposition_of_a_batch(broker: Broker) -> None:

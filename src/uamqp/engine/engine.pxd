@@ -37,6 +37,7 @@ cdef class Engine:
     cdef public object remote_state
     cdef public object trace
     cdef public Py_ssize_t transfer_frame_size
+    cdef public object unforeseen
 
     cpdef emit(self, object event)
     cpdef session_is_dirty(self, object session)

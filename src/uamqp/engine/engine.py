@@ -46,6 +46,7 @@ class Engine:
         transfer_frame_size: largest frame that a transfer of ours takes: that, or `Limits.output_bytes` if it is less.
         is_closed: the connection is over; `ConnectionClosed` is, or was, the last event.
         cause: why it is over; None while it isn't, and after a close of ours that was answered.
+        unforeseen: what reading has raised that nobody foresaw, until whoever gave the bytes has looked at it.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class Engine:
         "remote_state",
         "trace",
         "transfer_frame_size",
+        "unforeseen",
     )
 
     def __init__(self, config: EngineConfig, now: float, *, trace: Trace | None = None) -> None:
@@ -90,6 +92,7 @@ class Engine:
         self.remote_max_frame_size = self.transfer_frame_size = MIN_MAX_FRAME_SIZE
         self.is_closed = False
         self.cause: Cause | None = None
+        self.unforeseen: Exception | None = None
         self.output = bytearray()
         self._cause: Cause | None = None  # of a close of ours that isn't answered yet
         self._events: list[Event] = []
@@ -524,7 +527,9 @@ class Engine:
         if not isinstance(exception, Exception):
             text = f"the connection was interrupted by {name} while reading"
             self.fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, text)
-        elif self._input.sasl is not None:  # its text may quote a secret
+            return
+        self.unforeseen = exception
+        if self._input.sasl is not None:  # its text may quote a secret
             text = f"{name} while a SASL frame of the peer was dealt with"
             self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)
         else:

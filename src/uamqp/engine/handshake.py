@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..codec import (
     Composite,
+    DecodeError,
     SaslChallenge,
     SaslCode,
     SaslMechanisms,
@@ -91,7 +92,7 @@ def decode_sasl(data: bytes, start: int, end: int) -> Composite:
     """
     try:
         return decode_composite(data, start, end)[0]
-    except Exception:  # noqa: BLE001 (whatever it is)
+    except DecodeError:
         raise PeerError(conditions.DECODE_ERROR, "a SASL frame can't be decoded") from None
 
 

@@ -270,9 +270,11 @@ class BlockingPump:
             if is_from_outside(error):
                 raise
             self._fail(self.failure or error)
-        cause = engine.cause
-        if cause is not None and cause.exception is not None and is_from_outside(cause.exception):
-            raise cause.exception  # the engine has taken it for what the peer's bytes have led to
+        unforeseen = engine.unforeseen
+        if unforeseen is not None:
+            engine.unforeseen = None
+            if is_from_outside(unforeseen):
+                raise unforeseen  # the engine has taken it for what the peer's bytes have led to
         return True
 
     def _advance(self) -> bool:
