@@ -20,7 +20,7 @@ from .core import Entry, Outbox, SenderCore
 from .core.link import LinkHandler
 from .core.outbox import Group
 from .engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
-from .transport.guard import Guard
+from .transport.guard import Guard, is_handlers
 from .transport.signals import Signal, this_thread
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
@@ -461,7 +461,7 @@ class SendQueue(LinkHandler):
                 except MessageTooLarge as error:
                     self._fail(entry, self._too_large(error))
                 except Exception as error:
-                    if payload is not None and not isinstance(error, LocalProtocolError):
+                    if is_handlers(error) or (payload is not None and not isinstance(error, LocalProtocolError)):
                         raise
                     self._fail(entry, errors.ClientMessageError(error))  # a body of the user's may raise anything
                 else:

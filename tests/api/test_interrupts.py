@@ -26,6 +26,7 @@ every_part = pytest.mark.parametrize("part", range(PARTS))
 
 # The operation of a public method is dropped unstarted if the exception comes before its first line.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 
 def body(message: Message) -> bytes:
@@ -363,6 +364,43 @@ def test_an_alarm_while_frames_are_decoded(broker: Broker) -> None:
     assert wheres == set(functions)
 
 
+@posix
+@pytest.mark.parametrize("takes", ["two", "any"])
+def test_an_alarm_while_a_message_is_encoded(broker: Broker, takes: str) -> None:
+    """It isn't taken for a fault of the message, as what a body raises is."""
+
+    def two(number: int, frame: object) -> None:
+        raise TimeoutError("5 s are over")
+
+    def any_number(*args: object) -> None:
+        two(1, None)
+
+    class Alarming(Message):
+        def encode_message(self) -> bytes:
+            signal.raise_signal(signal.SIGUSR1)
+            return b""
+
+    class Broken(Message):
+        def encode_message(self) -> bytes:
+            raise TimeoutError("5 s are over")
+
+    before = signal.signal(signal.SIGUSR1, two if takes == "two" else any_number)
+    try:
+        client = SendClient(broker.url + "/q")
+        message = Alarming(b"x")
+        with pytest.raises(TimeoutError, match="5 s are over"):
+            client.send_message(message)
+        client.close()
+        assert (message.state, message.fate) == (MessageState.WaitingToBeSent, "not sent")
+        broken = Broken(b"x")
+        with pytest.raises(errors.ClientMessageError, match="5 s are over"):
+            client.send_message(broken)
+        client.close()
+        assert broken.state is MessageState.SendFailed
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_right_behind_the_disposition_of_a_batch(broker: Broker) -> None:
     """It is accepted, so it is handed out: by the next call."""
     client = ReceiveClient(broker.url + "/q")
@@ -397,9 +435,6 @@ def interrupting(error: type[BaseException]) -> Iterator[Callable[[], None]]:
         yield lambda: signal.pthread_kill(main, signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGUSR1, before)
-
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 
 @posix

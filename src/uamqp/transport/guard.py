@@ -30,6 +30,21 @@ _CALLER = _own_frames()
 """What `sys._getframe` is given for the frame of the caller."""
 
 
+def is_handlers(error: BaseException) -> bool:
+    """Tell whether a signal handler has raised an error: it was given the frame that comes before its own.
+
+    What we call of the application's, such as a body's generator, isn't given ours.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and (following := traceback.tb_next) is not None:
+        interrupted = traceback.tb_frame
+        for value in following.tb_frame.f_locals.values():
+            if value is interrupted or (type(value) is tuple and any(each is interrupted for each in value)):
+                return True
+        traceback = following
+    return False
+
+
 class ConnectionBusy(RuntimeError):
     """A signal handler or finalizer called while the frame that it interrupts works on the connection itself."""
 
