@@ -190,6 +190,20 @@ def test_sending_while_states_are_told(broker: Broker) -> None:
     assert any(answered)
 
 
+def test_a_message_that_sends_while_it_is_encoded(broker: Broker) -> None:
+    class Sending(Message):
+        def encode_message(self) -> bytes:
+            client.send_message(Message(b"inner"))
+            return super().encode_message()
+
+    with SendClient(broker.url + "/q") as client:
+        words = "a message's own encoding has interrupted: it can't be used in there"
+        with pytest.raises(errors.ClientMessageError, match=words):
+            client.send_message(Sending(b"x"))
+        client.send_message(Message(b"y"))
+    assert [view.body for view in broker.queue("q").messages] == [b"y"]
+
+
 @pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
 @every_part
 def test_closing_within_a_call(broker: Broker, kind: type[Any], part: int) -> None:

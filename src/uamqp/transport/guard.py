@@ -46,7 +46,9 @@ def is_handlers(error: BaseException) -> bool:
 
 
 class ConnectionBusy(RuntimeError):
-    """A signal handler or finalizer called while the frame that it interrupts works on the connection itself."""
+    """A signal handler, or what else runs in the middle of a step (a finalizer, the `encode_message` of a message class
+    of the application's), called while the frame that it interrupts works on the connection itself.
+    """
 
 
 class Guard:
@@ -112,8 +114,9 @@ class Guard:
         """
         if not self._foreign and self.is_in_outer_frame():
             raise ConnectionBusy(
-                f"The connection is in the middle of {self.half_done}, which a signal handler or finalizer has "
-                "interrupted: it can't be used in there. Have the handler set a flag, or use another client."
+                f"The connection is in the middle of {self.half_done}, which a signal handler, a finalizer or a "
+                "message's own encoding has interrupted: it can't be used in there. Have it set a flag, or use another "
+                "client."
             )
         self.broken("")
 
