@@ -53,6 +53,10 @@ _ACCEPTED = codec.ACCEPTED
 
 _UNDECIDED = (_WAITING, _IN_FLIGHT)
 
+# `isinstance` is given it by its name. Of a tuple that stands in the call Cython makes one test after the other, and
+# takes what an abstract class's raises, such as a signal handler's exception, for a yes.
+_NOT_SEVERAL = (str, bytes, bytearray, memoryview, Mapping)
+
 _HERE = "this client"
 
 _UNAUTHORIZED = constants.ErrorCodes.UnauthorizedAccess  # a message's, or the token's that has ended
@@ -143,7 +147,7 @@ def as_messages(given: Any) -> list[Any]:
     """
     if _is_message(given):
         return [given]
-    if isinstance(given, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(given, Iterable):
+    if isinstance(given, _NOT_SEVERAL) or not isinstance(given, Iterable):
         raise _no_message(given, None)
     return list(given)
 

@@ -5,13 +5,14 @@ An interrupted step either took place and is booked, or the connection fails wit
 
 from __future__ import annotations
 
+import abc
 import collections
 import contextlib
 import functools
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -362,6 +363,22 @@ def test_an_alarm_while_frames_are_decoded(broker: Broker) -> None:
             assert "5 s are over" in str(run.raised), f"{run}: {run.raised!r}"
             wheres.add(where.rpartition(" ")[2])
     assert wheres == set(functions)
+
+
+def test_an_alarm_while_arguments_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes out of the test for an abstract class, which is Python, and isn't its answer."""
+    look = abc.ABCMeta.__instancecheck__
+
+    def interrupted(cls: Any, instance: Any) -> bool:
+        if cls is Mapping:
+            raise TimeoutError("5 s are over")
+        return look(cls, instance)
+
+    client = SendClient("amqp://localhost/q")
+    with monkeypatch.context() as patch:
+        patch.setattr(abc.ABCMeta, "__instancecheck__", interrupted)
+        with pytest.raises(TimeoutError, match="5 s are over"):
+            client.send_message([Message(b"x")])
 
 
 @posix
