@@ -1,9 +1,13 @@
-"""Which receiving calls of a client are under way, and which may be at the same time. Imports nothing of ours."""
+"""Which receiving calls of a client are under way, and which may be at the same time. Imports `transport.signals`."""
 
 from __future__ import annotations
 
 import enum
+import sys
 import weakref
+from types import FrameType
+
+from .transport.signals import this_thread
 
 
 class Busy(RuntimeError):
@@ -28,11 +32,25 @@ class Kind(enum.Enum):
 class Call:
     """A receiving call. Whoever makes it holds it: what it has taken is free when it is gone, however it went."""
 
-    __slots__ = ("__weakref__", "kind", "reference")
+    __slots__ = ("__weakref__", "kind", "reference", "thread")
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.reference = weakref.ref(self)
+        self.thread = this_thread()
+
+    def was_left(self) -> bool:
+        """Tell whether an exception has left it, which may have come before it could end: its frames are kept by the
+        exception's traceback alone. Not for calls of tasks, whose frames stand still.
+        """
+        if self.thread != this_thread():
+            return False
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if frame.f_globals is not globals() and any(value is self for value in frame.f_locals.values()):
+                return False
+            frame = frame.f_back
+        return True
 
 
 class Place:
@@ -57,12 +75,17 @@ class Place:
 
 
 class ReceivingCalls:
-    """The receiving calls of one client, in the order in which they came; from any threads, without a lock."""
+    """The receiving calls of one client, in the order in which they came; from any threads, without a lock.
 
-    __slots__ = ("_calls",)
+    Args:
+        of_tasks: they may be those of tasks.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_calls", "_of_tasks")
+
+    def __init__(self, *, of_tasks: bool = False) -> None:
         self._calls: list[weakref.ref[Call]] = []
+        self._of_tasks = of_tasks
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -91,7 +114,11 @@ class ReceivingCalls:
             other = reference()
             if other is None:
                 self._forget(reference)
-            elif not call.kind.goes_with(other.kind):
+            elif call.kind.goes_with(other.kind):
+                continue
+            elif not self._of_tasks and other.was_left():
+                self._forget(reference)
+            else:
                 self.end(call)
                 raise Busy(_REASONS[call.kind])
 

@@ -61,6 +61,8 @@ class ReceiveClient(AMQPClient):
 
     __module__ = "uamqp.client"  # where 1.6 has it
 
+    _is_of_tasks = False
+
     def __init__(
         self,
         source: str | bytes | address.Address,
@@ -86,7 +88,7 @@ class ReceiveClient(AMQPClient):
         self._inbox = Inbox()
         self._on_message: Callable[[Message], Any] = self._inbox.take_in
         self._streaming_by_hand = False
-        self._calls = ReceivingCalls()
+        self._calls = ReceivingCalls(of_tasks=self._is_of_tasks)
         self._callbacks = Place()  # whoever runs the callbacks: one after the other
         self._iterations: weakref.WeakSet[MessageIteration] = weakref.WeakSet()
         self._look_due = 0.0
@@ -443,7 +445,7 @@ class ReceiveClient(AMQPClient):
 
     def _forget_threads(self) -> None:
         super()._forget_threads()
-        self._calls = ReceivingCalls()
+        self._calls = ReceivingCalls(of_tasks=self._is_of_tasks)
         self._callbacks.leave()
         if self._inbox.streaming and not self._streaming_by_hand:
             self._end_stream()

@@ -21,7 +21,7 @@ from .engine.limits import MAX_CREDIT
 from .message import BatchMessage, Message
 from .sender import MessageSender
 from .transport.clock import FOREVER, now
-from .transport.guard import Guard
+from .transport.guard import Guard, is_handlers
 from .transport.signals import this_thread
 
 _CLOSED = (
@@ -416,8 +416,8 @@ class SendClient(AMQPClient):
                 running = await self._wait_for(call, lambda: call.left <= 0)
                 if call.is_over and call.reason is not None:
                     call.reason()
-            except _OURS:
-                if not call.messages or not queued or call.left > 0 or call.is_over:
+            except _OURS as error:
+                if not call.messages or not queued or call.left > 0 or call.is_over or is_handlers(error):
                     raise
                 # All outcomes had come before: what has failed since is for the next call to tell.
             finally:

@@ -211,6 +211,19 @@ def test_receiving(broker: Broker, receive: Callable[..., None], settled: bool, 
     assert len(runs) > 5
 
 
+def test_a_call_that_was_broken_off_at_its_end_is_over(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the exception is being dealt with, and so its frames are still there."""
+    client = ReceiveClient(broker.url + "/q", timeout=50, shutdown_after_timeout=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "_end_stream", raising)  # a handler, as it were
+        with pytest.raises(Interrupted) as caught:
+            client.receive_messages(print)
+    broker.put("q", Message(b"x"))
+    assert [body(message) for message in client.receive_message_batch(timeout=10_000)] == [b"x"]
+    assert caught.tb is not None
+    client.close()
+
+
 @every_part
 def test_opening(broker: Broker, part: int) -> None:
     def attempt(number: int) -> Run:
@@ -379,6 +392,31 @@ def test_an_alarm_while_arguments_are_looked_at(monkeypatch: pytest.MonkeyPatch)
         patch.setattr(abc.ABCMeta, "__instancecheck__", interrupted)
         with pytest.raises(TimeoutError, match="5 s are over"):
             client.send_message([Message(b"x")])
+
+
+@posix
+@every_part
+def test_an_alarm_comes_out_of_a_send(broker: Broker, part: int) -> None:
+    """Wherever it comes, also when all outcomes are in: whoever bounds a call by one hears that it has gone off."""
+
+    def alarm(number: int, frame: object) -> None:
+        raise TimeoutError("5 s are over")
+
+    def attempt(number: int) -> Run:
+        with SendClient(f"{broker.url}/alarmed") as client:
+            client.send_message(Message(b"first"))
+            run = run_to(
+                number, lambda: client.send_message(Message(b"x")), lambda: signal.raise_signal(signal.SIGUSR1)
+            )
+        assert run.where is None or "5 s are over" in str(run.raised), f"{run}: {run.raised!r}"
+        assert run.where is None or isinstance(run.raised, TimeoutError), f"{run}: {run.raised!r}"
+        return run
+
+    before = signal.signal(signal.SIGUSR1, alarm)
+    try:
+        assert len(list(everywhere(7, attempt, part))) > 20
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @posix

@@ -265,6 +265,8 @@ class ReceiveClientAsync(client.ReceiveClient, AMQPClientAsync):
         Others: see `ReceiveClient`.
     """
 
+    _is_of_tasks = True
+
     def __init__(
         self,
         source: str | bytes | address.Address,

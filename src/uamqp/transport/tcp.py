@@ -296,8 +296,9 @@ class Stream:
         try:
             if isinstance(sock, ssl.SSLSocket) and not self._handshaking and not self._unwritable:
                 sock.unwrap()
-        except (OSError, ValueError):
-            pass  # the peer needn't answer, and may be gone
+        except (OSError, ValueError) as error:  # the peer needn't answer, and may be gone
+            if is_from_outside(error):
+                raise
         finally:
             sock.close()
 
@@ -327,15 +328,17 @@ class Waker:
         """Wake the thread that waits, or the next one that will."""
         try:
             self._writer.send(b"\0")
-        except OSError:
-            pass  # enough has been said already
+        except OSError as error:  # enough has been said already
+            if is_from_outside(error):
+                raise
 
     def rest(self) -> None:
         """Take note of having been woken."""
         try:
             self._reader.recv(4096)
-        except OSError:
-            pass
+        except OSError as error:
+            if is_from_outside(error):
+                raise
 
     def close(self) -> None:
         """Close both ends."""
