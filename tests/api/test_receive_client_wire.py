@@ -298,11 +298,12 @@ def test_a_broker_without_mode_second_gets_mode_first(ends: bool) -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
         refusal = codec.error("amqp:not-implemented", "rcv-settle-mode second not supported")
+        channel = 0
         if ends:
             first = peer.expect("attach", rcv_settle_mode=1)
             peer.send("end", error=refusal)
             peer.expect("end")
-            peer.accept_begin()
+            channel = peer.accept_begin().channel
         else:
             first = peer.refuse_attach(refusal, {"rcv_settle_mode": 1})
             peer.expect("detach")
@@ -310,7 +311,7 @@ def test_a_broker_without_mode_second_gets_mode_first(ends: bool) -> None:
         assert second.get("rcv_settle_mode") == 0
         assert second["name"] == first["name"]
         accept_credit(peer, 300)
-        peer.send_delivery(data_message(b"x"))
+        peer.send_delivery(data_message(b"x"), channel=channel)
         peer.expect("disposition", first=0, settled=True, state="accepted")
         accept_leaving(peer)
 
@@ -346,12 +347,13 @@ def test_not_implemented_with_mode_first_is_an_error() -> None:
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
+        channel = 0
         for mode in (1, 0):
             peer.expect("attach", rcv_settle_mode=mode)
-            peer.send("end", error=codec.error("amqp:not-implemented", "nothing is implemented"))
+            peer.send("end", channel=channel, error=codec.error("amqp:not-implemented", "nothing is implemented"))
             peer.expect("end")
             if mode:
-                peer.accept_begin()
+                channel = peer.accept_begin().channel
         peer.accept_close()
 
     with ScriptedServer(script) as server, bounded(5):

@@ -260,6 +260,26 @@ def test_mode_second_is_given_up_where_the_broker_refuses_it() -> None:
     assert not client.session.ended
 
 
+@pytest.mark.parametrize(("channel_max", "channel"), [(65535, 1), (0, 0)], ids=["many channels", "one channel"])
+def test_the_session_is_begun_again_on_another_channel(channel_max: int, channel: int) -> None:
+    """RabbitMQ 4 loses some begins that come on the channel of a session right behind its end."""
+    client = Client()
+    sender = client.sender(rcv_settle_mode=1)
+    sender.open(client.now)
+    client.peer.accept_open(channel_max=channel_max)
+    client.peer.accept_begin()
+    refuse_session(client)
+    client.peer.accept_begin()
+    assert client.session.session is not None
+    assert client.session.session.channel == channel
+    client.peer.accept_attach(SENDER)
+    client.peer.grant(1, channel=channel)
+    assert sender.sender is not None
+    sender.sender.send(b"x")
+    transfer = client.peer.expect("transfer")
+    assert (transfer.channel, transfer.payload) == (channel, b"x")
+
+
 @pytest.mark.parametrize("role", [SENDER, RECEIVER])
 def test_mode_second_is_given_up_where_the_broker_refuses_the_link(role: bool) -> None:
     """The session goes on, with what else is in it; the owner hears of the attach that counts."""

@@ -120,8 +120,12 @@ class SessionCore:
 
     # -- for the connection
 
-    def begin(self, now: float) -> None:
-        """Send the begin; a session that the peer's limits don't allow ends at once."""
+    def begin(self, now: float, *, again: bool = False) -> None:
+        """Send the begin; a session that the peer's limits don't allow ends at once.
+
+        Args:
+            again: right behind the end of one. RabbitMQ 4 loses some begins that come on the channel of that.
+        """
         engine = self.connection.require_engine()
         try:
             self.session = engine.begin(
@@ -129,6 +133,7 @@ class SessionCore:
                 incoming_window=self._incoming_window,
                 outgoing_window=self._outgoing_window,
                 handle_max=self._handle_max,
+                fresh_channel=again,
             )
         except LocalProtocolError as error:
             self.on_ended(Cause(CauseKind.LOCAL, None, str(error)), now)
@@ -176,7 +181,7 @@ class SessionCore:
         for core in undecided:
             core.settings.rcv_settle_mode = MODE_FIRST
             core.link = None
-        self.begin(now)
+        self.begin(now, again=True)
         return True
 
     def on_ended(self, cause: Cause | None, now: float) -> None:

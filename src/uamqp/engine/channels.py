@@ -42,22 +42,24 @@ class Channels:
         waiting = [session for session in self.local.values() if session.is_unanswered]
         return waiting[0] if len(waiting) == 1 else None
 
-    def take(self, session: Session, channel_max: int, limit: int) -> int:
+    def take(self, session: Session, channel_max: int, limit: int, *, fresh: bool = False) -> int:
         """Return a free channel number of ours, now the session's.
 
         Args:
             channel_max: the peer's.
             limit: sessions at a time, at most.
+            fresh: one that no session has had, if the peer allows one more.
 
         Raises:
             LocalProtocolError: there is none.
         """
         if len(self.local) >= limit:
             raise LocalProtocolError(f"a connection may have {limit} sessions at most")
-        channel = self._free[0] if self._free else self._next
+        again = bool(self._free) and not (fresh and self._next <= channel_max)
+        channel = self._free[0] if again else self._next
         if channel > channel_max:
             raise LocalProtocolError(f"the peer allows only {channel_max + 1} sessions on a connection")
-        if self._free:
+        if again:
             heapq.heappop(self._free)
         else:
             self._next += 1

@@ -278,6 +278,7 @@ class Engine:
         handle_max: int = MAX_HANDLE,
         initial_id: int = 0,
         properties: Mapping[Symbol, Any] | None = None,
+        fresh_channel: bool = False,
     ) -> Session:
         """Begin a session; `SessionOpened` or `SessionEnded` follows.
 
@@ -287,6 +288,7 @@ class Engine:
             handle_max: highest link handle that the peer may use.
             initial_id: where transfer-ids and delivery-ids start.
             properties: session properties.
+            fresh_channel: on a channel that none was on before, if the peer allows one more.
 
         Raises:
             LocalProtocolError: the connection isn't open on both sides, or has no channel left.
@@ -302,6 +304,7 @@ class Engine:
             handle_max=handle_max,
             initial_id=initial_id,
             properties=properties,
+            fresh_channel=fresh_channel,
         )
         return session
 
@@ -393,10 +396,10 @@ class Engine:
             text = f"over {self.config.limits.buffered_bytes} bytes of unfinished deliveries"
             raise LinkError(link, conditions.RESOURCE_LIMIT_EXCEEDED, text)
 
-    def take_channel(self, session: Session) -> int:
-        """Return a free channel number for a session that begins."""
+    def take_channel(self, session: Session, *, fresh: bool = False) -> int:
+        """Return a free channel number for a session that begins; see `Channels.take`."""
         most = self.remote_open.channel_max if self.remote_open is not None else 65535
-        return self._channels.take(session, most, self.config.limits.sessions)
+        return self._channels.take(session, most, self.config.limits.sessions, fresh=fresh)
 
     def refused_session(self, channel: int) -> Session | None:
         """Return the session of ours that the peer ends on this channel of its own, though it never began it."""

@@ -159,6 +159,7 @@ class Session:
         handle_max: int = MAX_HANDLE,
         initial_id: int = 0,
         properties: Mapping[Symbol, Any] | None = None,
+        fresh_channel: bool = False,
     ) -> None:
         """Send the begin. Called by `Engine.begin` and `accept`."""
         for name, value in (("incoming_window", incoming_window), ("outgoing_window", outgoing_window)):
@@ -169,7 +170,7 @@ class Session:
         engine = self.engine
         engine.now = now
         if self.channel < 0:
-            self._take_channel()
+            self._take_channel(fresh=fresh_channel)
         self._window = self._incoming_window = incoming_window
         self._outgoing_window = outgoing_window
         self.handle_max = handle_max
@@ -194,8 +195,8 @@ class Session:
         if self.remote_state is IDLE:
             engine.expect_answer(self)
 
-    def _take_channel(self) -> None:
-        self.channel = self.engine.take_channel(self)
+    def _take_channel(self, *, fresh: bool = False) -> None:
+        self.channel = self.engine.take_channel(self, fresh=fresh)
         self.transfer_prefix = transfer_prefix(self.channel)
 
     def accept(
