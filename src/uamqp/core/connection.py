@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 from ..codec import Error
 from ..engine import (
     Cause,
+    CauseKind,
     EndpointState,
     Engine,
     EngineConfig,
@@ -32,6 +34,8 @@ from ..engine.events import (
 )
 from .link import LinkCore
 from .session import SessionCore
+
+_logger = logging.getLogger(__name__)
 
 
 class ConnectionOwner(Protocol):
@@ -207,6 +211,18 @@ class ConnectionCore:
                 event.link.refuse(now, Error(conditions.NOT_ALLOWED, "this container attaches its links itself"))
         elif isinstance(event, ConnectionClosed):
             self.end(event.cause, now)
+
+    def give_up(self, why: str, now: float) -> None:
+        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        engine = self.engine
+        if engine is None:
+            return
+        try:
+            engine.abort(now, why, kind=CauseKind.LOCAL)
+            self.handle_events(now)
+        except Exception:
+            _logger.debug("The engine was interrupted in a state that it can't be ended in.", exc_info=True)
+        self.end(engine.cause or Cause(CauseKind.LOCAL, None, why), now)
 
     def end(self, cause: Cause | None, now: float) -> None:
         """The connection is over: tell all whom it concerns, unless they have heard of it."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ..core import ConnectionCore
-from ..engine import Cause, CauseKind, EndpointState, Engine, EngineConfig, Trace
+from ..engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
 from ..engine.events import Event
 from . import background, clock
 from .aio import EngineProtocol, stream_of, within
@@ -285,16 +285,8 @@ class AsyncPump:
 
     def _give_up(self, why: str) -> None:
         """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
-        engine, protocol = self._core.engine, self._protocol
-        if engine is not None:
-            now = clock.now()
-            cause = Cause(CauseKind.LOCAL, None, why)
-            try:
-                engine.abort(now, why, kind=CauseKind.LOCAL)
-                self._core.handle_events(now)
-            except Exception:
-                _logger.debug("The engine was interrupted in a state that it can't be ended in.", exc_info=True)
-            self._core.end(engine.cause or cause, now)
+        protocol = self._protocol
+        self._core.give_up(why, clock.now())
         if protocol is not None:
             self._in_loop(protocol.abort)
         self._in_loop(self.on_progress)

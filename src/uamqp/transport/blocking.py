@@ -6,7 +6,6 @@ What an exception out of a signal handler must not leave half done is done in a 
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 import threading
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from ..core import ConnectionCore
-from ..engine import Cause, CauseKind, EndpointState, EngineConfig, Trace
+from ..engine import CauseKind, EndpointState, EngineConfig, Trace
 from . import background, clock
 from .endpoint import Endpoint
 from .forks import INHERITED, tell
@@ -24,8 +23,6 @@ from .heap import keep_freed_memory
 from .tcp import Stream, Waker, connect, is_from_outside
 from .websocket import WebSocket
 from .websocket_stream import WebSocketStream
-
-_logger = logging.getLogger(__name__)
 
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
@@ -454,18 +451,10 @@ class BlockingPump:
 
     def _give_up(self, why: str) -> None:
         """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
-        stream, engine = self._stream, self._core.engine
+        stream = self._stream
         if stream is not None:
             stream.give_up_writing()  # what it has left to write may have been written
-        if engine is not None:
-            now = self.now()
-            cause = Cause(CauseKind.LOCAL, None, why)
-            try:
-                engine.abort(now, why, kind=CauseKind.LOCAL)
-                self._core.handle_events(now)
-            except Exception:
-                _logger.debug("The engine was interrupted in a state that it can't be ended in.", exc_info=True)
-            self._core.end(engine.cause or cause, now)
+        self._core.give_up(why, self.now())
         self._drop_stream()
         self._release_followers()
 
