@@ -12,6 +12,7 @@ what compiles for another interpreter can't be imported there. Environment varia
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
 import re
@@ -24,12 +25,12 @@ from setuptools.command.editable_wheel import editable_wheel
 
 #: The compiled modules, all or none of them. Each has a .pxd file beside it.
 COMPILED = (
-    "uamqp._bodies",
-    "uamqp._message",
-    "uamqp._portable",
-    "uamqp._receiving",
-    "uamqp._sending",
-    "uamqp._sections",
+    "uamqp.classic.message.bodies",
+    "uamqp.classic.message.message",
+    "uamqp.classic.values.portable",
+    "uamqp.classic.endpoints.receiving",
+    "uamqp.classic.endpoints.sending",
+    "uamqp.classic.message.sections",
     "uamqp.codec.decode",
     "uamqp.codec.encode",
     "uamqp.codec.sections",
@@ -53,7 +54,12 @@ COMPILED = (
 
 #: Modules whose objects come and go with every message. Of each class so many that are done with are kept, and used
 #: again: the garbage collector, which runs when many objects were made, isn't set off by them.
-RECYCLING = ("uamqp._message", "uamqp._sections", "uamqp.core.outbox", "uamqp.engine.delivery")
+RECYCLING = (
+    "uamqp.classic.message.message",
+    "uamqp.classic.message.sections",
+    "uamqp.core.outbox",
+    "uamqp.engine.delivery",
+)
 SPARES = 16384
 
 #: Cython makes the `__dict__` of an object together with the object: for the garbage collector a second one to count,
@@ -105,7 +111,9 @@ class BuildCompiled(build_ext):
         self.extensions = translated
         for extension in self.extensions:
             extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
-            leave_out_dictionaries(Path(extension.sources[0]))
+            source = Path(extension.sources[0])
+            leave_out_dictionaries(source)
+            name_doors(source, extension.name)
         self.parallel = jobs
         super().run()
 
@@ -141,6 +149,40 @@ def leave_out_dictionaries(source: Path) -> None:
     text = source.read_text(encoding="utf-8")
     if EAGER in text:  # what is written anew would be compiled anew
         source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
+
+
+def name_doors(source: Path, module: str) -> None:
+    """Have compiled classes say that they are of the module in which they are public, in C that Cython made.
+
+    Python takes a compiled class's `__module__` from its name in C, and not from the class's body, where plain Python
+    finds it.
+
+    Raises:
+        ValueError: Cython has written the name in another way than this expects.
+    """
+    text = source.read_text(encoding="utf-8")
+    for name, door in doors(Path("src", *module.split(".")).with_suffix(".py")).items():
+        for before in (f'"{module}.""{name}"', f'"{module}.{name}"'):
+            text = text.replace(before, f'"{door}.{name}"')
+        if f'"{door}.{name}", /*tp_name*/' not in text:
+            raise ValueError(f"{source}: the name of the class {name} isn't where it was expected")
+    if text != source.read_text(encoding="utf-8"):  # what is written anew would be compiled anew
+        source.write_text(text, encoding="utf-8")
+
+
+def doors(source: Path) -> dict[str, str]:
+    """Return the classes of a module that are public in another one: their names, and that module's."""
+    return {
+        kind.name: statement.value.value
+        for kind in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(kind, ast.ClassDef)
+        for statement in kind.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and statement.targets[0].id == "__module__"
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    }
 
 
 def extensions() -> list[Extension]:

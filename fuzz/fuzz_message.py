@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from uamqp import c_uamqp
-from uamqp._message import received_message
+from uamqp.classic.message.message import received_message
 from uamqp.codec import DecodeError
 from uamqp.message import Message, MessageHeader, MessageProperties
 

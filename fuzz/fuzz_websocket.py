@@ -13,9 +13,9 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from tests.peer.raw import BINARY, CLOSE, PING, PONG, TEXT, ws_frame
-from uamqp.transport.endpoint import Proxy
-from uamqp.transport.proxy import ProxyError, Tunnel
-from uamqp.transport.websocket import MAX_MESSAGE, WebSocket, WebSocketError
+from uamqp.transport.sansio.endpoint import Proxy
+from uamqp.transport.sansio.proxy import ProxyError, Tunnel
+from uamqp.transport.sansio.websocket import MAX_MESSAGE, WebSocket, WebSocketError
 
 from . import mutate
 from .fuzz_engine import SIZES, Broken, cut

@@ -24,11 +24,11 @@ from . import (
     types,
     utils,
 )
-from ._arguments import integer
-from ._settings import ReceiveMessagesKeywords, Unpack
 from .address import Source, Target
 from .async_ops import ConnectionAsync, MessageReceiverAsync, MessageSenderAsync, SessionAsync
 from .async_ops.client_async import AMQPClientAsync, AsyncMessageIter, ReceiveClientAsync, SendClientAsync
+from .classic.values.arguments import integer
+from .classic.vocabulary.settings import ReceiveMessagesKeywords, Unpack
 from .client import AMQPClient, ReceiveClient, SendClient
 from .connection import Connection
 from .constants import MessageBodyType, TransportType

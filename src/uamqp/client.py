@@ -1,20 +1,15 @@
-"""The blocking clients of the 1.6 API: `AMQPClient`, `SendClient`, `ReceiveClient`."""
+"""The blocking clients. A door: the code is in `uamqp.classic.client`."""
 
-from __future__ import annotations
+from . import address, authentication, constants, errors
+from .classic.client.base import AMQPClient
+from .classic.client.receive import ReceiveClient
+from .classic.client.send import SendClient
+from .connection import Connection
+from .constants import TransportType
+from .message import BatchMessage, Message
+from .receiver import MessageReceiver
+from .sender import MessageSender
+from .session import Session
 
-from . import address as address  # noqa: PLC0414
-from . import authentication as authentication  # noqa: PLC0414
-from . import constants as constants  # noqa: PLC0414
-from . import errors as errors  # noqa: PLC0414
-from ._amqp_client import AMQPClient
-from ._receive_client import ReceiveClient
-from ._send_client import SendClient
-from .connection import Connection as Connection  # noqa: PLC0414
-from .constants import TransportType as TransportType  # noqa: PLC0414
-from .message import BatchMessage as BatchMessage  # noqa: PLC0414
-from .message import Message as Message  # noqa: PLC0414
-from .receiver import MessageReceiver as MessageReceiver  # noqa: PLC0414
-from .sender import MessageSender as MessageSender  # noqa: PLC0414
-from .session import Session as Session  # noqa: PLC0414
-
-__all__ = ["AMQPClient", "ReceiveClient", "SendClient"]
+__all__ = ["AMQPClient", "BatchMessage", "Connection", "Message", "MessageReceiver", "MessageSender", "ReceiveClient"]
+__all__ += ["SendClient", "Session", "TransportType", "address", "authentication", "constants", "errors"]

@@ -1,23 +1,4 @@
-"""Names that 1.6 kept for Python 2; programs written for it import them. May import the standard library only."""
+"""What 1.6 needed for Python 2, by the names that it had. A door: the code is in `uamqp.classic.vocabulary.compat`."""
 
-from __future__ import annotations
-
-import builtins
-import queue as queue  # noqa: PLC0414
-from urllib.parse import ParseResult as ParseResult  # noqa: PLC0414
-from urllib.parse import quote_plus as quote_plus  # noqa: PLC0414
-from urllib.parse import unquote_plus as unquote_plus  # noqa: PLC0414
-from urllib.parse import urlparse as urlparse  # noqa: PLC0414
-
-PY2 = False
-PY3 = True
-
-TimeoutException = TimeoutError
-
-builtin_str = builtins.str
-str = builtins.str
-bytes = builtins.bytes
-basestring = (builtins.str, builtins.bytes)
-numeric_types = (int, float)
-integer_types = (int,)
-long = int
+from .classic.vocabulary.compat import *
+from .classic.vocabulary.compat import __all__ as __all__

@@ -260,7 +260,7 @@ def test_closing_is_told_to_all(broker: Broker) -> None:
 def test_a_time_out_is_noticed_though_the_leader_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for a token, in place of one that has ended."""
     ahead = 0.0
-    monkeypatch.setattr("uamqp.authentication.cbs_auth.wall", lambda: time.time() + ahead)
+    monkeypatch.setattr("uamqp.classic.auth.tokens.wall", lambda: time.time() + ahead)
 
     async def main() -> None:
         nonlocal ahead

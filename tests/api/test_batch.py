@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from uamqp import codec, errors
-from uamqp._message import received_message
+from uamqp.classic.message.message import received_message
 from uamqp.constants import MessageState
 from uamqp.message import BatchMessage, Message, MessageHeader, MessageProperties
 

@@ -27,7 +27,7 @@ from tests.peer.script import ANY
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, ReceiveClient, SendClient, Session, errors
 from uamqp.constants import ErrorCodes, MessageState
-from uamqp.transport import clock
+from uamqp.transport.sansio import clock
 
 Script = Callable[[SocketPeer], None]
 

@@ -230,7 +230,7 @@ class Calendar:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._ahead = 0.0
-        monkeypatch.setattr("uamqp.authentication.cbs_auth.wall", self.time)
+        monkeypatch.setattr("uamqp.classic.auth.tokens.wall", self.time)
 
     def time(self) -> float:
         return time.time() + self._ahead
@@ -320,7 +320,7 @@ def test_an_answer_that_came_while_nobody_called_is_not_late(
         answered = threading.Event()  # the broker's loop sets it after it has sent the answer
         service.call(lambda server: asyncio.get_running_loop().call_later(0.4, answered.set))
         assert answered.wait(10)
-        monkeypatch.setattr("uamqp.authentication.cbs_auth.now", lambda: time.monotonic() + 6)
+        monkeypatch.setattr("uamqp.classic.auth.tokens.now", lambda: time.monotonic() + 6)
         client.send_message(Message(b"3"))
 
 

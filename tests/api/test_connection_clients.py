@@ -37,13 +37,13 @@ from uamqp import (
     Session,
     Source,
     Target,
-    _amqp_client,
     errors,
 )
 from uamqp.authentication import SASLAnonymous
+from uamqp.classic.client import base
 from uamqp.testing import Broker
 from uamqp.testing.faults import error
-from uamqp.transport import blocking
+from uamqp.transport.blocking import pump
 
 KINDS = pytest.mark.parametrize("kind", [AMQPClient, SendClient, ReceiveClient])
 LINKED = pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
@@ -273,8 +273,8 @@ def test_working_until_the_client_is_ready_waits_for_nothing_else(
     kind: Any, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever call it is in which the link opens: nothing follows that would end a wait."""
-    monkeypatch.setattr(_amqp_client, "IDLE_WAIT", 60.0)
-    monkeypatch.setattr(blocking, "MAX_WAIT", 60.0)
+    monkeypatch.setattr(base, "IDLE_WAIT", 60.0)
+    monkeypatch.setattr(pump, "MAX_WAIT", 60.0)
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)

@@ -250,7 +250,7 @@ def test_what_is_held_is_not_handed_out_when_its_link_has_gone(
     broker: Broker, receive: Any, auto_complete: bool, loss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The peer delivers it again. That is seen though nothing needs to be read, since enough is held."""
-    monkeypatch.setattr("uamqp._receive_client._LOOK_INTERVAL", 0.0)
+    monkeypatch.setattr("uamqp.classic.client.receive._LOOK_INTERVAL", 0.0)
     fill(broker, 20)
     client = ReceiveClient(broker.url + "/q", prefetch=20, auto_complete=auto_complete)
     client.open()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from uamqp import codec, types
-from uamqp._message import received_message
+from uamqp.classic.message.message import received_message
 from uamqp.constants import ErrorCodes, MessageBodyType, MessageState
 from uamqp.errors import (
     MessageAccepted,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from uamqp import BatchMessage, Message, c_uamqp, codec, types
-from uamqp._message import received_message
+from uamqp.classic.message.message import received_message
 from uamqp.codec.limits import MAX_DEPTH
 from uamqp.constants import MessageBodyType
 from uamqp.message import MessageHeader

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from uamqp import c_uamqp, codec, types
-from uamqp._message import received_message
+from uamqp.classic.message.message import received_message
 from uamqp.message import BatchMessage, Message, MessageHeader, MessageProperties
 
 UUID = uuid.UUID("37f9db00-fbb1-11e0-9f96-0800200c9a66")

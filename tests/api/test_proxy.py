@@ -16,8 +16,8 @@ from uamqp import Message, SendClient, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import TransportType
 from uamqp.testing import Broker
-from uamqp.transport.endpoint import Proxy
-from uamqp.transport.proxy import Tunnel
+from uamqp.transport.sansio.endpoint import Proxy
+from uamqp.transport.sansio.proxy import Tunnel
 
 SECRET = "pass:word"
 HASTE: dict[str, Any] = {"handshake_timeout": 0.5, "link_timeout": 0.5, "close_timeout": 0.5}

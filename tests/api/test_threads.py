@@ -27,8 +27,8 @@ from tests.api.peers import (
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
-from uamqp._receiving import MessageQueue
 from uamqp.authentication import SASLAnonymous
+from uamqp.classic.endpoints.receiving import MessageQueue
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
 

@@ -34,7 +34,7 @@ from uamqp.engine import (
     sasl,
 )
 from uamqp.testing import Broker
-from uamqp.transport.aio import EngineProtocol
+from uamqp.transport.asyncio.protocol import EngineProtocol
 
 E = TypeVar("E")
 PATIENCE = 20.0

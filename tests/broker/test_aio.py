@@ -13,8 +13,8 @@ import pytest
 from uamqp.codec import ROLE_RECEIVER, Attach, Begin, Detach, Open, Source, Target
 from uamqp.engine import CauseKind, EndpointState, Engine, EngineConfig, IncomingDelivery, Role, events
 from uamqp.engine.frames import append_frame
-from uamqp.transport import aio
-from uamqp.transport.aio import EngineProtocol
+from uamqp.transport.asyncio import protocol
+from uamqp.transport.asyncio.protocol import EngineProtocol
 
 from .client import big_message, story
 
@@ -267,7 +267,7 @@ async def test_a_peer_that_asks_and_does_not_read_is_not_read_from() -> None:
 
 @story
 async def test_the_last_bytes_have_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aio, "LINGER", 0.05)
+    monkeypatch.setattr(protocol, "LINGER", 0.05)
     async with pair(close_timeout=0.05) as (client, server):
         await client.event(events.ConnectionOpened)
         await server.event(events.ConnectionOpened)

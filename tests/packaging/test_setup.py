@@ -49,7 +49,7 @@ def leave_stale(sources: Path) -> list[Path]:
     stale = [
         sources / "src" / "uamqp" / "codec" / f"decode{SUFFIX}",
         sources / "src" / "uamqp" / "engine" / "gone.cpython-310-x86_64-linux-gnu.so",
-        sources / "src" / "uamqp" / "_message.cp310-win_amd64.pyd",
+        sources / "src" / "uamqp" / "classic" / "message.cp310-win_amd64.pyd",
     ]
     for path in stale:
         path.write_bytes(b"no module")

@@ -15,8 +15,8 @@ from uamqp.codec import Open
 from uamqp.core import ConnectionCore, LinkCore
 from uamqp.engine import Cause, CauseKind, EngineConfig
 from uamqp.engine.events import ConnectionOpened
-from uamqp.transport.blocking import BlockingPump
-from uamqp.transport.endpoint import Endpoint
+from uamqp.transport.blocking.pump import BlockingPump
+from uamqp.transport.sansio.endpoint import Endpoint
 
 
 class Owner:

@@ -12,7 +12,7 @@ import pytest
 # Blocks that glibc takes from its heap, 4 MiB in all; what it gives back is mapped anew, page by page: minor faults.
 TURNS = """
 import resource
-from uamqp.transport.heap import keep_freed_memory
+from uamqp.transport.sansio.heap import keep_freed_memory
 {call}
 for turn in range(30):
     if turn == 10:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
-from uamqp.transport.endpoint import Endpoint
-from uamqp.transport.tcp import READ_SIZE, Stream, Waker, connect, is_loopback
+from uamqp.transport.blocking.stream import READ_SIZE, Stream, Waker, connect, is_loopback
+from uamqp.transport.sansio.endpoint import Endpoint
 
 
 @pytest.fixture

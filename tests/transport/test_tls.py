@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
-from uamqp.transport.tls import client_context
+from uamqp.transport.sansio.tls import client_context
 
 
 def test_certificates_and_names_are_verified() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.peer.raw import BINARY, CLOSE, PING, PONG, RawServer, upgrade, ws_frame
-from uamqp.transport.aio_websocket import WebSocketProtocol
-from uamqp.transport.websocket import MESSAGE_SIZE, WebSocket, WebSocketError
+from uamqp.transport.asyncio.websocket import WebSocketProtocol
+from uamqp.transport.sansio.websocket import MESSAGE_SIZE, WebSocket, WebSocketError
 
 
 def pair() -> tuple[WebSocket, WebSocket]:

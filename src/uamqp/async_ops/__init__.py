@@ -1,9 +1,4 @@
-"""The asyncio front of the 1.6 API: connection, session, links; its clients are in `client_async`."""
+"""The asyncio front. A door: the code is in `uamqp.classic.aio`."""
 
-from .connection_async import ConnectionAsync
-from .mgmt_operation_async import MgmtOperationAsync
-from .receiver_async import MessageReceiverAsync
-from .sender_async import MessageSenderAsync
-from .session_async import SessionAsync
-
-__all__ = ["ConnectionAsync", "MessageReceiverAsync", "MessageSenderAsync", "MgmtOperationAsync", "SessionAsync"]
+from ..classic.aio import *
+from ..classic.aio import __all__ as __all__

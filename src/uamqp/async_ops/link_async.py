@@ -1,51 +1,5 @@
-"""What `MessageSenderAsync` and `MessageReceiverAsync` have in common. Imports the blocking front's links."""
+"""Links for asyncio. A door: the code is in `uamqp.classic.aio.link`."""
 
-from __future__ import annotations
+from ..classic.aio.link import MessageLinkAsync
 
-from typing import TYPE_CHECKING, TypeVar
-
-from .._link import MessageLink
-from .utils import LoopArgument
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-_LinkT = TypeVar("_LinkT", bound="MessageLinkAsync")
-
-
-class MessageLinkAsync(LoopArgument, MessageLink):
-    """Mixed into the links of the asyncio front: opening, closing, driving."""
-
-    async def __aenter__(self: _LinkT) -> _LinkT:  # noqa: PYI019 (Self needs Python 3.11)
-        await self.open_async()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.destroy_async()
-
-    async def open_async(self) -> None:
-        """Attach the link; connects and begins the session where that wasn't done. `get_state` tells when it is open.
-
-        Raises:
-            AMQPConnectionError: the host is unknown, or doesn't answer; or the connection has failed.
-        """
-        await self._do_open()
-
-    async def close_async(self, *, detach: bool = False) -> None:
-        """Close the link, or detach it only; see `MessageLink.close`. Does nothing on one that isn't open."""
-        self.close(detach=detach)
-
-    async def destroy_async(self, *, detach: bool = False) -> None:
-        """Close the link, or detach it only, and wait for the peer's answer; see `MessageLink.destroy`."""
-        await self._do_destroy(detach=detach)
-
-    async def work_async(self) -> None:
-        """Do what is due on the link, time-outs of messages too, and give the loop a turn.
-
-        Raises:
-            AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
-        """
-        self.work()
-        await self._connection._turn(0.0)
+__all__ = ["MessageLinkAsync"]

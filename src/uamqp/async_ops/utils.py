@@ -1,31 +1,5 @@
-"""The `loop` argument of 1.6's asyncio classes. Imports nothing of ours but `utils`."""
+"""The running loop. A door: the code is in `uamqp.classic.aio.loop`."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from ..utils import get_running_loop
+from ..classic.aio.loop import get_dict_with_loop_if_needed, get_running_loop
 
 __all__ = ["get_dict_with_loop_if_needed", "get_running_loop"]
-
-
-def get_dict_with_loop_if_needed(loop: Any) -> dict[str, Any]:
-    """Refuse a loop, as asyncio does since Python 3.10; without one, return the empty keywords for asyncio's calls.
-
-    Raises:
-        ValueError: a loop was given.
-    """
-    if loop:
-        raise ValueError("Starting Python 3.10, asyncio no longer supports loop as a parameter.")
-    return {}
-
-
-class LoopArgument:
-    """Mixed into the asyncio classes: what 1.6 kept of the `loop` argument."""
-
-    _internal_kwargs: dict[str, Any]
-
-    @property
-    def loop(self) -> Any:
-        """None: the object uses the loop that its coroutines are awaited in."""
-        return self._internal_kwargs.get("loop")

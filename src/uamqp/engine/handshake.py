@@ -17,8 +17,12 @@ from ..codec import (
     Symbol,
     decode_composite,
 )
-from ..codec import SaslInit as SaslInitFrame
-from ..codec import SaslResponse as SaslResponseFrame
+from ..codec import (
+    SaslInit as SaslInitFrame,
+)
+from ..codec import (
+    SaslResponse as SaslResponseFrame,
+)
 from . import conditions
 from .errors import CauseKind, LocalProtocolError, PeerError
 from .events import SaslInit, SaslResponse

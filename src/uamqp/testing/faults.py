@@ -8,17 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..codec import (
-    ROLE_SENDER,
-    Accepted,
-    Disposition,
-    Error,
-    Modified,
-    Rejected,
-    Released,
-    Symbol,
-    decode_composite,
-)
+from ..codec import ROLE_SENDER, Accepted, Disposition, Error, Modified, Rejected, Released, Symbol, decode_composite
 
 Outcome = Accepted | Rejected | Released | Modified
 OutcomeRule = Callable[[str, bytes], Outcome | None]

@@ -8,16 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..codec import (
-    ACCEPTED,
-    RELEASED,
-    Accepted,
-    DecodeError,
-    Modified,
-    Rejected,
-    Released,
-    TransactionalState,
-)
+from ..codec import ACCEPTED, RELEASED, Accepted, DecodeError, Modified, Rejected, Released, TransactionalState
 from ..engine import CauseKind, IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
 from .directory import NoNode, local_name, node_name, subscribe, unsubscribe
 from .envelope import NO_HEADER, read_header, read_to, with_annotations, with_header

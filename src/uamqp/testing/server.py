@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..transport.aio_websocket import WebSocketProtocol
-from ..transport.endpoint import address_text
-from ..transport.websocket import WebSocket
+from ..transport.asyncio.websocket import WebSocketProtocol
+from ..transport.sansio.endpoint import address_text
+from ..transport.sansio.websocket import WebSocket
 from .cbs import Tokens
 from .connection import Connection
 from .directory import Directory, DirectoryLimits, arrived, node_name

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from ..transport.aio import EngineFactory, EngineProtocol, EventHandler
+from ..transport.asyncio.protocol import EngineFactory, EngineProtocol, EventHandler
 from .faults import Faults, WireFaults
 
 HELD_BYTES = 4 * 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from .clock import FOREVER
+from .sansio.clock import FOREVER
 
 this_thread = threading.get_ident
 

@@ -1,0 +1,636 @@
+"""Claims-based security: authentication by a token that the connection puts to the node `$cbs`.
+
+Imports `core`, `session` and what they do. `cbs_auth_async` has what asyncio clients use.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import uuid
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ...core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus
+from ...core.masking import masked
+from ...engine import LocalProtocolError
+from ...transport.drive import run
+from ...transport.sansio.clock import now, wall
+from ..endpoints.session import Session
+from ..values import convert
+from ..values.arguments import encoded, encoding_of, finite, having, number, text
+from ..vocabulary import compat, constants, errors
+from ..vocabulary.address import split_url
+from ..vocabulary.callbacks import plain, refuse_unfinished
+from ..vocabulary.constants import TransportType
+from ..vocabulary.settings import SessionKeywords, TokenKeywords, Unpack
+from .common import AMQPAuth, checked_host, refuse_unknown
+
+__all__ = ["CBSAuthMixin", "JWTTokenAuth", "SASTokenAuth", "TokenRetryPolicy"]
+
+if TYPE_CHECKING:
+    from ..endpoints.connection import Connection
+
+_logger = logging.getLogger("uamqp.authentication.cbs_auth")  # as in 1.6
+
+T = TypeVar("T")
+
+_STATUS = {
+    TokenStatus.IDLE: constants.CBSAuthStatus.Idle,
+    TokenStatus.IN_PROGRESS: constants.CBSAuthStatus.InProgress,
+    TokenStatus.OK: constants.CBSAuthStatus.Complete,
+    TokenStatus.REFRESH_REQUIRED: constants.CBSAuthStatus.RefreshRequired,
+    TokenStatus.EXPIRED: constants.CBSAuthStatus.Expired,
+    TokenStatus.TIMEOUT: constants.CBSAuthStatus.Timeout,
+    TokenStatus.ERROR: constants.CBSAuthStatus.Error,
+    TokenStatus.FAILURE: constants.CBSAuthStatus.Failure,
+}
+
+
+class TokenRetryPolicy:
+    """How often a token that was refused is put again.
+
+    Args:
+        retries: tries after the first.
+        backoff: milliseconds between two tries.
+
+    Attributes:
+        retries: as given.
+        backoff: in seconds.
+    """
+
+    __module__ = "uamqp.authentication.cbs_auth"
+
+    def __init__(self, retries: int = 3, backoff: float = 0) -> None:
+        self.retries = number(retries or 0, "retries", "tries")
+        self.backoff = number(backoff or 0, "backoff", "milliseconds") / 1000.0
+
+
+class Authenticator:
+    """The token of one connection, as its clients share it; 1.6's native CBS object."""
+
+    __module__ = "uamqp.authentication.cbs_auth"
+
+    def __init__(self, claim: TokenClaim) -> None:
+        self.claim = claim
+
+    def get_status(self) -> constants.CBSAuthStatus:
+        """Return where the token stands."""
+        return _STATUS[self.claim.status(now(), wall())]
+
+    def get_failure_info(self) -> tuple[int, bytes]:
+        """Return the status and description with which the node refused the last token; 0 and nothing if it didn't."""
+        refusal = self.claim.refusal
+        return (0, b"") if refusal is None else (refusal.status, refusal.description.encode())
+
+
+class _Weak(Generic[T]):
+    """An attribute that doesn't keep what it refers to alive; None: it is gone, or there was nothing."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = f"{name}_reference"
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> T | None:
+        reference: weakref.ref[Any] | None = getattr(instance, self._name, None)
+        return None if reference is None else reference()
+
+    def __set__(self, instance: Any, value: T | None) -> None:
+        setattr(instance, self._name, None if value is None else weakref.ref(value))
+
+
+class CBSAuthMixin:
+    """The authentication of a connection by a token, and its renewal.
+
+    Attributes:
+        audience, token_type, token: as bytes; `token` is None before the first `update_token` of a JWT.
+        expires_at: when the token ends, in seconds since 1970.
+        timeout: seconds that the node may take to answer; 0: any time.
+        retries: refusals so far, since the last success.
+    """
+
+    __module__ = "uamqp.authentication.cbs_auth"
+
+    audience: bytes
+    token_type: bytes
+    token: bytes | None
+    expires_at: float | None
+    expires_in: datetime.timedelta | None
+    timeout: float
+    retries: int
+    _encoding: str
+    _retry_policy: TokenRetryPolicy
+    _refresh_window: float
+    _prev_token: bytes | None
+    _busy: object | None  # the caller that is at it: others leave it alone
+    _awaited: bool
+
+    def _init_cbs(self, timeout: float, retry_policy: TokenRetryPolicy | None, refresh_window: float) -> None:
+        self.timeout = number(timeout or 0, "timeout", "seconds")
+        self.retries = 0
+        policy = retry_policy or TokenRetryPolicy()
+        self._retry_policy = having(policy, "retry_policy", "a TokenRetryPolicy", "retries", "backoff")
+        self._refresh_window = number(refresh_window or 0, "refresh_window", "seconds")
+        self._prev_token = None
+        self._connection = None
+        self._session = None
+        self._cbs_auth = None
+        self._busy = None
+        self._awaited = False  # one of them waits for what comes of it
+
+    # Credentials may outlive the connection that uses them: they don't keep it alive.
+    _connection: _Weak[Connection] = _Weak()
+    _session: _Weak[Session] = _Weak()
+    _cbs_auth: _Weak[Authenticator] = _Weak()
+
+    def update_token(self) -> Any:
+        """Renew `token` and `expires_at`.
+
+        Raises:
+            TokenExpired: this class has no way to do that.
+        """
+        raise errors.TokenExpired("Unable to refresh token - no refresh logic implemented.")
+
+    def create_authenticator(
+        self, connection: Connection, debug: bool = False, **kwargs: Unpack[SessionKeywords]
+    ) -> Authenticator:
+        """Begin the session of the token's links, and connect. `handle_token` does the rest.
+
+        Args:
+            connection: the connection to authenticate.
+            debug: taken for compatibility: tracing is the connection's.
+            kwargs: settings of the `Session`, which clients share.
+
+        Raises:
+            AMQPConnectionError: the host is unknown, or doesn't answer.
+            AuthenticationException: the token can't be used.
+        """
+        return run(self._do_create_authenticator(connection, debug=debug, **kwargs))
+
+    async def _do_create_authenticator(
+        self, connection: Connection, debug: bool = False, session_type: type[Session] = Session, **kwargs: Any
+    ) -> Authenticator:
+        self._connection = connection
+        self.retries = 0
+        self._session = session = session_type(connection, **kwargs)
+        claim = TokenClaim(self._make_links(), self.timeout)
+        self._cbs_auth = connection._cbs = authenticator = Authenticator(claim)
+        self._busy = connection._pump.caller()
+        try:
+            await self._first_token()
+            await self._connect(connection)
+            try:
+                with connection._pump.lock, connection._pump.guard.step("attaching the token's links"):
+                    claim.links.open(now())
+            except LocalProtocolError as error:
+                raise errors.AMQPConnectionError(f"The connection was closed meanwhile: {error}.") from error
+        except BaseException:
+            connection._cbs = None
+            if self._cbs_auth is authenticator:
+                self._cbs_auth = None
+            connection._pump.interrupt()  # others may wait for it
+            await session._do_destroy()
+            raise
+        finally:
+            if self._connection is connection:  # it may serve another by now
+                self._busy = None
+        return authenticator
+
+    async def _first_token(self) -> None:
+        """Have a token before the first is put: the one that is at hand, unless it has ended."""
+        if self._has_ended():
+            await self._update()
+
+    async def _update(self) -> None:
+        """Call `update_token`, and wait for what it does."""
+        refuse_unfinished(self.update_token(), "update_token")
+
+    def _has_ended(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= wall()
+
+    async def _connect(self, connection: Connection) -> None:
+        if isinstance(self, AMQPAuth):
+            self._warn_in_clear("token")
+        try:
+            await connection._do_start()
+        except errors.ConnectionClose:
+            raise
+        except errors.AMQPConnectionError as error:
+            raise errors.AMQPConnectionError(
+                f"Unable to open authentication session on connection {connection.container_id!r}.\n"
+                f"Please confirm target hostname exists: {masked(repr(connection.hostname))}. {error}"
+            ) from error
+
+    def _make_links(self) -> RequestLinks:
+        if self._session is None:
+            raise errors.AuthenticationException("There is no authenticator: call create_authenticator() first.")
+        name = uuid.uuid4()
+        return RequestLinks(self._session._core, CBS_NODE, f"{CBS_NODE}-sender-{name}", f"{CBS_NODE}-receiver-{name}")
+
+    def close_authenticator(self) -> None:
+        """Detach the token's links and end their session. Does nothing the second time."""
+        run(self._do_close_authenticator())
+
+    async def _do_close_authenticator(self) -> None:
+        authenticator, self._cbs_auth = self._cbs_auth, None
+        session, self._session = self._session, None
+        connection = self._connection
+        if authenticator is not None and connection is not None:
+            with connection._pump.lock, connection._pump.guard.step("closing the token's links"):
+                authenticator.claim.links.close(now())
+        if session is not None:
+            await session._do_destroy()
+
+    def handle_token(self) -> tuple[bool, bool]:
+        """Take a step towards a token in force: put it, look for the answer, renew it.
+
+        Returns:
+            Whether the node has not answered in time, and whether no token is in force yet.
+
+        Raises:
+            TokenAuthFailure: the node refused it, time and again; with the node's status and description.
+            TokenExpired: it has ended, and there is no new one.
+            AuthenticationException: the node's links are gone, or there is no token to put.
+        """
+        return run(self._do_handle_token())
+
+    async def _do_handle_token(self) -> tuple[bool, bool]:
+        connection, authenticator = self._connection, self._cbs_auth
+        if connection is None or authenticator is None:
+            raise errors.AuthenticationException("There is no authenticator: call create_authenticator() first.")
+        if connection._closing or connection._error is not None:
+            return False, False
+        if authenticator.claim.is_overdue(now()):
+            await connection._turn(0.0)  # what was answered while nobody called isn't late
+        with connection._pump.lock, connection._pump.guard.step("looking at the token"):
+            status = authenticator.claim.status(now(), wall())
+            in_force = authenticator.claim.is_in_force(wall())
+        if status is TokenStatus.OK:
+            self.retries = 0
+            return False, False
+        caller = connection._pump.caller()
+        # The caller's own are of a frame that a signal handler has interrupted, or that an exception has left.
+        if self._busy is not None and self._busy != caller:
+            self._awaited = True
+            return False, not in_force
+        self._busy = caller
+        try:
+            return await self._step(connection, authenticator.claim, status)
+        except BaseException as error:
+            self._awaited = True  # others may wait for what this one leaves undone
+            if isinstance(error, ValueError):
+                raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
+            raise
+        finally:
+            self._busy = None
+            if self._awaited:
+                self._awaited = False
+                connection._pump.interrupt()
+
+    async def _step(self, connection: Connection, claim: TokenClaim, status: TokenStatus) -> tuple[bool, bool]:
+        if status is TokenStatus.TIMEOUT:
+            return True, False
+        if status is TokenStatus.FAILURE:
+            cause = claim.links.cause
+            text = f" {cause.message}" if cause is not None else ""
+            raise errors.AuthenticationException(f"Failed to open CBS authentication link.{text}")
+        if status is TokenStatus.ERROR:
+            await self._retry(connection, claim)
+        elif status is TokenStatus.IDLE:
+            self._put(connection, claim)
+        elif status is TokenStatus.EXPIRED and await self._renewed():
+            if self._has_ended():
+                raise errors.TokenExpired(
+                    "CBS Authentication Expired. The token that was to replace it has ended, too."
+                )
+            self._put(connection, claim)
+        elif status is TokenStatus.REFRESH_REQUIRED and await self._renewed():
+            if self.token != self._prev_token:
+                self._put(connection, claim)
+            else:
+                claim.postpone(wall())
+        return False, not claim.is_in_force(wall())
+
+    async def _retry(self, connection: Connection, claim: TokenClaim) -> None:
+        """Put a token again that was refused, if the policy says so."""
+        refusal = claim.refusal
+        if refusal is not None and self.retries >= self._retry_policy.retries:
+            raise errors.TokenAuthFailure(refusal.status, refusal.description, encoding=self._encoding)
+        if self._has_ended() and not await self._renewed():
+            return
+        self.retries += 1
+        if self._retry_policy.backoff:
+            await connection._do_sleep(self._retry_policy.backoff)
+        self._put(connection, claim)
+
+    def _put(self, connection: Connection, claim: TokenClaim) -> None:
+        token = self._current_token()
+        try:
+            with connection._pump.lock, connection._pump.guard.step("putting a token"):
+                if claim.links.is_over:
+                    claim.links = self._make_links()
+                    claim.links.open(now())
+                claim.put(token, now())
+        except LocalProtocolError as error:
+            text = f"A new token can't be put: {error}. Close the client, and open it again."
+            raise errors.AuthenticationException(text) from error
+        connection._pump.flush()
+
+    def _current_token(self) -> Token:
+        if not self.token:
+            raise ValueError("There is no token: call update_token() first.")
+        if self.expires_at is None:
+            raise ValueError("There is no time at which the token expires.")
+        if self.expires_at <= wall():
+            raise ValueError("Token has expired")
+        return Token(
+            text(self.token, "token", self._encoding),
+            text(self.token_type, "token_type", self._encoding),
+            text(self.audience, "audience", self._encoding),
+            self.expires_at,
+            self._refresh_window,
+        )
+
+    async def _renewed(self) -> bool:
+        """Have the token renewed; False: that takes its time, and the next step looks again."""
+        refuse_unfinished(self.update_token(), "update_token")
+        return True
+
+    def _next_look(self) -> float | None:
+        """Return in how many seconds `handle_token` has something to do by itself; None: not by itself."""
+        authenticator = self._cbs_auth
+        if authenticator is None or self._busy is not None:
+            return None  # who is at it wakes those who wait
+        return authenticator.claim.next_look(now(), wall())
+
+    def _take_token(self, token: str | bytes, expires_at: float | str | datetime.datetime) -> None:
+        """Note a new token."""
+        self._prev_token = self.token
+        self.token = encoded(token, "token", self._encoding)
+        self.expires_at = epoch_seconds(expires_at)
+
+    def _set_expiry(self, expires_at: float | datetime.datetime | None, expires_in: datetime.timedelta | None) -> None:
+        if not expires_at:
+            if not expires_in:
+                raise ValueError("Must specify either 'expires_at' or 'expires_in'.")
+            if not isinstance(expires_in, datetime.timedelta):
+                raise TypeError(f"expires_in must be a datetime.timedelta, not {type(expires_in).__name__}.")
+            self.expires_in = expires_in
+            self.expires_at = wall() + expires_in.total_seconds()
+            return
+        self.expires_at = epoch_seconds(expires_at)
+        left = self.expires_at - wall()
+        if left < 1:
+            raise ValueError("Token has already expired.")
+        self.expires_in = datetime.timedelta(seconds=left)
+
+
+def epoch_seconds(value: float | str | datetime.datetime) -> float:
+    """Return a time as seconds since 1970; a `datetime` without a time zone is taken as UTC.
+
+    Raises:
+        TypeError: it is neither a number nor a `datetime`. ValueError: it is no time.
+    """
+    if isinstance(value, datetime.datetime):
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=datetime.timezone.utc)
+        return aware.timestamp()
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)  # 1.6 took it from get_token, and services give it so
+    return finite(value, "expires_at", "seconds since 1970, or a datetime", most=1e12)
+
+
+class SASTokenAuth(AMQPAuth, CBSAuthMixin):
+    """A shared access signature as token.
+
+    Args:
+        audience: what the token is for, as a rule `uri`.
+        uri: the URI of the resource, as sb://host/name; a user and password in it serve as `username` and `password`.
+        token: the signature.
+        expires_in: a `timedelta` from now until it ends.
+        expires_at: when it ends: seconds since 1970, or a `datetime` (without a time zone: UTC).
+        username, password: name and value of the key, with which new signatures are made; None: none are.
+        port, verify, http_proxy, transport_type: see `AMQPAuth`.
+        timeout: seconds that the service may take to answer; 0: any time.
+        retry_policy: what to do when it refuses.
+        token_type: of the token.
+        encoding: of the text among the arguments.
+
+    Keyword Args:
+        refresh_window: seconds before its end in which the token is renewed; 0: the last tenth of its life.
+        custom_endpoint_hostname: where the connection goes, instead of the URI's host.
+        Others: see `AMQPAuth`.
+
+    Raises:
+        ValueError: the token has expired, or it isn't said when it does; the URI has no host.
+    """
+
+    __module__ = "uamqp.authentication.cbs_auth"
+
+    def __init__(
+        self,
+        audience: str | bytes,
+        uri: str,
+        token: str | bytes,
+        expires_in: datetime.timedelta | None = None,
+        expires_at: float | datetime.datetime | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        port: int | str | None = None,
+        timeout: float = 10,
+        retry_policy: TokenRetryPolicy | None = TokenRetryPolicy(),  # noqa: B008 (shared, as 1.6's; it holds no state)
+        verify: str | None = None,
+        token_type: str | bytes = b"servicebus.windows.net:sastoken",
+        http_proxy: dict[str, Any] | None = None,
+        transport_type: Any = TransportType.Amqp,
+        encoding: str = "UTF-8",
+        **kwargs: Unpack[TokenKeywords],
+    ) -> None:
+        settings: dict[str, Any] = {**kwargs}
+        refresh_window = settings.pop("refresh_window", 0)
+        hostname, user, secret = _parse(uri, settings.pop("custom_endpoint_hostname", None))
+        refuse_unknown(self, settings)
+        self._set_expiry(expires_at, expires_in)
+        super().__init__(
+            hostname,
+            port=port,
+            verify=verify,
+            http_proxy=http_proxy,
+            transport_type=transport_type,
+            encoding=encoding,
+            **settings,
+        )
+        self.uri = uri
+        encoding = self._encoding
+        self.username = text(username, "username", encoding) if username else user
+        self.password = text(password, "password", encoding) if password else secret
+        self.audience = encoded(audience, "audience", encoding)
+        self.token_type = encoded(token_type, "token_type", encoding)
+        self.token = encoded(token, "token", encoding)
+        self._init_cbs(timeout, retry_policy, refresh_window)
+
+    def update_token(self) -> Any:
+        """Make a new signature, as long-lived as the one before.
+
+        Raises:
+            TokenExpired: there is no key to make one with.
+        """
+        self._sign()
+
+    def _sign(self) -> None:
+        if not self.username or not self.password:
+            raise errors.TokenExpired("Unable to refresh token - no username or password.")
+        if self.expires_in is None:
+            raise errors.TokenExpired("Unable to refresh token - it isn't known for how long.")
+        token = convert.create_sas_token(
+            _quoted(self.username, "username"),
+            encoded(self.password, "password", self._encoding),
+            _quoted(self.uri, "uri"),
+            self.expires_in,
+        )
+        self._take_token(token, int(wall() + self.expires_in.total_seconds()))
+
+    @classmethod
+    def from_shared_access_key(
+        cls,
+        uri: str,
+        key_name: str,
+        shared_access_key: str,
+        expiry: float | None = None,
+        port: int | str | None = None,
+        timeout: float = 10,
+        retry_policy: TokenRetryPolicy | None = TokenRetryPolicy(),  # noqa: B008 (see above)
+        verify: str | None = None,
+        http_proxy: dict[str, Any] | None = None,
+        transport_type: Any = TransportType.Amqp,
+        encoding: str = "UTF-8",
+        **kwargs: Unpack[TokenKeywords],
+    ) -> Any:
+        """Return an object with a signature made from a key, which it renews by itself.
+
+        Args:
+            uri: the URI of the resource; it is the audience, too.
+            key_name, shared_access_key: the key.
+            expiry: seconds that each signature is valid; None: 3600.
+            Others: see `SASTokenAuth`.
+        """
+        try:
+            seconds = number(expiry or constants.AUTH_EXPIRATION_SECS, "expiry", "seconds")
+            expires_in = datetime.timedelta(seconds=seconds)
+        except OverflowError as error:
+            raise ValueError(f"expiry is beyond what time there is: {error}.") from error
+        encoding = encoding_of(encoding)
+        key_name = text(key_name, "key_name", encoding)
+        shared_access_key = text(shared_access_key, "shared_access_key", encoding)
+        token = convert.create_sas_token(
+            _quoted(key_name, "key_name"),
+            encoded(shared_access_key, "shared_access_key", encoding),
+            _quoted(uri, "uri"),
+            expires_in,
+        )
+        return cls(
+            uri,
+            uri,
+            token,
+            expires_in=expires_in,
+            username=key_name,
+            password=shared_access_key,
+            port=port,
+            timeout=timeout,
+            retry_policy=retry_policy,
+            verify=verify,
+            http_proxy=http_proxy,
+            transport_type=transport_type,
+            encoding=encoding,
+            **kwargs,
+        )
+
+
+class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
+    """A token that a function of yours gives, such as a JSON web token.
+
+    Args:
+        audience: what the token is for.
+        uri: the URI of the resource, as sb://host/name.
+        get_token: called for a token; returns an object with `token` (text or bytes) and `expires_on` (seconds since
+            1970, or a `datetime`). Called before the first is put, and each time one has to be renewed.
+        expires_in, expires_at: when a token ends that was set otherwise.
+        Others: see `SASTokenAuth`.
+
+    Raises:
+        ValueError: `get_token` can't be called; the URI has no host.
+    """
+
+    __module__ = "uamqp.authentication.cbs_auth"
+
+    def __init__(
+        self,
+        audience: str | bytes,
+        uri: str,
+        get_token: Callable[[], Any],
+        expires_in: datetime.timedelta | None = datetime.timedelta(seconds=constants.AUTH_EXPIRATION_SECS),
+        expires_at: float | datetime.datetime | None = None,
+        port: int | str | None = None,
+        timeout: float = 10,
+        retry_policy: TokenRetryPolicy | None = TokenRetryPolicy(),  # noqa: B008 (see above)
+        verify: str | None = None,
+        token_type: str | bytes = b"jwt",
+        http_proxy: dict[str, Any] | None = None,
+        transport_type: Any = TransportType.Amqp,
+        encoding: str = "UTF-8",
+        **kwargs: Unpack[TokenKeywords],
+    ) -> None:
+        settings: dict[str, Any] = {**kwargs}
+        refresh_window = settings.pop("refresh_window", 0)
+        self.get_token = self._checked(get_token)
+        hostname, _, _ = _parse(uri, settings.pop("custom_endpoint_hostname", None))
+        refuse_unknown(self, settings)
+        self._set_expiry(expires_at, expires_in)
+        super().__init__(
+            hostname,
+            port=port,
+            verify=verify,
+            http_proxy=http_proxy,
+            transport_type=transport_type,
+            encoding=encoding,
+            **settings,
+        )
+        self.uri = uri
+        self.audience = encoded(audience, "audience", self._encoding)
+        self.token_type = encoded(token_type, "token_type", self._encoding)
+        self.token = None
+        self._init_cbs(timeout, retry_policy, refresh_window)
+
+    @staticmethod
+    def _checked(get_token: Any) -> Any:
+        if not callable(get_token):
+            raise ValueError("get_token must be a callable object.")
+        return plain(get_token, "get_token")
+
+    def update_token(self) -> Any:
+        """Call `get_token`; what it raises comes out here."""
+        self._take_result(self.get_token())
+
+    def _take_result(self, access_token: Any) -> None:
+        refuse_unfinished(access_token, "get_token")
+        what = "an object with the attributes token and expires_on"
+        having(access_token, "The result of get_token", what, "token", "expires_on")
+        self._take_token(access_token.token, access_token.expires_on)
+
+    async def _first_token(self) -> None:
+        await self._update()
+
+
+def _quoted(value: str, argument: str) -> bytes:
+    return compat.quote_plus(encoded(value, argument, "utf-8")).encode()
+
+
+def _parse(uri: str, endpoint: str | None) -> tuple[str, str | None, str | None]:
+    """Return the host of a URI, or `endpoint` in its stead, and the user name and password in it."""
+    parsed = split_url(text(uri, "uri", "utf-8"), "Invalid URI")
+    hostname = checked_host(endpoint, "custom_endpoint_hostname", "utf-8") if endpoint else parsed.hostname
+    if not hostname:
+        # Without the URI: where it is malformed, there is no telling what of it is the password.
+        raise ValueError("Invalid URI: it must have a host, as sb://host/name.")
+    user = compat.unquote_plus(parsed.username) if parsed.username else None
+    secret = compat.unquote_plus(parsed.password) if parsed.password else None
+    return hostname, user, secret

@@ -1,0 +1,142 @@
+"""Claims-based security for asyncio clients. Imports `cbs_auth` and the transport."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ...transport.asyncio.protocol import within
+from ...transport.asyncio.pump import is_in_loop, spawn
+from ..vocabulary import compat
+from ..vocabulary.callbacks import is_coroutine_function
+from ..vocabulary.settings import SessionKeywords, Unpack
+from .tokens import (
+    Authenticator,
+    CBSAuthMixin,
+    JWTTokenAuth,
+    SASTokenAuth,
+)
+
+__all__ = ["CBSAsyncAuthMixin", "JWTTokenAsync", "SASTokenAsync", "is_coroutine"]
+
+if TYPE_CHECKING:
+    from ..aio import ConnectionAsync
+    from ..endpoints.connection import Connection
+
+_logger = logging.getLogger("uamqp.authentication.cbs_auth_async")  # as in 1.6
+
+
+def is_coroutine(get_token: Any) -> bool:
+    """Tell whether a callable is a coroutine function, or a `functools.partial` of one."""
+    return is_coroutine_function(get_token)
+
+
+def _interrupt(connection: Connection | None) -> None:
+    """Have those who wait for a new token look, if anybody still has the connection."""
+    if connection is not None:
+        connection._pump.interrupt()
+
+
+class CBSAsyncAuthMixin(CBSAuthMixin):
+    """The authentication of a connection that an event loop drives; `update_token` is a coroutine.
+
+    A token is renewed by a task of its own, so that messages flow meanwhile.
+    """
+
+    __module__ = "uamqp.authentication.cbs_auth_async"
+
+    _renewal: Any = None  # the task that renews the token
+
+    @property
+    def loop(self) -> Any:
+        """None: the object uses the loop that its coroutines are awaited in.
+
+        Raises:
+            AttributeError: there is no authenticator.
+        """
+        if self._cbs_auth is None:
+            raise AttributeError("There is no loop before there is an authenticator.")
+        return None
+
+    async def create_authenticator_async(
+        self, connection: ConnectionAsync, debug: bool = False, loop: Any = None, **kwargs: Unpack[SessionKeywords]
+    ) -> Authenticator:
+        """Begin the session of the token's links, and connect; see `CBSAuthMixin.create_authenticator`."""
+        return await self._do_create_authenticator(connection, debug=debug, **kwargs)
+
+    async def close_authenticator_async(self) -> None:
+        """Detach the token's links and end their session. Does nothing the second time."""
+        await self._do_close_authenticator()
+
+    async def handle_token_async(self) -> tuple[bool, bool]:
+        """Take a step towards a token in force; see `CBSAuthMixin.handle_token`."""
+        return await self._do_handle_token()
+
+    async def _do_close_authenticator(self) -> None:
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None and not renewal.get_loop().is_closed():
+            renewal.cancel()
+        await super()._do_close_authenticator()
+
+    async def _renewed(self) -> bool:
+        connection = self._connection
+        if not is_in_loop() or connection is None:
+            await self._update()
+            return True
+        if self._renewal is None:
+            self._renewal = spawn(self._update())
+            reference = weakref.ref(connection)
+            self._renewal.add_done_callback(lambda _: _interrupt(reference()))
+            return False
+        if not self._renewal.done():
+            return False
+        renewal, self._renewal = self._renewal, None
+        renewal.result()
+        return True
+
+    def _next_look(self) -> float | None:
+        return None if self._renewal is not None and not self._renewal.done() else super()._next_look()
+
+    async def _update(self) -> None:
+        """As `update_token`, within `timeout`."""
+        if not is_in_loop():
+            await self.update_token()
+            return
+        try:
+            await within(self.update_token(), self.timeout)
+        except TimeoutError as error:
+            raise compat.TimeoutException(f"Authorization timeout. There was no new token: {error}") from error
+
+
+class SASTokenAsync(SASTokenAuth, CBSAsyncAuthMixin):
+    """A shared access signature as token, for asyncio clients. Arguments as `SASTokenAuth`."""
+
+    __module__ = "uamqp.authentication.cbs_auth_async"
+
+    async def update_token(self) -> None:
+        """Make a new signature, as long-lived as the one before.
+
+        Raises:
+            TokenExpired: there is no key to make one with.
+        """
+        self._sign()
+
+
+class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
+    """A token that a coroutine function of yours gives. Arguments as `JWTTokenAuth`.
+
+    `get_token` is a coroutine function, or a `functools.partial` of one. It may take as long as `timeout`.
+    """
+
+    __module__ = "uamqp.authentication.cbs_auth_async"
+
+    @staticmethod
+    def _checked(get_token: Any) -> Any:
+        if not is_coroutine_function(get_token):
+            raise ValueError("get_token must be a coroutine function")
+        return get_token
+
+    async def update_token(self) -> None:
+        """Await `get_token`; what it raises comes out here."""
+        self._take_result(await self.get_token())

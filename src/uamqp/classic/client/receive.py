@@ -1,0 +1,746 @@
+"""`ReceiveClient`, the receiving client of the 1.6 API; public as `uamqp.client.ReceiveClient`."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ...engine.limits import MAX_CREDIT
+from ...transport.drive import run
+from ...transport.sansio.clock import FOREVER, now
+from ..auth import AMQPAuth
+from ..endpoints.receiver import MessageReceiver
+from ..endpoints.receiving import Batch, Inbox, MessageQueue, complete, move_one, use_up
+from ..message import Message
+from ..values.arguments import encoding_of, integer, number
+from ..vocabulary import address, errors
+from ..vocabulary.callbacks import plain, plain_function, refuse_unfinished
+from ..vocabulary.settings import ReceiveKeywords, Unpack
+from .base import AMQPClient, Survivor
+from .iteration import MessageIteration
+from .reading import Busy, Call, Kind, Place, ReceivingCalls
+
+_PREFETCH = 300
+
+_LOOK_INTERVAL = 0.05
+"""Seconds for which messages are handed out of what the client holds without a look at the link."""
+
+_logger = logging.getLogger("uamqp.client")  # as in 1.6
+
+
+_CALLBACK = "on_message_received"
+
+
+def _nothing(message: Message) -> None:
+    """What is called in place of no callback."""
+
+
+class ReceiveClient(AMQPClient):
+    """A client that receives messages from one node.
+
+    Any number of threads may receive batches and iterate at a time: each message goes to one of them.
+    `receive_messages` needs the client to itself: `RuntimeError` says so. While no call receives, the peer isn't asked
+    for more messages than the calls before have asked for.
+
+    Args:
+        source: a `Source`, or the URL.
+        auth, client_name, debug, error_policy: see `AMQPClient`.
+        timeout: milliseconds without a message after which receiving ends; 0: never.
+        auto_complete: messages are accepted when they are handed out, or when the callback has returned, unless they
+            were settled otherwise.
+
+    Keyword Args:
+        shutdown_after_timeout: shut the client down after `timeout`; default True.
+        prefetch: messages that the peer may send ahead; 0 or None: 300.
+        max_message_size, link_properties: see `MessageReceiver`.
+        keep_alive_interval and others: see `AMQPClient`.
+    """
+
+    __module__ = "uamqp.client"  # where 1.6 has it
+
+    _is_of_tasks = False
+
+    def __init__(
+        self,
+        source: str | bytes | address.Address,
+        auth: AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        debug: bool = False,
+        timeout: float = 0,
+        auto_complete: bool = True,
+        error_policy: errors.ErrorPolicy | None = None,
+        **kwargs: Unpack[ReceiveKeywords],
+    ) -> None:
+        settings: dict[str, Any] = {**kwargs}
+        source = address.address_of(source, address.Source, "source", encoding_of(settings.get("encoding")))
+        self._timeout = number(timeout or 0, "timeout", "milliseconds")
+        self._auto_complete = auto_complete
+        self._shutdown_after_timeout = bool(settings.pop("shutdown_after_timeout", True))
+        prefetch = settings.pop("prefetch", None) or _PREFETCH
+        self._prefetch = integer(prefetch, "prefetch", 0, MAX_CREDIT, f" (0 means the default, {_PREFETCH})")
+        self._take_link_settings(settings)
+        self.receiver_type: type[MessageReceiver] = MessageReceiver
+        self._last_activity_timestamp: int | None = None
+        self._timeout_reached = False
+        self._inbox = Inbox()
+        self._on_message: Callable[[Message], Any] = self._inbox.take_in
+        self._streaming_by_hand = False
+        self._calls = ReceivingCalls(of_tasks=self._is_of_tasks)
+        self._callbacks = Place()  # whoever runs the callbacks: one after the other
+        self._iterations: weakref.WeakSet[MessageIteration] = weakref.WeakSet()
+        self._look_due = 0.0
+        self._unfinished: list[Message] = []  # what iterations that were left had handed out last
+        super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **settings)
+        self._survivor = Survivor(self)
+
+    # -- the link
+
+    @property
+    def _message_receiver(self) -> MessageReceiver | None:
+        handler = self.message_handler
+        return handler if isinstance(handler, MessageReceiver) else None
+
+    def _make_handler(self) -> MessageReceiver:
+        return self.receiver_type(
+            self._session,  # type: ignore[arg-type]  # the caller has looked
+            self._remote_address,  # type: ignore[arg-type]  # a Source, as the constructor sees to
+            self._name,
+            on_message_received=self._message_received,
+            name=self._link_name or f"receiver-link-{uuid.uuid4()}",
+            receive_settle_mode=self._receive_settle_mode,
+            send_settle_mode=self._send_settle_mode,
+            max_message_size=self._max_message_size,
+            prefetch=self._prefetch,
+            properties=self._link_properties,
+            error_policy=self._error_policy,
+            debug=self._debug_trace,
+            encoding=self._encoding,
+            desired_capabilities=self._desired_capabilities,
+        )
+
+    @property
+    def _message_received(self) -> Callable[[Message], Any]:
+        """What takes a message in; an override point. Callers of 1.6 put something else in its place, too."""
+        return self._on_message
+
+    @_message_received.setter
+    def _message_received(self, function: Callable[[Message], Any]) -> None:
+        self._on_message = plain_function(function, "_message_received")
+        receiver = self._message_receiver
+        if receiver is not None:
+            receiver.on_message_received = function
+
+    @property
+    def auto_complete(self) -> bool:
+        """Messages are accepted when they are handed out. Settable; False while there is an iteration, as in 1.6."""
+        return self._auto_complete and not self._iterations
+
+    @auto_complete.setter
+    def auto_complete(self, value: bool) -> None:
+        self._auto_complete = value
+
+    # What 1.6 had as attributes, and its users set.
+
+    @property
+    def _received_messages(self) -> MessageQueue:
+        return self._inbox.messages
+
+    @_received_messages.setter
+    def _received_messages(self, messages: MessageQueue) -> None:
+        self._inbox.messages = messages
+
+    @property
+    def _streaming_receive(self) -> bool:
+        return self._inbox.streaming
+
+    @_streaming_receive.setter
+    def _streaming_receive(self, streaming: bool) -> None:
+        self._inbox.streaming = self._streaming_by_hand = streaming
+
+    @property
+    def _message_received_callback(self) -> Callable[[Message], Any] | None:
+        return self._inbox.callback
+
+    @_message_received_callback.setter
+    def _message_received_callback(self, callback: Callable[[Message], Any] | None) -> None:
+        self._inbox.callback = self._checked(callback)
+
+    @staticmethod
+    def _checked(callback: Callable[[Message], Any] | None) -> Callable[[Message], Any] | None:
+        """Return a callback that is set by hand, if it can be called here."""
+        return plain(callback, "_message_received_callback")
+
+    @property
+    def _was_message_received(self) -> bool:
+        return self._inbox.active
+
+    @_was_message_received.setter
+    def _was_message_received(self, received: bool) -> None:
+        self._inbox.active = received
+
+    async def _run_callbacks(self) -> None:
+        """Deal with the messages that have arrived for a callback, unless somebody is at it already."""
+        if self._callbacks:
+            return
+        call = Call(Kind.STEP)
+        self._callbacks.take(call)
+        pending: list[Message] = []
+        try:
+            while not self._shutdown and move_one(self._inbox.arrived, pending):
+                await self._call_back(pending)
+        except BaseException:
+            self._inbox.arrived.extendleft(pending)
+            raise
+        finally:
+            self._callbacks.leave()
+
+    async def _call_back(self, pending: list[Message]) -> None:
+        """Give a message to the client's callback.
+
+        Args:
+            pending: it alone; empty when the message has been dealt with, or is somewhere else.
+        """
+        (message,) = pending
+        callback, receiver = self._message_received_callback, self._message_receiver
+        if receiver is not None and receiver._error is not None and not message.settled:
+            pending.clear()  # it went with the link: the peer delivers it again
+        elif callback is None:
+            self._received_messages.take_over(pending)
+        elif not await self._called(callback, pending):
+            return
+        elif not self._streaming_receive:
+            self._received_messages.take_over(pending)
+        else:
+            pending.clear()
+            if self._auto_complete:
+                complete(message)
+            if not message.settled:
+                _logger.info("Message %r of %s was not settled.", message.delivery_no, self._remote_address)
+            self._taken(message)
+
+    async def _called(self, callback: Callable[[Message], Any], pending: list[Message]) -> bool:
+        """Call a callback with a message; tell whether it returned. If not, the message is done with.
+
+        Args:
+            pending: the message alone; empty when it is done with.
+        """
+        (message,) = pending
+        try:
+            result = callback(message)
+            if result is not None:
+                await self._finish(result)
+        except BaseException as error:
+            receiver = self._message_receiver
+            if receiver is None:
+                raise
+            receiver._callback_failed(message, error)
+            pending.clear()
+            self._taken(message)
+            return False
+        return True
+
+    async def _finish(self, result: object) -> None:
+        """Deal with what a callback has returned."""
+        refuse_unfinished(result, _CALLBACK)
+
+    def _taken(self, message: Message) -> None:
+        """The message leaves the client: the peer may send another in its place."""
+        connection = self._connection
+        if connection is not None:
+            pump = connection._pump
+            with pump.lock, pump.guard.settling:
+                use_up(message)
+
+    @staticmethod
+    def _complete_message(message: Message) -> None:
+        """Accept a message that was not settled otherwise."""
+        if not message.settled:
+            message.accept()
+
+    # -- calls
+
+    def _pull(self) -> Call:
+        """Begin a call that takes messages as they come.
+
+        Raises:
+            Busy: a callback gets them all.
+        """
+        call = self._calls.begin(Kind.PULL)
+        inbox = self._inbox
+        if inbox.streaming and inbox.callback is not None and self._streaming_by_hand:
+            self._leave(call)
+            raise Busy("The messages of this client go to a callback, and to nobody else: _streaming_receive is set.")
+        if inbox.callback is not None or inbox.arrived:
+            self._end_stream()
+        receiver = self._message_receiver
+        if receiver is not None and not receiver._is_reading:
+            receiver._read()
+        return call
+
+    def _check_pull(self) -> None:
+        """See whether a call that takes messages as they come may begin.
+
+        Raises:
+            Busy: a callback gets them all.
+        """
+        if self._inbox.streaming:
+            self._leave(self._pull())
+
+    def _end_stream(self) -> None:
+        """Messages don't go to a callback any more; those that it hasn't got are for the next call."""
+        inbox = self._inbox
+        inbox.streaming = self._streaming_by_hand = False
+        inbox.callback = None
+        self._received_messages.move_back(inbox.arrived)
+
+    def _leave(self, call: Call) -> None:
+        """A call is over. With the last of them the peer isn't asked for more messages."""
+        if self._calls.end(call):
+            receiver = self._message_receiver
+            if receiver is not None:
+                receiver._pause(self._calls)
+
+    async def _do_work(self) -> bool:
+        try:
+            return await super()._do_work()
+        except errors.AMQPConnectionError:
+            if not await self._call_with_rest():
+                raise
+            return True
+
+    async def _call_with_rest(self) -> bool:
+        """After the end of the link: give the callback what is nowhere else any more; tell whether there was any."""
+        if not self._inbox.arrived or not self._drop_stale():
+            return False
+        await self._run_callbacks()
+        return True
+
+    async def _do_step(self, timeout: float) -> bool:
+        call = self._calls.begin(Kind.STEP)
+        try:
+            return await self._receive_step(timeout)
+        finally:
+            self._leave(call)
+
+    async def _receive_step(self, timeout: float) -> bool:
+        """Wait for messages up to `timeout` seconds; False when the time without any is over."""
+        receiver = self._message_receiver
+        if receiver is not None and not receiver._is_reading:
+            receiver._read()
+        if self._inbox.arrived and not self._callbacks:
+            timeout = 0
+        remaining = self._inactivity_left()
+        if remaining is not None:
+            timeout = min(timeout, remaining / 1000)
+        try:
+            await self._turn(timeout)
+        except errors.AMQPConnectionError:
+            if not self._drop_stale():
+                raise
+        if self._inbox.arrived:
+            await self._run_callbacks()
+        receiver = self._message_receiver
+        if receiver is not None and not self._inbox.arrived and self._received_messages.empty():
+            receiver.get_state()  # raises what has ended the link
+        return not self._is_timed_out()
+
+    async def _look_at_link(self) -> None:
+        """See whether the link is still there, before messages that the client holds are handed out.
+
+        Whoever holds many needn't read for a long time. The peer delivers those of a link that has gone again.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: it has gone, and none is left that is nowhere else any more.
+        """
+        receiver, connection, time = self._message_receiver, self._connection, now()
+        if receiver is None or connection is None:
+            return
+        if connection._error is None and receiver._error is None and time < self._look_due:
+            return
+        self._look_due = time + _LOOK_INTERVAL
+        try:
+            await self._turn(0.0)
+            receiver.get_state()
+        except errors.AMQPConnectionError:
+            if not self._drop_stale():
+                raise
+
+    def _drop_stale(self) -> bool:
+        """After the end of the connection: drop what the peer will deliver again; tell whether anything is left.
+
+        What arrived settled is nowhere else any more: it is handed out first, and the next call raises the error.
+        """
+        self._inbox.arrived = deque(message for message in self._inbox.arrived if message.settled)
+        self._received_messages.drop_unsettled()
+        return bool(self._inbox.arrived) or not self._received_messages.empty()
+
+    def _inactivity_left(self) -> float | None:
+        """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
+        if self._timeout <= 0:
+            return None
+        now = self._counter.get_current_ms()
+        if self._was_message_received or self._last_activity_timestamp is None:
+            self._was_message_received = False
+            self._last_activity_timestamp = now
+        return max(0.0, self._timeout - (now - self._last_activity_timestamp))
+
+    def _is_timed_out(self) -> bool:
+        if self._was_message_received or self._inactivity_left() != 0:
+            return False
+        _logger.info("No message from %s within %s ms: receiving ends.", self._remote_address, self._timeout)
+        self._timeout_reached = True
+        if len(self._calls) <= 1:  # the others' time is over as well
+            self._last_activity_timestamp = None
+        if self._shutdown_after_timeout:
+            self._shutdown = True
+        return True
+
+    async def _do_close(self, detach: bool | None = None) -> None:
+        """Close the client.
+
+        Messages that it holds, and that nobody has seen, are released to the peer. What an iteration has handed out
+        last, and nobody has settled, is given back as a failed delivery.
+        """
+        connection = self._connection
+        for iteration in tuple(self._iterations):
+            iteration.leave()
+        if connection is not None and connection._pump.foreign:
+            self._forget_inherited()
+        unfinished, self._unfinished = self._unfinished, []
+        held = [*self._inbox.arrived, *self._unseen()]
+        self._inbox.arrived.clear()
+        kept = [message for message in held if message.settled]
+        self._received_messages.put_back(*kept)
+        if connection is not None and connection._error is None:
+            with connection._pump.lock, connection._pump.guard.pause():
+                for message in unfinished:
+                    self._give_back(message)
+                for message in held:
+                    self._release(message)
+        if kept and connection is not None:
+            _logger.warning(
+                "Client %r of %s is closed with %d messages that arrived settled (ReceiveAndDelete): the peer has "
+                "forgotten them. They are lost, unless the client is opened again: it hands them out first then.",
+                self._name,
+                self._remote_address,
+                len(kept),
+            )
+        await super()._do_close(detach)
+
+    def _owes_outcomes(self) -> bool:
+        receiver = self._message_receiver
+        link = receiver._core.link if receiver is not None else None
+        if link is None:
+            return False
+        undecided = sum(delivery.state is None for delivery in link.session.unsettled.incoming.values())
+        return undecided > len(self._inbox.arrived) + self._received_messages.qsize()
+
+    def _forget_inherited(self) -> None:
+        self._unseen()
+        self._inbox.arrived.clear()
+        self._unfinished.clear()
+
+    def _forget_threads(self) -> None:
+        super()._forget_threads()
+        self._calls = ReceivingCalls(of_tasks=self._is_of_tasks)
+        self._callbacks.leave()
+        if self._inbox.streaming and not self._streaming_by_hand:
+            self._end_stream()
+        for iteration in tuple(self._iterations):
+            iteration.forget_threads()
+
+    def _unseen(self) -> list[Message]:
+        unseen = []
+        while not self._received_messages.empty():
+            unseen.append(self._received_messages.get())
+        return unseen
+
+    def _release(self, message: Message) -> None:
+        try:
+            if not message.settled:
+                message.release()
+        except RuntimeError as error:
+            _logger.info("%s: %s", self._remote_address, error)  # its link is gone: the peer has it
+
+    @staticmethod
+    def _give_back(message: Message) -> None:
+        """Have a message delivered again, and counted as one that failed: if it does so each time, a broker notices."""
+        try:
+            if not message.settled:
+                message.modify(True, False)
+        except RuntimeError as error:
+            _logger.info("%s", error)  # its link is gone: the peer has it
+
+    # -- receiving
+
+    def receive_message_batch(
+        self,
+        max_batch_size: int | None = None,
+        on_message_received: Callable[[Message], Any] | None = None,
+        timeout: float = 0,
+    ) -> list[Message]:
+        """Wait for messages; return those that are there as soon as there are any.
+
+        Args:
+            max_batch_size: how many at most; None: the prefetch.
+            on_message_received: called with each message before it is returned.
+            timeout: milliseconds to wait; 0: as the client's `timeout` says.
+
+        With `auto_complete` the messages are accepted when they are returned: turn it off to accept each when you have
+        dealt with it.
+
+        Raises:
+            ValueError: `max_batch_size` is larger than the client's `prefetch`.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: `receive_messages` is under way on this client.
+            TypeError: `on_message_received` isn't a plain function.
+        """
+        callback = plain(on_message_received, _CALLBACK)
+        batch = Batch()
+        try:
+            return run(self._do_receive_message_batch(max_batch_size, callback, timeout, batch))
+        except BaseException:
+            self._put_back(batch)
+            raise
+
+    async def _do_receive_message_batch(
+        self,
+        max_batch_size: int | None,
+        on_message_received: Callable[[Message], Any] | None,
+        timeout: float,
+        batch: Batch,
+    ) -> list[Message]:
+        """As `receive_message_batch`. What is returned is in `batch`, should it never come to that."""
+        most = integer(max_batch_size or self._prefetch, "max_batch_size", 1, MAX_CREDIT)
+        if most > self._prefetch:
+            raise ValueError(
+                f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}. "
+                "The client's prefetch= sets that."
+            )
+        limit = number(timeout or 0, "timeout", "milliseconds")
+        call = self._pull()
+        try:
+            await self._do_open()
+            deadline = now() + limit / 1000 if limit > 0 else None
+            await self._receive_batch(most, on_message_received, deadline, batch)
+            return batch
+        finally:
+            self._leave(call)
+
+    async def _receive_batch(
+        self, most: int, callback: Callable[[Message], Any] | None, deadline: float | None, batch: Batch
+    ) -> None:
+        while True:
+            receiving, ended = True, None
+            try:
+                receiving = (
+                    not self._shutdown and await self._wait_ready(deadline) and await self._gather(most, deadline)
+                )
+            except errors.AMQPConnectionError as error:
+                self._drop_stale()
+                ended = error
+            called = MessageQueue() if callback is not None else None
+            try:
+                if callback is not None and called is not None:
+                    await self._call_with(most, callback, called)
+                # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
+                self._take(most, batch, called)
+            except BaseException:
+                if called is not None:
+                    self._received_messages.put_back(*called.take_all())
+                raise
+            if batch and ended is not None:
+                _logger.info("The link to %s has ended; what had arrived is handed out first.", self._remote_address)
+            elif ended is not None:
+                raise ended
+            if batch or not receiving:
+                return  # else another call was faster
+
+    async def _call_with(self, most: int, callback: Callable[[Message], Any], called: MessageQueue) -> None:
+        """Call a callback with messages that have arrived; `called` gets those with which it returned."""
+        receiver, messages = self._message_receiver, self._received_messages
+        pending: list[Message] = []
+        try:
+            while called.qsize() < most and messages.move_one(pending):
+                message = pending[0]
+                if receiver is not None and receiver._error is not None and not message.settled:
+                    pending.clear()  # it went with the link: the peer delivers it again
+                elif await self._called(callback, pending):
+                    called.take_over(pending)
+        except BaseException:
+            messages.put_back(*pending)
+            raise
+        if receiver is not None and called.empty():
+            receiver.get_state()  # raises what the callback has ended the link with
+
+    async def _gather(self, most: int, deadline: float | None) -> bool:
+        """Receive until there is something, and then as long as there is more at once; False when the time is over."""
+        messages = self._received_messages
+        receiving = True
+        if not messages.empty():
+            await self._look_at_link()
+        while receiving and (held := messages.qsize()) < most and not self._shutdown:
+            wait = FOREVER
+            if held:
+                wait = 0.0  # take what is there, don't wait for more
+            elif deadline is not None:
+                wait = deadline - now()
+                if wait <= 0:
+                    return False
+            receiving = await self._receive_step(wait)
+            if held and messages.qsize() <= held:
+                break
+        return receiving
+
+    def _take(self, count: int, batch: Batch, queue: MessageQueue | None = None) -> None:
+        """Hand out messages that have arrived, or those in a queue of a call's own."""
+        queue = self._received_messages if queue is None else queue
+        connection = self._connection
+        if queue.empty() or connection is None:
+            return
+        pump = connection._pump
+        with pump.lock, pump.guard.step("handing messages out"):
+            batch.sends = pump.sends
+            queue.hand_out(count, self._auto_complete, batch)
+        if queue.qsize() <= len(batch):
+            pump.flush_now()  # the peer sends on while the application works on what it has got
+        else:
+            pump.flush_soon()  # the rest is handed out just as quickly
+
+    def _put_back(self, batch: Batch) -> None:
+        """A call has been interrupted, and nobody was given these messages: the next one is."""
+        connection = self._connection
+        if not batch or connection is None:
+            return
+        pump = connection._pump
+        with pump.lock, pump.guard.step("putting messages back"):
+            if pump.guard.is_over and pump.sends == batch.sends:
+                batch.forget_accepted()
+            self._received_messages.take_back(batch)
+
+    def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
+        """Call `on_message_received` with each message until the timeout, `close` or an error.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: another call of this client receives.
+            TypeError: `on_message_received` isn't a plain function.
+        """
+        run(self._do_receive_messages(plain(on_message_received, _CALLBACK)))
+
+    async def _do_receive_messages(self, on_message_received: Callable[[Message], Any] | None) -> None:
+        call = self._calls.begin(Kind.STREAM)
+        inbox = self._inbox
+        try:
+            inbox.streaming = True
+            inbox.callback = on_message_received or _nothing
+            self._received_messages.move_to(inbox.arrived)  # what an earlier batch left over
+            await self._do_open()
+            try:
+                receiving = await self._wait_ready()
+            except errors.AMQPConnectionError:
+                await self._call_with_rest()
+                raise
+            while receiving and not self._shutdown:
+                receiving = await self._receive_step(FOREVER)
+        finally:
+            self._end_stream()
+            self._leave(call)
+            if self._shutdown_after_timeout or self._shutdown:
+                await self._do_close()
+
+    def receive_messages_iter(
+        self, on_message_received: Callable[[Message], Any] | None = None
+    ) -> Generator[Message, None, None]:
+        """Iterate over messages until the timeout or `close`.
+
+        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. One
+        whose turn of the loop raises, or is left by `break`, isn't: accept it before you break. It is given back, as a
+        delivery that failed, when the client is closed; the end of the generator closes it, unless
+        `shutdown_after_timeout` is off.
+
+        Args:
+            on_message_received: called with each message before it is handed out.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: `receive_messages` is under way on this client.
+            TypeError: `on_message_received` isn't a plain function.
+        """
+        return self._message_generator(plain(on_message_received, _CALLBACK))
+
+    def _message_generator(
+        self, on_message_received: Callable[[Message], Any] | None
+    ) -> Generator[Message, None, None]:
+        iteration = self._start_iteration(on_message_received)
+        try:
+            while (message := run(iteration.next())) is not None:
+                iteration.handed_out = True
+                yield message
+        except Busy:
+            iteration.leave()
+            raise
+        finally:
+            run(iteration.end())
+
+    def _start_iteration(
+        self, on_message_received: Callable[[Message], Any] | None, auto_complete: bool | None = None
+    ) -> MessageIteration:
+        """Begin to iterate."""
+        iteration = MessageIteration(
+            self, self._auto_complete if auto_complete is None else auto_complete, on_message_received
+        )
+        self._iterations.add(iteration)
+        self._timeout_reached = False
+        return iteration
+
+    async def _message_waits(self) -> bool:
+        """Wait for a message to hand out; False when receiving is over."""
+        messages = self._received_messages
+        call = self._pull()
+        try:
+            while messages.empty():
+                if self._shutdown or not await self._wait_ready():
+                    return not messages.empty()
+                if messages.empty() and not await self._receive_step(FOREVER):
+                    return not messages.empty()
+            return True  # or there was one, and another call was faster
+        finally:
+            self._leave(call)
+
+    def _on_left(self, iteration: MessageIteration, message: Message | None) -> None:
+        """An iteration is over. What it had handed out, and nobody has settled, is given back at the end."""
+        self._iterations.discard(iteration)
+        if message is not None and not message.settled and self._connection is not None:
+            self._unfinished = [*(other for other in self._unfinished if not other.settled), message]
+
+    def _complete_or_raise(self, message: Message) -> None:
+        try:
+            self._complete_message(message)
+        except RuntimeError:
+            receiver = self._message_receiver
+            if receiver is not None:
+                receiver.get_state()  # why the link has gone says more
+            raise
+
+    def redirect(self, redirect: Any, auth: AMQPAuth) -> None:
+        """Go where a redirect of the peer says.
+
+        Raises:
+            ValueError: the connection is shared.
+        """
+        run(self._do_redirect(redirect, auth))
+
+    async def _do_redirect(self, redirect: Any, auth: AMQPAuth) -> None:
+        await super()._do_redirect(redirect, auth)
+        node = getattr(redirect, "address", None)
+        if node:  # a redirect of the connection leaves the node as it is
+            self._remote_address = address.Source(node, encoding=self._encoding)
+        self._shutdown = False
+        self._last_activity_timestamp = None
+        self._was_message_received = False
+        self._drop_stale()  # what arrived settled is still handed out

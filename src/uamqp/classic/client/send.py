@@ -1,0 +1,502 @@
+"""`SendClient`, the sending client of the 1.6 API; public as `uamqp.client.SendClient`."""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...engine.limits import MAX_CREDIT
+from ...transport.drive import run
+from ...transport.guard import Guard, is_handlers
+from ...transport.sansio.clock import FOREVER, now
+from ...transport.signals import this_thread
+from ..auth import AMQPAuth
+from ..endpoints.connection import Connection
+from ..endpoints.link import MessageLink
+from ..endpoints.sender import MessageSender
+from ..endpoints.sending import STALL_TIMEOUT, SendCall, SendQueue, as_messages, gathered
+from ..message import BatchMessage, Message
+from ..values.arguments import encoding_of, given, integer, number
+from ..vocabulary import address, constants, errors
+from ..vocabulary.compat import TimeoutException
+from ..vocabulary.settings import SendKeywords, Unpack
+from .base import AMQPClient, Survivor
+
+_CLOSED = (
+    "The client was closed before {} of {} messages had an outcome. They aren't queued any more, and any client can "
+    "send them: `message_fates` of this error says which of them may have arrived all the same."
+)
+
+_OURS = (errors.AMQPError, TimeoutException)
+
+
+class SendClient(AMQPClient):
+    """A client that sends messages to one node.
+
+    Args:
+        target: a `Target`, or the URL.
+        auth, client_name, debug, error_policy, keep_alive_interval: see `AMQPClient`.
+        msg_timeout: milliseconds from queueing until a message is given up; 0: never, but for
+            `stall_timeout`. Connecting, with asyncio the TLS handshake, and `get_token` of the credentials are not
+            broken off for it: they have time-outs of their own, or take what they take.
+
+    Keyword Args:
+        max_message_size, link_properties, link_credit: see `MessageSender`.
+        stall_timeout: seconds; default 60. Messages without a time-out of their own fail when the peer has given
+            neither credit nor any outcome for so long; one that was sent, when neither it nor any that was sent before
+            it had an outcome.
+        Others: see `AMQPClient`.
+    """
+
+    __module__ = "uamqp.client"  # where 1.6 has it
+
+    def __init__(
+        self,
+        target: str | bytes | address.Address,
+        auth: AMQPAuth | None = None,
+        client_name: str | bytes | None = None,
+        debug: bool = False,
+        msg_timeout: float = 0,
+        error_policy: errors.ErrorPolicy | None = None,
+        keep_alive_interval: int | None = None,
+        **kwargs: Unpack[SendKeywords],
+    ) -> None:
+        settings: dict[str, Any] = {**kwargs}
+        target = address.address_of(target, address.Target, "target", encoding_of(settings.get("encoding")))
+        self._msg_timeout = number(msg_timeout or 0, "msg_timeout", "milliseconds")
+        self._link_credit = given(settings.pop("link_credit", None))
+        if self._link_credit is not None:
+            integer(self._link_credit, "link_credit", 0, MAX_CREDIT)
+        self._take_link_settings(settings)
+        stall_timeout = number(settings.pop("stall_timeout", None) or STALL_TIMEOUT, "stall_timeout", "seconds")
+        self.sender_type: type[MessageSender] = MessageSender
+        super().__init__(
+            target,
+            auth=auth,
+            client_name=client_name,
+            debug=debug,
+            error_policy=error_policy,
+            keep_alive_interval=keep_alive_interval,
+            **settings,
+        )
+        self._queue = SendQueue(self._error_policy, stall_timeout, self)
+        self._own_guard = Guard()  # while there is no connection
+        self._is_nested = False
+        # Of those who wait for outcomes, one takes the steps; it wakes the others for theirs, or to take its place.
+        self._leader: SendCall | None = None
+        self._leading_thread = 0
+        self._followers: OrderedDict[SendCall, None] = OrderedDict()
+        self._has_given_up = False  # the last that waited for outcomes was told of a failure
+        self._steps_until: float | None = None  # somebody waits in a step, and hands over anew then; None: nobody does
+        self._survivor = Survivor(self)
+
+    # -- the link
+
+    @property
+    def _message_sender(self) -> MessageSender | None:
+        handler = self.message_handler
+        return handler if isinstance(handler, MessageSender) else None
+
+    def _make_handler(self) -> MessageSender:
+        sender = self.sender_type(
+            self._session,  # type: ignore[arg-type]  # the caller has looked
+            self._name,
+            self._remote_address,  # type: ignore[arg-type]  # a Target, as the constructor sees to
+            name=self._link_name or f"sender-link-{uuid.uuid4()}",
+            send_settle_mode=self._send_settle_mode,
+            receive_settle_mode=self._receive_settle_mode,
+            max_message_size=self._max_message_size,
+            link_credit=self._link_credit,
+            properties=self._link_properties,
+            error_policy=self._error_policy,
+            debug=self._debug_trace,
+            encoding=self._encoding,
+            desired_capabilities=self._desired_capabilities,
+        )
+        self._queue.guard = sender._connection._pump.guard
+        with self._lock(), self._queue_guard.step("beginning a link"):
+            self._queue.begin_link(now())
+        sender._handle_outcomes(self._queue)
+        reference = weakref.ref(self)  # the connection doesn't keep its clients alive
+
+        def on_credit() -> bool:
+            client = reference()
+            return client is not None and client._on_credit()
+
+        def on_end(link: MessageSender, error: BaseException, by_peer: bool) -> None:
+            client = reference()
+            if client is not None:
+                client._on_link_ended(link, error, by_peer)
+
+        sender._credit_handler = on_credit
+        sender._end_handler = on_end
+        return sender
+
+    def _take_handler(self, handler: MessageLink, connection: Connection) -> bool:
+        taken = super()._take_handler(handler, connection)
+        if taken:
+            self._queue.guard = connection._pump.guard  # without a loop an asyncio connection changes its pump
+        return taken
+
+    def _on_credit(self) -> bool:
+        return self._hand_over()
+
+    def _on_link_ended(self, sender: MessageSender, error: BaseException, by_peer: bool) -> None:
+        """The link is lost: what calls wait for is theirs again, and what was queued stays."""
+        if self.message_handler is sender or self.message_handler is None:
+            self._queue.catch_up(now())
+            self._queue.end_calls(sender.get_state, now())
+            if by_peer and isinstance(error, (errors.LinkDetach, errors.ConnectionClose)):
+                self._queue.on_link_ended(error, now())
+
+    def _is_sending(self) -> bool:
+        """What is queued here is to be sent by this client, and no other: it wasn't closed, and hasn't failed."""
+        connection, handler = self._connection, self.message_handler
+        return not (
+            self._shutdown
+            or self._has_given_up
+            or (connection is not None and (connection._error is not None or connection._destroyed))
+            or (handler is not None and handler._error is not None)
+        )
+
+    def _hand_over(self) -> bool:
+        """Give messages to the link as far as it takes them; tell whether there are more that it has credit for.
+
+        Call it within a step of the connection.
+        """
+        sender = self._message_sender
+        if sender is None or sender._connection is not self._connection:
+            return False
+        settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
+        core = sender._core
+        return self._queue.hand_over(core, settled, now())  # type: ignore[arg-type]  # a SenderCore
+
+    async def _do_step(self, timeout: float) -> bool:
+        await self._send_step(timeout)
+        return True
+
+    async def _send_step(self, timeout: float) -> None:
+        """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
+        connection = self._require_open()
+        with self._lock(), self._queue_guard.step("handing messages over"):
+            start = now()
+            self._queue.resume(start)
+            decided, handed = self._queue.decided, self._queue.handed
+            if self._hand_over() and self._queue.handed != handed and not connection._pump.has_unsent:
+                timeout = 0  # once that is written there is room for more
+            if self._queue.decided != decided:
+                timeout = 0  # some have failed already: who waits for them has to look
+            deadline = self._queue.next_deadline()
+            self._steps_until = FOREVER if deadline is None else deadline
+        try:
+            await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
+        finally:
+            self._steps_until = None
+        self._expire()
+        self._backoff = self._queue.backoff
+
+    async def _drive(self) -> bool:
+        """Take a step towards the outcome of every message; False when the client is shut down."""
+        if self._shutdown:
+            return False
+        if not self._queue:
+            return True
+        sender = self._message_sender
+        if sender is None or not self._link_is_open(sender) or not await self._authorized():
+            self._queue.resume(now())
+            await self._wait_ready(self._queue.next_deadline())
+            self._expire()
+        else:
+            await self._send_step(FOREVER)
+        return not self._shutdown
+
+    def _expire(self) -> None:
+        """Give up the messages whose time is over."""
+        with self._lock(), self._queue_guard.step("giving messages up"):
+            self._queue.expire(now())
+            sender = self._message_sender
+            if sender is not None and sender._deadlines:
+                sender._expire(now())  # the application has sent some over the link itself
+
+    @property
+    def _queue_guard(self) -> Guard:
+        """What is half done with the queue. Look with the lock held."""
+        connection = self._connection
+        return self._own_guard if connection is None else connection._pump.guard
+
+    # -- waiting
+
+    async def _wait_for(self, call: SendCall, is_done: Callable[[], bool]) -> bool:
+        """Wait until `is_done()`, or the call is over; False when the client is shut down.
+
+        One takes the steps for all who wait: with each of them looking at every outcome of the others, many would have
+        little time for anything else. Whoever leaves, for whatever reason, hands the task on (`_leave`).
+        """
+        self._has_given_up = False
+        try:
+            while not is_done() and not call.is_over:
+                if self._leads(call):
+                    if not self._queue:
+                        break
+                    if not await self._drive():
+                        return False
+                else:
+                    await self._follow(call, is_done)
+                    if self._shutdown:
+                        return False
+        except _OURS:
+            self._has_given_up = True
+            raise
+        return True
+
+    def _leads(self, call: SendCall) -> bool:
+        """Tell whether the call takes the next step; else another takes it for all."""
+        with self._lock(), self._queue_guard.step("taking turns"):
+            leader, connection = self._leader, self._connection
+            if leader is None or leader is call:
+                self._leader = call
+                self._leading_thread = this_thread()
+                self._followers.pop(call, None)
+                return True
+            signal = connection._make_signal(self._leading_thread) if connection is not None else None
+            if signal is None:  # a signal handler has called, and the frame that it has interrupted is the leader's
+                self._is_nested = True
+                return True
+            call.signal = signal
+            self._followers[call] = None
+            return False
+
+    async def _follow(self, call: SendCall, is_done: Callable[[], bool]) -> None:
+        """Have the call's messages sent, and wait until it is woken, or its own time is over."""
+        connection = self._connection
+        if connection is None or call.signal is None:
+            return
+        deadline = call.deadline
+        with self._lock(), self._queue_guard.step("handing messages over"):
+            until = self._steps_until
+            if until is None or self._hand_over() or (deadline is not None and deadline < until):
+                connection._pump.interrupt()  # the leader has to look again
+        connection._pump.flush()
+        if is_done() or call.is_over or self._leader is None:
+            return
+        await connection._wait_for(call.signal, FOREVER if deadline is None else deadline - now())
+        if deadline is not None and deadline <= now():
+            self._expire()  # the leader may be busy with something else
+
+    def _leave(self, call: SendCall) -> None:
+        """The call waits no more: if it was the leader, or was to be, another is."""
+        with self._lock(), self._queue_guard.step("taking turns"):
+            self._followers.pop(call, None)
+            if self._leader is call:
+                self._leader = None
+            if self._leader is None and self._followers:
+                next(iter(self._followers)).wake()
+            if self._is_nested:
+                self._is_nested = False
+                if self._connection is not None:
+                    self._connection._pump.interrupt()  # the leader may have been served as well
+
+    # -- messages
+
+    @property
+    def pending_messages(self) -> list[Message]:
+        """The messages that wait to be sent, or for an outcome."""
+        return self._queue.pending()
+
+    @property
+    def _pending_messages(self) -> list[Message]:
+        return self._queue.pending()
+
+    def messages_pending(self) -> bool:
+        """Tell whether any message waits to be sent, or for an outcome."""
+        return len(self._queue) > 0
+
+    def queue_message(self, *messages: Message | BatchMessage) -> None:
+        """Queue messages; `wait`, `do_work` or a send call sends them. Works on a client that isn't open, too.
+
+        Of those that were accepted before others are sent; alone they are refused.
+
+        Raises:
+            NotAMessage: one of them is no message; it is a `TypeError`, and an `AttributeError` as in 1.6.
+            MessageAlreadySettled: all of them were accepted before.
+            TypeError, ValueError: one of them can't be sent: it was received, holds too much, or is pending already,
+                here or in another client that wasn't closed and hasn't failed. Then none of them is queued.
+            Else, as what it failed with before: one of them has failed.
+        """
+        self._enqueue(gathered(messages))
+
+    def _enqueue(self, messages: list[Message], call: SendCall | None = None) -> None:
+        tick = self._counter.get_current_ms()
+        if self._connection is not None:
+            self._connection._refuse_inherited()
+        refusal: ValueError | None = None
+        with self._lock(), self._queue_guard.step("queueing messages"):
+            try:
+                self._queue.add_all(messages, self._msg_timeout, now(), tick, call)
+            except ValueError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
+
+    def _forget_inherited(self) -> None:
+        self._own_guard = Guard()
+        self._queue.drop_all(now())
+
+    def _forget_threads(self) -> None:
+        super()._forget_threads()
+        self._own_guard = Guard()
+        self._leader = self._steps_until = None
+        self._followers = OrderedDict()
+        self._is_nested = False
+        connection = self._connection
+        self._queue.forget_threads(now(), connection is not None and connection._core.engine is None)
+
+    def wait(self) -> bool:
+        """Send until no message is pending. Returns False if the client was shut down before.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending. After
+                `close` the next use of the client connects anew, and sends them.
+            RuntimeError: an `on_send_complete` of the client's messages has called, which can't wait for others.
+        """
+        return run(self._do_wait())
+
+    async def _do_wait(self) -> bool:
+        self._queue.refuse_waiting()
+        await self._do_open()
+        waiting = SendCall()
+        try:
+            self._queue.idlers[waiting] = None
+            if not await self._wait_for(waiting, lambda: not self._queue):
+                return False
+        except _OURS:
+            if self._queue:
+                raise
+            # All have an outcome: what has failed since is for the next call to tell.
+        finally:
+            self._queue.idlers.pop(waiting, None)
+            self._leave(waiting)
+        return not self._shutdown
+
+    def send_message(
+        self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool = False
+    ) -> None:
+        """Send messages, and wait until the peer has accepted each.
+
+        Args:
+            messages: one `Message` or `BatchMessage`, or several.
+            close_on_done: close the client afterwards.
+
+        Raises:
+            ClientMessageError: messages failed; its `info` says which, and why. Or the client was closed meanwhile.
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            TypeError, ValueError, MessageAlreadySettled: a message can't be sent, see `queue_message`; none is.
+
+        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for another
+        client to send, or this one. Once its connection has failed, that raises the same error until `close`; the next
+        use connects anew. `message_fates` of the first two kinds of errors says which messages these are, and whether
+        each may have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't
+        called for them. One that was refused, or timed out, isn't sent again: make a new `Message` of it.
+        """
+        run(self._do_send_message(messages, close_on_done))
+
+    async def _do_send_message(
+        self, messages: Message | BatchMessage | Iterable[Message | BatchMessage], close_on_done: bool
+    ) -> None:
+        call = SendCall()
+        running, queued = True, False
+        try:
+            try:
+                call.gather(as_messages(messages))
+                self._enqueue(call.messages, call)
+                queued = True
+                await self._do_open()
+                running = await self._wait_for(call, lambda: call.left <= 0)
+                if call.is_over and call.reason is not None:
+                    call.reason()
+            except _OURS as error:
+                if not call.messages or not queued or call.left > 0 or call.is_over or is_handlers(error):
+                    raise
+                # All outcomes had come before: what has failed since is for the next call to tell.
+            finally:
+                self._end_call(call)
+            self._raise_failures(call, running and not call.is_over)
+        except BaseException as error:
+            self._end_call(call)  # again: an interrupt may have come in the midst of it
+            if not isinstance(error, _OURS):
+                raise
+            call.take_notes()
+            if not call.fates:
+                raise
+            raise errors._with_fates(error, call.fates)  # noqa: B904 (its cause is the error)
+        finally:
+            if close_on_done or not running:
+                await self._do_close()
+
+    def _end_call(self, call: SendCall) -> None:
+        """Nobody waits for the call any more: what has no outcome is the caller's again."""
+        with self._lock(), self._queue_guard.step("giving messages back"):
+            self._queue.take_back(call, now())
+        self._leave(call)
+
+    @staticmethod
+    def _raise_failures(call: SendCall, is_complete: bool) -> None:
+        batch = call.messages
+        failed = {m: m._response for m in batch if m.state is constants.MessageState.SendFailed}
+        if failed:
+            exception = list(failed.values())[-1]
+            info = {"total_messages": len(batch), "number_failed": len(failed), "failed_messages": failed}
+            raise errors.ClientMessageError(exception, info=info)
+        left = 0 if is_complete else sum(message.state not in constants.DONE_STATES for message in batch)
+        if left:
+            raise errors.ClientMessageError(RuntimeError(_CLOSED.format(left, len(batch))))
+
+    def send_all_messages(self, close_on_done: bool = True) -> list[constants.MessageState]:
+        """Send what is queued, and wait for the outcomes.
+
+        Args:
+            close_on_done: close the client afterwards.
+
+        Returns:
+            What became of each message that was queued before.
+
+        Raises:
+            AMQPConnectionError, LinkDetach: the connection or the link has failed.
+            RuntimeError: see `wait`.
+        """
+        return run(self._do_send_all_messages(close_on_done))
+
+    async def _do_send_all_messages(self, close_on_done: bool) -> list[constants.MessageState]:
+        self._queue.refuse_waiting()
+        await self._do_open()
+        running = True
+        messages = self._queue.pending()
+        try:
+            running = await self._do_wait()
+        finally:
+            if close_on_done or not running:
+                await self._do_close()
+        return [message.state for message in messages]
+
+    def redirect(self, redirect: Any, auth: AMQPAuth) -> None:
+        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
+
+        Raises:
+            ValueError: the connection is shared.
+        """
+        run(self._do_redirect(redirect, auth))
+
+    async def _do_redirect(self, redirect: Any, auth: AMQPAuth) -> None:
+        await super()._do_redirect(redirect, auth)
+        node = getattr(redirect, "address", None)
+        if node:  # a redirect of the connection leaves the node as it is
+            self._remote_address = address.Target(node, encoding=self._encoding)
+        with self._lock(), self._queue_guard.step("dropping messages"):
+            self._queue.drop_all(now())
+
+    def _on_closing(self) -> None:
+        with self._queue_guard.step("giving messages back"):
+            self._queue.end_calls(None, now())

@@ -1,0 +1,272 @@
+"""`MessageReceiver`: a link over which messages are received."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ... import codec
+from ...core import LinkSettings, LinkState, ReceiverCore
+from ...engine import IncomingDelivery, LocalProtocolError, Receiver
+from ...engine.limits import MAX_CREDIT
+from ..message import Message
+from ..values.arguments import encoding_of, having, integer, text
+from ..vocabulary import constants, errors
+from ..vocabulary.callbacks import plain_function, refuse_unfinished
+from ..vocabulary.settings import CreditKeywords, Unpack
+from .link import MessageLink
+from .receiving import Inbox, Intake, try_settle
+
+__all__ = ["MessageReceiver"]
+
+if TYPE_CHECKING:
+    from ..vocabulary.address import Source
+    from .session import Session
+
+_logger = logging.getLogger("uamqp.receiver")  # as in 1.6
+
+_DEFAULT_PREFETCH = 10000
+_MAX_REASON = 200
+_CALLBACK = "on_message_received"
+
+
+class MessageReceiver(MessageLink):
+    """A link over which messages are received.
+
+    Args:
+        session: the session it belongs to.
+        source: where the messages come from, a `Source`.
+        target: the name of our end, text or bytes.
+        on_message_received: called with each `Message`, while the connection works.
+        name: the link's name; None: a new UUID.
+        receive_settle_mode: `constants.ReceiverSettleMode`. None: messages are settled by the application, in the
+            mode that every broker knows. `PeekLock` in so many words: rcv-settle-mode second, where the peer confirms
+            each settlement, if it can. `ReceiveAndDelete`: messages arrive settled.
+        send_settle_mode: `constants.SenderSettleMode` that is asked of the peer.
+        max_message_size: in bytes. The default is neither announced nor held; any other is announced, and larger
+            messages end the link. 0: no limit.
+        prefetch: messages that the peer may send ahead; 0: none, until `reset_link_credit`; None: 10000.
+        properties: link properties, a dict.
+        error_policy: decides what errors mean; None: `ErrorPolicy()`.
+        debug: taken for compatibility: tracing is the connection's.
+        encoding: of the text among the arguments.
+        desired_capabilities: extensions asked for: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
+
+    Raises:
+        TypeError, ValueError: an argument is of the wrong type or out of range.
+    """
+
+    __module__ = "uamqp.receiver"
+
+    _states = constants.MessageReceiverState
+    _kind = "Message Receiver"
+    _logger = _logger
+
+    def __init__(
+        self,
+        session: Session,
+        source: Source,
+        target: str | bytes,
+        on_message_received: Callable[[Message], Any],
+        name: str | bytes | None = None,
+        receive_settle_mode: Any = None,
+        send_settle_mode: Any = constants.SenderSettleMode.Unsettled,
+        max_message_size: int = constants.MAX_MESSAGE_LENGTH_BYTES,
+        prefetch: int | None = 300,
+        properties: dict[Any, Any] | None = None,
+        error_policy: errors.ErrorPolicy | None = None,
+        debug: bool = False,
+        encoding: str = "UTF-8",
+        desired_capabilities: Any = None,
+    ) -> None:
+        encoding = encoding_of(encoding)
+        self.source = having(source, "source", "a Source", "terminus")
+        self.target = codec.Target(text(target, "target", encoding))
+        self.encoding = encoding
+        self._on_message = plain_function(on_message_received, _CALLBACK)
+        self._intake = Intake(self, self._direct(on_message_received), encoding)
+        self._is_reading = False
+        self._given_credit: Receiver | None = None
+        self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch or 0, "prefetch", 0, MAX_CREDIT)
+        super().__init__(
+            session,
+            name,
+            send_settle_mode,
+            receive_settle_mode,
+            max_message_size,
+            properties,
+            error_policy,
+            encoding,
+            desired_capabilities,
+        )
+
+    @property
+    def _node(self) -> Source:
+        return self.source
+
+    def _make_core(self) -> ReceiverCore:
+        settled = self._receive_settle_mode is constants.ReceiverSettleMode.ReceiveAndDelete
+        # Only a sender that sends settled forgets its messages on every broker.
+        send_mode = constants.SenderSettleMode.Settled if settled else self._send_settle_mode
+        settings = LinkSettings(
+            self.name.decode(self._encoding),
+            self.source.terminus(),
+            self.target,
+            constants.SENDER_SETTLE_MODE_WIRE[send_mode],
+            self._wire_receive_mode,
+            self._wire_max_message_size,
+            self._properties,
+            self._capabilities,
+        )
+        core = ReceiverCore(self._session._core, settings, self)
+        self._intake.settled = settled
+        core.handler = self._intake
+        return core
+
+    @property
+    def on_message_received(self) -> Callable[[Message], Any]:
+        """What is called with each message. Settable."""
+        return self._on_message
+
+    @on_message_received.setter
+    def on_message_received(self, callback: Callable[[Message], Any]) -> None:
+        self._on_message = plain_function(callback, _CALLBACK)
+        self._intake.callback = self._direct(callback)
+
+    def _direct(self, callback: Callable[[Message], Any]) -> Callable[[Message], Any]:
+        """Return what is called with each message that arrives: one that a client takes in goes there without a detour.
+
+        A callback of the application's may use the connection meanwhile, and may raise.
+        """
+        if isinstance(getattr(callback, "__self__", None), Inbox):
+            return callback
+
+        def call(message: Message) -> None:
+            with self._connection._pump.guard.pause():
+                try:
+                    refuse_unfinished(callback(message), _CALLBACK)
+                except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+                    self._callback_failed(message, error)
+
+        return call
+
+    @property
+    def _receiver(self) -> Receiver | None:
+        link = self._core.link
+        return link if isinstance(link, Receiver) and self._core.state is LinkState.OPEN else None
+
+    def reset_link_credit(self, link_credit: int, **kwargs: Unpack[CreditKeywords]) -> None:
+        """Ask for `link_credit` messages from now on, at once.
+
+        Keyword Args:
+            drain: have the peer send what it has and take back the rest of the credit.
+
+        Raises:
+            ValueError: the number is out of range, or the link isn't open.
+            TypeError: an unknown keyword.
+        """
+        unknown = kwargs.keys() - {"drain"}
+        if unknown:
+            raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(sorted(unknown))}")
+        drain = bool(kwargs.get("drain", False))
+        integer(link_credit, "link_credit", 0, MAX_CREDIT)
+        pump = self._connection._pump
+        try:
+            with pump.lock, pump.guard.step("setting credit"):
+                receiver = self._receiver
+                if receiver is None:
+                    raise LocalProtocolError("The link is not open: there is no credit to set.")
+                receiver.set_credit(link_credit, drain=drain)
+        except LocalProtocolError as error:
+            raise ValueError(str(error)) from error
+        pump.flush()
+
+    # -- credit: the prefetch when the link opens, more while somebody reads
+
+    def _read(self) -> None:
+        """Somebody reads from now on: keep up the credit."""
+        with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
+            self._is_reading = True
+            if self._given_credit is not None:
+                self._given_credit.resume_credit()
+
+    def _pause(self, calls: object) -> None:
+        """Give no more credit, unless there are calls that read."""
+        with self._connection._pump.lock, self._connection._pump.guard.step("asking for no more messages"):
+            self._is_reading = False  # first: a call that begins now is either seen here, or sees this
+            if calls:
+                self._is_reading = True
+                return
+            if self._given_credit is not None:
+                self._given_credit.pause_credit()
+
+    def _start_prefetch(self) -> None:
+        self._given_credit = receiver = self._receiver
+        if receiver is not None and self._prefetch:
+            receiver.auto_credit(self._prefetch)
+            if not self._is_reading:
+                receiver.pause_credit()
+
+    def _renew(self) -> None:
+        """Somebody works the link: give the peer credit for what was received."""
+        with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
+            if self._given_credit is not None:
+                self._given_credit.renew()
+
+    def work(self) -> None:
+        """Do what is due on the link, without waiting: give the peer credit for what was received, too."""
+        self._renew()
+        super().work()
+
+    async def _do_open(self) -> None:
+        self._connection._readers.add(self)
+        await super()._do_open()
+
+    # -- what the core reports
+
+    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
+        """The core's link changed its state."""
+        super().on_link_state(previous, state)
+        if state is LinkState.OPEN:
+            self._start_prefetch()
+
+    def _callback_failed(self, message: Message, error: BaseException) -> None:
+        """A callback has raised an exception.
+
+        It doesn't end the connection, and the message isn't lost: it is given back, at once or with the link that the
+        error ends.
+        """
+        if isinstance(error, KeyboardInterrupt):
+            self._give_back(message)
+            self._error = errors.AMQPClientShutdown()
+        elif isinstance(error, RuntimeError):
+            _logger.info("on_message_received raised an exception (%s).", self._whereabouts, exc_info=error)
+            self._error = errors._process_link_error(self.error_policy, constants.ErrorCodes.UnknownError, str(error))
+            self._error.__cause__ = error
+        elif isinstance(error, Exception):
+            _logger.error(
+                "on_message_received raised an exception; the message is given back (%s).",
+                self._whereabouts,
+                exc_info=error,
+            )
+            self._give_back(message)
+        else:
+            raise error
+
+    @staticmethod
+    def _refuse(delivery: IncomingDelivery, error: codec.DecodeError) -> None:
+        """Reject what is no message; the link lives on."""
+        link = delivery.link.name
+        _logger.error("Message %d of link %r can't be decoded and is rejected: %s", delivery.delivery_id, link, error)
+        if not delivery.settled:
+            try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
+        delivery.link.taken()
+
+    def _give_back(self, message: Message) -> None:
+        """Have a message delivered to somebody else, unless it was settled."""
+        try:
+            if not message.settled:
+                message.modify(True, True)
+        except RuntimeError as error:
+            _logger.info("%s (%s)", error, self._whereabouts)  # its link is gone: the peer delivers it again

@@ -1,0 +1,19 @@
+"""Messages, batches and their parts; each is in a module of its own."""
+
+from __future__ import annotations
+
+from .batch import BatchMessage
+from .bodies import DataBody, MessageBody, SequenceBody, ValueBody
+from .message import Message
+from .sections import MessageHeader, MessageProperties
+
+__all__ = [
+    "BatchMessage",
+    "DataBody",
+    "Message",
+    "MessageBody",
+    "MessageHeader",
+    "MessageProperties",
+    "SequenceBody",
+    "ValueBody",
+]

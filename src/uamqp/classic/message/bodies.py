@@ -1,0 +1,260 @@
+"""Bodies of messages: data, value and sequence sections.
+
+May import `codec`, `c_uamqp` and the map and text helpers of `_sections`. The classes are public in `uamqp.message`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from ... import codec
+from ...codec import DATA, SEQUENCE, VALUE
+from ...codec.sections import data_head
+from ..values import native
+from ..values.portable import Portable, unreadable
+from . import sections as _sections
+
+
+class MessageBody(Portable):
+    """The body of a message. `c_message` (a `c_uamqp.cMessage`) gives a body to start from."""
+
+    __module__ = "uamqp.message"
+
+    __slots__ = ("_encoding", "_parts")
+
+    _fields = ("_encoding", "_parts")
+    _type: ClassVar[native.MessageBodyType] = native.MessageBodyType.NoneType
+    _code: ClassVar[bytes] = b""
+
+    # Each section's value, encoded; of data sections the content alone.
+    _parts: list[bytes]
+
+    def __init__(self, c_message: Any = None, encoding: str = "UTF-8") -> None:
+        self._encoding = encoding
+        self._parts = []
+        if c_message is not None and c_message.body_type is self._type:
+            payload = c_message._encode_payload()
+            self._parts = _contents(payload, codec.scan_sections(payload))
+
+    @property
+    def type(self) -> native.MessageBodyType:
+        """What the body is made of."""
+        return self._type
+
+    @property
+    def data(self) -> Any:
+        """The content."""
+        raise NotImplementedError("Only MessageBody subclasses have data.")
+
+    def _append_to(self, out: bytearray) -> None:
+        for part in self._parts:
+            out += self._code
+            out += part
+
+    def _text(self, value: Any) -> str:
+        # What is no text is shown all the same: b"\xff" as \xff.
+        return value.decode(self._encoding, "backslashreplace") if isinstance(value, bytes) else str(value)
+
+    def _shown(self) -> str:
+        return ""
+
+    def _outline(self) -> str:
+        """What kind of body it is, and how large."""
+        return outline(_KINDS.get(self._type, 0), len(self._parts), sum(map(len, self._parts)))
+
+    def __repr__(self) -> str:
+        try:
+            return f"<{type(self).__name__}, {self._outline()}>"
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
+
+    def __str__(self) -> str:
+        try:
+            return self._shown()
+        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+            return unreadable(self, error)
+
+
+class DataBody(MessageBody):
+    """A body of data sections: bytes. `data` iterates over them, ``bytes()`` joins them."""
+
+    __module__ = "uamqp.message"
+
+    __slots__ = ()
+
+    _type = native.MessageBodyType.DataType
+
+    def append(self, data: str | bytes) -> None:
+        """Adds a section. Raises `TypeError` for what is neither text nor bytes."""
+        if isinstance(data, str):
+            data = data.encode(self._encoding)
+        if not isinstance(data, bytes):
+            raise TypeError(f"A data section holds str or bytes, not {type(data).__name__}.")
+        self._parts.append(data if type(data) is bytes else bytes(data))
+
+    @property
+    def data(self) -> Iterator[bytes]:
+        """The content of each section."""
+        return iter(self._parts)
+
+    def _append_to(self, out: bytearray) -> None:
+        # A message needs a body: no section at all goes out as an empty one.
+        for part in self._parts or [b""]:
+            out += data_head(len(part))
+            out += part
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._parts[index]
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self._parts)
+
+    def _shown(self) -> str:
+        return "".join([self._text(part) for part in self._parts])
+
+
+class ValueBody(MessageBody):
+    """A body that is one AMQP value."""
+
+    __module__ = "uamqp.message"
+
+    __slots__ = ()
+
+    _type = native.MessageBodyType.ValueType
+    _code = _sections.VALUE
+
+    def set(self, value: Any) -> None:
+        """Makes a value the body. Raises what `utils.data_factory` does."""
+        out = bytearray()
+        _sections.append_amqp(out, value, self._encoding)
+        self._parts = [bytes(out)]
+
+    @property
+    def data(self) -> Any:
+        """The value as it is read back: text as bytes."""
+        if not self._parts:
+            return None
+        return codec.decode_value(self._parts[0], bare=True)
+
+    def __bytes__(self) -> bytes:
+        value = self.data
+        return value if isinstance(value, bytes) else self._shown().encode(self._encoding)
+
+    def _shown(self) -> str:
+        value = self.data
+        return self._text(value) if value else ""
+
+
+class SequenceBody(MessageBody):
+    """A body of sequence sections: lists. `data` iterates over them."""
+
+    __module__ = "uamqp.message"
+
+    __slots__ = ()
+
+    _type = native.MessageBodyType.SequenceType
+    _code = _sections.SEQUENCE
+
+    def append(self, data: Iterable[Any]) -> None:
+        """Adds a section. Raises `TypeError` for what is no list, and what `utils.data_factory` does."""
+        if not isinstance(data, (list, tuple)):
+            raise TypeError(f"A sequence section holds a list, not {type(data).__name__}.")
+        out = bytearray()
+        _sections.append_amqp(out, list(data), self._encoding)
+        self._parts.append(bytes(out))
+
+    @property
+    def data(self) -> Iterator[list[Any]]:
+        """The list in each section, as it is read back: text as bytes."""
+        return (codec.decode_value(part, bare=True) for part in self._parts)
+
+    def _append_to(self, out: bytearray) -> None:
+        if self._parts:
+            MessageBody._append_to(self, out)
+        else:
+            out += _sections.SEQUENCE
+            out.append(0x45)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int) -> list[Any]:
+        value: list[Any] = codec.decode_value(self._parts[index], bare=True)
+        return value
+
+    def __bytes__(self) -> bytes:
+        return self._shown().encode(self._encoding)
+
+    def _shown(self) -> str:
+        return "".join([self._text(item) for sequence in self.data for item in sequence])
+
+
+_KINDS = {
+    native.MessageBodyType.DataType: DATA,
+    native.MessageBodyType.SequenceType: SEQUENCE,
+    native.MessageBodyType.ValueType: VALUE,
+}
+_NAMES = {DATA: "data", SEQUENCE: "sequence", VALUE: "value"}
+
+
+def outline(code: int, count: int, size: int) -> str:
+    """Describe a body by the code of its sections, how many they are, and the bytes in them."""
+    if not code:
+        return "no body"
+    sections = _NAMES[code] if count == 1 else f"{count} {_NAMES[code]} sections"
+    return f"{sections} of {size} byte{'' if size == 1 else 's'}"
+
+
+def received_outline(payload: bytes, bounds: list[tuple[int, int, int]]) -> str:
+    """Describe the body that the sections have which `codec.scan_sections` found, without making it."""
+    kind = count = size = 0
+    for code, start, end in bounds:
+        if DATA <= code <= VALUE:
+            kind = code
+            count += 1
+            size += end - start - (0 if code != DATA else 2 if payload[start] == 0xA0 else 5)
+    return outline(kind, count, size)
+
+
+def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]:
+    """The value of each body section, encoded; of data sections the content alone.
+
+    `bounds` is what `codec.scan_sections` found: data sections are binary, with a size that fits.
+    """
+    parts = []
+    chars = payload
+    for code, start, end in bounds:
+        if not 0 <= start < end <= len(payload):
+            raise ValueError(f"a section from {start} to {end} isn't within the {len(payload)} bytes of the message")
+        if code == DATA:
+            parts.append(chars[start + (2 if payload[start] == 0xA0 else 5) : end])
+        elif code == SEQUENCE or code == VALUE:
+            parts.append(chars[start:end])
+    return parts
+
+
+def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
+    """The body that the sections have which `codec.scan_sections` found; None: there is none."""
+    parts = _contents(payload, bounds)
+    if not parts:
+        return None
+    kind: type[MessageBody] = DataBody
+    for code, _, _ in bounds:
+        if code == SEQUENCE:
+            kind = SequenceBody
+        elif code == VALUE:
+            kind = ValueBody
+    body = kind.__new__(kind)
+    body._encoding = encoding
+    body._parts = parts
+    return body

@@ -1,0 +1,1 @@
+"""AMQP values as objects that know their type."""

@@ -1,0 +1,248 @@
+"""Helpers of the 1.6 API: AMQP values from Python values, shared access tokens, connection strings.
+
+May import `c_uamqp` and the standard library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import calendar
+import datetime
+import decimal
+import logging
+import uuid
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from ... import codec
+from . import native
+from .arguments import text
+
+__all__ = ["create_sas_token", "data_factory", "datetime", "get_running_loop", "logger", "parse_connection_string"]
+
+logger = logging.getLogger("uamqp.utils")  # as in 1.6
+
+
+def parse_connection_string(connect_str: str) -> dict[str, str]:
+    """The parts of a connection string ``Name=value;Name=value``.
+
+    A semicolon at the end is no part. Raises `ValueError` for a part without an equals sign.
+    """
+    if not isinstance(connect_str, str):
+        raise TypeError(f"connect_str must be str, not {type(connect_str).__name__}.")
+    parts = {}
+    for number, part in enumerate(connect_str.split(";"), 1):
+        if not part.strip():
+            continue
+        name, equals, value = part.partition("=")
+        if not equals:
+            # Not the part itself: it may hold a key.
+            raise ValueError(f"Part {number} of the connection string has no '='; it must be 'Name=value'.")
+        parts[name] = value
+    if not parts:
+        raise ValueError("The connection string is empty; it must be 'Name=value;Name=value'.")
+    return parts
+
+
+def create_sas_token(
+    key_name: bytes,
+    shared_access_key: bytes,
+    scope: bytes,
+    expiry: datetime.timedelta = datetime.timedelta(hours=1),
+) -> bytes:
+    """A shared access signature: ``SharedAccessSignature sr=..&sig=..&se=..&skn=..``.
+
+    `scope` and `key_name` are used as given (quote them before). `expiry` is how long the token is valid from now.
+    Raises `ValueError` if that is no time at all.
+    """
+    for name, value in (("key_name", key_name), ("shared_access_key", shared_access_key), ("scope", scope)):
+        if not isinstance(value, (bytes, bytearray)):
+            raise TypeError(f"{name} must be bytes, not {type(value).__name__}.")
+    if not isinstance(expiry, datetime.timedelta):
+        raise TypeError(f"expiry must be a datetime.timedelta, not {type(expiry).__name__}.")
+    expires = datetime.datetime.now(datetime.timezone.utc) + expiry
+    key = base64.b64encode(shared_access_key)
+    return native.create_sas_token(key, scope, key_name, int(expires.timestamp()))
+
+
+def get_running_loop() -> asyncio.AbstractEventLoop:
+    """The running event loop; without one the thread's current loop, and a warning in the log."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        logger.warning("No running event loop")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop
+
+
+def _convert_py_number(value: int) -> native.AMQPValue:
+    """An int as AMQP int if it fits 32 bits, else as long; raises `ValueError` beyond 64 bits."""
+    if -(2**31) <= value < 2**31:
+        return native.int_value(value)
+    if -(2**63) <= value < 2**63:
+        return native.long_value(value)
+    raise ValueError(
+        f"{int(value)} is beyond AMQP's 64-bit long; wrap it in types.AMQPuLong if it is below 2**64,"
+        " or send it as float, decimal.Decimal or text."
+    )
+
+
+def _timestamp(value: datetime.datetime) -> native.AMQPValue:
+    seconds = calendar.timegm(value.utctimetuple())
+    return native.timestamp_value(seconds * 1000 + value.microsecond // 1000)
+
+
+# What has its AMQP type already.
+_TYPED = (
+    codec.Symbol,
+    codec.Char,
+    codec.UByte,
+    codec.UShort,
+    codec.UInt,
+    codec.ULong,
+    codec.Byte,
+    codec.Short,
+    codec.Long,
+    codec.Timestamp,
+    codec.Float,
+    codec.Decimal32,
+    codec.Decimal64,
+    codec.Decimal128,
+    codec.Array,
+    codec.Described,
+)
+
+
+def _scalar(value: Any, encoding: str) -> native.AMQPValue | None:
+    if isinstance(value, bool):
+        return native.bool_value(value)
+    if isinstance(value, _TYPED):
+        return native.value_of(value)
+    if isinstance(value, str):
+        return native.string_value(value.encode(encoding))
+    if isinstance(value, bytes):
+        return native.string_value(value)
+    if isinstance(value, uuid.UUID):
+        return native.uuid_value(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return native.binary_value(bytes(value))
+    if isinstance(value, int):
+        return _convert_py_number(value)
+    if isinstance(value, float):
+        return native.double_value(value)
+    if isinstance(value, datetime.datetime):
+        return _timestamp(value)
+    if isinstance(value, decimal.Decimal):
+        return native.value_of(codec.Decimal128.from_decimal(value))
+    return None
+
+
+def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
+    """The AMQP value that a Python value goes out as.
+
+    ``None``, ``bool``, ``int`` (int if it fits 32 bits, else long), ``float`` (double), ``decimal.Decimal``
+    (decimal128), ``uuid.UUID``, ``datetime.datetime`` (timestamp; naive ones are taken as UTC), ``str`` and
+    ``bytes`` (string), ``bytearray`` and ``memoryview`` (binary), ``list``, ``tuple`` and ``set`` (list), ``dict``
+    (map), the classes of `types` (or anything else with a ``c_data``), the codec's, and AMQP values. Raises
+    `TypeError` for any other type, and `ValueError` for an int beyond 64 bits.
+    """
+    if value is None:
+        return native.null_value()
+    if hasattr(value, "c_data"):
+        return value.c_data
+    if isinstance(value, native.AMQPValue):
+        return value
+    scalar = _scalar(value, encoding)
+    if scalar is not None:
+        return scalar
+    if isinstance(value, dict):
+        entries = native.dict_value()
+        for key, item in value.items():
+            entries[data_factory(key, encoding)] = data_factory(item, encoding)
+        return entries
+    if isinstance(value, (list, set, frozenset, tuple)):
+        return native.ListValue([data_factory(item, encoding) for item in value])
+    raise TypeError(f"A value of type {type(value).__name__} has no AMQP type; see the classes in uamqp.types.")
+
+
+def wrapped(value: Any, argument: str, encoding: str = "UTF-8") -> Any:
+    """What `data_factory` makes of an argument; its errors name the argument."""
+    try:
+        return data_factory(value, encoding)
+    except TypeError as error:
+        raise TypeError(f"{argument}: {error}") from error
+    except UnicodeError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from error
+
+
+def fields(values: Mapping[Any, Any], encoding: str = "UTF-8") -> dict[Any, Any]:
+    """A map of the kind that link properties, error info and annotations are: what the codec's composites take.
+
+    Keys (text or bytes, wrapped in `types` or not) become symbols, as the specification wants them, ints ulong; what
+    the values go out as is `data_factory`'s. Raises `TypeError` for other keys.
+    """
+    return {_field_name(key, encoding): data_factory(value, encoding) for key, value in values.items()}
+
+
+def properties(values: Any, argument: str, encoding: str = "UTF-8") -> dict[Any, Any] | None:
+    """Connection or link properties as they go on the wire; None for none.
+
+    Raises `TypeError`, naming the argument, for what isn't a dict, and for keys that aren't text.
+    """
+    if not values:
+        return None
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{argument} must be a dictionary, not {type(values).__name__}.")
+    try:
+        found = fields(values, encoding)
+    except TypeError as error:
+        raise TypeError(f"{argument}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from error
+    for key in found:
+        if not isinstance(key, codec.Symbol):
+            raise TypeError(f"The keys of {argument} must be text: {key!r} is none.")
+    return found
+
+
+def _field_name(key: Any, encoding: str) -> Any:
+    if not isinstance(key, (str, bytes, int)):
+        key = data_factory(key, encoding).value
+    if isinstance(key, bytes):
+        return codec.Symbol(key, encoding)
+    if isinstance(key, str):
+        return codec.Symbol(key)
+    if isinstance(key, int) and not isinstance(key, bool):
+        return codec.ULong(key)
+    raise TypeError(f"The keys of a map like this are text, not {type(key).__name__}.")
+
+
+def symbols(values: Any, encoding: str = "UTF-8", argument: str = "Capabilities") -> tuple[codec.Symbol, ...]:
+    """Capabilities as the codec takes them, from whatever they may be given as.
+
+    That is None, one name, or a list or tuple of names or a `types.AMQPArray`, wrapped by `data_factory` or not;
+    names are text, bytes or `types.AMQPSymbol`. Raises `TypeError`, naming the argument, for anything else.
+    """
+    if values is None:
+        return ()
+    try:
+        plain = data_factory(values, encoding).value
+    except (TypeError, ValueError):
+        plain = None
+    if isinstance(plain, bytes):
+        plain = [plain]
+    if not isinstance(plain, list) or not all(isinstance(name, bytes) for name in plain):
+        raise TypeError(
+            f"{argument} are a list of names (str, bytes or types.AMQPSymbol), not {type(values).__name__}."
+        )
+    return tuple([codec.Symbol(text(name, argument, encoding)) for name in plain])

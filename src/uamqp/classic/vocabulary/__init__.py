@@ -1,0 +1,1 @@
+"""Constants, errors and addresses; what an argument may be."""

@@ -1,0 +1,477 @@
+"""Addresses: where a client connects to, and the node that a link's source or target names.
+
+May import `codec`, `compat`, `constants`, `utils` and the masking of `core`.
+
+An address is a URL (scheme amqp, amqps, sb, ws, wss, http or https) or the name of a node. What goes into a
+link's source or target on the wire (`Address.address`) is
+
+* `node`, exactly, wherever it is given;
+* of an ``amqp://`` URL all that comes after the slash behind the host, as it is written: ``amqp://host/q1`` is
+  ``q1``, ``amqp://host//queues/q%201`` is ``/queues/q%201``, ``amqp://host/topic://news`` is ``topic://news``;
+* of any other URL the URL without credentials, port and query, ``amqps://host/q1``: Azure's services want it so,
+  and uamqp 1.6 sent it so. For other brokers over TLS give the node: ``Source("amqps://host", node="q1")``;
+* anything that is no URL as it is: ``q1``, ``/queues/q1``, ``queue://q1``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from ... import codec
+from ...core.masking import masked, masked_within
+from ..values import convert
+from ..values.arguments import encoding_of
+from ..values.arguments import text as _text
+from . import compat, constants
+
+__all__ = ["Address", "Source", "Target"]
+
+_AddressT = TypeVar("_AddressT", bound="Address")
+
+#: Schemes of URLs that name a host. "queue://q1" is a node's name.
+_URL_SCHEMES = frozenset(("amqp", "amqps", "sb", "ws", "wss", "http", "https"))
+
+_DEFAULT_EXPIRY_POLICY = b"session-end"
+
+_OUTCOMES = {name: f"amqp:{name}:list" for name in ("accepted", "rejected", "released", "modified")}
+
+Names = str | bytes | Iterable[str | bytes]
+"""One name or several, as symbols go."""
+
+
+class Address:
+    """An AMQP address, and what a terminus (section 3.5) has besides it.
+
+    `address` is a URL or a node's name, as text or UTF-8 bytes; `encoding` is that of bytes, and of text that is
+    set on it later. `node` is the node's name as it goes on the wire, if it isn't to be taken from `address`.
+    `capabilities` is what the node must be able to do, as brokers define it: `("queue",)` or `("topic",)` for
+    ActiveMQ and Artemis. Raises `ValueError` for an empty address and a URL with an invalid port, `TypeError` for
+    other types.
+
+    An attribute that there is not can't be set, so that a misspelt one is an `AttributeError`; a subclass may add its
+    own.
+    """
+
+    __module__ = "uamqp.address"
+
+    __slots__ = (
+        "__weakref__",
+        "_capabilities", "_durable", "_dynamic", "_encoding", "_expiry_policy", "_is_received", "_is_url", "_node",
+        "_port", "_text", "_timeout", "parsed_address",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        address: str | bytes,
+        encoding: str = "UTF-8",
+        *,
+        node: str | bytes | None = None,
+        capabilities: Names | None = None,
+    ) -> None:
+        encoding = encoding_of(encoding)
+        text = _text(address, type(self).__name__, encoding)
+        if not text and node is None:
+            raise ValueError(f"Invalid {type(self).__name__} address: it is empty.")
+        self._encoding = encoding
+        self._text = text
+        self.parsed_address: Any = split_url(text, f"Invalid {type(self).__name__} address").encode("utf-8")
+        self._is_url = "://" in text and text.partition("://")[0].lower() in _URL_SCHEMES
+        if self._is_url and not text.isprintable():
+            raise ValueError(f"Invalid {type(self).__name__} address: it has control characters.")
+        self._port = self._checked_port()
+        if node is not None:
+            self._node: str | None = _text(node, "node", encoding) or None
+        elif self._is_url:
+            self._node = self._node_of_url()
+        else:
+            self._node = text
+        self._durable: int | None = None
+        self._expiry_policy: bytes | None = None
+        self._timeout: int | None = None
+        self._dynamic: bool | None = None
+        self._capabilities: tuple[codec.Symbol, ...] = ()
+        self._is_received = False
+        self.capabilities = capabilities
+
+    @classmethod
+    def from_c_obj(  # noqa: PYI019 (Self needs Python 3.11)
+        cls: type[_AddressT], c_value: Any, encoding: str = "UTF-8"
+    ) -> _AddressT:
+        """The address of a received terminus (a `codec.Source` or `codec.Target`), taken as it is.
+
+        ``str()`` of it is the address as the peer gave it; empty if it gave none.
+        """
+        name = c_value.address
+        if isinstance(name, codec.Described):
+            name = name.value
+        text = "" if name is None else str(name)
+        address = cls(text or "/", encoding, node=text)
+        address._text = text
+        address._is_received = True
+        address._load(c_value)
+        return address
+
+    def _load(self, terminus: Any) -> None:
+        """Takes over the other fields of a received terminus."""
+        self._durable = terminus.durable or None
+        self._expiry_policy = str(terminus.expiry_policy).encode("utf-8")
+        self._timeout = terminus.timeout or None
+        self._dynamic = True if terminus.dynamic else None
+        self._capabilities = tuple(getattr(terminus, "capabilities", None) or ())
+
+    def _checked_port(self) -> int | None:
+        if not self._is_url:
+            return None
+        try:
+            port: int | None = self.parsed_address.port
+        except ValueError:
+            pass  # what it says quotes what may be part of a password
+        else:
+            return port
+        raise ValueError(
+            f"Invalid {type(self).__name__} address: the port isn't a number from 0 to 65535. "
+            "Characters like '/', '#', '?' and '@' in a user name or password must be percent-encoded."
+        )
+
+    def _node_of_url(self) -> str | None:
+        url = self.parsed_address
+        rest = self._text.partition("://")[2]
+        authority = re.split("[/?#]", rest, maxsplit=1)[0]
+        if url.scheme == b"amqp":
+            return rest[len(authority) :].removeprefix("/") or None
+        host = authority.rpartition("@")[2]
+        host = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+        return f"{url.scheme.decode('utf-8')}://{host.lower()}{url.path.decode('utf-8')}"
+
+    @property
+    def address(self) -> str | None:
+        """The name of the node as it goes on the wire, None if there is none. A dynamic source or target sends none."""
+        return self._node
+
+    @property
+    def hostname(self) -> str | None:
+        """The host of a URL in lower case, an IPv6 address without its brackets; None if there is none."""
+        return self._part(self.parsed_address.hostname)
+
+    @property
+    def port(self) -> int | None:
+        """The port of a URL, None if it has none."""
+        return self._port
+
+    @property
+    def scheme(self) -> str | None:
+        """The scheme of a URL, None for a node's name."""
+        return self._part(self.parsed_address.scheme)
+
+    @property
+    def username(self) -> str | None:
+        """The user name in a URL as it is written there, percent-encoded; None if there is none."""
+        return self._part(self.parsed_address.username)
+
+    @property
+    def password(self) -> str | None:
+        """The password in a URL as it is written there, percent-encoded; None if there is none."""
+        return self._part(self.parsed_address.password)
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password of a URL, decoded; None if it has no user name.
+
+        A plus sign stands for a space in an amqps:// or sb:// URL, as in 1.6, and for itself in an amqp:// URL.
+        """
+        name, password = self.username, self.password
+        if name is None:
+            return None
+        if self.scheme == "amqp":
+            name, password = name.replace("+", "%2B"), (password or "").replace("+", "%2B")
+        return compat.unquote_plus(name), compat.unquote_plus(password or "")
+
+    def _part(self, part: bytes | None) -> str | None:
+        return part.decode("utf-8") if part is not None and self._is_url else None
+
+    @property
+    def durable(self) -> int | None:
+        """What of the terminus is kept: 0 nothing, 1 its configuration, 2 the unsettled state as well."""
+        return self._durable or None
+
+    @durable.setter
+    def durable(self, value: int | None) -> None:
+        self._durable = _integer(value, 2, "durable")
+
+    @property
+    def expiry_policy(self) -> bytes:
+        """When the terminus starts to expire: link-detach, session-end (the default), connection-close or never."""
+        return self._expiry_policy or _DEFAULT_EXPIRY_POLICY
+
+    @expiry_policy.setter
+    def expiry_policy(self, value: str | bytes | None) -> None:
+        self._expiry_policy = None if value is None else _text(value, "expiry_policy", "ascii").encode("utf-8")
+
+    @property
+    def timeout(self) -> int | None:
+        """How long an expiring terminus is kept, in seconds."""
+        return self._timeout or None
+
+    @timeout.setter
+    def timeout(self, value: int | None) -> None:
+        self._timeout = _integer(value, 2**32 - 1, "timeout")
+
+    @property
+    def dynamic(self) -> bool | None:
+        """Is the peer to make a node, and to name it? Then no address is sent."""
+        return self._dynamic or None
+
+    @dynamic.setter
+    def dynamic(self, value: bool | None) -> None:
+        self._dynamic = None if value is None else bool(value)
+
+    @property
+    def capabilities(self) -> tuple[str, ...] | None:
+        """What the node is asked to be able to do, or does where the peer gave the address; None: nothing is said.
+
+        Settable to one name or several, each text, bytes or an `AMQPSymbol`.
+        """
+        return tuple(str(name) for name in self._capabilities) or None
+
+    @capabilities.setter
+    def capabilities(self, value: Names | None) -> None:
+        self._capabilities = _symbols(value, self._encoding, "capabilities")
+
+    @property
+    def distribution_mode(self) -> str | None:
+        """How messages are handed to several receivers: "move" or "copy" (a source's alone); None if unset."""
+        return None
+
+    @distribution_mode.setter
+    def distribution_mode(self, value: str | bytes | None) -> None:
+        raise AttributeError(f"A {type(self).__name__.lower()} has no distribution mode.")
+
+    def _common_fields(self) -> dict[str, Any]:
+        # Section 3.5.3: who asks for a dynamic node gives no address; who answers does.
+        asks = self._dynamic and not self._is_received
+        fields: dict[str, Any] = {"address": None if asks else self._node}
+        if self._durable:
+            fields["durable"] = self._durable
+        if self._expiry_policy:
+            fields["expiry_policy"] = codec.Symbol(self._expiry_policy, "utf-8")
+        if self._timeout:
+            fields["timeout"] = self._timeout
+        if self._dynamic:
+            fields["dynamic"] = True
+        if self._capabilities:
+            fields["capabilities"] = self._capabilities
+        return fields
+
+    def __str__(self) -> str:
+        # A name that the peer gave is shown as it came, unless it is a URL that has a password.
+        text: str = getattr(self, "_text", "")
+        return masked_within(text) if getattr(self, "_is_received", False) else masked(text)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+class Source(Address):
+    """Where a link's messages come from (section 3.5.3): an address, and filters on what is there.
+
+    Arguments are `Address`'s, and `outcomes`: the outcomes that deliveries may have.
+    """
+
+    __module__ = "uamqp.address"
+
+    __slots__ = ("_distribution_mode", "_filters", "_outcomes", "filter_key")
+
+    def __init__(
+        self,
+        address: str | bytes,
+        encoding: str = "UTF-8",
+        *,
+        node: str | bytes | None = None,
+        capabilities: Names | None = None,
+        outcomes: Names | None = None,
+    ) -> None:
+        super().__init__(address, encoding, node=node, capabilities=capabilities)
+        self.filter_key: bytes = constants.STRING_FILTER
+        self._distribution_mode: str | None = None
+        self._outcomes: tuple[codec.Symbol, ...] = ()
+        self.outcomes = outcomes
+        # By name: the filter as the codec takes it, and as get_filter reads it.
+        self._filters: dict[str, tuple[Any, Any]] = {}
+
+    def _load(self, terminus: Any) -> None:
+        super()._load(terminus)
+        mode = getattr(terminus, "distribution_mode", None)
+        self._distribution_mode = None if mode is None else str(mode)
+        self._outcomes = tuple(getattr(terminus, "outcomes", None) or ())
+        for name, value in (getattr(terminus, "filter", None) or {}).items():
+            plain = codec.decode_value(codec.encode_value(value), bare=True)
+            self._filters[str(name)] = value, plain
+
+    @property
+    def distribution_mode(self) -> str | None:
+        """How messages are handed to several receivers: "move" or "copy"; None if unset."""
+        return self._distribution_mode
+
+    @distribution_mode.setter
+    def distribution_mode(self, value: str | bytes | None) -> None:
+        self._distribution_mode = None if value is None else _text(value, "distribution_mode", self._encoding)
+
+    @property
+    def outcomes(self) -> tuple[str, ...] | None:
+        """The outcomes that deliveries may have, such as "amqp:accepted:list"; None: nothing is said.
+
+        Settable to one name or several; accepted, rejected, released and modified may be given by these names alone.
+        """
+        return tuple(str(name) for name in self._outcomes) or None
+
+    @outcomes.setter
+    def outcomes(self, value: Names | None) -> None:
+        names = _symbols(value, self._encoding, "outcomes")
+        self._outcomes = tuple(codec.Symbol(_OUTCOMES.get(name, name)) for name in names)
+
+    def get_filter(self, name: str | bytes = constants.STRING_FILTER) -> Any:
+        """The value of a filter, text as bytes; None if there is none of this name."""
+        return self._filters.get(_text(name, "name", "utf-8"), (None, None))[1]
+
+    def set_filter(
+        self,
+        value: Any,
+        name: str | bytes = constants.STRING_FILTER,
+        descriptor: str | bytes | int | None = constants.STRING_FILTER,
+    ) -> None:
+        """Sets a filter; one of the same name is replaced, others stay.
+
+        `value` is text, or anything `utils.data_factory` takes. It goes out described by `descriptor`, as it is
+        if that is None, and None goes out as null. `descriptor` is a name or the number that stands for it, as
+        `0x0000468C00000004` for apache.org:selector-filter:string.
+
+        Raises `TypeError` for a name or descriptor of another type, `ValueError` for one that is empty, no ASCII or
+        out of range.
+        """
+        key = _filter_name(name, "name")
+        wrapped = convert.wrapped(value, "value", self._encoding)
+        encoded: Any = wrapped
+        if descriptor is not None:
+            described_by = _descriptor(descriptor)
+            if value is not None:
+                encoded = codec.Described(described_by, wrapped)
+        self._filters[key] = encoded, wrapped.value
+
+    def terminus(self) -> codec.Source:
+        """The source as an attach takes it."""
+        fields = self._common_fields()
+        if self._distribution_mode is not None:
+            fields["distribution_mode"] = codec.Symbol(self._distribution_mode)
+        if self._filters:
+            fields["filter"] = {codec.Symbol(name): value for name, (value, _) in self._filters.items()}
+        if self._outcomes:
+            fields["outcomes"] = self._outcomes
+        return codec.Source(**fields)
+
+
+class Target(Address):
+    """Where a link's messages go to (section 3.5.4). Arguments are `Address`'s; there is no distribution mode."""
+
+    __module__ = "uamqp.address"
+
+    __slots__ = ()
+
+    def terminus(self) -> codec.Target:
+        """The target as an attach takes it."""
+        return codec.Target(**self._common_fields())
+
+
+def address_of(value: str | bytes | Address, kind: type[_AddressT], argument: str, encoding: str) -> _AddressT:
+    """Return an address of a class: the one given, or that of the URL given.
+
+    Raises:
+        TypeError: it is neither. ValueError: the URL can't be used.
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, (str, bytes, bytearray)):
+        return kind(value, encoding=encoding)
+    raise TypeError(f"{argument} must be a {kind.__name__}, or a URL as str or bytes, not {type(value).__name__}.")
+
+
+def host_of(address: Address) -> str:
+    """Return the host that an address names.
+
+    Raises:
+        ValueError: it names none; the text says why, and quotes nothing that may be a password.
+    """
+    if address.hostname:
+        return address.hostname
+    scheme, separator, _ = str(address).partition("://")
+    if not separator:
+        why = "it is no URL"
+    elif scheme.lower() not in _URL_SCHEMES:
+        named = f"its scheme is {scheme!r}, which" if re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else "its scheme"
+        why = f"{named} isn't one of {', '.join(sorted(_URL_SCHEMES))}"
+    else:
+        why = "there is no host in it"
+    raise ValueError(f"Invalid remote address: {why}; it must be a URL with a host, as amqps://host/node.")
+
+
+def _symbols(value: Names | None, encoding: str, name: str) -> tuple[codec.Symbol, ...]:
+    try:
+        names = convert.symbols(list(value) if isinstance(value, (set, frozenset)) else value, encoding)
+    except TypeError:
+        raise TypeError(f"{name} is a name or a list of names (str, bytes), not {type(value).__name__}.") from None
+    for each in names:
+        if not each or not each.isascii():
+            raise ValueError(f"{name} has {str(each)!r}: names of AMQP are ASCII, and not empty.")
+    return names
+
+
+def _filter_name(value: Any, name: str) -> str:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"The {name} of a filter is str or bytes, not {type(value).__name__}.")
+    text = _text(value, name, "utf-8")
+    if not text or not text.isascii():
+        raise ValueError(f"The {name} of a filter is ASCII and not empty, not {text!r}.")
+    return text
+
+
+def _descriptor(value: Any) -> codec.Symbol | codec.ULong:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 2**64:
+            raise ValueError(f"The descriptor of a filter is from 0 to 2**64 - 1, not {value}.")
+        return codec.ULong(value)
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"The descriptor of a filter is str, bytes or int, not {type(value).__name__}.")
+    return codec.Symbol(_filter_name(value, "descriptor"))
+
+
+def split_url(url: str, what: str) -> compat.ParseResult:
+    """Return the parts of a URL.
+
+    Args:
+        what: what an error's text begins with.
+
+    Raises:
+        ValueError: the host can't be read, or what should be a character is none; nothing of the URL is in it.
+    """
+    why = "its host can't be read; an IPv6 address stands in brackets"
+    try:
+        parts = compat.urlparse(url)
+        parts.encode("utf-8")
+    except UnicodeEncodeError:
+        why = "it has half of a surrogate pair, which is no character"
+    except ValueError:
+        pass  # what it says quotes what may be a password
+    else:
+        return parts
+    raise ValueError(f"{what}: {why}.")
+
+
+def _integer(value: Any, most: int, name: str) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is an integer, not {type(value).__name__}.")
+    if not 0 <= value <= most:
+        raise ValueError(f"{name} is 0 to {most}, not {int(value)}.")
+    return int(value)

@@ -1,0 +1,1 @@
+"""The asyncio pump: a protocol that an event loop drives."""

@@ -1,0 +1,152 @@
+"""Connected asyncio transports: TCP, the proxy's tunnel, TLS, WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from ..blocking.stream import READ_SIZE
+from ..forks import owned
+from ..sansio.endpoint import Endpoint
+from ..sansio.proxy import Tunnel
+from ..sansio.websocket import WebSocket
+from .protocol import stream_of, within
+from .reading import Reading
+from .websocket import WebSocketProtocol, WebSocketTransport
+
+_TURNS_OF_CLOSING = 10
+"""Turns of the loop that a transport may need to notice the end of its socket, and to close it."""
+
+
+async def open_connection(
+    endpoint: Endpoint, make_protocol: Callable[[socket.socket], Reading], *, handshake_timeout: float
+) -> None:
+    """Connect a protocol to an endpoint. Cancelling it leaves nothing behind.
+
+    Args:
+        make_protocol: makes the protocol for a socket; its `connection_made` is called when AMQP can begin.
+        handshake_timeout: seconds for TLS, and for the upgrade to WebSocket.
+
+    Raises:
+        OSError: there is no such host, or no address answers, or a proxy, TLS or the upgrade failed: the text says it.
+    """
+    websocket = WebSocket.to(endpoint)
+    try:
+        sock = await within(_connect(endpoint), endpoint.connect_timeout)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
+    stage = "TLS handshake" if endpoint.tls is not None else ""
+    protocol = make_protocol(sock)
+    if websocket is not None:
+        protocol = WebSocketProtocol(websocket, protocol, handshake_timeout)
+    transport: asyncio.Transport | None = None
+    try:
+        made, _ = await asyncio.get_running_loop().create_connection(
+            lambda: protocol,
+            sock=sock,
+            ssl=endpoint.tls,
+            server_hostname=endpoint.tls_hostname,
+            ssl_handshake_timeout=handshake_timeout if endpoint.tls is not None else None,
+        )
+        transport = stream_of(made)
+        if isinstance(protocol, WebSocketProtocol):
+            stage = "WebSocket upgrade"
+            await protocol.opened
+    except BaseException as error:
+        if isinstance(protocol, WebSocketProtocol):
+            protocol.opened.cancel()
+        if transport is not None:
+            transport.abort()
+        else:
+            await _close(sock, wait=not isinstance(error, GeneratorExit))
+        if isinstance(error, OSError):
+            raise OSError(endpoint.describe(error, stage)) from error
+        raise
+
+
+async def _close(sock: socket.socket, *, wait: bool) -> None:
+    """Close a socket that a transport may have, which isn't ours yet: asyncio may be in the middle of TLS with it.
+
+    Such a transport closes itself when nothing more can be read, and must not find the socket's number used anew.
+    """
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    for _ in range(_TURNS_OF_CLOSING if wait else 0):
+        if sock.fileno() < 0:
+            break
+        await asyncio.sleep(0)
+    sock.close()
+
+
+def bury(transport: asyncio.Transport | None, sock: socket.socket | None) -> None:
+    """Close a transport whose event loop was closed, and which therefore can't close its socket any more.
+
+    That shows in asyncio's own classes only, and a transport of theirs that isn't told complains when it is collected.
+    """
+    if isinstance(transport, WebSocketTransport):
+        transport = transport.transport
+    layer = getattr(transport, "_ssl_protocol", None)
+    stream: Any = getattr(layer, "_transport", transport)
+    try:
+        if transport is not None:
+            transport.abort()
+    except RuntimeError:
+        pass  # it is the end that needs the loop
+    try:
+        if hasattr(stream, "_call_connection_lost"):
+            stream._call_connection_lost(None)
+    except RuntimeError:
+        pass
+    if sock is not None:
+        sock.close()
+
+
+async def _connect(endpoint: Endpoint) -> socket.socket:
+    """Return a TCP socket that is connected to an endpoint, through its proxy if it has one."""
+    loop = asyncio.get_running_loop()
+    sock = await _dial(*endpoint.tcp)
+    if endpoint.proxy is None:
+        return sock
+    try:
+        tunnel = Tunnel(endpoint.proxy, endpoint.host, endpoint.port)
+        await loop.sock_sendall(sock, tunnel.request)
+        while not tunnel.receive(await loop.sock_recv(sock, READ_SIZE)):
+            pass
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _dial(host: str, port: int) -> socket.socket:
+    """Return a connected socket; each address of the host is tried in turn."""
+    loop = asyncio.get_running_loop()
+    try:
+        try:
+            addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except RuntimeError:  # the interpreter ends, and there are no threads any more
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r} is no name of a host: {error}") from error
+    failure = OSError(f"{host!r} has no address")
+    for family, kind, protocol, _, address in addresses:
+        sock = owned(socket.socket(family, kind, protocol))
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except OSError as error:
+            # The text of asyncio's own says that it failed, but not why.
+            failure = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
+            sock.close()
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure

@@ -1,0 +1,311 @@
+"""The bridge between an engine and an asyncio transport. Imports the engine; knows nothing of clients and brokers.
+
+Everything happens in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from ...engine import CauseKind, Engine
+from ...engine.events import Event
+from ..sansio.heap import keep_freed_memory
+
+T = TypeVar("T")
+
+EngineFactory = Callable[[asyncio.Transport], Engine]
+EventHandler = Callable[[list[Event]], None]
+
+ROUNDS = 8
+"""How often events lead to events within a turn, before other connections have theirs."""
+
+LINGER = 5.0
+"""Seconds that the last bytes have to leave in before the socket is closed without them."""
+
+
+async def within(operation: Awaitable[T], seconds: float) -> T:
+    """Await something for so many seconds at most; 0: any time.
+
+    `asyncio.wait_for` before Python 3.12 forgets that it was cancelled if that comes in the moment of the result.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled.
+    """
+    task = asyncio.current_task()
+    if not seconds or task is None:
+        return await operation
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(seconds, expire)
+    try:
+        return await operation
+    except asyncio.CancelledError:
+        if not expired or (sys.version_info >= (3, 11) and task.uncancel() > 0):
+            raise
+        raise TimeoutError(f"it took longer than {seconds:g} seconds") from None
+    finally:
+        timer.cancel()
+
+
+def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """Return a transport as one that is read and written; uvloop's are of no class that asyncio knows.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not hasattr(transport, "write") or not hasattr(transport, "pause_reading"):
+        raise TypeError(f"AMQP needs a stream, not {transport!r}")
+    return cast("asyncio.Transport", transport)
+
+
+class EngineProtocol(asyncio.Protocol):
+    """Feeds an engine what arrives, hands out its events, writes what it has to send and keeps its deadlines.
+
+    Output is written once in each turn: after what arrived was handled, or once after any number of calls of
+    `wake`. While the transport is clogged nothing is taken from the engine, and `writable` is False: whoever makes
+    messages should wait for `on_writable` then. A peer that makes the engine answer faster than it reads is not
+    read from any more.
+
+    Args:
+        make_engine: makes the connection's engine once the socket is connected (and TLS is up).
+        handler: called with the engine's events, in order; with many at a time.
+        on_turn: called after the events of a turn, before output is written.
+        on_writable: called when the transport can take more after `writable` was False.
+        on_lost: called once, when the socket is closed; the engine's terminal event was handed out before.
+        max_unsent: bytes that the engine may hold back while the transport is clogged, before reading stops.
+        buffer_size: bytes in the transport's own buffer from which on it counts as clogged.
+
+    Attributes:
+        engine: the connection's engine, from `connection_made` on.
+        transport: None before `connection_made`, and once the socket is closed.
+        writable: the transport takes data.
+    """
+
+    engine: Engine
+
+    def __init__(
+        self,
+        make_engine: EngineFactory,
+        handler: EventHandler,
+        *,
+        on_turn: Callable[[], None] | None = None,
+        on_writable: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+        max_unsent: int = 16 * 1024 * 1024,
+        buffer_size: int = 512 * 1024,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None
+        self.writable = True
+        self._make_engine = make_engine
+        self._handler = handler
+        self._on_turn = on_turn
+        self._on_writable = on_writable
+        self._on_lost = on_lost
+        self._max_unsent = max_unsent
+        self._buffer_size = buffer_size
+        self._reading = True
+        self._in_turn = False
+        self._wakes: list[bool] = []  # of turns to come
+        self._finished = False
+        self._aborted = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+
+    # -- for the engine's user --
+
+    def now(self) -> float:
+        """Return the time that the engine is given."""
+        return self.loop.time()
+
+    @property
+    def woken(self) -> bool:
+        """A turn is to come, since somebody has called `wake`."""
+        return bool(self._wakes)
+
+    def wake(self) -> None:
+        """The engine was used outside its events: take a turn soon."""
+        if not self._wakes and not self._in_turn:
+            # Should an exception of a signal handler end the turn before its first line, nobody is to wait for it.
+            self.loop.call_soon(self._wakes.clear)
+            self.loop.call_soon(self._awake)
+            self._wakes.append(True)
+
+    def flush(self) -> None:
+        """Write what is due at once, and take a turn soon: no handler runs in here."""
+        if not self._in_turn:
+            self._send()
+            self.wake()
+
+    def abort(self) -> None:
+        """Close the socket at once, whatever is unsent."""
+        if self.transport is not None:
+            self._aborted = True
+            self.transport.abort()
+
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """The peer's verified TLS certificate, as `ssl.SSLSocket.getpeercert` gives it; None if there is none."""
+        if self.transport is None:
+            return None
+        return self.transport.get_extra_info("peercert") or None
+
+    # -- asyncio.Protocol --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected."""
+        keep_freed_memory()
+        self.transport = transport = stream_of(transport)
+        transport.set_write_buffer_limits(high=self._buffer_size)
+        self.engine = self._make_engine(transport)
+        self.turn()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        self.engine.receive_data(data, self.now())
+        self.turn()
+
+    def eof_received(self) -> bool | None:
+        """The peer sends nothing more. The transport closes itself once all is written."""
+        self.engine.receive_data(b"", self.now())
+        self.turn()
+        return None
+
+    def pause_writing(self) -> None:
+        """The transport is clogged."""
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        """The transport isn't clogged any more."""
+        self.writable = True
+        self.turn()
+        if self.writable and self._on_writable is not None:
+            self._on_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            transport.close()  # Python 3.10's TLS transport warns without
+        if self._aborted:  # it wasn't the peer
+            self.engine.abort(self.now(), "the connection was given up", kind=CauseKind.LOCAL)
+        self.engine.receive_data(b"", self.now())
+        try:
+            self.turn()
+        finally:
+            self._disarm()
+            on_lost, self._on_lost = self._on_lost, None
+            if on_lost is not None:
+                on_lost()
+
+    # -- a turn --
+
+    def turn(self) -> None:
+        """Hand out the engine's events, write what it has to send, and set the timer."""
+        engine = self.engine
+        self._in_turn = True
+        try:
+            events = engine.events()
+            for _ in range(ROUNDS):
+                self._hand_out(events)
+                self._send()
+                events = engine.events()  # of what was answered or encoded just now
+                if not events:
+                    break
+            else:
+                self._hand_out(events)
+        except BaseException:
+            self.abort()  # a handler that fails leaves nobody who knows how to go on
+            raise
+        finally:
+            self._in_turn = False
+        if events:
+            self.wake()
+        elif engine.is_closed:
+            self._finish()
+        else:
+            self._throttle()
+            self._arm()
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Put bytes on the wire."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def finish(self) -> None:
+        """The engine is done: close the socket once all is written, or after `LINGER` seconds."""
+        if self.transport is not None:
+            self.transport.close()
+            self._timer = self.loop.call_later(LINGER, self.abort)
+
+    def _awake(self) -> None:
+        self.turn()
+
+    def _hand_out(self, events: list[Event]) -> None:
+        if events:
+            self._handler(events)
+            if self._on_turn is not None:
+                self._on_turn()
+
+    def _send(self) -> None:
+        engine, transport = self.engine, self.transport
+        if not self.writable and transport is not None and not transport.get_write_buffer_size():
+            self.writable = True  # a call of `resume_writing` was interrupted before its first line
+        while self.writable or engine.is_closed or self.transport is None:
+            buffers = engine.data_to_send()
+            if not buffers:
+                break
+            for data in buffers:
+                self.write(data)
+
+    def _throttle(self) -> None:
+        transport = self.transport
+        if transport is not None and self._reading != (self.writable or len(self.engine.output) <= self._max_unsent):
+            self._reading = not self._reading
+            if self._reading:
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    def _finish(self) -> None:
+        if not self._finished:
+            self._finished = True
+            self._disarm()
+            self.finish()
+
+    # -- the timer: one, which may go off early, since deadlines mostly move into the future --
+
+    def _arm(self) -> None:
+        deadline = self.engine.next_deadline()
+        if self.transport is None or deadline is None:
+            return
+        # One that is overdue went off, and was interrupted before its first line.
+        if self._timer is None or self._timer_due > deadline or self._timer_due < self.now():
+            self._disarm()
+            self._timer_due = deadline
+            # The loop's timer doesn't keep the protocol alive: somebody else has to want it.
+            self._timer = self.loop.call_later(max(0.0, deadline - self.now()), _tick, weakref.ref(self))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.engine.tick(self.now())
+        self.turn()
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _tick(reference: weakref.ref[EngineProtocol]) -> None:
+    protocol = reference()
+    if protocol is not None:
+        protocol._tick()

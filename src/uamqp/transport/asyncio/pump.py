@@ -1,0 +1,633 @@
+"""The asyncio pump: what `blocking.BlockingPump` is for the blocking front, for an event loop.
+
+The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the engine's deadlines whether or
+not anybody waits. Who waits, waits for the next progress. No polling, no threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from ...core import ConnectionCore
+from ...engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
+from ...engine.events import Event
+from ..blocking import background
+from ..forks import INHERITED, tell
+from ..guard import Guard
+from ..sansio import clock
+from ..sansio.endpoint import Endpoint
+from ..shared import SharedAmongTasks
+from .connect import bury, open_connection
+from .protocol import EngineProtocol, stream_of, within
+from .reading import Reading
+
+_logger = logging.getLogger(__name__)
+
+_READING = "reading"
+_WRITING = "writing"
+_HANDLING = "handling what arrived"
+
+T = TypeVar("T")
+
+_LOOP_CLOSED = (
+    "the event loop that drove the connection was closed: close the client, and open it again in another loop"
+)
+
+
+def is_in_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def spawn(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Start a task in the running loop."""
+    return asyncio.get_running_loop().create_task(operation)
+
+
+async def off_loop(function: Callable[[], T]) -> T:
+    """Call a function that blocks, in a thread of the loop's if it still has any, and return what it returns."""
+    try:
+        result = asyncio.get_running_loop().run_in_executor(None, function)
+    except RuntimeError:
+        return function()  # the interpreter ends
+    return await result
+
+
+class AsyncPump:
+    """Drives one connection in an event loop. Coroutines belong to that loop; the other methods may be called anywhere.
+
+    Args:
+        core: the connection.
+
+    Attributes:
+        lock: guards the core and its engine, which other threads may settle messages with; reentrant. Hold it for every
+            command to them, briefly, and never across an `await`.
+        failure: the OSError that broke the transport, if one did, or what a handler has raised.
+        progress: grows with every turn in which anything happened.
+        sends: how often the socket was given something to send; it may have taken it.
+    """
+
+    def __init__(self, core: ConnectionCore) -> None:
+        self.lock = threading.RLock()
+        self.guard = Guard(self._give_up)
+        self.foreign = ""
+        self.sends = 0
+        self.failure: Exception | None = None
+        self.progress = 0
+        self._core = core
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._protocol: _ClientProtocol | None = None
+        self._socket: socket.socket | None = None
+        self._link: _Link | None = None  # between the transport and the protocol
+        self._endpoint: Endpoint | None = None
+        self._starting = SharedAmongTasks(self._cancel_start)
+        self._mutex: asyncio.Lock | None = None
+        self._waiters: dict[asyncio.Future[None], None] = {}  # in order
+        self._closed = False
+        self._closers = 0  # tasks that wait for the end
+        self._alarms: list[background.Alarm] = []
+        background.watch(self)
+        tell(self)
+
+    def __del__(self) -> None:
+        """Nobody has the connection any more, and nobody waits for it: close the socket."""
+        if self.__dict__.get("_protocol") is None:
+            return
+        protocol, loop, engine = self._protocol, self._loop, self._core.engine
+        if protocol is None or loop is None or engine is None or not self.is_connected or sys.is_finalizing():
+            return
+        engine.abort(clock.now(), "nobody had the connection any more", kind=CauseKind.LOCAL)
+        try:
+            loop.call_soon_threadsafe(protocol.abort)
+        except RuntimeError:  # the loop was closed
+            bury(protocol.transport, self._socket)
+
+    # -- for the connection
+
+    async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
+        """Connect, TLS included, and have the engine start, unless that was done.
+
+        It is done once for all tasks that wait for it, and goes on until the last of them is cancelled.
+
+        Raises:
+            OSError: the host is unknown, or doesn't answer, or TLS fails, or the connection was closed meanwhile.
+            RuntimeError: another loop is at it.
+        """
+        await self._starting.run(lambda: self._start(endpoint, config, trace))
+
+    async def _start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        if self._core.engine is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._endpoint = endpoint
+
+        def make_protocol(sock: socket.socket) -> _Link:
+            self._socket = sock
+            protocol = _ClientProtocol(self, lambda: self._core.start(config, clock.now(), trace))
+            self._link = _Link(protocol)
+            return self._link
+
+        if not self._closed:
+            await open_connection(endpoint, make_protocol, handshake_timeout=config.handshake_timeout)
+        if self._closed:
+            self.abort("the connection was closed before it was made")
+            raise ConnectionAbortedError("the connection was closed before it was made")
+
+    def _cancel_start(self, task: asyncio.Task[None]) -> None:
+        """Nobody waits any more. A connection that is made stays: opening it goes on, as it does later on."""
+        if self._protocol is None:
+            if self._link is not None:
+                self._link.cut()
+            task.cancel()
+
+    @property
+    def is_connected(self) -> bool:
+        """There is a socket."""
+        return self._protocol is not None
+
+    @property
+    def is_driven_here(self) -> bool:
+        """The connection was started by the event loop that runs in this thread."""
+        return self._loop is not None and self._thread == threading.get_ident() and is_in_loop()
+
+    @property
+    def has_unsent(self) -> bool:
+        """The socket takes no more for now: a turn that waits ends when it does."""
+        return self._protocol is not None and not self._protocol.writable
+
+    async def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
+        """Have what is due written, and wait at most `timeout` seconds until anything happens; tell whether it did.
+
+        Args:
+            timeout: 0 doesn't wait, but reads what has arrived.
+            seen: `progress` when the caller last looked at what it waits for. If there was any since, there is no
+                waiting: it may be there. The loop has its turn all the same.
+
+        Raises:
+            RuntimeError: another loop drives the connection.
+        """
+        self._look_at_loop()
+        start = self.progress
+        if self.guard.half_done or (self._loop is None and self._core.engine is not None):
+            with self.lock, self.guard.step(_HANDLING):
+                self._handle_rest()
+            if self._loop is None:
+                return start != self.progress
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError("the connection belongs to another event loop")
+        protocol = self._protocol
+        if self._link is not None:
+            self._link.check()
+        if protocol is not None:
+            protocol.wake()
+        else:
+            with self.lock, self.guard.step(_HANDLING):
+                self._handle_rest()
+        if timeout <= 0 or start != self.progress or (seen is not None and seen != start):
+            await asyncio.sleep(0)
+            if timeout <= 0 and start == self.progress:
+                await asyncio.sleep(0)  # the loop has looked at its sockets before this, and reads them after us
+        else:
+            await self._wait(loop, timeout)
+        return start != self.progress
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+        future: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
+        self._waiters[future] = None
+        link = self._link
+        if link is not None:
+            link.pump = self  # asyncio keeps no task that waits: the loop is to know of this one
+        try:
+            await future
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._waiters.pop(future, None)
+            if link is not None and not self._waiters:
+                link.pump = None
+
+    async def wait_until(self, done: Callable[[], bool]) -> None:
+        """Turn until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
+        self._look_at_loop()
+        engine = self._core.engine
+        if engine is None:
+            return
+        deadline = clock.now() + engine.config.close_timeout
+        while True:
+            seen = self.progress
+            remaining = deadline - clock.now()
+            if done() or engine.local_state is EndpointState.CLOSED or engine.is_closed or remaining <= 0:
+                return
+            await self.turn(remaining, seen)
+
+    async def close(self) -> None:
+        """Close the connection, and wait for the peer's answer and the end of the socket.
+
+        That takes as long as the engine's `close_timeout` at most. Of several tasks that wait for it the last one's
+        cancelling has it done at once, without a word to the peer.
+        """
+        self._look_at_loop()
+        with self.lock, self.guard.step("closing"):
+            self._closed = True
+            self._core.close(clock.now())
+            engine = self._core.engine
+        if engine is None or self._loop is None:
+            return
+        deadline = clock.now() + engine.config.close_timeout
+        self._closers += 1
+        try:
+            while not engine.is_closed or self._protocol is not None:
+                remaining = deadline - clock.now()
+                if remaining <= 0:
+                    self.abort("the peer didn't answer our close")
+                    break
+                await self.turn(remaining)
+        except BaseException:
+            self._closers -= 1
+            self.stop_closing()
+            raise
+        self._closers -= 1
+        await asyncio.sleep(0)  # the transport closes its socket in a turn of its own
+
+    def stop_closing(self) -> None:
+        """Somebody who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+        if not self._closers:
+            self.abort("closing was interrupted")
+
+    def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
+        """Give the connection up at once, without a word to the peer. For the loop's thread."""
+        self._look_at_loop()
+        with self.lock, self.guard.step("giving the connection up"):
+            self._closed = True
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(clock.now(), message, kind=kind)
+            protocol = self._protocol
+            if protocol is not None:
+                protocol.abort()
+            self._handle_rest()
+        self._wake_waiters()
+
+    def _give_up(self, why: str) -> None:
+        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        protocol = self._protocol
+        self._core.give_up(why, clock.now())
+        if protocol is not None:
+            self._in_loop(protocol.abort)
+        self._in_loop(self.on_progress)
+
+    def caller(self) -> object:
+        """Return what tells the caller from others that may call meanwhile: the task."""
+        return asyncio.current_task() if is_in_loop() else None
+
+    def defer(self, function: Callable[[], None]) -> bool:
+        """See `Guard.defer`."""
+        with self.lock, self.guard.pause() as half_done:
+            return bool(half_done) and self.guard.defer(function)
+
+    def after_fork(self, parent: int) -> None:
+        """This is the child of a fork: see `forks`. The connection is the parent's, if there is one."""
+        self.lock = threading.RLock()
+        self.guard = Guard(self._give_up)
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.forget()
+        self._loop = self._mutex = self._link = self._socket = None
+        self._waiters = {}
+        engine = self._core.engine
+        if engine is not None and not engine.is_closed:
+            self.foreign = INHERITED.format(parent)
+            self.guard = Guard(self._give_up, self.foreign)
+
+    def flush(self) -> None:
+        """Have what is due written in the next turn of the loop; does nothing on a connection that is gone."""
+        protocol = self._protocol
+        if protocol is not None:
+            self._in_loop(protocol.wake)
+
+    flush_soon = flush
+
+    def flush_now(self) -> None:
+        """Write what is due before the caller goes on, who may keep the loop for long; from another thread soon.
+
+        Handlers run in the next turn of the loop, not in here.
+        """
+        protocol = self._protocol
+        if protocol is not None:
+            self._in_loop(protocol.flush)
+
+    @property
+    def flush_is_due(self) -> bool:
+        """What `flush` was asked for is still to be written."""
+        return self._protocol is not None and self._protocol.woken
+
+    def interrupt(self) -> None:
+        """Have everybody who waits look again at what he waits for."""
+        self._in_loop(self.on_progress)
+
+    def part(self, parting: Callable[[], None]) -> None:
+        """Call a function that uses the engine, soon, in the loop's thread. For finalizers; see `BlockingPump.part`."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed() and self.is_connected:
+            loop.call_soon_threadsafe(self._part, parting)
+
+    def _part(self, parting: Callable[[], None]) -> None:
+        with self.lock, self.guard.step("parting"):
+            parting()
+        self.flush()
+
+    def abandon(self, message: str) -> None:
+        """Nobody has the connection any more: give it up. For finalizers."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.abort, message)
+
+    def _in_loop(self, function: Callable[[], None]) -> None:
+        """Call a function in the loop's thread: now if this is it, else soon."""
+        loop = self._loop
+        if loop is None:
+            return
+        if loop.is_closed():
+            self._look_at_loop()
+        elif threading.get_ident() == self._thread:
+            function()
+        elif sys.is_finalizing() and self._protocol is not None:
+            self._protocol.flush()  # the loop's thread stands still
+        else:
+            try:
+                loop.call_soon_threadsafe(function)
+            except RuntimeError:
+                _logger.debug("The event loop of the connection to %s is closed.", self._endpoint)
+
+    def _look_at_loop(self) -> None:
+        """A loop that was closed drives nothing any more: the connection is over, and the socket ours to close."""
+        loop = self._loop
+        if loop is None or not loop.is_closed():
+            return
+        self._loop = None
+        self._mutex = None
+        self._waiters.clear()
+        with self.lock, self.guard.step("giving the connection up"):
+            protocol, self._protocol = self._protocol, None
+            engine = self._core.engine
+            if engine is not None:
+                engine.abort(clock.now(), _LOOP_CLOSED, kind=CauseKind.LOCAL)
+            if protocol is not None:
+                bury(protocol.transport, self._socket)
+                protocol.transport = None
+            self._handle_rest()
+
+    # -- a keep-alive thread, of a client that turns out to be used without a loop
+
+    is_due = False
+    """The loop keeps the engine's deadlines by itself."""
+
+    def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
+        """Have the alarm go off at `latest`, or with `retire`."""
+        if alarm not in self._alarms:
+            self._alarms.append(alarm)
+        alarm.set(latest)
+
+    def retire(self) -> None:
+        """Another pump takes the place of this one: look there for deadlines."""
+        with self.lock:
+            for alarm in self._alarms:
+                alarm.follow(-math.inf)
+
+    # -- a mutex between tasks, which 1.6 gave to applications
+
+    async def acquire(self, timeout: float) -> None:
+        """Take the mutex.
+
+        Raises:
+            asyncio.TimeoutError: it wasn't free within `timeout` seconds.
+        """
+        if self._mutex is None:
+            self._mutex = asyncio.Lock()
+        try:
+            await within(self._mutex.acquire(), timeout)
+        except TimeoutError:
+            raise asyncio.TimeoutError(f"the lock wasn't free within {timeout:g} seconds") from None
+
+    def release(self) -> None:
+        """Release the mutex; does nothing if it is free."""
+        if self._mutex is not None and self._mutex.locked():
+            self._mutex.release()
+
+    # -- for the protocol; in the loop's thread
+
+    def on_made(self, protocol: _ClientProtocol) -> None:
+        """The socket is connected."""
+        self._protocol = protocol
+
+    def on_events(self, events: list[Event]) -> None:
+        """The engine has events. What a handler raises ends the connection: nobody knows what it has left undone."""
+        while events or self._core.has_backlog:
+            try:
+                self._core.handle_all(events, clock.now())
+            except Exception as error:  # noqa: BLE001 (it comes out as the connection's)
+                _logger.info("A handler raised an exception; the connection to %s is given up.", self._endpoint)
+                self.failure = error  # comes out as the cause of the connection's error
+                engine = self._core.engine
+                if engine is not None:
+                    engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+            events = []
+
+    def on_progress(self) -> None:
+        """Something has happened that somebody may wait for."""
+        self.progress += 1
+        self._wake_waiters()
+
+    def on_lost(self) -> None:
+        """The socket is closed."""
+        self._protocol = None
+        self.on_progress()
+
+    def describe(self, error: Exception) -> str:
+        """Return what to say about the error that has broken the transport."""
+        return self._endpoint.describe(error, "") if self._endpoint is not None else str(error)
+
+    def _handle_rest(self) -> None:
+        """Deal with events that come when there is no socket (any more). Within a step."""
+        if self._core.handle_events(clock.now()):
+            self.progress += 1
+            self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, {}
+        for future in waiters:
+            _set(future)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class _Link(Reading):
+    """What the transport, and so the loop, holds on to: it leads to a pump's protocol while somebody has the pump.
+
+    Args:
+        protocol: the protocol; it is held on to until the socket is connected, and by the pump from then on.
+
+    Attributes:
+        pump: a pump that somebody waits for; else None.
+    """
+
+    def __init__(self, protocol: _ClientProtocol) -> None:
+        self.pump: AsyncPump | None = None
+        self._new: _ClientProtocol | None = protocol
+        self._reference: Callable[[], _ClientProtocol | None] = weakref.ref(protocol)
+
+    def cut(self) -> None:
+        """Nobody wants the connection: if it is made all the same, it is closed at once."""
+        self._new = None
+        self._reference = _nobody
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected, and TLS is up."""
+        protocol, self._new = self._new, None
+        if protocol is None:
+            stream_of(transport).abort()
+        else:
+            protocol.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.data_received(data)
+
+    def on_interrupted(self) -> None:
+        """Something was read, and is lost."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.on_interrupted()
+
+    def eof_received(self) -> bool | None:
+        """The peer sends nothing more."""
+        protocol = self._reference()
+        return None if protocol is None else protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """The transport is clogged."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The transport isn't clogged any more."""
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self.pump = None
+        protocol = self._reference()
+        if protocol is not None:
+            protocol.connection_lost(exc)
+
+
+def _nobody() -> None:
+    """As a reference to what is gone."""
+
+
+class _ClientProtocol(EngineProtocol):
+    """The protocol of a client's connection: `EngineProtocol` under the pump's lock."""
+
+    def __init__(self, pump: AsyncPump, start: Callable[[], Engine]) -> None:
+        super().__init__(
+            lambda transport: start(),
+            pump.on_events,
+            on_turn=pump.on_progress,
+            on_writable=pump.on_progress,
+            on_lost=pump.on_lost,
+        )
+        self._pump = pump
+
+    def forget(self) -> None:
+        """The process was forked, and this is the child: nothing is to reach the transport, which is the parent's."""
+        self.transport = None
+
+    def on_interrupted(self) -> None:
+        """Something was read, and is lost."""
+        guard = self._pump.guard
+        with self._pump.lock, guard.pause():
+            guard.half_done = guard.half_done or _READING
+            guard.broken("")
+
+    def now(self) -> float:
+        """Return the time that the engine is given."""
+        return clock.now()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected, and TLS is up."""
+        pump = self._pump
+        with pump.lock, pump.guard.step("connecting"):
+            pump.on_made(self)
+            super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        pump = self._pump
+        with pump.lock, pump.guard.step(_READING):
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The peer sends nothing more."""
+        pump = self._pump
+        with pump.lock, pump.guard.step(_READING):
+            return super().eof_received()
+
+    def resume_writing(self) -> None:
+        """The transport isn't clogged any more."""
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
+            super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        pump = self._pump
+        with pump.lock, pump.guard.step("closing"):
+            if exc is not None and not self.engine.is_closed:
+                pump.failure = exc if isinstance(exc, OSError) else OSError(str(exc))
+                self.engine.abort(self.now(), pump.describe(exc))
+            super().connection_lost(exc)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Put bytes on the wire."""
+        self._pump.sends += 1
+        super().write(data)
+
+    def flush(self) -> None:
+        """Write what is due at once."""
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
+            super().flush()
+
+    def _awake(self) -> None:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
+            super()._awake()
+
+    def _tick(self) -> None:
+        pump = self._pump
+        with pump.lock, pump.guard.step(_WRITING):
+            super()._tick()

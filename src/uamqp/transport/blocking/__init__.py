@@ -1,0 +1,1 @@
+"""The blocking pump: sockets that never block, driven by whatever thread calls."""
