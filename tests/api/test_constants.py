@@ -8,7 +8,6 @@ import pickle
 import pytest
 
 from uamqp import c_uamqp, constants
-from uamqp.classic.vocabulary.constants import RECEIVER_SETTLE_MODE_WIRE, SENDER_SETTLE_MODE_WIRE, member_of
 from uamqp.constants import (
     CBSAuthStatus,
     CBSOpenState,
@@ -144,13 +143,13 @@ def test_plain_constants(name: str, value: object) -> None:
 
 def test_settle_modes_on_the_wire_do_not_come_from_the_numbers() -> None:
     # PeekLock is rcv-settle-mode second and was 1 in 1.6; here its number is 0.
-    assert RECEIVER_SETTLE_MODE_WIRE[ReceiverSettleMode.PeekLock] == 1
-    assert RECEIVER_SETTLE_MODE_WIRE[ReceiverSettleMode.ReceiveAndDelete] == 0
+    assert constants.RECEIVER_SETTLE_MODE_WIRE[ReceiverSettleMode.PeekLock] == 1
+    assert constants.RECEIVER_SETTLE_MODE_WIRE[ReceiverSettleMode.ReceiveAndDelete] == 0
     assert {
         SenderSettleMode.Unsettled: 0,
         SenderSettleMode.Settled: 1,
         SenderSettleMode.Mixed: 2,
-    } == SENDER_SETTLE_MODE_WIRE
+    } == constants.SENDER_SETTLE_MODE_WIRE
 
 
 class TestErrorCodes:
@@ -198,13 +197,13 @@ class TestMemberOf:
         [TransportType.AmqpOverWebsocket, Lookalike.AmqpOverWebsocket, "AmqpOverWebsocket", 1],
     )
     def test_finds_a_member(self, value: object) -> None:
-        found = member_of(TransportType, value, "transport_type")
+        found = constants.member_of(TransportType, value, "transport_type")
         assert found is TransportType.AmqpOverWebsocket
 
     def test_goes_by_name_not_by_number(self) -> None:
-        assert member_of(TransportType, Lookalike.Amqp, "transport_type") is TransportType.Amqp
+        assert constants.member_of(TransportType, Lookalike.Amqp, "transport_type") is TransportType.Amqp
 
     @pytest.mark.parametrize("value", [None, 7, "Tcp", MessageState.SendComplete, object(), True])
     def test_says_what_there_is(self, value: object) -> None:
         with pytest.raises(ValueError, match=r"transport_type must be one of TransportType.Amqp, "):
-            member_of(TransportType, value, "transport_type")
+            constants.member_of(TransportType, value, "transport_type")

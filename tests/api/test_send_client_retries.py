@@ -274,11 +274,11 @@ def test_a_peer_that_is_slow_is_not_given_up() -> None:
         accept_sender(peer, credit=5)
         came = [peer.expect("transfer") for _ in range(5)]
         for transfer in came:
-            peer.expect_nothing(0.5)
+            peer.expect_nothing(0.3)
             settle(peer, transfer)
         accept_leaving(peer)
 
-    with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=2.0) as client, bounded(20):
+    with ScriptedServer(script) as server, SendClient(url(server), stall_timeout=1.2) as client, bounded(5):
         client.send_message([Message(b"%d" % number) for number in range(5)])
 
 

@@ -17,7 +17,6 @@ import pytest
 
 from uamqp import c_uamqp, codec, compat, types, utils
 from uamqp.c_uamqp import AMQPType
-from uamqp.classic.values import convert
 
 UTC = datetime.timezone.utc
 UUID = uuid.UUID("37f9db00-fbb1-11e0-9f96-0800200c9a66")
@@ -103,13 +102,13 @@ def test_data_factory_of_a_large_map_is_quick() -> None:
 
 class TestFields:
     def test_keys_become_symbols(self) -> None:
-        fields = convert.fields({"a": 1, b"b": "x", types.AMQPSymbol("c"): None, 5: True})
+        fields = utils.fields({"a": 1, b"b": "x", types.AMQPSymbol("c"): None, 5: True})
         assert {key: value.value for key, value in fields.items()} == {"a": 1, "b": b"x", "c": None, 5: True}
         assert [type(key) for key in fields] == [codec.Symbol, codec.Symbol, codec.Symbol, codec.ULong]
 
     def test_other_keys(self) -> None:
         with pytest.raises(TypeError, match="keys of a map like this are text, not float"):
-            convert.fields({1.5: 1})
+            utils.fields({1.5: 1})
 
 
 class TestSymbols:
@@ -123,16 +122,16 @@ class TestSymbols:
         ],
     )
     def test_every_way_to_give_them(self, value: Any) -> None:
-        assert convert.symbols(value) == (codec.Symbol("a"), codec.Symbol("b"))
+        assert utils.symbols(value) == (codec.Symbol("a"), codec.Symbol("b"))
 
     def test_one_and_none(self) -> None:
-        assert convert.symbols("a") == convert.symbols(types.AMQPSymbol("a")) == ("a",)
-        assert convert.symbols(None) == ()
+        assert utils.symbols("a") == utils.symbols(types.AMQPSymbol("a")) == ("a",)
+        assert utils.symbols(None) == ()
 
     @pytest.mark.parametrize("value", [5, [5], {"a": 1}])
     def test_others(self, value: Any) -> None:
         with pytest.raises(TypeError, match="Capabilities are a list of names"):
-            convert.symbols(value)
+            utils.symbols(value)
 
 
 class TestConnectionString:
