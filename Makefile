@@ -92,6 +92,7 @@ dist: $(VENV)/.dist
 $(VENV)/.dist: $(VENV)/.dev $(SOURCES)
 	@rm -rf dist
 	@REQUIRE_CYTHON=1 $(BIN)/python -m build --outdir dist . >build.log 2>&1 || { cat build.log; exit 1; }
+	@rm -rf build/lib # of an earlier build: what has moved since would be packed as well
 	@SKIP_CYTHON=1 $(BIN)/python -m build --wheel --outdir dist . >>build.log 2>&1 || { cat build.log; exit 1; }
 	@touch $@
 
