@@ -5,3 +5,4 @@ from . import constants as constants
 from . import errors as errors
 from . import utils as utils
 from .classic.message import *
+from .classic.message import __all__ as __all__

@@ -514,3 +514,16 @@ def test_times_that_services_give() -> None:
 def test_retries_as_they_were() -> None:
     for count in (0, -1, False, 2, 2.5, math.inf):
         assert errors.ErrorPolicy(max_retries=count).max_retries == count  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: Message(message="text"), "a c_uamqp.cMessage"),
+        (lambda: MessageHeader(header="text"), "a c_uamqp.cHeader"),
+        (lambda: MessageProperties(properties="text"), "a c_uamqp.cProperties"),
+    ],
+)
+def test_what_the_native_module_gives_is_named_as_programs_know_it(call: Callable[[], Any], named: str) -> None:
+    with pytest.raises(TypeError, match=f"must be {re.escape(named)}"):
+        call()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import pickle
 import pkgutil
+import subprocess
+import sys
 from types import ModuleType
 from typing import is_typeddict
 
@@ -52,3 +54,8 @@ def test_classes_are_where_they_say(name: str) -> None:
         assert getattr(importlib.import_module(kind.__module__), kind.__name__) is kind
         assert pickle.loads(pickle.dumps(kind)) is kind
         assert repr(kind) in (f"<class '{kind.__module__}.{kind.__name__}'>", f"<enum '{kind.__name__}'>")
+
+
+def test_every_door_is_there_without_an_import_of_its_own() -> None:
+    lines = ["import uamqp", *(name for name in NAMES if "__main__" not in name)]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=60)

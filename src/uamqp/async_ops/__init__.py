@@ -2,3 +2,4 @@
 
 from ..classic.aio import *
 from ..classic.aio import __all__ as __all__
+from . import link_async as link_async

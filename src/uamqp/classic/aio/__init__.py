@@ -1,4 +1,4 @@
-"""The asyncio front of the 1.6 API: connection, session, links; its clients are in `client_async`."""
+"""The asyncio front of the 1.6 API: connection, session, links; its clients are in `client`."""
 
 from .connection import ConnectionAsync
 from .management import MgmtOperationAsync

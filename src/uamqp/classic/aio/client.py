@@ -1,7 +1,7 @@
 """The asyncio clients of the 1.6 API: `AMQPClientAsync`, `SendClientAsync`, `ReceiveClientAsync`.
 
-They are the blocking clients, whose operations they await: see `_drive`. Where no event loop runs, their blocking
-methods work as those of the blocking clients do.
+They are the blocking clients, whose operations they await: see `transport.drive`. Where no event loop runs, their
+blocking methods work as those of the blocking clients do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,7 @@ from ..endpoints.connection import Connection
 from ..endpoints.receiving import Batch
 from ..message import BatchMessage, Message
 from ..values.arguments import having
-from ..vocabulary import (
-    address,
-    constants,
-    errors,
-)
+from ..vocabulary import address, constants, errors
 from ..vocabulary.callbacks import awaitable, finish
 from ..vocabulary.settings import ClientKeywords, ClientRequestKeywords, ReceiveKeywordsAsync, SendKeywords, Unpack
 from .connection import ConnectionAsync

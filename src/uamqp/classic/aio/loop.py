@@ -1,4 +1,4 @@
-"""The `loop` argument of 1.6's asyncio classes. Imports nothing of ours but `utils`."""
+"""The `loop` argument of 1.6's asyncio classes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Claims-based security: authentication by a token that the connection puts to the node `$cbs`.
 
-Imports `core`, `session` and what they do. `cbs_auth_async` has what asyncio clients use.
+`tokens_async` has what asyncio clients use.
 """
 
 from __future__ import annotations

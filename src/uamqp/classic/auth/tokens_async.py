@@ -1,4 +1,4 @@
-"""Claims-based security for asyncio clients. Imports `cbs_auth` and the transport."""
+"""Claims-based security for asyncio clients."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from ...transport.asyncio.pump import is_in_loop, spawn
 from ..vocabulary import compat
 from ..vocabulary.callbacks import is_coroutine_function
 from ..vocabulary.settings import SessionKeywords, Unpack
-from .tokens import (
-    Authenticator,
-    CBSAuthMixin,
-    JWTTokenAuth,
-    SASTokenAuth,
-)
+from .tokens import Authenticator, CBSAuthMixin, JWTTokenAuth, SASTokenAuth
 
 __all__ = ["CBSAsyncAuthMixin", "JWTTokenAsync", "SASTokenAsync", "is_coroutine"]
 

@@ -1,4 +1,4 @@
-"""`AMQPClient`: a connection with one session, the base of `SendClient` and `ReceiveClient` in `client`."""
+"""`AMQPClient`: a connection with one session, the base of `SendClient` and `ReceiveClient`."""
 
 from __future__ import annotations
 

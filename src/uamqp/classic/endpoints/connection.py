@@ -1,6 +1,4 @@
-"""`Connection`: one AMQP connection of the blocking 1.6 API. Imports `core` and `transport`, no other class of the API
-but the authentication.
-"""
+"""`Connection`: one AMQP connection of the blocking 1.6 API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`BatchMessage`, public in `uamqp.message`: several messages that go out as one. Imports `_message`."""
+"""`BatchMessage`, public in `uamqp.message`: several messages that go out as one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Bodies of messages: data, value and sequence sections.
 
-May import `codec`, `c_uamqp` and the map and text helpers of `_sections`. The classes are public in `uamqp.message`.
+The classes are public in `uamqp.message`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`Message`, public in `uamqp.message`.
 
-May import `codec` and the other modules of values. A received message holds the bytes of its sections; a section is
+A received message holds the bytes of its sections; a section is
 decoded when it is first looked at, and what was not changed is encoded again as it came. Text is given as str or bytes;
 a message gives it back as bytes.
 """
@@ -179,7 +179,7 @@ class Message:
             self._auto_set_body(body)
 
     def _init_received(self, message: Any) -> None:
-        having(message, "message", "a native.cMessage", "_encode_payload", "message_format", "delivery_tag")
+        having(message, "message", "a c_uamqp.cMessage", "_encode_payload", "message_format", "delivery_tag")
         self._payload = message._encode_payload()
         self._message_format = message.message_format
         self._delivery_tag = message.delivery_tag

@@ -1,6 +1,6 @@
 """Sections of a message: header, properties, and the encoding of those that are maps.
 
-May import `codec`, `c_uamqp` and `utils`. The classes are public as `uamqp.message.MessageHeader` and
+The classes are public as `uamqp.message.MessageHeader` and
 `uamqp.message.MessageProperties`. Those of a received message remember the bytes they came from, and what wasn't
 changed is encoded as it came, with every AMQP type as the sender had it.
 """
@@ -242,7 +242,7 @@ class MessageHeader(Portable):
         self._original: bytes | None = None
         self._came: tuple[Any, ...] | None = None
         if header:
-            encoded = having(header, "header", "a native.cHeader", "__amqp_encode__").__amqp_encode__()
+            encoded = having(header, "header", "a c_uamqp.cHeader", "__amqp_encode__").__amqp_encode__()
             self._load(decoder_between(encoded, 0, len(encoded), True))
 
     def _load(self, decoder: Decoder) -> None:
@@ -538,7 +538,7 @@ class MessageProperties:
         self._original = None
         self._changed = 0
         if properties:
-            encoded = having(properties, "properties", "a native.cProperties", "__amqp_encode__").__amqp_encode__()
+            encoded = having(properties, "properties", "a c_uamqp.cProperties", "__amqp_encode__").__amqp_encode__()
             given = received_properties(decoder_between(encoded, 0, len(encoded), True), encoding)
             self._values, self._original = given._values, given._original
             return

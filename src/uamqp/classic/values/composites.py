@@ -1,4 +1,4 @@
-"""Composite values, and what 1.6's native module made of them: outcomes, termini, annotations. A part of `c_uamqp`."""
+"""Composite values, and what 1.6's native module made of them: outcomes, termini, annotations. A part of `native`."""
 
 from __future__ import annotations
 

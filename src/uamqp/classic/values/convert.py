@@ -1,7 +1,4 @@
-"""Helpers of the 1.6 API: AMQP values from Python values, shared access tokens, connection strings.
-
-May import `c_uamqp` and the standard library.
-"""
+"""Helpers of the 1.6 API: AMQP values from Python values, shared access tokens, connection strings."""
 
 from __future__ import annotations
 
@@ -20,7 +17,18 @@ from ... import codec
 from . import native
 from .arguments import text
 
-__all__ = ["create_sas_token", "data_factory", "datetime", "get_running_loop", "logger", "parse_connection_string"]
+__all__ = [
+    "create_sas_token",
+    "data_factory",
+    "datetime",
+    "fields",
+    "get_running_loop",
+    "logger",
+    "parse_connection_string",
+    "properties",
+    "symbols",
+    "wrapped",
+]
 
 logger = logging.getLogger("uamqp.utils")  # as in 1.6
 

@@ -1,6 +1,6 @@
 """Wrappers that say which AMQP type a Python value is to go out as.
 
-May import `c_uamqp` and `utils`. A subclass of `AMQPType` of one's own overrides `_c_wrapper` to return an AMQP value
+A subclass of `AMQPType` of one's own overrides `_c_wrapper` to return an AMQP value
 (from one of the factories in `c_uamqp`, or any object with ``__amqp_encode__``); whatever encodes looks at `c_data`.
 """
 

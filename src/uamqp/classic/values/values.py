@@ -1,6 +1,6 @@
-"""AMQP values as objects that know their type: what ``c_data`` and `utils.data_factory` give.
+"""AMQP values as objects that know their type: what ``c_data`` and `convert.data_factory` give.
 
-May import `codec`. Programs reach these by `uamqp.c_uamqp`, which has all of them.
+Programs reach these by `uamqp.c_uamqp`, which has all of them.
 """
 
 from __future__ import annotations

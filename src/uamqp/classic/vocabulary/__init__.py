@@ -1,1 +1,1 @@
-"""Constants, errors and addresses; what an argument may be."""
+"""Constants, errors and addresses; settings and callbacks."""

@@ -1,7 +1,5 @@
 """Addresses: where a client connects to, and the node that a link's source or target names.
 
-May import `codec`, `compat`, `constants`, `utils` and the masking of `core`.
-
 An address is a URL (scheme amqp, amqps, sb, ws, wss, http or https) or the name of a node. What goes into a
 link's source or target on the wire (`Address.address`) is
 
@@ -26,7 +24,7 @@ from ..values.arguments import encoding_of
 from ..values.arguments import text as _text
 from . import compat, constants
 
-__all__ = ["Address", "Source", "Target"]
+__all__ = ["Address", "Names", "Source", "Target", "address_of", "host_of", "split_url"]
 
 _AddressT = TypeVar("_AddressT", bound="Address")
 

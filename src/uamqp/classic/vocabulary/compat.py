@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import queue as queue  # noqa: PLC0414
-from urllib.parse import (
-    ParseResult as ParseResult,  # noqa: PLC0414
-)
-from urllib.parse import (
-    quote_plus as quote_plus,  # noqa: PLC0414
-)
-from urllib.parse import (
-    unquote_plus as unquote_plus,  # noqa: PLC0414
-)
-from urllib.parse import (
-    urlparse as urlparse,  # noqa: PLC0414
-)
+import queue
+from urllib.parse import ParseResult, quote_plus, unquote_plus, urlparse
 
 __all__ = [
     "PY2",

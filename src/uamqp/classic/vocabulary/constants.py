@@ -32,7 +32,9 @@ __all__ = [
     "OPERATION",
     "PENDING_STATES",
     "READ_OPERATION",
+    "RECEIVER_SETTLE_MODE_WIRE",
     "RECEIVE_STATES",
+    "SENDER_SETTLE_MODE_WIRE",
     "STRING_FILTER",
     "CBSAuthStatus",
     "CBSOpenState",
@@ -53,6 +55,7 @@ __all__ = [
     "Role",
     "SenderSettleMode",
     "TransportType",
+    "member_of",
 ]
 
 DEFAULT_AMQP_PORT = 5672

@@ -1,7 +1,5 @@
 """The exceptions of the 1.6 API, the policy that decides on retries, and the responses that settle a message.
 
-May import `constants`, `utils` and `codec`.
-
 Conditions are `ErrorCodes` members where they are known and raw ``bytes`` where they are not. Every exception
 can be pickled and copied. What the peer said becomes an exception in one of three places:
 `_process_connection_error` (close, and end of a session), `_process_link_error` (detach) and
@@ -18,9 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 from ... import codec
 from ...codec.text import shortened
 from ...core.masking import masked_within
-from ..values import (
-    convert,
-)
+from ..values import convert
 from ..values.arguments import encoded, encoding_of, having, number
 from .callbacks import plain, refuse_unfinished
 from .constants import ErrorCodes
@@ -32,6 +28,7 @@ __all__ = [
     "AuthenticationException",
     "ClientMessageError",
     "ClientTimeout",
+    "Condition",
     "ConnectionClose",
     "ConnectionRedirect",
     "ErrorAction",
@@ -51,10 +48,13 @@ __all__ = [
     "MessageResponse",
     "MessageSendFailed",
     "NotAMessage",
+    "Outcome",
     "TokenAuthFailure",
     "TokenExpired",
     "VendorConnectionClose",
     "VendorLinkDetach",
+    "condition_of",
+    "policy_of",
 ]
 
 if TYPE_CHECKING:

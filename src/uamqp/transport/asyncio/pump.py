@@ -1,4 +1,4 @@
-"""The asyncio pump: what `blocking.BlockingPump` is for the blocking front, for an event loop.
+"""The asyncio pump: what `blocking.pump.BlockingPump` is for the blocking front, for an event loop.
 
 The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the engine's deadlines whether or
 not anybody waits. Who waits, waits for the next progress. No polling, no threads.

@@ -1,4 +1,4 @@
-"""A non-blocking byte stream within a WebSocket: `tcp.Stream` for the blocking pump."""
+"""A non-blocking byte stream within a WebSocket: `stream.Stream` for the blocking pump."""
 
 from __future__ import annotations
 
