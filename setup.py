@@ -161,13 +161,14 @@ def name_doors(source: Path, module: str) -> None:
         ValueError: Cython has written the name in another way than this expects.
     """
     text = source.read_text(encoding="utf-8")
+    named = text
     for name, door in doors(Path("src", *module.split(".")).with_suffix(".py")).items():
         for before in (f'"{module}.""{name}"', f'"{module}.{name}"'):
-            text = text.replace(before, f'"{door}.{name}"')
-        if f'"{door}.{name}", /*tp_name*/' not in text:
+            named = named.replace(before, f'"{door}.{name}"')
+        if f'"{door}.{name}", /*tp_name*/' not in named:
             raise ValueError(f"{source}: the name of the class {name} isn't where it was expected")
-    if text != source.read_text(encoding="utf-8"):  # what is written anew would be compiled anew
-        source.write_text(text, encoding="utf-8")
+    if named != text:  # what is written anew would be compiled anew
+        source.write_text(named, encoding="utf-8")
 
 
 def doors(source: Path) -> dict[str, str]:

@@ -185,10 +185,9 @@ def door_faults(source: str, module: str, is_package: bool = False) -> list[str]
 
 
 def package_of(module: str) -> str:
-    """The package that a module counts to: one of those in `classic` and `transport`, or else of uamqp."""
+    """The package that a module counts to; in `classic` and `transport` one of those in there, or itself."""
     parts = module.split(".")
-    depth = 3 if parts[1:2] in (["classic"], ["transport"]) and (SRC / Path(*parts[:3])).is_dir() else 2
-    return ".".join(parts[:depth])
+    return ".".join(parts[: 3 if parts[1:2] in (["classic"], ["transport"]) else 2])
 
 
 def package_imports() -> dict[str, set[str]]:
