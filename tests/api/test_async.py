@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_leaving, bounded, data_message, url, with_credit
+from tests.api.peers import accept_leaving, bounded, data_message, url, with_credit
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import (
@@ -659,7 +659,7 @@ def test_the_authenticator_by_itself() -> None:
 
 def test_a_host_that_is_not_there() -> None:
     async def main() -> None:
-        client = SendClientAsync("amqp://127.0.0.1:1/q", **HASTE)
+        client = SendClientAsync("amqp://127.0.0.1:1/q")
         with pytest.raises(errors.AMQPConnectionError, match=r"Unable to connect to 127\.0\.0\.1:1"):
             await client.send_message_async(Message("x"))
         await client.close_async()
