@@ -62,6 +62,13 @@ def pytest_configure(config: pytest.Config) -> None:
         server.LATE = faults._DEFAULTS["delay"] = late
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """For one module it takes longer to start workers than to run it."""
+    if len(config.args) == 1 and config.args[0].split("::")[0].endswith(".py"):
+        return 0
+    return None
+
+
 def interop_wanted(config: pytest.Config) -> bool:
     """Whether this run was asked for tests/interop: by --interop, or by a path in it."""
     return bool(config.getoption("--interop")) or is_named(INTEROP, config)

@@ -1,6 +1,6 @@
 """What programs written for 1.6 take from its native module: value objects, enumerations, messages, a tick counter.
 
-May import `constants`, `codec` and the standard library. Nothing here is native any more; the name stays
+May import `codec`, the clock and the standard library. Nothing here is native any more; the name stays
 because ``from uamqp import c_uamqp`` is how programs ask for it. The value objects are in `_values` and `_composites`.
 """
 
