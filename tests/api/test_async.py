@@ -611,7 +611,7 @@ def test_a_callback_that_hangs() -> None:
         run_asyncio(functools.partial(main, broker))
 
 
-def test_messages_flow_while_a_token_is_renewed() -> None:
+def test_messages_flow_while_a_token_is_renewed(clock: Clock) -> None:
     renewing = asyncio.Event
     calls: list[float] = []
 
@@ -623,12 +623,13 @@ def test_messages_flow_while_a_token_is_renewed() -> None:
             if len(calls) > 1:
                 begun.set()
                 await go_on.wait()
-            return SimpleNamespace(token=f"token {len(calls)}", expires_on=time.time() + 5)
+            return SimpleNamespace(token=f"token {len(calls)}", expires_on=clock.wall() + 20)
 
-        auth = JWTTokenAsync(url_of(broker), url_of(broker), get, port=broker.port, use_tls=False, refresh_window=4.9)
+        auth = JWTTokenAsync(url_of(broker), url_of(broker), get, port=broker.port, use_tls=False, refresh_window=19)
         async with SendClientAsync(url_of(broker), auth=auth) as client:
             while not begun.is_set():
                 await client.send_message_async(Message("before"))
+                clock.move(1)
             sent = broker.queue("q").counters.received
             for _ in range(5):
                 await client.send_message_async(Message("meanwhile"))

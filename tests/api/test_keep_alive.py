@@ -219,12 +219,13 @@ def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
 
 
 @THREAD
-def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker) -> None:
+def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker, clock: Clock) -> None:
     client = ReceiveClient(broker.url + "/q", keep_alive_interval=1)
     client.open()
     until(client.client_ready, lambda: None)
     broker.close_connections("amqp:connection:forced", "bye")
     (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
+    clock.move(1.1)
     thread.join(WAIT)
     assert not thread.is_alive()
     with pytest.raises(errors.ConnectionClose, match="bye"):
