@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.clock import Clock
 
 INTEROP = Path(__file__).parent / "interop"
 # Folders that are left out unless a path in them is given, and what runs them.
@@ -37,11 +42,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a broker or client that is not there fails the tests that need it instead of skipping them "
         "(the default where CI=true is set)",
     )
+    group.addoption(
+        "--late",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="everything that scripted peers and the embedded broker send comes so much later: what fails then depends "
+        "on the speed of the machine",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         config.option.require_brokers = True
+    if late := config.getoption("--late"):
+        from tests.peer import server
+        from uamqp.testing import faults
+
+        server.LATE = faults._DEFAULTS["delay"] = late
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """For one module it takes longer to start workers than to run it."""
+    if len(config.args) == 1 and config.args[0].split("::")[0].endswith(".py"):
+        return 0
+    return None
 
 
 def interop_wanted(config: pytest.Config) -> bool:
@@ -68,3 +93,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     left_out = [] if interop_wanted(config) else ["tests/interop (`make interop`)"]
     left_out += [f"tests/{folder.name} (`{run}`)" for folder, run in BY_NAME.items() if not is_named(folder, config)]
     return f"left out: {', '.join(left_out)}" if left_out else None
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """The library's clock, which the test moves on."""
+    from tests.clock import moving_clock  # loads the library, which most tests of codec and engine do without
+
+    with moving_clock() as clock:
+        yield clock

@@ -39,7 +39,6 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("uamqp.classic.client.base", "threading"): "the keep-alive thread, an attribute of 1.6's clients",
     ("uamqp.classic.auth.common", "ssl"): "the type of an argument",
     ("uamqp.classic.vocabulary.settings", "ssl"): "the type of an argument",
-    ("uamqp.classic.values.native", "time"): "TickCounter, and the expiry of a SAS token",
     ("uamqp.classic.vocabulary.compat", "queue"): "1.6 re-exported it",
     ("uamqp.classic.vocabulary.compat", "urllib"): "urllib.parse alone, which does no I/O",
     ("uamqp.classic.values.convert", "asyncio"): "get_running_loop",

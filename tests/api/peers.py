@@ -1,4 +1,4 @@
-"""What the tests of the API share: scripts for the scripted peer, and connections that wait less long."""
+"""What the tests of the API share: scripts for the scripted peer, and connections to it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ import pytest
 from tests.peer import codec
 from tests.peer.frames import data_message, decode_sections
 from tests.peer.script import RECEIVER, SENDER
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.peer.server import MovingClock, ScriptedServer, SocketPeer
 from uamqp import Connection, Message, SendClient, errors
 from uamqp.authentication import SASLAnonymous
 
 __all__ = ["RECEIVER", "SENDER", "data_message"]
-
-
-HASTE: dict[str, Any] = {"handshake_timeout": 0.25, "link_timeout": 0.25, "close_timeout": 0.25}
-"""For connections and clients whose peer doesn't answer."""
 
 
 def url(server: ScriptedServer, node: str = "q") -> str:
@@ -28,9 +24,9 @@ def url(server: ScriptedServer, node: str = "q") -> str:
 
 
 def connect(server: ScriptedServer, **settings: Any) -> Connection:
-    """A bare connection to the server, over plain TCP; it doesn't wait long for answers."""
+    """A bare connection to the server, over plain TCP."""
     auth = SASLAnonymous("127.0.0.1", port=server.port, use_tls=False)
-    return Connection("127.0.0.1", auth, **{**HASTE, **settings})
+    return Connection("127.0.0.1", auth, **settings)
 
 
 @contextmanager
@@ -123,13 +119,15 @@ def noting(message: Message) -> Calls:
     return calls
 
 
-def send_once(script: Callable[[SocketPeer], None], **settings: Any) -> tuple[Message, Calls, Any]:
+def send_once(
+    script: Callable[[SocketPeer], None], *, clock: MovingClock | None = None, **settings: Any
+) -> tuple[Message, Calls, Any]:
     """Send one message to a script; return it, the calls of its callback, and the error. No retries by default."""
     message = Message(b"x")
     calls = noting(message)
     raised = None
     settings.setdefault("error_policy", errors.ErrorPolicy(max_retries=0))
-    with ScriptedServer(script) as server, bounded(5), SendClient(url(server), **settings) as client:
+    with ScriptedServer(script, clock=clock) as server, bounded(5), SendClient(url(server), **settings) as client:
         try:
             client.send_message(message)
         except errors.ClientMessageError as error:

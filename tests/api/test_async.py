@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_leaving, bounded, data_message, url, with_credit
+from tests.api.peers import accept_leaving, bounded, data_message, url, with_credit
+from tests.clock import Clock
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import (
@@ -230,13 +231,15 @@ def test_an_idle_client_does_nothing(broker: Broker) -> None:
         task = asyncio.ensure_future(client.receive_message_batch_async())
         await loop.run_in_executor(None, broker.wait_for, lambda: broker.queue("q").consumers == 1)
         timer = asyncio.Event()
-        loop.call_later(0.1, timer.set)
-        await timer.wait()  # what was under way is done
-        timer.clear()
-        loop.call_later(0.5, timer.set)
-        before = loop.turns
-        await timer.wait()
-        assert loop.turns - before <= 3
+        for _ in range(10):  # what is under way is done at some time; what polls never is
+            timer.clear()
+            loop.call_later(0.5, timer.set)
+            before = loop.turns
+            await timer.wait()
+            turns = loop.turns - before
+            if turns <= 3:
+                break
+        assert turns <= 3
         ours = [thread.name for thread in threading.enumerate() if thread.name.startswith("uamqp")]
         assert ours == ["uamqp-testing-broker"]
         broker.put("q", Message("x"))
@@ -534,11 +537,12 @@ def test_a_shared_connection_must_be_of_the_same_front(broker: Broker) -> None:
     run_asyncio(main)
 
 
-def test_iterating(broker: Broker) -> None:
+def test_iterating(broker: Broker, clock: Clock) -> None:
     for number in range(4):
         broker.put("q", Message(f"{number}"))
 
     async def main() -> None:
+        clock.stand_until(lambda: broker.queue("q").counters.accepted == 4)
         client = ReceiveClientAsync(broker.url + "/q", timeout=200)
         messages = client.receive_messages_iter_async()
         assert isinstance(messages, AsyncMessageIter)
@@ -607,7 +611,7 @@ def test_a_callback_that_hangs() -> None:
         run_asyncio(functools.partial(main, broker))
 
 
-def test_messages_flow_while_a_token_is_renewed() -> None:
+def test_messages_flow_while_a_token_is_renewed(clock: Clock) -> None:
     renewing = asyncio.Event
     calls: list[float] = []
 
@@ -619,12 +623,13 @@ def test_messages_flow_while_a_token_is_renewed() -> None:
             if len(calls) > 1:
                 begun.set()
                 await go_on.wait()
-            return SimpleNamespace(token=f"token {len(calls)}", expires_on=time.time() + 5)
+            return SimpleNamespace(token=f"token {len(calls)}", expires_on=clock.wall() + 20)
 
-        auth = JWTTokenAsync(url_of(broker), url_of(broker), get, port=broker.port, use_tls=False, refresh_window=4.9)
+        auth = JWTTokenAsync(url_of(broker), url_of(broker), get, port=broker.port, use_tls=False, refresh_window=19)
         async with SendClientAsync(url_of(broker), auth=auth) as client:
             while not begun.is_set():
                 await client.send_message_async(Message("before"))
+                clock.move(1)
             sent = broker.queue("q").counters.received
             for _ in range(5):
                 await client.send_message_async(Message("meanwhile"))
@@ -659,7 +664,7 @@ def test_the_authenticator_by_itself() -> None:
 
 def test_a_host_that_is_not_there() -> None:
     async def main() -> None:
-        client = SendClientAsync("amqp://127.0.0.1:1/q", **HASTE)
+        client = SendClientAsync("amqp://127.0.0.1:1/q")
         with pytest.raises(errors.AMQPConnectionError, match=r"Unable to connect to 127\.0\.0\.1:1"):
             await client.send_message_async(Message("x"))
         await client.close_async()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.api.peers import HASTE, accept_leaving, accept_sender, settle, until, url
+from tests.api.peers import accept_leaving, accept_sender, settle, until, url
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, ReceiveClient, SendClient, authentication, errors
@@ -332,7 +332,7 @@ def test_credentials_of_the_url_are_used() -> None:
         accept_leaving(peer)
 
     with ScriptedServer(script) as server:
-        client = SendClient(f"amqp://us%20er:p%40ss%2Fw%3Ard@127.0.0.1:{server.port}/q", **HASTE)
+        client = SendClient(f"amqp://us%20er:p%40ss%2Fw%3Ard@127.0.0.1:{server.port}/q")
         client.open()
         until(client.client_ready, lambda: None)
         client.close()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.peers import bounded
 from tests.api.test_receive_client import bodies, fill
+from tests.clock import Clock
 from uamqp import (
     AsyncMessageIter,
     BatchMessage,
@@ -273,10 +274,11 @@ LATER: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("kind", LATER)
 def test_a_callback_that_returns_before_it_has_done_its_work_has_failed(
-    broker: Broker, kind: str, caplog: pytest.LogCaptureFixture
+    broker: Broker, kind: str, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     """Its message is given back, as that of any callback that fails. Nothing is left that was never awaited."""
     fill(broker, 2)
+    clock.stand_until(lambda: broker.queue("q").counters.modified == 2)
     ReceiveClient(broker.url + "/q", timeout=150).receive_messages(LATER[kind])
     broker.wait_for(lambda: broker.queue("q").counters.modified == 2)
     assert broker.queue("q").counters.accepted == 0
@@ -284,7 +286,9 @@ def test_a_callback_that_returns_before_it_has_done_its_work_has_failed(
 
 
 @pytest.mark.parametrize("how", ["batch", "iteration", "link"])
-def test_the_same_with_each_way_to_receive(broker: Broker, how: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_same_with_each_way_to_receive(
+    broker: Broker, how: str, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
     fill(broker, 1)
     if how == "link":
         with Connection("127.0.0.1", SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False)) as connection:
@@ -292,6 +296,7 @@ def test_the_same_with_each_way_to_receive(broker: Broker, how: str, caplog: pyt
                 while broker.queue("q").counters.modified == 0:
                     connection.work()
     else:
+        clock.stand_until(lambda: broker.queue("q").counters.modified == 1)
         client = ReceiveClient(broker.url + "/q", timeout=150)
         if how == "batch":
             assert client.receive_message_batch(on_message_received=deferred) == []
@@ -444,11 +449,12 @@ WAYS = {"callback": by_callback, "batch": by_batch, "iteration": by_iteration, "
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", AWAITED)
-def test_callbacks_of_asyncio_clients_are_awaited(broker: Broker, kind: str, way: str) -> None:
+def test_callbacks_of_asyncio_clients_are_awaited(broker: Broker, kind: str, way: str, clock: Clock) -> None:
     fill(broker, 3)
     seen: list[Message] = []
 
     async def main() -> None:
+        clock.stand_until(lambda: len(seen) == 3)
         client = ReceiveClientAsync(broker.url + "/q", timeout=300)
         await WAYS[way](client, AWAITED[kind](seen))
         await client.close_async()
@@ -459,7 +465,7 @@ def test_callbacks_of_asyncio_clients_are_awaited(broker: Broker, kind: str, way
     broker.wait_for(lambda: broker.queue("q").counters.accepted == 3)
 
 
-def test_a_message_is_accepted_when_its_coroutine_is_done(broker: Broker) -> None:
+def test_a_message_is_accepted_when_its_coroutine_is_done(broker: Broker, clock: Clock) -> None:
     fill(broker, 3)
 
     async def main() -> None:
@@ -475,6 +481,7 @@ def test_a_message_is_accepted_when_its_coroutine_is_done(broker: Broker) -> Non
             assert broker.queue("q").counters.accepted <= number
             number += 1
 
+        clock.stand_until(lambda: number == 3)
         await client.receive_messages_async(take)
         assert number == 3
 
@@ -483,7 +490,7 @@ def test_a_message_is_accepted_when_its_coroutine_is_done(broker: Broker) -> Non
     broker.wait_for(lambda: broker.queue("q").counters.accepted == 3)
 
 
-def test_a_coroutine_that_raises_gives_the_message_back(broker: Broker) -> None:
+def test_a_coroutine_that_raises_gives_the_message_back(broker: Broker, clock: Clock) -> None:
     fill(broker, 3)
     seen: list[int] = []
 
@@ -494,6 +501,7 @@ def test_a_coroutine_that_raises_gives_the_message_back(broker: Broker) -> None:
         seen.extend(bodies([message]))
 
     async def main() -> None:
+        clock.stand_until(lambda: len(seen) == 2)
         await ReceiveClientAsync(broker.url + "/q", timeout=300).receive_messages_async(take)
 
     with bounded(10):
@@ -532,9 +540,12 @@ def test_answers_of_management_are_awaited(broker: Broker) -> None:
         asyncio.run(main())
 
 
-def test_asyncio_clients_without_a_loop_await_nothing(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_asyncio_clients_without_a_loop_await_nothing(
+    broker: Broker, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
     fill(broker, 1)
     with ReceiveClientAsync(broker.url + "/q", timeout=150) as client:
+        clock.stand_until(lambda: broker.queue("q").counters.modified == 1)
         client.receive_messages(deferred)
     broker.wait_for(lambda: broker.queue("q").counters.modified == 1)
     assert "which isn't awaited here" in caplog.text

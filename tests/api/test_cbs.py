@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_session, bounded, settle, until
+from tests.api.peers import accept_session, bounded, settle, until
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import decode_sections, section
 from tests.peer.script import RECEIVER, SENDER
@@ -146,29 +147,36 @@ def test_closing_before_the_answer(service: Broker) -> None:
 # -- renewal
 
 
-def test_a_token_is_renewed_while_messages_flow(service: Broker) -> None:
-    giver = Giver(lifetime=4)
+def test_a_token_is_renewed_while_messages_flow(service: Broker, clock: Clock) -> None:
+    giver = Giver(lifetime=400, clock=clock.wall)
     sent = 0
-    with SendClient(uri(service), auth=given(service, giver, refresh_window=3.7)) as client, bounded(20):
+    with SendClient(uri(service), auth=given(service, giver, refresh_window=370)) as client, bounded(20):
         while len(service.tokens.put) < 3:
             client.send_message(Message(b"%d" % sent))
+            clock.move(5)
             sent += 1
     assert sent > 3
     assert service.queue("q").depth == sent
     assert [put.token for put in service.tokens.put][:3] == ["token 1", "token 2", "token 3"]
 
 
-def test_a_token_is_renewed_while_a_receiver_waits(service: Broker) -> None:
-    giver = Giver(lifetime=4)
+def test_a_token_is_renewed_while_a_receiver_waits(service: Broker, clock: Clock) -> None:
+    giver = Giver(lifetime=400, clock=clock.wall)
     arrived: list[str] = []
-    client = ReceiveClient(uri(service), auth=given(service, giver, refresh_window=3.5), timeout=0)
+    auth = given(service, giver, refresh_window=350, timeout=0)
+    client = ReceiveClient(uri(service), auth=auth, timeout=0)
 
     def take(message: Message) -> None:
         arrived.append(str(message))
         client._shutdown = True  # the loop ends
 
+    pause = threading.Event()
+
     def send_later() -> None:
-        service.wait_for(lambda: len(service.tokens.put) >= 3)
+        service.wait_for(lambda: service.queue("q").consumers == 1)
+        while len(service.tokens.put) < 3:
+            clock.move(10)
+            pause.wait(0.005)
         service.put("q", Message(b"late"))
 
     thread = threading.Thread(target=send_later)
@@ -193,21 +201,24 @@ def test_a_token_that_is_no_new_one_is_asked_for_again_later(service: Broker) ->
     assert len(service.tokens.put) == 1
 
 
-def test_a_signature_is_made_anew(service: Broker) -> None:
-    with SendClient(uri(service), auth=signed(service, expiry=6, refresh_window=5)) as client, bounded(20):
+def test_a_signature_is_made_anew(service: Broker, clock: Clock) -> None:
+    with SendClient(uri(service), auth=signed(service, expiry=600, refresh_window=500)) as client, bounded(20):
         while len(service.tokens.put) < 2:
             client.send_message(Message(b"x"))
+            clock.move(11)
     first, second = service.tokens.put[:2]
     assert first.expires_at is not None
     assert second.expires_at is not None
     assert first.expires_at <= second.expires_at
 
 
-def test_a_renewed_token_that_is_refused(service: Broker) -> None:
-    giver = Giver(lifetime=3)
+def test_a_renewed_token_that_is_refused(service: Broker, clock: Clock) -> None:
+    giver = Giver(lifetime=300, clock=clock.wall)
     service.tokens.refuse = lambda put: (403, "no more") if put.token != "token 1" else None
-    auth = given(service, giver, refresh_window=2.5, retry_policy=TokenRetryPolicy(retries=1))
+    auth = given(service, giver, refresh_window=250, retry_policy=TokenRetryPolicy(retries=1))
     with SendClient(uri(service), auth=auth) as client, bounded(20):
+        client.send_message(Message(b"x"))
+        clock.move(151)
         with pytest.raises(errors.TokenAuthFailure) as caught:
             keep_sending(client)
         assert (caught.value.status_code, caught.value.description) == (403, "no more")
@@ -315,10 +326,10 @@ def test_an_answer_that_came_while_nobody_called_is_not_late(
     with SendClient(uri(service), auth=auth) as client:
         client.send_message(Message(b"1"))
         calendar.pass_by(58)
-        service.tokens.delay = 0.2
+        service.tokens.delay = 0.05
         until(lambda: len(service.tokens.put) == 2, lambda: client.send_message(Message(b"2")))
         answered = threading.Event()  # the broker's loop sets it after it has sent the answer
-        service.call(lambda server: asyncio.get_running_loop().call_later(0.4, answered.set))
+        service.call(lambda server: asyncio.get_running_loop().call_later(0.3, answered.set))
         assert answered.wait(10)
         monkeypatch.setattr("uamqp.classic.auth.tokens.now", lambda: time.monotonic() + 6)
         client.send_message(Message(b"3"))
@@ -381,7 +392,7 @@ def test_a_token_that_is_refused_at_first(service: Broker) -> None:
 
 def test_a_service_that_does_not_answer(service: Broker) -> None:
     service.tokens.silent = True
-    with SendClient(uri(service), auth=signed(service, timeout=0.2)) as client, bounded(10):
+    with SendClient(uri(service), auth=signed(service, timeout=0.05)) as client, bounded(10):
         with pytest.raises(TimeoutError, match=r"Authorization timeout\."):
             client.send_message(Message(b"x"))
 
@@ -389,7 +400,8 @@ def test_a_service_that_does_not_answer(service: Broker) -> None:
 @pytest.mark.parametrize("fault", ["status_missing", "wrong_correlation"])
 def test_an_answer_that_is_none(service: Broker, fault: str) -> None:
     setattr(service.tokens, fault, True)
-    auth = signed(service, timeout=0.2, retry_policy=TokenRetryPolicy(retries=0))
+    timeout = 0.05 if fault == "wrong_correlation" else 30.0  # what has no status is an answer
+    auth = signed(service, timeout=timeout, retry_policy=TokenRetryPolicy(retries=0))
     with SendClient(uri(service), auth=auth) as client, bounded(10):
         if fault == "status_missing":
             with pytest.raises(errors.TokenAuthFailure, match="has no status"):
@@ -417,10 +429,11 @@ def test_a_callback_that_raises(service: Broker) -> None:
         another.send_message(Message(b"x"))
 
 
-def test_a_callback_that_raises_at_renewal(service: Broker) -> None:
-    giver = Giver(lifetime=3)
-    with SendClient(uri(service), auth=given(service, giver, refresh_window=2.5)) as client, bounded(20):
+def test_a_callback_that_raises_at_renewal(service: Broker, clock: Clock) -> None:
+    giver = Giver(lifetime=300, clock=clock.wall)
+    with SendClient(uri(service), auth=given(service, giver, refresh_window=250)) as client, bounded(20):
         client.send_message(Message(b"x"))
+        clock.move(151)
         giver.error = LookupError("gone")
         with pytest.raises(LookupError, match="gone"):
             keep_sending(client)
@@ -496,7 +509,7 @@ def test_put_token_on_the_wire() -> None:
             port=server.port,
             use_tls=False,
         )
-        client = AMQPClient(f"amqp://127.0.0.1:{server.port}/q", auth=auth, **HASTE)
+        client = AMQPClient(f"amqp://127.0.0.1:{server.port}/q", auth=auth)
         client.open()
         until(client.auth_complete, lambda: None)
         client.close()

@@ -455,8 +455,7 @@ def test_the_lock_keeps_other_threads_out(broker: Broker) -> None:
 def test_sleeping_does_the_connections_work(broker: Broker) -> None:
     connection = Connection("127.0.0.1", plain(broker))
     connection.start()
-    connection.sleep(0.1)
-    assert connection._state is ConnectionState.OPENED
+    until(lambda: connection._state is ConnectionState.OPENED, lambda: connection.sleep(0.1))
     connection.destroy()
 
 
@@ -505,7 +504,7 @@ def test_a_link_error_does_not_stick_to_the_session_or_connection() -> None:
         assert came.channel == 1
         peer.grant(5, channel=1)
         settle(peer, peer.expect("transfer"), channel=1)
-        peer.ignore("detach")
+        peer.accept_detach(channel=1)
         peer.accept_close()
 
     with ScriptedServer(script) as server, connect(server) as connection:

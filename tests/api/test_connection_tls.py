@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_leaving, accept_sender, bounded, settle, until
+from tests.api.peers import accept_leaving, accept_sender, bounded, settle, until
+from tests.clock import Clock
 from tests.peer.certs import Certificates, Pair
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, ReceiveClient, SendClient, authentication, errors
@@ -25,7 +26,7 @@ def take_one(peer: SocketPeer) -> None:
 def send_one(port: int, host: str = "localhost", scheme: str = "amqps", **settings: Any) -> Message:
     auth = authentication.SASLAnonymous(host, port=port, **settings)
     message = Message(b"x")
-    client = SendClient(f"{scheme}://{host}/q", auth=auth, **HASTE)
+    client = SendClient(f"{scheme}://{host}/q", auth=auth)
     try:
         client.send_message(message)
     finally:
@@ -154,6 +155,7 @@ def plain_amqp(peer: SocketPeer) -> None:
 
 def silence(peer: SocketPeer) -> None:
     peer.socket_source.read(5.0)
+    peer.stay_silent(45)
     peer.socket_source.read(5.0)
     peer.close_socket()
 
@@ -161,6 +163,7 @@ def silence(peer: SocketPeer) -> None:
 def half_a_handshake(peer: SocketPeer) -> None:
     peer.socket_source.read(5.0)
     peer.send_raw(b"\x16\x03\x03\x00\x7a\x02\x00")  # the head of a server hello
+    peer.stay_silent(45)
     peer.socket_source.read(5.0)
     peer.close_socket()
 
@@ -170,9 +173,9 @@ def half_a_handshake(peer: SocketPeer) -> None:
     [closes_at_once, resets, plain_text, plain_amqp, silence, half_a_handshake],
     ids=lambda script: script.__name__,
 )
-def test_a_handshake_that_goes_wrong_is_an_error(certificates: Certificates, script: Any) -> None:
+def test_a_handshake_that_goes_wrong_is_an_error(certificates: Certificates, clock: Clock, script: Any) -> None:
     """Defect 1: the peer closing, garbage and silence made every do_work loop hang."""
-    with ScriptedServer(script) as server, bounded(5):
+    with ScriptedServer(script, clock=clock) as server, bounded(5):
         with pytest.raises(errors.AMQPConnectionError, match=r"(?i)TLS|within|time|seconds") as caught:
             send_one(server.port, verify=certificates.ca)
     assert str(server.port) in str(caught.value) or "second" in str(caught.value)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import accept_leaving, accept_session, url
+from tests.clock import Clock
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
@@ -240,9 +241,10 @@ def test_arguments_of_methods(broker: Broker) -> None:
             assert message.reject(condition=value, description=value, info=value)
 
 
-def test_receiving_without_a_callback(broker: Broker) -> None:
+def test_receiving_without_a_callback(broker: Broker, clock: Clock) -> None:
     for value in FALSY:
         broker.put("q", Message("x"))
+        clock.stand_until(lambda: broker.queue("q").depth == 0)
         with ReceiveClient(f"{broker.url}/q", timeout=50) as client:
             client.receive_messages(value)
         broker.wait_for(lambda: broker.queue("q").depth == 0)

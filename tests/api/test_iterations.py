@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.peers import bounded, until
 from tests.api.test_receive_client import bodies, fill, waiting
+from tests.clock import Clock
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, errors
 from uamqp.testing import Broker
 
@@ -76,16 +77,18 @@ def test_what_was_accepted_before_a_break_is_done_with(broker: Broker) -> None:
     assert failures(broker) == {1: 0}
 
 
-def test_the_last_message_before_the_timeout_is_accepted(broker: Broker) -> None:
+def test_the_last_message_before_the_timeout_is_accepted(broker: Broker, clock: Clock) -> None:
     fill(broker, 1)
+    clock.stand_until(lambda: counters(broker)[0] == 1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     assert bodies(list(client.receive_messages_iter())) == [0]
     closed(broker)
     assert counters(broker) == (1, 0, 0)
 
 
-def test_a_client_that_stays_open_gives_back_what_was_left_when_it_is_closed(broker: Broker) -> None:
+def test_a_client_that_stays_open_gives_back_what_was_left_when_it_is_closed(broker: Broker, clock: Clock) -> None:
     fill(broker, 4)
+    clock.stand_until(lambda: counters(broker)[0] == 2)
     client = ReceiveClient(broker.url + "/q", timeout=100, shutdown_after_timeout=False)
     for last in (0, 2):
         with pytest.raises(Spoilt):
@@ -198,12 +201,17 @@ def test_the_end_of_one_iteration_leaves_the_client_to_the_others(broker: Broker
     assert failures(broker) == {0: 1, 2: 1, 3: 0}
 
 
-def test_the_time_without_a_message_ends_the_iterations_when_the_last_has_heard_of_it(broker: Broker) -> None:
+def test_the_time_without_a_message_ends_the_iterations_when_the_last_has_heard_of_it(
+    broker: Broker, clock: Clock
+) -> None:
     """One that is busy with its message meanwhile is asked for the next first, and so has it accepted."""
     fill(broker, 1)
+    came: list[Message] = []
+    clock.stand_until(lambda: bool(came))
     client = ReceiveClient(broker.url + "/q", timeout=100)
     busy, idle = client.receive_messages_iter(), client.receive_messages_iter()
-    assert bodies([next(busy)]) == [0]
+    came.append(next(busy))
+    assert bodies(came) == [0]
     assert list(idle) == []
     assert list(busy) == []
     closed(broker)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import accept_leaving, accept_sender, bounded, until, url
+from tests.clock import Clock
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, ReceiveClient, SendClient, SendClientAsync, errors
 from uamqp.authentication import SASLAnonymous
@@ -19,20 +20,21 @@ WAIT = 20.0
 THREAD = pytest.mark.blocking("the loop keeps the connection alive, without a thread")
 
 
-def test_keep_alive_does_the_connections_work() -> None:
+def test_keep_alive_does_the_connections_work(clock: Clock) -> None:
     """Between calls a thread answers the peer's idle time-out, and reads what comes."""
 
     def script(peer: SocketPeer) -> None:
         peer.accept_sasl()
-        peer.accept_open(idle_time_out=2500)
+        peer.accept_open(idle_time_out=25_000)
         peer.accept_begin()
         accept_sender(peer, session=False)
         peer.tell("open")
+        peer.stay_silent(20)
         peer.expect_empty_frame()
         peer.tell("a heartbeat")
         accept_leaving(peer)
 
-    with ScriptedServer(script) as server:
+    with ScriptedServer(script, clock=clock) as server:
         client = SendClient(url(server), keep_alive_interval=1)
         client.open()
         until(client.client_ready, lambda: None)
@@ -45,11 +47,12 @@ def test_keep_alive_does_the_connections_work() -> None:
 def heartbeats(peer: SocketPeer) -> None:
     """As the server: wait for heartbeats of a client that sends."""
     peer.accept_sasl()
-    peer.accept_open(idle_time_out=400)
+    peer.accept_open(idle_time_out=400_000)
     peer.accept_begin()
     accept_sender(peer, session=False)
     peer.tell("open")
     for _ in range(4):
+        peer.stay_silent(210)
         peer.expect_empty_frame()
     peer.tell("heartbeats")
     peer.ignore("empty")
@@ -57,10 +60,10 @@ def heartbeats(peer: SocketPeer) -> None:
 
 
 @pytest.mark.parametrize("interval", [1, 3600])
-def test_keep_alive_keeps_to_what_the_peer_wants(interval: int) -> None:
+def test_keep_alive_keeps_to_what_the_peer_wants(interval: int, clock: Clock) -> None:
     """Whatever its own interval is: it sleeps no longer than until the next frame is due, which it hears of when the
     connection is opened. Nobody calls the client meanwhile."""
-    with ScriptedServer(heartbeats) as server:
+    with ScriptedServer(heartbeats, clock=clock) as server:
         client = SendClient(url(server), keep_alive_interval=interval)
         client.open()
         until(client.client_ready, lambda: None)
@@ -70,8 +73,8 @@ def test_keep_alive_keeps_to_what_the_peer_wants(interval: int) -> None:
 
 
 @THREAD
-def test_an_asyncio_client_without_a_loop_has_a_thread() -> None:
-    with ScriptedServer(heartbeats) as server:
+def test_an_asyncio_client_without_a_loop_has_a_thread(clock: Clock) -> None:
+    with ScriptedServer(heartbeats, clock=clock) as server:
         client = SendClientAsync(url(server), keep_alive_interval=3600)
         client.open()
         until(client.client_ready, lambda: None)
@@ -81,18 +84,20 @@ def test_an_asyncio_client_without_a_loop_has_a_thread() -> None:
 
 
 @THREAD
-def test_keep_alive_gives_a_silent_peer_up() -> None:
+def test_keep_alive_gives_a_silent_peer_up(clock: Clock) -> None:
     """Our own time-outs are deadlines, too."""
 
     def script(peer: SocketPeer) -> None:
         accept_sender(peer)
         peer.tell("open")
+        peer.wait_out(45)
         peer.expect("close", error={"condition": "amqp:resource-limit-exceeded"})
+        peer.wait_out(45)
         peer.expect_eof()
         peer.tell("given up")
 
-    with ScriptedServer(script) as server:
-        client = SendClient(url(server), keep_alive_interval=3600, idle_timeout=300)
+    with ScriptedServer(script, clock=clock) as server:
+        client = SendClient(url(server), keep_alive_interval=3600, idle_timeout=30_000)
         client.open()
         until(client.client_ready, lambda: None)
         server.wait("open")
@@ -214,12 +219,13 @@ def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
 
 
 @THREAD
-def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker) -> None:
+def test_an_error_that_keep_alive_met_is_raised_by_the_next_call(broker: Broker, clock: Clock) -> None:
     client = ReceiveClient(broker.url + "/q", keep_alive_interval=1)
     client.open()
     until(client.client_ready, lambda: None)
     broker.close_connections("amqp:connection:forced", "bye")
     (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
+    clock.move(1.1)
     thread.join(WAIT)
     assert not thread.is_alive()
     with pytest.raises(errors.ConnectionClose, match="bye"):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import accept_session, bounded, connect, data_message, settle, until
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
@@ -374,23 +375,26 @@ def test_a_message_that_is_sent_before_the_link_is_open_is_refused() -> None:
         until(lambda: message.state is MessageState.SendComplete, lambda: connection.sleep(0.01))
 
 
-def test_a_timeout_of_a_message() -> None:
+def test_a_timeout_of_a_message(clock: Clock) -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
         peer.accept_attach(SENDER)
         peer.grant(1)
         late = peer.expect("transfer")
+        peer.wait("both are on their way")
+        peer.stay_silent(51)
         peer.wait("timed out")
         settle(peer, late)
         accept_goodbye(peer)
 
     calls: list[Any] = []
-    with ScriptedServer(script) as server, bounded(5), connect(server) as connection:
+    with ScriptedServer(script, clock=clock) as server, bounded(5), connect(server) as connection:
         session = Session(connection)
         sender = opened(MessageSender(session, "me", Target("q")))
         sent, unsent = Message(b"1"), Message(b"2")
         for message in (sent, unsent):
-            sender.send(message, lambda m, result, delivery_state: calls.append(result), timeout=50)
+            sender.send(message, lambda m, result, delivery_state: calls.append(result), timeout=50_000)
+        server.tell("both are on their way")
 
         def work() -> None:
             sender.work()
@@ -442,6 +446,7 @@ def test_closing_with_messages_in_flight_reports_them() -> None:
     calls: list[Any] = []
     with bounded(5), scripted(script) as session:
         sender = opened(MessageSender(session, "me", Target("q")))
+        until(lambda: sender._core.credit > 0, lambda: session._connection.sleep(0.01))
         sender.send(Message(b"1"), lambda m, result, delivery_state: calls.append((result, delivery_state)))
         sender.destroy()
         wait_for_state(sender, "Idle")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_session, bounded, connect, settle
+from tests.api.peers import accept_session, bounded, connect, settle
 from tests.peer import codec
 from tests.peer.frames import decode_sections, section
 from tests.peer.script import RECEIVER, SENDER
@@ -225,7 +225,7 @@ def test_a_request_on_the_wire() -> None:
         peer.accept_close()
 
     with ScriptedServer(script) as server, bounded(10):
-        connection = connect(server, **HASTE)
+        connection = connect(server)
         session = Session(connection)
         for _ in range(2):
             message = Message("what?", application_properties={"mine": "x"})
@@ -251,7 +251,7 @@ def test_a_request_that_is_rejected() -> None:
         peer.accept_close()
 
     with ScriptedServer(script) as server, bounded(10):
-        connection = connect(server, **HASTE)
+        connection = connect(server)
         with pytest.raises(errors.MessageException, match="not by you"):
             Session(connection).mgmt_request(Message(1), b"READ")
         connection.destroy()

@@ -22,10 +22,10 @@ from uamqp import Message, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import JWTTokenAuth
 from uamqp.constants import SenderSettleMode
 
-MOST = 12
+MOST = 4
 """Looks in `QUIET` seconds; a client that spins has thousands."""
 
-QUIET = 0.3
+QUIET = 0.1
 
 Script = Callable[[SocketPeer], None]
 Use = Callable[[ScriptedServer], Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_session, bounded, connect, until, url
+from tests.api.peers import accept_session, bounded, connect, until, url
 from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import EMPTY_FRAME, frame, performative
@@ -214,6 +214,9 @@ def long_end(name: str) -> Callable[[SocketPeer], None]:
             peer.send("disposition", role=True, first=0, settled=True, state=codec.rejected(error=reason))
         else:
             peer.send(name, error=reason)
+        if name == "rejected":
+            peer.accept_detach(closed=True)
+            peer.accept_end()
         peer.ignore("begin", "attach", "detach", "end")
         if name in ("detach", "rejected", "end"):
             peer.accept_close()
@@ -256,7 +259,7 @@ def test_a_flood_of_frames_puts_off_no_deadline(flood: bytes) -> None:
             pass  # the client has gone
 
     with ScriptedServer(script) as server, bounded(30):
-        client = ReceiveClient(url(server), **HASTE)
+        client = ReceiveClient(url(server), close_timeout=0.25)
         try:
             assert client.receive_message_batch(timeout=300) == []
             assert client.receive_message_batch(timeout=300) == []

@@ -20,7 +20,6 @@ from uamqp.transport.sansio.endpoint import Proxy
 from uamqp.transport.sansio.proxy import Tunnel
 
 SECRET = "pass:word"
-HASTE: dict[str, Any] = {"handshake_timeout": 0.5, "link_timeout": 0.5, "close_timeout": 0.5}
 
 
 class TunnelServer(RawServer):
@@ -141,7 +140,7 @@ def goes_on_for_ever(sock: socket.socket) -> None:
 )
 def test_a_proxy_that_does_not(serve: Callable[[socket.socket], None], text: str) -> None:
     with RawServer(serve) as proxy, bounded(5):
-        client = SendClient("amqp://127.0.0.1/q", auth=proxied(1, proxy, connect_timeout=0.5), **HASTE)
+        client = SendClient("amqp://127.0.0.1/q", auth=proxied(1, proxy, connect_timeout=0.5))
         with pytest.raises(errors.AMQPConnectionError, match=text) as caught:
             client.send_message(Message(b"x"))
         assert "Unable to connect to 127.0.0.1:1 through the proxy 127.0.0.1:" in str(caught.value)
@@ -178,7 +177,7 @@ def test_the_proxy_of_an_auth_stays_whatever_the_client_says(broker: Broker, kin
 def test_a_name_that_no_proxy_can_be_asked_for(host: str) -> None:
     with TunnelServer() as proxy, bounded(5):
         http_proxy = {"proxy_hostname": "127.0.0.1", "proxy_port": proxy.port}
-        client = SendClient("amqps://127.0.0.1/q", auth=SASLAnonymous(host, http_proxy=http_proxy), **HASTE)
+        client = SendClient("amqps://127.0.0.1/q", auth=SASLAnonymous(host, http_proxy=http_proxy))
         with pytest.raises(errors.AMQPConnectionError, match="is no name of a host"):
             client.send_message(Message(b"x"))
         client.close()

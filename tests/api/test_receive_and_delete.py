@@ -10,6 +10,7 @@ import pytest
 
 from tests.api.peers import accept_leaving, bounded, data_message, until, url, with_credit
 from tests.api.test_receive_client import bodies, fill
+from tests.clock import Clock
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ReceiverSettleMode
@@ -55,11 +56,12 @@ def test_nothing_is_said_where_nothing_is_lost(broker: Broker, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("how", ["batch", "callback", "iteration"])
-def test_a_client_that_is_opened_again_hands_out_what_it_holds(broker: Broker, how: str) -> None:
+def test_a_client_that_is_opened_again_hands_out_what_it_holds(broker: Broker, how: str, clock: Clock) -> None:
     client = holding(broker, 5, timeout=200, shutdown_after_timeout=False)
     got: list[Message] = client.receive_message_batch(max_batch_size=1)
     client.close()
     fill(broker, 2, start=5)
+    clock.stand_until(lambda: len(got) == 7)
     client.open()
     with bounded(10):
         if how == "batch":

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import bounded, until
+from tests.clock import Clock
 from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ErrorCodes, MessageState
 from uamqp.testing import Broker
@@ -134,15 +135,15 @@ def test_the_timeout_may_be_changed_on_a_running_link(broker: Broker) -> None:
         client._timeout = 0
 
 
-def test_activity_that_is_reported_by_hand_puts_the_timeout_off(broker: Broker) -> None:
+def test_activity_that_is_reported_by_hand_puts_the_timeout_off(broker: Broker, clock: Clock) -> None:
     """azure-servicebus sets `_was_message_received`."""
-    with ReceiveClient(broker.url + "/q", timeout=150) as client:
+    with ReceiveClient(broker.url + "/q", timeout=15_000) as client:
         until(client.client_ready, lambda: None)
         for _ in range(6):
             client._was_message_received = True
-            client._connection.sleep(0.05)  # type: ignore[union-attr]
+            clock.move(5)
             assert client.do_work() is True
-        until(lambda: not client.do_work(), lambda: None)
+        until(lambda: not client.do_work(), lambda: clock.move(5))
 
 
 def test_a_batch_with_a_callback(broker: Broker) -> None:
@@ -241,9 +242,10 @@ def test_auto_complete_accepts_what_was_handed_out_alone(broker: Broker) -> None
 # -- callbacks
 
 
-def test_streaming_to_a_callback(broker: Broker) -> None:
+def test_streaming_to_a_callback(broker: Broker, clock: Clock) -> None:
     fill(broker, 3)
     seen: list[Message] = []
+    clock.stand_until(lambda: len(seen) == 3)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     with bounded(5):
         client.receive_messages(seen.append)
@@ -253,9 +255,10 @@ def test_streaming_to_a_callback(broker: Broker) -> None:
     assert broker.queue("q").counters.accepted == 3
 
 
-def test_a_callback_may_settle(broker: Broker) -> None:
+def test_a_callback_may_settle(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
     client = ReceiveClient(broker.url + "/q", timeout=100)
+    clock.stand_until(lambda: broker.dead_letters("q").depth == 2)
     client.receive_messages(lambda message: message.reject())
     broker.wait_for(lambda: broker.dead_letters("q").depth == 2)
     assert broker.queue("q").counters.accepted == 0
@@ -278,7 +281,9 @@ def test_a_callback_may_close_the_client(broker: Broker) -> None:
     broker.wait_for(lambda: waiting(broker) == [1, 2])
 
 
-def test_a_callback_that_raises_gives_the_message_back(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_raises_gives_the_message_back(
+    broker: Broker, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
     """Contract 12: modified(failed, undeliverable-here), a line in the log, and the link goes on."""
     fill(broker, 3)
     seen: list[int] = []
@@ -289,6 +294,7 @@ def test_a_callback_that_raises_gives_the_message_back(broker: Broker, caplog: p
         seen.extend(bodies([message]))
 
     client = ReceiveClient(broker.url + "/q", timeout=150)
+    clock.stand_until(lambda: len(seen) == 2)
     client.receive_messages(take)
     assert seen == [0, 2]
     assert "this one I can't bear" in caplog.text
@@ -297,7 +303,7 @@ def test_a_callback_that_raises_gives_the_message_back(broker: Broker, caplog: p
     assert [(view.body, view.delivery_count) for view in broker.queue("q").messages] == [(b"1", 1)]
 
 
-def test_callbacks_that_raise_do_not_use_up_the_credit(broker: Broker) -> None:
+def test_callbacks_that_raise_do_not_use_up_the_credit(broker: Broker, clock: Clock) -> None:
     fill(broker, 10)
     seen: list[int] = []
 
@@ -305,6 +311,7 @@ def test_callbacks_that_raise_do_not_use_up_the_credit(broker: Broker) -> None:
         seen.extend(bodies([message]))
         raise ValueError("never")
 
+    clock.stand_until(lambda: len(seen) == 10)
     client = ReceiveClient(broker.url + "/q", prefetch=2, timeout=150)
     with bounded(5):
         client.receive_messages(take)
@@ -328,7 +335,7 @@ def test_a_batch_is_without_what_its_callback_could_not_bear(broker: Broker) -> 
     broker.wait_for(lambda: broker.queue("q").counters.modified == 1)
 
 
-def test_a_callback_that_raises_after_settling_settles_once(broker: Broker) -> None:
+def test_a_callback_that_raises_after_settling_settles_once(broker: Broker, clock: Clock) -> None:
     """Defect 31: a second disposition went out."""
     fill(broker, 1)
 
@@ -336,6 +343,7 @@ def test_a_callback_that_raises_after_settling_settles_once(broker: Broker) -> N
         message.accept()
         raise ValueError("too late")
 
+    clock.stand_until(lambda: broker.queue("q").counters.accepted == 1)
     ReceiveClient(broker.url + "/q", timeout=100).receive_messages(take)
     broker.wait_for(lambda: broker.queue("q").unsettled == 0)
     counters = broker.queue("q").counters
@@ -357,10 +365,11 @@ def test_an_interrupt_in_a_callback_shuts_the_client_down(broker: Broker) -> Non
     broker.wait_for(lambda: broker.queue("q").counters.modified == 1)
 
 
-def test_streaming_that_leaves_messages_unsettled(broker: Broker) -> None:
+def test_streaming_that_leaves_messages_unsettled(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
     seen: list[Message] = []
     client = ReceiveClient(broker.url + "/q", timeout=100, auto_complete=False, shutdown_after_timeout=False)
+    clock.stand_until(lambda: len(seen) == 2)
     client.receive_messages(seen.append)
     assert [message.settled for message in seen] == [False, False]
     assert broker.queue("q").unsettled == 2
@@ -425,8 +434,9 @@ def test_the_received_messages_are_a_queue(broker: Broker) -> None:
 # -- iterating
 
 
-def test_iterating(broker: Broker) -> None:
+def test_iterating(broker: Broker, clock: Clock) -> None:
     fill(broker, 4)
+    clock.stand_until(lambda: broker.queue("q").counters.accepted == 4)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     with bounded(5):
         assert bodies(list(client.receive_messages_iter())) == [0, 1, 2, 3]
@@ -462,8 +472,9 @@ def test_breaking_off_closes_the_client(broker: Broker) -> None:
     assert not client.do_work()
 
 
-def test_iterating_without_auto_complete(broker: Broker) -> None:
+def test_iterating_without_auto_complete(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
+    clock.stand_until(lambda: broker.queue("q").unsettled == 1 and broker.queue("q").counters.accepted == 1)
     client = ReceiveClient(broker.url + "/q", auto_complete=False, timeout=100)
     for message in client.receive_messages_iter():
         if bodies([message]) == [0]:
@@ -474,8 +485,9 @@ def test_iterating_without_auto_complete(broker: Broker) -> None:
     assert client.auto_complete is False
 
 
-def test_what_was_settled_in_the_loop_stays_so(broker: Broker) -> None:
+def test_what_was_settled_in_the_loop_stays_so(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
+    clock.stand_until(lambda: broker.dead_letters("q").depth == 2)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     for message in client.receive_messages_iter():
         assert message.reject()
@@ -483,23 +495,26 @@ def test_what_was_settled_in_the_loop_stays_so(broker: Broker) -> None:
     assert broker.queue("q").counters.accepted == 0
 
 
-def test_iterating_again_over_the_same_link(broker: Broker) -> None:
+def test_iterating_again_over_the_same_link(broker: Broker, clock: Clock) -> None:
     """shutdown_after_timeout=False: the end of an iteration leaves the client open."""
     fill(broker, 2)
+    clock.stand_until(lambda: broker.queue("q").counters.accepted == 2)
     client = ReceiveClient(broker.url + "/q", timeout=80, shutdown_after_timeout=False)
     with bounded(5):
         assert bodies(list(client.receive_messages_iter())) == [0, 1]
         handler = client.message_handler
         fill(broker, 2, start=2)
+        clock.stand_until(lambda: broker.queue("q").counters.accepted == 4)
         assert bodies(list(client.receive_messages_iter())) == [2, 3]
     assert handler is not None
     assert client.message_handler is handler
     client.close()
 
 
-def test_iterating_with_a_callback(broker: Broker) -> None:
+def test_iterating_with_a_callback(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
     seen: list[Message] = []
+    clock.stand_until(lambda: len(seen) == 2)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     got = list(client.receive_messages_iter(on_message_received=seen.append))
     assert bodies(seen) == bodies(got) == [0, 1]
@@ -532,7 +547,7 @@ def test_a_runtime_error_in_a_callback_ends_the_link(broker: Broker) -> None:
     broker.wait_for(lambda: waiting(broker) == [0])  # nothing is lost
 
 
-def test_what_else_a_callback_raises(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_else_a_callback_raises(broker: Broker, caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     """As the guide has it: logged, and given back as failed; or, if it is no `Exception`, raised by the call."""
     fill(broker, 3)
     raised: list[BaseException] = [ValueError("no such thing"), Unforeseen("enough")]
@@ -543,6 +558,7 @@ def test_what_else_a_callback_raises(broker: Broker, caplog: pytest.LogCaptureFi
         if len(seen) > 1 and raised:
             raise raised.pop(0)
 
+    clock.stand_until(lambda: len(seen) == 4)
     client = ReceiveClient(broker.url + "/q", shutdown_after_timeout=False, timeout=200)
     with bounded(10):
         with pytest.raises(Unforeseen, match="enough"):
@@ -562,10 +578,11 @@ class Unforeseen(BaseException):
 # -- one way of receiving after the other
 
 
-def test_what_a_batch_left_over_goes_to_the_callback(broker: Broker) -> None:
+def test_what_a_batch_left_over_goes_to_the_callback(broker: Broker, clock: Clock) -> None:
     """The buffer is full of what the batch didn't take: it comes first, and makes room."""
     fill(broker, 12)
     seen: list[Message] = []
+    clock.stand_until(lambda: len(seen) == 12)
     client = ReceiveClient(broker.url + "/q", prefetch=4, timeout=150)
     client.open()
     until(lambda: client._received_messages.qsize() == 4, client.do_work)
@@ -575,14 +592,16 @@ def test_what_a_batch_left_over_goes_to_the_callback(broker: Broker) -> None:
     assert bodies(seen) == list(range(12))
 
 
-def test_a_batch_after_an_iteration(broker: Broker) -> None:
+def test_a_batch_after_an_iteration(broker: Broker, clock: Clock) -> None:
     fill(broker, 10)
+    got: list[Message] = []
+    clock.stand_until(lambda: len(got) == 10)
     client = ReceiveClient(broker.url + "/q", timeout=150, shutdown_after_timeout=False)
     messages = client.receive_messages_iter()
-    got = [next(messages), next(messages)]
+    got += [next(messages), next(messages)]
     got[-1].accept()
     messages.close()
-    got += receive_all(client, 8)
+    until(lambda: len(got) == 10, lambda: got.extend(client.receive_message_batch(timeout=5000)))
     assert bodies(got) == list(range(10))
     assert all(message.settled for message in got)
     client.close()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.api.peers import (
-    HASTE,
     RECEIVER,
     SENDER,
     accept_credit,
@@ -22,6 +21,7 @@ from tests.api.peers import (
     url,
     with_credit,
 )
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import section
 from tests.peer.server import ScriptedServer, SocketPeer
@@ -756,18 +756,19 @@ def test_a_sender_without_credit_is_cut_off() -> None:
         client.close()
 
 
-def test_an_attach_without_a_source_and_no_detach_is_bounded() -> None:
+def test_an_attach_without_a_source_and_no_detach_is_bounded(clock: Clock) -> None:
     """A peer that promises a refusal and never says it."""
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
         peer.accept_attach(RECEIVER, source=None)
+        peer.wait_out(45)
         peer.ignore("detach")
         peer.accept_end()
         peer.accept_close()
 
-    with ScriptedServer(script) as server, bounded(5):
-        client = ReceiveClient(url(server), **HASTE)
+    with ScriptedServer(script, clock=clock) as server, bounded(5):
+        client = ReceiveClient(url(server))
         with pytest.raises(errors.AMQPConnectionError):
             client.receive_message_batch()
         client.close()

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_leaving, accept_sender, accept_session, settle, until, url
+from tests.api.peers import accept_leaving, accept_sender, accept_session, settle, until, url
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import AMQPClient, Connection, Message, ReceiveClient, SendClient, Session, errors
@@ -250,7 +251,7 @@ def test_a_node_that_management_asks(broker: Broker, caplog: pytest.LogCaptureFi
     hides(caplog.text)
 
 
-def test_a_node_that_management_cannot_ask(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_node_that_management_cannot_ask(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     caplog.set_level(1)
     node = "amqp://me:sEcReT@host/$management"
 
@@ -258,11 +259,12 @@ def test_a_node_that_management_cannot_ask(caplog: pytest.LogCaptureFixture) -> 
         accept_session(peer)
         peer.expect("attach")
         peer.expect("attach")
+        peer.stay_silent(45)
         peer.ignore("detach", "end")
         peer.accept_close()
 
-    with ScriptedServer(script) as server:
-        client = AMQPClient(url(server), debug=True, **HASTE)
+    with ScriptedServer(script, clock=clock) as server:
+        client = AMQPClient(url(server), debug=True)
         client.open()
         with pytest.raises(errors.AMQPConnectionError, match="didn't answer the attach") as caught:
             client.mgmt_request(Message(1), b"READ", node=node)
@@ -292,7 +294,7 @@ def test_a_link_whose_node_is_not_there(node: str, caplog: pytest.LogCaptureFixt
 
     with ScriptedServer(script) as server:
         auth = SASLAnonymous("127.0.0.1", port=server.port, use_tls=False)
-        connection = Connection("me:sEcReT@virtual", auth, debug=True, **HASTE)
+        connection = Connection("me:sEcReT@virtual", auth, debug=True)
         session = Session(connection)
         sender = MessageSender(session, "us", Target("q", node=node))
         receiver = MessageReceiver(session, Source("q", node=node), "us", lambda message: None)
@@ -321,7 +323,7 @@ def test_a_redirect(caplog: pytest.LogCaptureFixture) -> None:
         peer.accept_close()
 
     with ScriptedServer(script) as server:
-        client = ReceiveClient(url(server), debug=True, **HASTE)
+        client = ReceiveClient(url(server), debug=True)
         with pytest.raises(errors.LinkRedirect) as caught:
             client.receive_message_batch()
         hides(everything(caught.value))
@@ -353,7 +355,7 @@ def test_a_token_that_is_no_text(caplog: pytest.LogCaptureFixture) -> None:
     with Broker(cbs=True) as broker:
         broken = SimpleNamespace(token=b"sEc\xffReT", expires_on=time.time() + 60)
         auth = JWTTokenAuth("a", f"{broker.url}/q", lambda: broken, port=broker.port, use_tls=False)
-        client = SendClient(f"{broker.url}/q", auth=auth, debug=True, **HASTE)
+        client = SendClient(f"{broker.url}/q", auth=auth, debug=True)
         with pytest.raises(errors.AuthenticationException, match="token") as caught:
             client.send_message(Message(b"x"))
         hides(everything(caught.value))
@@ -373,7 +375,7 @@ def test_a_token_over_an_open_line_is_warned_of_once(kind: str, caplog: pytest.L
             else JWTTokenAuth("a", f"amqp://{host}/q", token, **settings)
         )
         for _ in range(2):
-            client = SendClient(f"amqp://{host}/q", auth=auth, **HASTE)
+            client = SendClient(f"amqp://{host}/q", auth=auth)
             with pytest.raises((errors.AMQPConnectionError, ValueError)):
                 client.open()
             client.close()

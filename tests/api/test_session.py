@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_session, bounded, connect, until, url
+from tests.api.peers import accept_session, bounded, connect, until, url
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
@@ -238,7 +238,7 @@ def test_the_peers_end_is_heard_by_the_link(error: Any) -> None:
         peer.accept_close()
 
     with ScriptedServer(script) as server, bounded(5):
-        client = SendClient(url(server), **HASTE)
+        client = SendClient(url(server))
         client.open()
         with pytest.raises(errors.LinkDetach, match="too much" if error else None) as caught:
             until(lambda: False, client.do_work)
@@ -258,7 +258,7 @@ def test_a_refused_session_says_why() -> None:
         peer.accept_close()
 
     with ScriptedServer(script) as server, bounded(5):
-        client = SendClient(url(server), **HASTE)
+        client = SendClient(url(server))
         with pytest.raises(errors.LinkDetach, match="too many sessions"):
             client.send_message(Message(b"x"))
         client.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import HASTE, accept_receiver, accept_session, connect, until, url
+from tests.api.peers import accept_receiver, accept_session, connect, until, url
 from tests.peer import codec
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
@@ -230,7 +230,7 @@ def test_the_end_of_a_connection_is_raised_and_not_logged_as_well(caplog: pytest
         peer.expect("close")
 
     with ScriptedServer(script) as server:
-        client = SendClient(url(server), client_name="me", **HASTE)
+        client = SendClient(url(server), client_name="me")
         for _ in range(3):
             with pytest.raises(errors.ConnectionClose, match="maintenance"):
                 client.send_message(Message("x"))

@@ -45,7 +45,7 @@ def story(function: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(asyncio.wait_for(function(*args, **kwargs), 60))
+        asyncio.run(asyncio.wait_for(function(*args, **kwargs), 600))  # by a clock that a test may have moved
 
     return run
 

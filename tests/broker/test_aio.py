@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import Clock
 from uamqp.codec import ROLE_RECEIVER, Attach, Begin, Detach, Open, Source, Target
 from uamqp.engine import CauseKind, EndpointState, Engine, EngineConfig, IncomingDelivery, Role, events
 from uamqp.engine.frames import append_frame
@@ -164,9 +165,9 @@ async def test_who_gives_up_does_not_blame_the_peer() -> None:
 
 
 @story
-async def test_deadlines_are_kept() -> None:
+async def test_deadlines_are_kept(clock: Clock) -> None:
     """Heartbeats in both directions keep a connection alive; without them it ends."""
-    async with pair(idle_timeout=0.4) as (client, server):
+    async with pair(idle_timeout=40) as (client, server):
         await client.event(events.ConnectionOpened)
         beats: list[int] = []
 
@@ -176,10 +177,14 @@ async def test_deadlines_are_kept() -> None:
                 client.news.set()
 
         client.engine.trace = count
-        await client.until(lambda: len(beats) >= 5)
+        for _ in range(5):
+            before = len(beats)
+            clock.move(21)  # half of it, after which a heartbeat is due
+            await client.until(lambda: len(beats) > before)  # noqa: B023
         assert not client.engine.is_closed
         server.protocol._disarm()
         server.protocol._arm = lambda: None  # type: ignore[method-assign]  # no heartbeats any more
+        clock.move(100)
         closed = await client.event(events.ConnectionClosed)
         assert closed.cause.kind is CauseKind.TIMEOUT
 

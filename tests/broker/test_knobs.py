@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import Clock
 from uamqp.codec import ACCEPTED, RELEASED, Accepted, Modified, Rejected, Released, Source
 from uamqp.engine import CauseKind, IncomingDelivery, events
 from uamqp.testing import Broker, connection_redirect, error, link_redirect
@@ -285,36 +286,40 @@ async def test_what_was_to_be_written_before_the_cut_is_written(broker: Broker, 
 
 @pytest.mark.parametrize("what", ["header", "sasl", "open"])
 @story
-async def test_silence_before_the_connection_is_open(broker: Broker, what: str) -> None:
+async def test_silence_before_the_connection_is_open(broker: Broker, what: str, clock: Clock) -> None:
     broker.faults.silent = what
-    client = await connect(broker, handshake_timeout=0.1)
+    client = await connect(broker, handshake_timeout=10)  # the broker has more patience
+    clock.move(15)
     cause = await closed(client)
     assert cause.kind is CauseKind.TIMEOUT
 
 
 @story
-async def test_silence_to_a_begin(broker: Broker) -> None:
+async def test_silence_to_a_begin(broker: Broker, clock: Clock) -> None:
     broker.faults.silent = "begin"
-    async with await connect(broker, link_timeout=0.1) as client:
+    async with await connect(broker) as client:
         await client.next(events.ConnectionOpened)
         client.engine.begin(client.now())
         client.protocol.wake()
+        clock.move(45)
         event = await client.next(events.SessionEnded)
         assert event.cause is not None
         assert event.cause.kind is CauseKind.TIMEOUT
 
 
 @story
-async def test_silence_to_an_attach_and_a_detach(broker: Broker) -> None:
-    async with await connect(broker, link_timeout=0.1) as client:
+async def test_silence_to_an_attach_and_a_detach(broker: Broker, clock: Clock) -> None:
+    async with await connect(broker) as client:
         sender = await client.attach_sender("q")
         broker.faults.silent = ["detach", "attach"]
         client.detach(sender)
+        clock.move(45)
         event = await client.next(events.LinkDetached)
         assert event.cause is not None
         assert event.cause.kind is CauseKind.TIMEOUT
         receiver = sender.session.attach_receiver(client.now(), "r", source=Source(address="q"), target=None)
         client.protocol.wake()
+        clock.move(45)
         event = await client.next(events.LinkDetached)
         assert event.link is receiver
         assert event.cause is not None
@@ -322,34 +327,37 @@ async def test_silence_to_an_attach_and_a_detach(broker: Broker) -> None:
 
 
 @story
-async def test_silence_to_an_end(broker: Broker) -> None:
-    async with await connect(broker, link_timeout=0.1) as client:
+async def test_silence_to_an_end(broker: Broker, clock: Clock) -> None:
+    async with await connect(broker) as client:
         session = await client.session()
         broker.faults.silent = "end"
         session.end(client.now())
         client.protocol.wake()
+        clock.move(45)
         event = await client.next(events.SessionEnded)
         assert event.cause is not None
         assert event.cause.kind is CauseKind.TIMEOUT
 
 
 @story
-async def test_silence_to_a_close(broker: Broker) -> None:
-    client = await connect(broker, close_timeout=0.1)
+async def test_silence_to_a_close(broker: Broker, clock: Clock) -> None:
+    client = await connect(broker)
     await client.session()
     broker.faults.silent = "close"
     client.engine.close(client.now())
     client.protocol.wake()
+    clock.move(45)
     cause = await closed(client)
     assert cause.kind is CauseKind.TIMEOUT
     await until(broker, lambda: not broker.connections)
 
 
 @story
-async def test_silence_instead_of_heartbeats(broker: Broker) -> None:
+async def test_silence_instead_of_heartbeats(broker: Broker, clock: Clock) -> None:
     broker.faults.silent = "heartbeat"
-    client = await connect(broker, idle_timeout=0.2)
+    client = await connect(broker, idle_timeout=30)
     await client.session()
+    clock.move(90)
     cause = await closed(client)
     assert cause.kind is CauseKind.TIMEOUT
     assert "idle" in cause.message
@@ -368,12 +376,13 @@ async def test_silence_for_a_client_that_nobody_hears(broker: Broker) -> None:
 
 
 @story
-async def test_a_client_that_is_silent_is_given_up() -> None:
-    with Broker(idle_timeout=0.2) as broker:
+async def test_a_client_that_is_silent_is_given_up(clock: Clock) -> None:
+    with Broker(idle_timeout=30) as broker:
         client = await connect(broker)
         opened = (await client.next(events.ConnectionOpened)).open
-        assert opened.idle_time_out == 200
+        assert opened.idle_time_out == 30_000
         client.engine._remote_idle = None  # no heartbeats
+        clock.move(90)
         cause = await closed(client)
         assert cause.condition == "amqp:resource-limit-exceeded"
 

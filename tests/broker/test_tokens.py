@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import Clock
 from uamqp.codec import ACCEPTED, Source, Target
 from uamqp.engine import IncomingDelivery, Receiver, Sender, events, sasl
 from uamqp.testing import Broker, MessageView, PutToken, ServiceResponse
@@ -186,14 +187,15 @@ async def test_faulty_answers() -> None:
 
 
 @story
-async def test_tokens_end() -> None:
+async def test_tokens_end(clock: Clock) -> None:
     with Broker(cbs=True) as broker:
         async with await connect(broker) as client:
             cbs = await Putter.on(client)
             await cbs.put("amqp://host/q", web_token(exp=time.time() + 3600))
             await cbs.put("amqp://host/r", web_token(exp=time.time() + 3600))
             ending, staying = await client.attach_sender("q"), await client.attach_receiver("r")
-            await cbs.put("amqp://host/q", web_token(exp=time.time() + 2))
+            await cbs.put("amqp://host/q", web_token(exp=time.time() + 60))
+            clock.move(61)
             event = await client.next(events.LinkDetached)
             assert event.link is ending
             assert event.cause is not None
@@ -206,19 +208,20 @@ async def test_tokens_end() -> None:
 
 
 @story
-async def test_a_newer_token_counts() -> None:
+async def test_a_newer_token_counts(clock: Clock) -> None:
     with Broker(cbs=True) as broker:
         async with await connect(broker) as client:
             cbs = await Putter.on(client)
             await cbs.put("amqp://host/other")
             other = await client.attach_sender("other")
-            broker.tokens.lifetime = 0.2
+            broker.tokens.lifetime = 20
             await cbs.put("amqp://host/q")
             broker.tokens.lifetime = None
             await cbs.put("amqp://host/q")
             link = await client.attach_sender("q")
-            broker.tokens.lifetime = 0.3
+            broker.tokens.lifetime = 30
             await cbs.put("amqp://host/other")  # ends later than the first would have
+            clock.move(31)
             assert await client.refusal(other) == "amqp:unauthorized-access"
             assert link.is_open
 

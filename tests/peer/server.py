@@ -23,9 +23,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from .script import Peer, ScriptFailure
+
+LATE = 0.0
+"""Seconds that whatever is sent is held back; see the option `--late`."""
 
 Script = Callable[["SocketPeer"], None]
 
@@ -52,6 +55,7 @@ class SocketSource:
             return b""
 
     def write(self, data: bytes) -> None:
+        time.sleep(LATE)
         self.sock.settimeout(10.0)
         self.sock.sendall(data)
 
@@ -144,6 +148,13 @@ class TlsSource(SocketSource):
         return data is not None
 
 
+class MovingClock(Protocol):
+    """The clock of the one whom a script talks to."""
+
+    def move(self, seconds: float) -> None:
+        """So much time passes, at once."""
+
+
 class SocketPeer(Peer):
     """What a script of `ScriptedServer` gets."""
 
@@ -172,6 +183,22 @@ class SocketPeer(Peer):
         """Waits for the test's `server.tell(what)`."""
         self.server.wait(what)
 
+    def stay_silent(self, seconds: float) -> None:
+        """Nothing is sent for so long, by the test's clock; see `ScriptedServer.clock`."""
+        self.history.append(f"-- {seconds} s pass")
+        if self.server.clock is None:
+            self.fail("a clock, which can be moved on", "a ScriptedServer without one")
+        self.server.clock.move(seconds)
+
+    def wait_out(self, seconds: float) -> None:
+        """As `stay_silent`; again and again, until the client says something: it may read late what was sent before."""
+        deadline = time.monotonic() + self.timeout
+        self.stay_silent(seconds)
+        while not self._fill(len(self._buffer) + 1, 0.02) and not self._eof:
+            if time.monotonic() > deadline:
+                self.fail("anything", "nothing")
+            self.stay_silent(seconds)
+
     def finish(self) -> None:
         """Ends the stream, and reads on until the client has too: nothing more may come."""
         if not self._closed and not self._eof:
@@ -191,6 +218,7 @@ class ScriptedServer:
     scripts: one function, or one for each connection that is to come. tls: the server's SSL context.
     handshake_fails: the TLS handshake is to fail (the script is not run); see `tls_errors`.
     refuse_more: refuse further connections, instead of failing the test. timeout: seconds for any one wait.
+    clock: what `SocketPeer.stay_silent` moves on.
     """
 
     def __init__(
@@ -202,12 +230,14 @@ class ScriptedServer:
         refuse_more: bool = False,
         host: str = "127.0.0.1",
         timeout: float = 10.0,
+        clock: MovingClock | None = None,
     ) -> None:
         self.scripts = [scripts] if callable(scripts) else list(scripts)
         self.tls = tls
         self.handshake_fails = handshake_fails
         self.refuse_more = refuse_more
         self.timeout = timeout
+        self.clock = clock
         self.tls_errors: list[Exception] = []
         self.failures: list[BaseException] = []
         self._after_the_end: list[BaseException] = []

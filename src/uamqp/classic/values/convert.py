@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import codec
+from ...transport.sansio.clock import wall
 from . import native
 from .arguments import text
 
@@ -70,9 +71,8 @@ def create_sas_token(
             raise TypeError(f"{name} must be bytes, not {type(value).__name__}.")
     if not isinstance(expiry, datetime.timedelta):
         raise TypeError(f"expiry must be a datetime.timedelta, not {type(expiry).__name__}.")
-    expires = datetime.datetime.now(datetime.timezone.utc) + expiry
     key = base64.b64encode(shared_access_key)
-    return native.create_sas_token(key, scope, key_name, int(expires.timestamp()))
+    return native.create_sas_token(key, scope, key_name, int(wall() + expiry.total_seconds()))
 
 
 def get_running_loop() -> asyncio.AbstractEventLoop:

@@ -10,12 +10,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 from ... import codec
+from ...transport.sansio import clock
 from .composites import (
     CompositeValue,
     Messaging,
@@ -129,7 +129,7 @@ class TickCounter:
 
     def get_current_ms(self) -> int:
         """Milliseconds since the first call, for which this is 0; never goes back."""
-        now = time.monotonic()
+        now = clock.now()
         if self._start is None:
             self._start = now
         return int((now - self._start) * 1000)
@@ -143,7 +143,7 @@ def create_sas_token(key: bytes, scope: bytes, keyname: bytes, expiry: int) -> b
 
     Raises `ValueError` for a key that isn't base64 and for a time that has passed.
     """
-    if expiry <= time.time():
+    if expiry <= clock.wall():
         raise ValueError("Generated invalid SAS token: the time it is to be valid until has passed.")
     try:
         secret = base64.b64decode(key, validate=True)
