@@ -6,3 +6,4 @@ from .classic.vocabulary.errors import *
 from .classic.vocabulary.errors import _process_connection_error as _process_connection_error
 from .classic.vocabulary.errors import _process_link_error as _process_link_error
 from .classic.vocabulary.errors import _process_send_error as _process_send_error
+from .classic.vocabulary.errors import _rebuild as _rebuild

@@ -6,3 +6,4 @@ from . import errors as errors
 from . import utils as utils
 from .classic.message import *
 from .classic.message import __all__ as __all__
+from .classic.message.message import UNREAD as UNREAD

@@ -215,3 +215,17 @@ def test_pickles_name_modules_that_stay() -> None:
     data = pickle.dumps([full(), full(5), full([[1]], body_type=MessageBodyType.Sequence)], 4)
     named = set(re.findall(rb"uamqp\.[a-z_]+", data))
     assert named == {b"uamqp.message", b"uamqp.constants", b"uamqp.types", b"uamqp.c_uamqp"}
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_name_no_module_behind_a_door(protocol: int) -> None:
+    unread = Message.decode_from_bytes(full().encode_message())
+    things = [
+        unread,
+        errors.ConnectionClose(b"amqp:internal-error", b"why"),
+        errors.NotAMessage("x"),
+        types.AMQPLong(1),
+    ]
+    data = pickle.dumps(things, protocol)
+    assert re.findall(rb"uamqp\.classic[a-z_.]*", data) == []
+    assert [str(thing) for thing in pickle.loads(data)] == [str(thing) for thing in things]

@@ -625,10 +625,14 @@ class ReceiveClient(AMQPClient):
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, `close` or an error.
 
+        Args:
+            on_message_received: a plain function. In place of none (what is false), as in 1.6: with `auto_complete` the
+                messages are accepted, and nobody sees them.
+
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             RuntimeError: another call of this client receives.
-            TypeError: `on_message_received` isn't a plain function.
+            TypeError: `on_message_received` is something else.
         """
         run(self._do_receive_messages(plain(on_message_received, _CALLBACK)))
 

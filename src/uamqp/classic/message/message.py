@@ -60,7 +60,8 @@ class _Unread:
 
 
 _UNREAD: Any = _Unread()
-UNREAD = _UNREAD  # the name that pickles know it by
+_UNREAD.__module__ = "uamqp.message"  # where pickles look for it, by the name of UNREAD
+UNREAD = _UNREAD
 
 _ACCEPTED = errors.MessageAccepted()
 _RELEASED = errors.MessageReleased()

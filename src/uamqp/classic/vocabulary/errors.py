@@ -81,6 +81,9 @@ def _rebuild(cls: type[_ExceptionT], args: tuple[Any, ...]) -> _ExceptionT:
     return cls.__new__(cls, *args)
 
 
+_rebuild.__module__ = "uamqp.errors"  # where pickles look for it
+
+
 _ONLY_NEW = (
     "Only new messages can be gathered. To send on what was received make a new Message of its parts, such as "
     "get_data() and application_properties."
