@@ -398,3 +398,21 @@ def test_multiprocessing(sender: SendClient) -> None:
         process.start()
         process.join(30)
         assert process.exitcode == 0
+
+
+def test_the_parents_broker(broker: Broker) -> None:
+    words = f"RuntimeError: the broker runs in process {os.getpid()}, of which this one is a fork"
+    assert in_child(lambda: broker.put("q", Message(b"x"))) == words
+    assert in_child(lambda: broker.wait_for(lambda: True)) == words
+    assert in_child(broker.stop) == "None"
+    assert broker.queue("q").depth == 0
+
+
+def own_broker() -> int:
+    with Broker() as broker:
+        broker.put("q", Message(b"x"))
+        return broker.queue("q").depth
+
+
+def test_a_broker_of_the_childs_own() -> None:
+    assert in_child(own_broker) == "1"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from uamqp import c_uamqp, errors, types
+from uamqp import Connection, ReceiveClient, SendClient, c_uamqp, errors, types
 from uamqp.classic.message.message import received_message
 from uamqp.constants import MessageBodyType, MessageState
 from uamqp.message import DataBody, Message, MessageHeader, MessageProperties, SequenceBody, ValueBody
@@ -229,3 +230,12 @@ def test_pickles_name_no_module_behind_a_door(protocol: int) -> None:
     data = pickle.dumps(things, protocol)
     assert re.findall(rb"uamqp\.classic[a-z_.]*", data) == []
     assert [str(thing) for thing in pickle.loads(data)] == [str(thing) for thing in things]
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_has_a_connection_is_not_copied(make: Callable[[Any], Any]) -> None:
+    """A copy would close the original's connection when it goes."""
+    client = SendClient("amqp://127.0.0.1:1/q")
+    for thing in (client, ReceiveClient("amqp://127.0.0.1:1/q"), Connection("127.0.0.1", sasl=None)):
+        with pytest.raises(TypeError, match=f"A {type(thing).__name__} can't be copied or pickled"):
+            make(thing)

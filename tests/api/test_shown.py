@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import logging
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -338,3 +339,29 @@ def test_a_management_status_is_not_an_error_in_the_log(broker: Broker, caplog: 
     assert loud(caplog) == []
     (line,) = lines(caplog, "status 404")
     assert f"$management at 127.0.0.1:{broker.port}" in line
+
+
+class Late(Exception):
+    """What a signal handler raises."""
+
+
+class Slow:
+    """A signal comes while it is shown."""
+
+    def __repr__(self) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "slow"
+
+
+def test_what_a_signal_handler_raises_comes_out() -> None:
+    def handler(*_: object) -> None:
+        raise Late
+
+    header = MessageHeader()
+    header.priority = Slow()  # type: ignore[assignment]
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(Late):
+            str(header)
+    finally:
+        signal.signal(signal.SIGINT, before)

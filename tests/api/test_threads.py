@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,7 +29,7 @@ from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
-from uamqp.classic.endpoints.receiving import MessageQueue
+from uamqp.classic.endpoints.receiving import MessageQueue, move_one
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
 
@@ -596,3 +597,17 @@ def test_many_threads_send_receive_and_settle(certificates: Certificates, tls: b
         with bounded(5):
             connection.destroy()
     assert sorted(int(body) for body in accepted) == list(range(total))
+
+
+class Overtaken(deque[Message]):
+    """There was a message when somebody looked, and another thread has taken it since."""
+
+    def __len__(self) -> int:
+        return super().__len__() + 1
+
+
+def test_a_message_that_another_thread_takes_first() -> None:
+    taken: list[Message] = []
+    assert not move_one(Overtaken(), taken)
+    assert move_one(Overtaken([Message("x")]), taken)
+    assert [str(message) for message in taken] == ["x"]

@@ -75,6 +75,7 @@ class Broker:
 
     _thread: threading.Thread | None = None
     _loop_thread: int | None = None
+    _process = 0
     _stopping: asyncio.Event | None = None
 
     def __init__(
@@ -146,6 +147,7 @@ class Broker:
             RuntimeError: it runs already.
         """
         self._check_stopped()
+        self._process = os.getpid()
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(started)), name="uamqp-testing-broker", daemon=True
@@ -165,6 +167,8 @@ class Broker:
             RuntimeError: it runs in an event loop (`async with`), or its thread doesn't end.
         """
         thread = self._thread
+        if self._is_inherited():
+            return  # it is the parent's
         if thread is None:
             if self._loop_thread is not None:
                 raise RuntimeError("this broker runs in an event loop: await broker.stop_async()")
@@ -181,6 +185,7 @@ class Broker:
     async def start_async(self) -> None:
         """Run the broker in the running event loop. Otherwise as `start`."""
         self._check_stopped()
+        self._process = os.getpid()
         await self._server.start()
         self._loop_thread = threading.get_ident()
 
@@ -220,6 +225,14 @@ class Broker:
         await self._stopping.wait()
         await self._server.stop()
         self._loop_thread = None
+
+    def _is_inherited(self) -> bool:
+        """The broker runs in another process, of which this one is a fork."""
+        return self._process not in (0, os.getpid())
+
+    def _refuse_inherited(self) -> None:
+        if self._is_inherited():
+            raise RuntimeError(f"the broker runs in process {self._process}, of which this one is a fork")
 
     def _check_stopped(self) -> None:
         if self._thread is not None or self._loop_thread is not None:
@@ -332,6 +345,7 @@ class Broker:
         loop = self._server.loop
         if loop is None:
             raise RuntimeError("the broker does not run")
+        self._refuse_inherited()
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("this thread runs the broker's loop: await broker.wait_for_async(...)")
         future = asyncio.run_coroutine_threadsafe(self._server.wait_for(predicate, timeout), loop)
@@ -411,6 +425,8 @@ class Broker:
     def call(self, function: Callable[[Server], T]) -> T:
         """Run a function in the broker's thread and return what it returns. Not part of the public interface."""
         loop = self._server.loop
+        if loop is not None:
+            self._refuse_inherited()
         if loop is None or threading.get_ident() == self._loop_thread:
             return function(self._server)
         future: concurrent.futures.Future[T] = concurrent.futures.Future()

@@ -8,7 +8,7 @@ import threading
 import uuid
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar
 
 from ...transport.blocking.background import Alarm, started
 from ...transport.drive import run
@@ -210,6 +210,14 @@ class AMQPClient:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be copied or pickled.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"A {type(self).__name__} can't be copied or pickled, for its connection can't: make another.")
 
     def __del__(self) -> None:
         """Release what a client holds that nobody has any more, and say that it wasn't closed."""

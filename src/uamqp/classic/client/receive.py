@@ -411,7 +411,7 @@ class ReceiveClient(AMQPClient):
         if connection is not None and connection._pump.foreign:
             self._forget_inherited()
         unfinished, self._unfinished = self._unfinished, []
-        held = [*self._inbox.arrived, *self._unseen()]
+        held = [*self._inbox.arrived, *self._received_messages.take_all()]
         self._inbox.arrived.clear()
         kept = [message for message in held if message.settled]
         self._received_messages.put_back(*kept)
@@ -440,7 +440,7 @@ class ReceiveClient(AMQPClient):
         return undecided > len(self._inbox.arrived) + self._received_messages.qsize()
 
     def _forget_inherited(self) -> None:
-        self._unseen()
+        self._received_messages.take_all()
         self._inbox.arrived.clear()
         self._unfinished.clear()
 
@@ -452,12 +452,6 @@ class ReceiveClient(AMQPClient):
             self._end_stream()
         for iteration in tuple(self._iterations):
             iteration.forget_threads()
-
-    def _unseen(self) -> list[Message]:
-        unseen = []
-        while not self._received_messages.empty():
-            unseen.append(self._received_messages.get())
-        return unseen
 
     def _release(self, message: Message) -> None:
         try:

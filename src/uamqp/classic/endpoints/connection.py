@@ -8,7 +8,7 @@ import uuid
 import warnings
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from ... import codec
 from ...core import ConnectionCore, LinkCore
@@ -162,6 +162,14 @@ class Connection:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.destroy()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be copied or pickled.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"A {type(self).__name__} can't be copied or pickled: make another.")
 
     def __del__(self) -> None:
         """Release the credentials, and say that it wasn't closed; its pump closes the socket."""

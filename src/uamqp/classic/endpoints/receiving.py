@@ -32,10 +32,13 @@ _SETTLED = constants.MessageState.ReceivedSettled
 def move_one(queue: deque[Message], to: list[Message]) -> bool:
     """Move the first message of a queue to the end of a list; tell whether there is one.
 
-    No exception of a signal handler comes between the two ends, which are one call in C.
+    No exception of a signal handler comes between the two ends, which are one call in C, and no other thread.
     """
     before = len(to)
-    to.extend(islice(iter(queue.popleft, None), min(len(queue), 1)))
+    try:
+        to.extend(islice(iter(queue.popleft, None), 1))
+    except IndexError:
+        pass  # there is none, or another call was faster
     return len(to) > before
 
 
@@ -90,10 +93,9 @@ class MessageQueue:
 
     def take_all(self) -> list[Message]:
         """Take out all messages."""
-        messages = []
-        while self._messages:
-            messages.append(self._popleft())
-        return messages
+        messages: deque[Message] = deque()
+        self.move_to(messages)
+        return list(messages)
 
     def empty(self) -> bool:
         """There are no messages."""
@@ -128,12 +130,16 @@ class MessageQueue:
 
     def drop_unsettled(self) -> None:
         """Drop what the peer delivers again, its link being gone."""
-        messages = self._messages
-        for _ in range(len(messages)):
-            if messages and messages[0].settled:
-                messages.rotate(-1)
-            elif messages:
-                self._popleft()
+        messages: deque[Message] = deque()  # nobody else takes one of these meanwhile
+        try:
+            self.move_to(messages)
+            for _ in range(len(messages)):
+                if messages[0].settled:
+                    messages.rotate(-1)
+                else:
+                    messages.popleft()
+        finally:
+            self.move_back(messages)
 
     def task_done(self) -> None:
         """Nothing; callers of 1.6 call it."""

@@ -1,9 +1,11 @@
-"""What lets objects with slots be pickled and copied, compiled or not. Imports nothing of ours."""
+"""What lets objects with slots be pickled and copied, compiled or not."""
 
 from __future__ import annotations
 
 import copyreg
 from typing import Any, ClassVar
+
+from ...transport.guard import is_handlers
 
 _BOUND = 60
 
@@ -27,7 +29,13 @@ def reduced(thing: Any) -> tuple[Any, ...]:
 
 
 def unreadable(thing: Any, error: Exception) -> str:
-    """Return what `str` and `repr` give of a thing that has no content, or a broken one: they don't raise."""
+    """Return what `str` and `repr` give of a thing that has no content, or a broken one: they don't raise.
+
+    Raises:
+        Exception: `error` itself, where a signal handler has raised it.
+    """
+    if is_handlers(error):
+        raise error
     return f"<{type(thing).__name__} that can't be read: {type(error).__name__}>"
 
 

@@ -42,6 +42,12 @@ def started(thread: threading.Thread) -> bool:
     except RuntimeError as error:
         _logger.debug("The thread %s can't be started: %s", thread.name, error)
         return False
+    except KeyError as error:
+        # The thread runs and has taken itself off the list of those that are being started, and so does `start` for
+        # what a signal handler has raised meanwhile.
+        if error.__context__ is None:
+            raise
+        raise error.__context__ from None
     return True
 
 
