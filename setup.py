@@ -37,8 +37,8 @@ COMPILED = (
     "uamqp.core.connection",
     "uamqp.core.link",
     "uamqp.core.outbox",
+    "uamqp.engine.connection",
     "uamqp.engine.delivery",
-    "uamqp.engine.engine",
     "uamqp.engine.fifo",
     "uamqp.engine.frames",
     "uamqp.engine.input",
@@ -49,6 +49,7 @@ COMPILED = (
     "uamqp.engine.serial",
     "uamqp.engine.session",
     "uamqp.engine.settlement",
+    "uamqp.engine.timers",
     "uamqp.transport.guard",
 )
 

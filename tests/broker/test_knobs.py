@@ -373,7 +373,7 @@ async def test_a_client_that_is_silent_is_given_up() -> None:
         client = await connect(broker)
         opened = (await client.next(events.ConnectionOpened)).open
         assert opened.idle_time_out == 200
-        client.engine._remote_idle = None  # no heartbeats
+        client.engine._timers._remote_idle = None  # no heartbeats
         cause = await closed(client)
         assert cause.condition == "amqp:resource-limit-exceeded"
 

@@ -6,8 +6,8 @@ Start with `Engine`.
 
 from __future__ import annotations
 
-# The engine comes first: the compiled modules know each other's types, and this is the order that suits them.
-from .engine import Engine
+# The connection comes first: the compiled modules know each other's types, and this is the order that suits them.
+from .connection import Engine
 
 # isort: split
 from . import conditions, events, sasl

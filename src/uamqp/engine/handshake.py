@@ -28,7 +28,7 @@ from .errors import CauseKind, LocalProtocolError, PeerError
 from .events import SaslInit, SaslResponse
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .connection import Engine
     from .sasl import Mechanism
 
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"

@@ -48,7 +48,7 @@ from .session import Session
 from .states import ACTIVE, CLOSED, IDLE
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .connection import Engine
 
 _OPEN = bytes((0x00, 0x53, Open.DESCRIPTOR))
 _OPEN_BY_NAME = b"\x00\xa3" + bytes((len(Open.NAME),)) + Open.NAME.encode()

@@ -216,7 +216,7 @@ class Link:
         if self.remote_state is CLOSED:
             session.forget_link(self)
         else:
-            engine.expect_answer(self)
+            engine._timers.expect_answer(self)
 
     # -- for the session
 
@@ -269,7 +269,7 @@ class Link:
         session.engine.send(session.channel, attach)
         self.local_state = ACTIVE
         if self.remote_state is IDLE:
-            session.engine.expect_answer(self)
+            session.engine._timers.expect_answer(self)
 
     def on_attach(self, attach: Attach) -> None:
         """The peer's attach arrived: the answer to ours, or a link of its own."""
@@ -294,7 +294,7 @@ class Link:
                 self.rcv_settle_mode = MODE_FIRST
         self._negotiate(remote)
         if self.is_refused:
-            self.session.engine.expect_answer(self)  # a detach has to follow
+            self.session.engine._timers.expect_answer(self)  # a detach has to follow
         if not self._refused:
             self.session.engine.emit(LinkOpened(self))
 

@@ -5,7 +5,7 @@ cimport cython
 # The classes of the engine know each other: their declarations go in a circle.
 cdef class Session
 
-from .engine cimport Engine
+from .connection cimport Engine
 from .frames cimport TransferReader
 from .link cimport Link as _Link
 from .serial cimport add, distance

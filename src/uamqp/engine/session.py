@@ -41,7 +41,7 @@ from .terms import (
 )
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .connection import Engine
     from .frames import TransferReader
 
 
@@ -193,7 +193,7 @@ class Session:
             raise
         self.local_state = ACTIVE
         if self.remote_state is IDLE:
-            engine.expect_answer(self)
+            engine._timers.expect_answer(self)
 
     def _take_channel(self, *, fresh: bool = False) -> None:
         self.channel = self.engine.take_channel(self, fresh=fresh)
@@ -248,7 +248,7 @@ class Session:
         if self.remote_state is CLOSED:
             self.engine.forget_session(self)
         else:
-            self.engine.expect_answer(self)
+            self.engine._timers.expect_answer(self)
 
     def attach_sender(
         self,
@@ -358,7 +358,7 @@ class Session:
             self._remote_handles.pop(link.remote_handle, None)
         if self._names.get((link.name, link.is_sender)) is link:
             del self._names[(link.name, link.is_sender)]
-        self.engine.answered(link)
+        self.engine._timers.answered(link)
 
     # -- output
 
@@ -460,7 +460,7 @@ class Session:
         if self.local_state is IDLE:
             self.engine.emit(SessionOpening(self))
         elif self.local_state is ACTIVE:
-            self.engine.answered(self)
+            self.engine._timers.answered(self)
             self.engine.emit(SessionOpened(self))
 
     def on_attach(self, attach: Attach) -> None:
@@ -483,7 +483,7 @@ class Session:
             except LocalProtocolError as error:
                 raise SessionError(conditions.RESOURCE_LIMIT_EXCEEDED, str(error)) from error
         self._remote_handles[attach.handle] = link
-        self.engine.answered(link)
+        self.engine._timers.answered(link)
         link.on_attach(attach)
 
     def _steal(self, link: Link) -> None:
@@ -516,7 +516,7 @@ class Session:
             return False
         flow = link.give_way()
         self._remote_handles[attach.handle] = ours
-        self.engine.answered(ours)
+        self.engine._timers.answered(ours)
         ours.on_attach(attach)
         if flow is not None:
             ours.receive_flow(flow)
@@ -633,5 +633,5 @@ class Session:
         self._due_links.clear()
         self.unsettled.lose()
         for link in links:
-            self.engine.answered(link)
+            self.engine._timers.answered(link)
             link.lost(cause)

@@ -1,7 +1,7 @@
-"""The engine: one AMQP connection without I/O (sections 2.3, 2.4).
+"""One AMQP connection without I/O (sections 2.3, 2.4): `Engine`, the contract with whoever has the I/O.
 
-Bytes and the time go in, bytes and events come out. `Engine` is the connection, and keeps the timers; its `Input`
-reads frames and hands each performative to the connection, a session or the SASL layer.
+Bytes and the time go in, bytes and events come out. `Engine` opens and closes the connection; its `Input` reads frames
+and hands each performative to the connection, a session or the SASL layer, and its `Timers` know what is due when.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from .channels import Channels
 from .config import EngineConfig, Role
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
-from .frames import EMPTY_FRAME, FRAME_SASL, append_frame
+from .frames import FRAME_SASL, append_frame
 from .handshake import AMQP_FRAMES, AMQP_HEADER, AMQP_HEADER_DUE, SASL_HEADER, SASL_HEADER_DUE, SaslServer, masked
 from .input import Input
-from .limits import LEAST_HEARTBEAT, MIN_MAX_FRAME_SIZE
+from .limits import MIN_MAX_FRAME_SIZE
 from .link import Link
 from .session import Session
 from .states import ACTIVE, CLOSED, IDLE, ConnectionState, connection_state
 from .terms import DEFAULT_WINDOW, MAX_HANDLE, OUTGOING_WINDOW, Trace
+from .timers import Timers
 
 
 class Engine:
@@ -52,19 +53,13 @@ class Engine:
     __slots__ = (
         "_cause",
         "_channels",
-        "_close_deadline",
         "_dirty",
         "_events",
-        "_handshake_deadline",
         "_header_sent",
         "_held_bytes",
-        "_idle_timeout",
         "_input",
-        "_last_input",
-        "_last_output",
-        "_remote_idle",
         "_started",
-        "_waiting",
+        "_timers",
         "cause",
         "config",
         "context",
@@ -104,14 +99,7 @@ class Engine:
         self._input = Input(self, SASL_HEADER_DUE if offered else AMQP_HEADER_DUE, self._channels.remote)
         self._held_bytes = 0
         self._dirty: list[Session] = []
-        self._last_input = self._last_output = now
-        # Section 2.4.5: what is announced is half of what is held, so that a peer that keeps to it has time enough.
-        self._idle_timeout = None if config.idle_timeout is None else 2 * config.idle_timeout
-        self._remote_idle: float | None = None
-        self._handshake_deadline: float | None = now + config.handshake_timeout
-        self._close_deadline: float | None = None
-        # Endpoints that wait for an answer. The time-out is one for all, so the oldest comes first.
-        self._waiting: dict[Session | Link, float] = {}
+        self._timers = Timers(self, config, now)
 
     # -- the contract with the transport
 
@@ -126,7 +114,7 @@ class Engine:
         if not chunk:
             self._on_end_of_stream()
             return
-        self._last_input = now
+        self._timers.last_input = now
         self._input.receive(chunk)
 
     def resume(self) -> None:
@@ -158,66 +146,18 @@ class Engine:
         if not output:
             return []
         self.output = bytearray()
-        self._last_output = self.now
+        self._timers.last_output = self.now
         return [output]
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest; None: not before something else happens."""
-        if self.is_closed:
-            return None
-        if self._close_deadline is not None:
-            return self._close_deadline
-        deadlines = []
-        if self._handshake_deadline is not None:
-            deadlines.append(self._handshake_deadline)
-        if self._idle_timeout is not None:
-            deadlines.append(self._last_input + self._idle_timeout)
-        if self._remote_idle is not None and self.local_state is ACTIVE and not self.output:
-            deadlines.append(self._last_output + self._remote_idle)
-        if self._waiting:
-            deadlines.append(next(iter(self._waiting.values())))
-        return min(deadlines) if deadlines else None
+        return None if self.is_closed else self._timers.next_deadline()
 
     def tick(self, now: float) -> None:
         """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
         self.now = now
-        if self.is_closed or self._connection_expired(now) or self.local_state is CLOSED:
-            return
-        while self._waiting:
-            endpoint, deadline = next(iter(self._waiting.items()))
-            if now < deadline:
-                break
-            del self._waiting[endpoint]
-            endpoint.on_unanswered()
-        if (
-            self._remote_idle is not None
-            and self.local_state is ACTIVE
-            and now >= self._last_output + self._remote_idle
-            and not self.output
-        ):
-            self.output += EMPTY_FRAME
-            self._last_output = now
-            if self.trace is not None:
-                self.trace("->", 0, None, 0)
-
-    def _connection_expired(self, now: float) -> bool:
-        """End the connection if one of its own time-outs has passed; tell whether it did."""
-        config = self.config
-        if self._close_deadline is not None:
-            if now < self._close_deadline:
-                return False
-            text = f"the peer didn't answer our close within {config.close_timeout:g} seconds"
-            self._terminate(self._cause or Cause(CauseKind.TIMEOUT, None, text))
-        elif self._handshake_deadline is not None and now >= self._handshake_deadline:
-            missing = self._input.describe()
-            text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {missing}"
-            self.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
-        elif self._idle_timeout is not None and now >= self._last_input + self._idle_timeout:
-            text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds, twice the idle time-out"
-            self.fail(CauseKind.TIMEOUT, conditions.RESOURCE_LIMIT_EXCEEDED, text)
-        else:
-            return False
-        return True
+        if not self.is_closed:
+            self._timers.tick(now)
 
     # -- commands
 
@@ -259,8 +199,7 @@ class Engine:
         self._send_close(error)
         if error is not None:
             self._cause = Cause(CauseKind.LOCAL, error, error.description or str(error.condition))
-        self._handshake_deadline = None
-        self._close_deadline = now + self.config.close_timeout
+        self._timers.on_close_sent()
         self.resume()
 
     def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
@@ -380,15 +319,6 @@ class Engine:
         """The session has something to encode with the next `data_to_send`."""
         self._dirty.append(session)
 
-    def expect_answer(self, endpoint: Session | Link) -> None:
-        """Start the link time-out for a begin, attach, detach or end of ours."""
-        self._waiting.pop(endpoint, None)
-        self._waiting[endpoint] = self.now + self.config.link_timeout
-
-    def answered(self, endpoint: Session | Link) -> None:
-        """The answer came, or no longer matters."""
-        self._waiting.pop(endpoint, None)
-
     def hold_bytes(self, link: Link, count: int) -> None:
         """Count bytes of unfinished deliveries; raises LinkError past the limit."""
         self._held_bytes += count
@@ -407,7 +337,7 @@ class Engine:
 
     def forget_session(self, session: Session) -> None:
         """Both sides have ended the session: its channels are free again."""
-        self.answered(session)
+        self._timers.answered(session)
         self._channels.release(session)
 
     # -- for what reads
@@ -427,9 +357,7 @@ class Engine:
         self.remote_max_frame_size = max(performative.max_frame_size, MIN_MAX_FRAME_SIZE)
         most = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
         self.transfer_frame_size = min(self.remote_max_frame_size, most)
-        self._handshake_deadline = None
-        if performative.idle_time_out:
-            self._remote_idle = max(performative.idle_time_out / 1000 * self.config.heartbeat_ratio, LEAST_HEARTBEAT)
+        self._timers.on_open(performative)
         if self.local_state is IDLE:
             self.emit(ConnectionOpening(performative))
         elif self.local_state is ACTIVE:
@@ -487,13 +415,17 @@ class Engine:
             self.send_header()
             self._send_open()
 
+    def describe_stage(self) -> str:
+        """Return what is missing before the connection is open."""
+        return self._input.describe()
+
     def _on_end_of_stream(self) -> None:
         if self.local_state is CLOSED:
             self._terminate(self._cause)
             return
         text = "the peer ended the connection without a close"
         if self.remote_state is IDLE:
-            text = f"the peer ended the connection before it was open: {self._input.describe()}"
+            text = f"the peer ended the connection before it was open: {self.describe_stage()}"
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
 
     # -- the ends
@@ -520,7 +452,7 @@ class Engine:
         if self._header_sent and self.local_state is not CLOSED and self._input.stage == AMQP_FRAMES:
             self._cause = cause
             if self._could_close(cause.error) and in_open:
-                self._close_deadline = self.now + self.config.close_timeout
+                self._timers.on_close_sent()
                 return
         self._terminate(cause)
 
@@ -543,7 +475,7 @@ class Engine:
         self.is_closed = True
         self.cause = cause
         self._input.clear()
-        self._waiting.clear()
+        self._timers.clear()
         for session in self.sessions:
             session.lost(cause)
         self._channels.clear()
