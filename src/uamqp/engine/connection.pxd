@@ -34,6 +34,6 @@ cdef class Engine:
     cdef public Py_ssize_t transfer_frame_size
     cdef public object unforeseen
 
-    cpdef emit(self, object event)
-    cpdef session_is_dirty(self, object session)
-    cpdef check_open(self)
+    cpdef _emit(self, object event)
+    cpdef _session_is_dirty(self, object session)
+    cpdef _check_open(self)

@@ -117,7 +117,7 @@ class Engine:
         self._timers.last_input = now
         self._input.receive(chunk)
 
-    def resume(self) -> None:
+    def _resume(self) -> None:
         """Read what was held back until the peer's open, begin or SASL was answered."""
         self._input.resume()
 
@@ -136,11 +136,11 @@ class Engine:
         if self._dirty:
             sessions, self._dirty = self._dirty, []
             for session in sessions:
-                session.dirty = False
+                session._dirty = False
                 if session.local_state is not ACTIVE or self.local_state is not ACTIVE:
                     continue
-                if not session.flush(self.config.limits.output_bytes):
-                    session.dirty = True
+                if not session._flush(self.config.limits.output_bytes):
+                    session._dirty = True
                     self._dirty.append(session)
         output = self.output
         if not output:
@@ -167,7 +167,7 @@ class Engine:
         Raises:
             LocalProtocolError: it was opened already, or (server) the client's open hasn't arrived.
         """
-        self.check_open()
+        self._check_open()
         self.now = now
         if self.config.role is Role.CLIENT:
             if self._started:
@@ -176,14 +176,14 @@ class Engine:
             if self._input.stage == SASL_HEADER_DUE:
                 self.output += SASL_HEADER
             else:
-                self.send_header()
+                self._send_header()
                 self._send_open()
         elif self.remote_state is not ACTIVE or self.local_state is not IDLE:
             raise LocalProtocolError("there is no open of the client to answer")
         else:
             self._send_open()
             self._on_both_open()
-            self.resume()
+            self._resume()
 
     def close(self, now: float, error: Error | None = None) -> None:
         """Close the connection; `ConnectionClosed` follows when the peer has answered, or after `close_timeout`.
@@ -200,7 +200,7 @@ class Engine:
         if error is not None:
             self._cause = Cause(CauseKind.LOCAL, error, error.description or str(error.condition))
         self._timers.on_close_sent()
-        self.resume()
+        self._resume()
 
     def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
         """Give the connection up without a word to the peer, for instance because the transport failed."""
@@ -232,11 +232,11 @@ class Engine:
         Raises:
             LocalProtocolError: the connection isn't open on both sides, or has no channel left.
         """
-        self.check_open()
+        self._check_open()
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError("the connection is not open")
         session = Session(self)
-        session.begin(
+        session._begin(
             now,
             incoming_window=incoming_window,
             outgoing_window=outgoing_window,
@@ -255,7 +255,7 @@ class Engine:
         """
         self.now = now
         self._require_sasl_server().outcome(code, additional_data)
-        self.resume()
+        self._resume()
 
     def sasl_challenge(self, now: float, challenge: bytes) -> None:
         """Server: send a challenge; a `SaslResponse` event follows.
@@ -265,7 +265,7 @@ class Engine:
         """
         self.now = now
         self._require_sasl_server().challenge(challenge)
-        self.resume()
+        self._resume()
 
     @property
     def state(self) -> ConnectionState:
@@ -286,11 +286,11 @@ class Engine:
 
     # -- for sessions and links
 
-    def emit(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         """Report an event."""
         self._events.append(event)
 
-    def send(self, channel: int, performative: Composite) -> None:
+    def _send(self, channel: int, performative: Composite) -> None:
         """Append one frame to the output.
 
         Raises:
@@ -309,45 +309,45 @@ class Engine:
         if self.trace is not None:
             self.trace("->", channel, performative, 0)
 
-    def send_sasl(self, frame: Composite) -> None:
+    def _send_sasl(self, frame: Composite) -> None:
         """Append one SASL frame to the output."""
         append_frame(self.output, 0, frame, frame_type=FRAME_SASL)
         if self.trace is not None:
             self.trace("->", 0, masked(frame), 0)
 
-    def session_is_dirty(self, session: Session) -> None:
+    def _session_is_dirty(self, session: Session) -> None:
         """The session has something to encode with the next `data_to_send`."""
         self._dirty.append(session)
 
-    def hold_bytes(self, link: Link, count: int) -> None:
+    def _hold_bytes(self, link: Link, count: int) -> None:
         """Count bytes of unfinished deliveries; raises LinkError past the limit."""
         self._held_bytes += count
         if count > 0 and self._held_bytes > self.config.limits.buffered_bytes:
             text = f"over {self.config.limits.buffered_bytes} bytes of unfinished deliveries"
             raise LinkError(link, conditions.RESOURCE_LIMIT_EXCEEDED, text)
 
-    def take_channel(self, session: Session, *, fresh: bool = False) -> int:
+    def _take_channel(self, session: Session, *, fresh: bool = False) -> int:
         """Return a free channel number for a session that begins; see `Channels.take`."""
         most = self.remote_open.channel_max if self.remote_open is not None else 65535
         return self._channels.take(session, most, self.config.limits.sessions, fresh=fresh)
 
-    def refused_session(self, channel: int) -> Session | None:
+    def _refused_session(self, channel: int) -> Session | None:
         """Return the session of ours that the peer ends on this channel of its own, though it never began it."""
         return self._channels.unanswered(channel)
 
-    def forget_session(self, session: Session) -> None:
+    def _forget_session(self, session: Session) -> None:
         """Both sides have ended the session: its channels are free again."""
         self._timers.answered(session)
         self._channels.release(session)
 
     # -- for what reads
 
-    def require_remote_open(self, what: str) -> None:
+    def _require_remote_open(self, what: str) -> None:
         """Raise PeerError if the peer's open hasn't come, or its close has."""
         if self.remote_state is not ACTIVE:
             raise PeerError(conditions.NOT_ALLOWED, f"{what} before open")
 
-    def on_open(self, performative: Open) -> None:
+    def _on_open(self, performative: Open) -> None:
         """The peer's open."""
         if self.remote_state is not IDLE:
             raise PeerError(conditions.NOT_ALLOWED, "a second open")
@@ -359,17 +359,17 @@ class Engine:
         self.transfer_frame_size = min(self.remote_max_frame_size, most)
         self._timers.on_open(performative)
         if self.local_state is IDLE:
-            self.emit(ConnectionOpening(performative))
+            self._emit(ConnectionOpening(performative))
         elif self.local_state is ACTIVE:
             self._on_both_open()
 
     def _on_both_open(self) -> None:
         if self.remote_open is not None:
-            self.emit(ConnectionOpened(self.remote_open))
+            self._emit(ConnectionOpened(self.remote_open))
 
-    def on_begin(self, channel: int, begin: Begin) -> None:
+    def _on_begin(self, channel: int, begin: Begin) -> None:
         """The peer's begin: the answer to ours, or a session of its own."""
-        self.require_remote_open("begin")
+        self._require_remote_open("begin")
         if self.local_state is CLOSED:
             return
         if channel > self.config.channel_max:
@@ -392,12 +392,12 @@ class Engine:
                 )
             session = answered
         self._channels.remote[channel] = session
-        session.on_begin(begin, channel)
+        session._on_begin(begin, channel)
 
-    def on_close(self, close: Close) -> None:
+    def _on_close(self, close: Close) -> None:
         """The peer's close: the answer to ours, or its own wish. One that says why may come without an open."""
         if close.error is None and self.local_state is not CLOSED:
-            self.require_remote_open("close")
+            self._require_remote_open("close")
         self.remote_state = CLOSED
         cause = self._cause
         if self.local_state is not CLOSED:
@@ -407,15 +407,15 @@ class Engine:
             cause = Cause.from_peer(close.error, "close")  # its open was wrong; this says why there is none
         self._terminate(cause)
 
-    def on_sasl_done(self) -> None:
+    def _on_sasl_done(self) -> None:
         """The SASL exchange succeeded: AMQP starts over with its own header."""
         self._input.sasl = None
         self._input.stage = AMQP_HEADER_DUE
         if self.config.role is Role.CLIENT:
-            self.send_header()
+            self._send_header()
             self._send_open()
 
-    def describe_stage(self) -> str:
+    def _describe_stage(self) -> str:
         """Return what is missing before the connection is open."""
         return self._input.describe()
 
@@ -425,12 +425,12 @@ class Engine:
             return
         text = "the peer ended the connection without a close"
         if self.remote_state is IDLE:
-            text = f"the peer ended the connection before it was open: {self.describe_stage()}"
+            text = f"the peer ended the connection before it was open: {self._describe_stage()}"
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
 
     # -- the ends
 
-    def fail(
+    def _fail(
         self,
         kind: CauseKind,
         condition: Symbol,
@@ -456,20 +456,20 @@ class Engine:
                 return
         self._terminate(cause)
 
-    def fail_unexpectedly(self, exception: BaseException) -> None:
+    def _fail_unexpectedly(self, exception: BaseException) -> None:
         """End the connection for what reading has raised that nobody foresaw, or for an interrupt."""
         name = type(exception).__name__
         if not isinstance(exception, Exception):
             text = f"the connection was interrupted by {name} while reading"
-            self.fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, text)
+            self._fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, text)
             return
         self.unforeseen = exception
         if self._input.sasl is not None:  # its text may quote a secret
             text = f"{name} while a SASL frame of the peer was dealt with"
-            self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)
+            self._fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)
         else:
             text = f"what the peer sent made our side fail with {name}: {exception}"
-            self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text, exception)
+            self._fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text, exception)
 
     def _terminate(self, cause: Cause | None) -> None:
         self.is_closed = True
@@ -477,18 +477,18 @@ class Engine:
         self._input.clear()
         self._timers.clear()
         for session in self.sessions:
-            session.lost(cause)
+            session._lost(cause)
         self._channels.clear()
         self._dirty = []
-        self.emit(ConnectionClosed(cause))
+        self._emit(ConnectionClosed(cause))
 
-    def send_header(self) -> None:
+    def _send_header(self) -> None:
         """Append our AMQP header to the output."""
         self.output += AMQP_HEADER
         self._header_sent = True
 
     def _send_open(self) -> None:
-        self.send(0, self.config.open(self.max_frame_size))
+        self._send(0, self.config.open(self.max_frame_size))
         self.local_state = ACTIVE
 
     def _send_close(self, error: Error | None) -> None:
@@ -497,8 +497,8 @@ class Engine:
         if self.remote_state is not CLOSED:
             for session in self.sessions:
                 if session.local_state is ACTIVE:
-                    session.flush(self.config.limits.output_bytes)
-        self.send(0, Close(error))
+                    session._flush(self.config.limits.output_bytes)
+        self._send(0, Close(error))
         self.local_state = CLOSED
 
     def _could_close(self, error: Error | None) -> bool:
@@ -508,7 +508,7 @@ class Engine:
             return False
         return True
 
-    def check_open(self) -> None:
+    def _check_open(self) -> None:
         """Raise LocalProtocolError if the connection is closed, or closing."""
         if self.is_closed or self.local_state is CLOSED:
             raise LocalProtocolError("the connection is closed")

@@ -141,10 +141,10 @@ class SaslClient:
             if mechanism.name in offered:
                 self._chosen = mechanism
                 response = mechanism.initial_response()
-                engine.send_sasl(SaslInitFrame(Symbol(mechanism.name), response, engine.config.hostname))
+                engine._send_sasl(SaslInitFrame(Symbol(mechanism.name), response, engine.config.hostname))
                 return
         wanted = ", ".join(mechanism.name for mechanism in engine.config.mechanisms)
-        engine.fail(
+        engine._fail(
             CauseKind.SASL,
             conditions.UNAUTHORIZED_ACCESS,
             f"no common SASL mechanism: the server offers {', '.join(offered) or 'none'}, we can do {wanted}",
@@ -158,21 +158,21 @@ class SaslClient:
         try:
             response = mechanism.step(challenge)
         except ValueError as error:
-            engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
+            engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
             return
         except Exception as error:  # noqa: BLE001 (of a mechanism that isn't ours; its text may quote a secret)
             text = f"SASL {mechanism.name}: {type(error).__name__} over a challenge of the server"
-            engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
+            engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
             return
-        engine.send_sasl(SaslResponseFrame(response))
+        engine._send_sasl(SaslResponseFrame(response))
 
     def _finish(self, mechanism: Mechanism, outcome: SaslOutcome) -> None:
         if outcome.code == SaslCode.OK:
-            self._engine.on_sasl_done()
+            self._engine._on_sasl_done()
             return
         text = _REFUSALS.get(outcome.code, "the server refused")
         condition = _REFUSAL_CONDITIONS.get(outcome.code, conditions.INTERNAL_ERROR)
-        self._engine.fail(CauseKind.SASL, condition, f"SASL {mechanism.name}: {text} (outcome {int(outcome.code)})")
+        self._engine._fail(CauseKind.SASL, condition, f"SASL {mechanism.name}: {text} (outcome {int(outcome.code)})")
 
 
 class SaslServer:
@@ -194,7 +194,7 @@ class SaslServer:
     def offer(self) -> None:
         """Send the mechanisms."""
         names = tuple(Symbol(name) for name in self._engine.config.server_mechanisms)
-        self._engine.send_sasl(SaslMechanisms(names))
+        self._engine._send_sasl(SaslMechanisms(names))
 
     def on_frame(self, frame: Composite) -> None:
         """Handle one SASL frame of the client."""
@@ -205,10 +205,10 @@ class SaslServer:
             if frame.mechanism not in engine.config.server_mechanisms:
                 self.outcome(int(SaslCode.AUTH))
                 return
-            engine.emit(SaslInit(str(frame.mechanism), frame.initial_response, frame.hostname))
+            engine._emit(SaslInit(str(frame.mechanism), frame.initial_response, frame.hostname))
         elif isinstance(frame, SaslResponseFrame) and self._started and not self._pending:
             self._pending = True
-            engine.emit(SaslResponse(frame.response))
+            engine._emit(SaslResponse(frame.response))
         else:
             raise PeerError(conditions.NOT_ALLOWED, f"{frame.NAME} is out of place in the SASL exchange")
 
@@ -219,7 +219,7 @@ class SaslServer:
         if self._rounds > self._engine.config.limits.sasl_rounds:
             raise LocalProtocolError(f"more than {self._rounds - 1} SASL challenges")
         self._pending = False
-        self._engine.send_sasl(SaslChallenge(data))
+        self._engine._send_sasl(SaslChallenge(data))
 
     def outcome(self, code: int, additional_data: bytes | None = None) -> None:
         """Send the outcome; a refusal ends the connection."""
@@ -228,13 +228,13 @@ class SaslServer:
             outcome = SaslOutcome(SaslCode(code), additional_data)
         except ValueError:
             raise LocalProtocolError(f"a SASL outcome is from 0 to 4, not {code!r}") from None
-        self._engine.send_sasl(outcome)
+        self._engine._send_sasl(outcome)
         self._pending = False
         if code == SaslCode.OK:
-            self._engine.on_sasl_done()
+            self._engine._on_sasl_done()
         else:
             text = f"the client's authentication was refused (outcome {code})"
-            self._engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
+            self._engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
 
     def _require_pending(self) -> None:
         if not self._pending:

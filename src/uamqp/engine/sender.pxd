@@ -34,8 +34,8 @@ cdef class Sender(Link):
         self, bytes payload, object tag, object message_format, bint settled, object state, object context
     )
     @cython.locals(delivery=OutgoingDelivery, queue=_Fifo, session=Session)
-    cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
-    cpdef report_room(self)
+    cpdef int _pump(self, bytearray out, Py_ssize_t limit) except -1
+    cpdef _report_room(self)
     @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t, head=_TransferHead)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)
     @cython.locals(session=Session, room=cython.Py_ssize_t, more=cython.bint, handle=bytes, tag=bytes, message_format=bytes, payload=bytes)
@@ -44,7 +44,7 @@ cdef class Sender(Link):
     cdef _continue(self, OutgoingDelivery delivery, bytearray out)
     cdef _finish(self, OutgoingDelivery delivery)
     @cython.locals(session=Session)
-    cpdef on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
+    cpdef _on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
 
 
 cdef bint _is_withdrawn(OutgoingDelivery delivery)

@@ -130,7 +130,7 @@ class Sender(Link):
         """Do what `send` does, with its arguments by position."""
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r:.100} is not open")
-        self.session.engine.check_open()
+        self.session.engine._check_open()
         most = self._most
         if most and len(payload) > most:
             raise MessageTooLarge(
@@ -165,7 +165,7 @@ class Sender(Link):
             self._check_state(delivery)
         self._queue.append(delivery)
         if not self._ready and self._link_credit > 0:
-            self.session.sender_is_ready(self)
+            self.session._sender_is_ready(self)
             self._ready = True
         return delivery
 
@@ -193,9 +193,9 @@ class Sender(Link):
         self._link_credit = 0
         self.drain = False
         self._drain_reply = True
-        self.ask_for_flow()
+        self._ask_for_flow()
 
-    def withdraw(self, delivery: OutgoingDelivery) -> bool:
+    def _withdraw(self, delivery: OutgoingDelivery) -> bool:
         """See `OutgoingDelivery.withdraw`."""
         if delivery.delivery_id is not None or delivery.settled:
             return False
@@ -214,19 +214,19 @@ class Sender(Link):
     def withdraw_last(self, context: Any) -> bool:
         """Withdraw what was queued last, if that is its context: for a caller who was interrupted while he sent it."""
         queued = list(self._queue)
-        return bool(queued) and queued[-1].context is context and self.withdraw(queued[-1])
+        return bool(queued) and queued[-1].context is context and self._withdraw(queued[-1])
 
     def ask_for_room(self) -> None:
         """Report a `CreditChanged` once fewer deliveries are queued than now: for one who keeps the queue short."""
         self._room_below = len(self._queue)
 
-    def report_room(self) -> None:
+    def _report_room(self) -> None:
         """Report it to who has asked for room, if there is any now."""
         if len(self._queue) < self._room_below:
             self._room_below = 0
-            self.session.engine.emit(CreditChanged(self))
+            self.session.engine._emit(CreditChanged(self))
 
-    def abort(self, delivery: OutgoingDelivery) -> None:
+    def _abort(self, delivery: OutgoingDelivery) -> None:
         """See `OutgoingDelivery.abort`."""
         if self._queue.first() is not delivery or delivery.delivery_id is None:
             raise LocalProtocolError("only a delivery that is partly on the wire can be aborted")
@@ -239,11 +239,11 @@ class Sender(Link):
         delivery.payload = b""
         if not self._ready:
             self._ready = True
-            self.session.sender_is_ready(self)
+            self.session._sender_is_ready(self)
 
     # -- for the session
 
-    def pump(self, out: bytearray, limit: int) -> int:
+    def _pump(self, out: bytearray, limit: int) -> int:
         """Encode queued deliveries into `out` until the queue, the credit, the window or the room is used up."""
         session = self.session
         queue = self._queue
@@ -286,7 +286,7 @@ class Sender(Link):
             session.unsettled.outgoing[delivery.delivery_id] = delivery
         head = self._usual_head
         if head is None:
-            head = self._usual_head = TransferHead(session.transfer_prefix, self._handle_bytes)
+            head = self._usual_head = TransferHead(session._transfer_prefix, self._handle_bytes)
         if delivery.state is not None:
             self._start_with_state(delivery, out)
         elif (
@@ -298,7 +298,7 @@ class Sender(Link):
             self._finish(delivery)
         else:
             self._start_plain(delivery, out)
-        session.count_transfer()
+        session._count_transfer()
         if session.engine.trace is not None:
             transfer = self._transfer_with_state(delivery)
             transfer.more = not delivery.sent
@@ -318,7 +318,7 @@ class Sender(Link):
             payload = payload[:room]
         append_transfer(
             out,
-            session.transfer_prefix,
+            session._transfer_prefix,
             handle,
             delivery.delivery_id or 0,
             tag,
@@ -365,36 +365,36 @@ class Sender(Link):
         most = session.engine.transfer_frame_size
         more = len(payload) - start > most - continuation_size(self._handle_bytes, False)
         stop = start + most - continuation_size(self._handle_bytes, True) if more else len(payload)
-        append_continuation(out, session.transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
+        append_continuation(out, session._transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
         delivery._offset = stop
         if not more:
             self._finish(delivery)
-        session.count_transfer()
+        session._count_transfer()
         if session.engine.trace is not None:
             session.engine.trace("->", session.channel, Transfer(self.handle, more=more), stop - start)
 
     def _send_abort(self, delivery: OutgoingDelivery) -> None:
         session = self.session
-        session.count_transfer()
-        session.engine.send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
+        session._count_transfer()
+        session.engine._send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
 
     def _finish(self, delivery: OutgoingDelivery) -> None:
         delivery.sent = True
         delivery.payload = b""
         if delivery._pre_settled:
             delivery.settled = True
-            self.session.engine.emit(delivery)
+            self.session.engine._emit(delivery)
         elif delivery.remote_state is not None:
             self._confirm(delivery)  # the receiver made up its mind before the last frame
 
-    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+    def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """The peer must not send where we do."""
         raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {self.name!r:.100}, whose sender we are")
 
-    def refill(self) -> None:
+    def _refill(self) -> None:
         """Nothing: the credit is the receiver's to give."""
 
-    def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
+    def _on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
         """The receiver has said something of a delivery; if it is settled, the session has forgotten it."""
         if state is not None:
             delivery.remote_state = state
@@ -403,7 +403,7 @@ class Sender(Link):
             delivery.settled = True
             if not delivery.sent:  # it doesn't want the rest
                 self._give_up(delivery)
-            session.engine.emit(delivery)
+            session.engine._emit(delivery)
         elif delivery.sent and state is not None:
             self._confirm(delivery)
 
@@ -415,9 +415,9 @@ class Sender(Link):
         session.unsettled.drop_outgoing(delivery)
         delivery.settled = True
         session.unsettled.confirm(delivery)
-        session.engine.emit(delivery)
+        session.engine._emit(delivery)
 
-    def on_flow(self, flow: Flow) -> None:
+    def _on_flow(self, flow: Flow) -> None:
         """Credit from the receiver (section 2.6.7)."""
         if flow.link_credit is not None:
             start = flow.delivery_count if flow.delivery_count is not None else self._initial_count
@@ -427,17 +427,17 @@ class Sender(Link):
         self._drain_answered = self._drain_answered and self.drain
         if self._queue and self._link_credit > 0 and not self._ready:
             self._ready = True
-            self.session.sender_is_ready(self)
+            self.session._sender_is_ready(self)
         if flow.echo:
-            self.ask_for_flow()
-        self.session.engine.emit(CreditChanged(self))
+            self._ask_for_flow()
+        self.session.engine._emit(CreditChanged(self))
 
     @property
     def _initial_count(self) -> int:
         request = self._request
         return (request.initial_delivery_count or 0) if request is not None else 0
 
-    def append_flow(self, flow: Flow) -> None:
+    def _append_flow(self, flow: Flow) -> None:
         """Our view of the link's flow state."""
         flow.delivery_count = self.delivery_count
         flow.link_credit = self._link_credit
@@ -469,7 +469,7 @@ class Sender(Link):
         for delivery in lost:
             delivery.settled = delivery.lost = True
             delivery.payload = b""
-            session.engine.emit(delivery)
+            session.engine._emit(delivery)
 
 
 def _is_withdrawn(delivery: OutgoingDelivery) -> bool:

@@ -73,7 +73,7 @@ class Timers:
             if now < deadline:
                 break
             del self._waiting[endpoint]
-            endpoint.on_unanswered()
+            endpoint._on_unanswered()
         if (
             self._remote_idle is not None
             and engine.local_state is ACTIVE
@@ -95,12 +95,12 @@ class Timers:
             text = f"the peer didn't answer our close within {config.close_timeout:g} seconds"
             engine.abort(now, text, kind=CauseKind.TIMEOUT)
         elif self._handshake_deadline is not None and now >= self._handshake_deadline:
-            missing = engine.describe_stage()
+            missing = engine._describe_stage()
             text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {missing}"
-            engine.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
+            engine._fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
         elif self._idle_timeout is not None and now >= self.last_input + self._idle_timeout:
             text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds, twice the idle time-out"
-            engine.fail(CauseKind.TIMEOUT, conditions.RESOURCE_LIMIT_EXCEEDED, text)
+            engine._fail(CauseKind.TIMEOUT, conditions.RESOURCE_LIMIT_EXCEEDED, text)
         else:
             return False
         return True
