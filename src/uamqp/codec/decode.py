@@ -156,7 +156,7 @@ class Decoder:
 
         The usual ones are read without a further call, all others by `value`, errors included.
         """
-        chars = self.data
+        chars = self.data  # char *: read up to `stop`, against which each position is checked below
         bare = self.bare
         collisions: dict[int, int] | None = None
         key: Any = None
@@ -497,7 +497,7 @@ class Decoder:
         if stop > self.end:
             raise self._truncated(code, stop)
         self.pos = stop
-        chars = data
+        chars = data  # char *: `stop` is within the data, as was checked above
         content = chars[pos:stop]
         form = code & 0x0F
         if form == 0x0 or (self.bare and (form == 0x1 or form == 0x3)):

@@ -152,7 +152,7 @@ class Receiver(Link):
         self.delivery_count = add(self.delivery_count, 1)
         if self.credit > 0:
             self.credit -= 1
-        chars = data
+        chars = data  # char *: `Input` has looked whether the whole frame is in `data`
         delivery = IncomingDelivery.__new__(IncomingDelivery)  # without the calls that a constructor takes
         delivery.link = self
         delivery.delivery_id = delivery_id
@@ -203,7 +203,7 @@ class Receiver(Link):
         if self._parts_size + size > self.message_limit:
             raise self._too_large()
         if size:
-            chars = data
+            chars = data  # char *: `Input` has looked whether the whole frame is in `data`
             self._parts.add(chars[pos:end])
             self._parts_size += size
             self.session.engine._hold_bytes(self, size)
