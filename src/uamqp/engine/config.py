@@ -1,4 +1,4 @@
-"""What an engine is told at its start."""
+"""The settings of an engine."""
 
 from __future__ import annotations
 
@@ -103,6 +103,6 @@ class EngineConfig:
         )
 
 
-def _check(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise LocalProtocolError(f"{name} must be from {least} to {most}, not {value!r}")
+def _check(name: str, value: float, minimum: float, maximum: float) -> None:
+    if not minimum <= value <= maximum:
+        raise LocalProtocolError(f"{name} must be from {minimum} to {maximum}, not {value!r}")

@@ -29,9 +29,9 @@ from .timers import Timers
 class Engine:
     """One connection, client or server.
 
-    Drive it so: give it what arrives (`receive_data`) and the time (`tick`, at `next_deadline` at the latest); after
+    To drive it, give it what arrives (`receive_data`) and the time (`tick`, at `next_deadline` at the latest); after
     each of these, and after any command, write what `data_to_send` returns, then handle `events`, and again until both
-    are empty. Not thread-safe: whoever shares an engine between threads needs a lock of his own.
+    are empty. Not thread-safe: whoever shares an engine between threads needs a lock.
 
     Args:
         config: see `EngineConfig`.
@@ -43,7 +43,7 @@ class Engine:
         local_state, remote_state: whether each side has sent open and close.
         max_frame_size: largest frame that we accept.
         remote_open: the peer's open, None until it arrives.
-        remote_max_frame_size: largest frame that the peer accepts; the specification's least until its open arrives.
+        remote_max_frame_size: largest frame that the peer accepts; until its open arrives 512, the minimum.
         transfer_frame_size: largest frame that a transfer of ours takes: that, or `Limits.output_bytes` if it is less.
         is_closed: the connection is over; `ConnectionClosed` is, or was, the last event.
         cause: why it is over; None while it isn't, and after a close of ours that was answered.
@@ -328,8 +328,8 @@ class Engine:
 
     def _take_channel(self, session: Session, *, fresh: bool = False) -> int:
         """Return a free channel number for a session that begins; see `Channels.take`."""
-        most = self.remote_open.channel_max if self.remote_open is not None else 65535
-        return self._channels.take(session, most, self.config.limits.sessions, fresh=fresh)
+        channel_max = self.remote_open.channel_max if self.remote_open is not None else 65535
+        return self._channels.take(session, channel_max, self.config.limits.sessions, fresh=fresh)
 
     def _refused_session(self, channel: int) -> Session | None:
         """Return the session of ours that the peer ends on this channel of its own, though it never began it."""
@@ -353,10 +353,10 @@ class Engine:
             raise PeerError(conditions.NOT_ALLOWED, "a second open")
         self.remote_state = ACTIVE
         self.remote_open = performative
-        # Less is not allowed, but said: Broker-J says 0 before a close.
+        # Less isn't allowed, but it occurs: Broker-J says 0 before a close.
         self.remote_max_frame_size = max(performative.max_frame_size, MIN_MAX_FRAME_SIZE)
-        most = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
-        self.transfer_frame_size = min(self.remote_max_frame_size, most)
+        bound = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
+        self.transfer_frame_size = min(self.remote_max_frame_size, bound)
         self._timers.on_open(performative)
         if self.local_state is IDLE:
             self._emit(ConnectionOpening(performative))

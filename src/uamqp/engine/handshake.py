@@ -35,7 +35,20 @@ AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 HEADER_SIZE = 8
 
-# What the next bytes of the peer are.
+# How a connection starts (sections 2.2 and 5.3). Each side sends a header of eight bytes that names the protocol to
+# follow. With a SASL layer this happens twice: both send the SASL header, SASL frames go to and fro until the server's
+# outcome, and then the connection starts over with the AMQP header. `Input.stage` says what the peer's next bytes have
+# to be; what we have sent ourselves is `Engine._header_sent` and `Engine.local_state`.
+#
+#     SASL_HEADER_DUE --SASL header--> SASL_FRAMES --outcome 0--> AMQP_HEADER_DUE --AMQP header--> AMQP_FRAMES
+#
+# A connection without a SASL layer starts at AMQP_HEADER_DUE. AMQP_FRAMES is never left again.
+#
+# The client speaks first, and sends as much as it can without an answer: a SASL header alone, since the server chooses
+# what comes next, but the AMQP header together with its open. The server answers each header with its own. Where it
+# doesn't insist on SASL (`EngineConfig.sasl_required`), a client may skip that: an AMQP header in place of the SASL
+# header leads from the first stage to the last. To a header that it can't accept, the server answers with the one that
+# it would have, and the connection is over (section 2.2).
 SASL_HEADER_DUE, SASL_FRAMES, AMQP_HEADER_DUE, AMQP_FRAMES = range(4)
 
 _SECRET = b"***"

@@ -54,6 +54,23 @@ _OPEN = bytes((0x00, 0x53, Open.DESCRIPTOR))
 _OPEN_BY_NAME = b"\x00\xa3" + bytes((len(Open.NAME),)) + Open.NAME.encode()
 
 
+# Held and paused input. Bytes are held, unread, for two reasons.
+#
+# The first is that a frame isn't whole: `InputBuffer.need` says how many bytes it takes, and nothing is looked at again
+# before they are there.
+#
+# The second is that a peer may send ahead: open, begin, attach and transfers in one go, or its AMQP header right behind
+# its SASL response. Three of our answers decide what such bytes mean: that to its SASL (may it come in at all?), to its
+# open and to its begin (what limits and windows hold?). The engine's user gives them, and it hears of the question by
+# an event, so when `receive_data` has returned. Reading therefore pauses right behind the frame that asks:
+# `_answer_is_due` looks whether one of the three is owed, `_paused` remembers it, and whatever gives an answer calls
+# `Engine._resume`, which looks again and reads on. An attach doesn't pause anything: a link without an answer has no
+# credit, so there is no more than a flow to remember (`Link._held_flow`). Our close ends every pause, for no answer is
+# owed any more.
+#
+# What is held during a pause is bounded (`_check_held`): a peer that goes on sending without an answer is closed.
+
+
 class Input:
     """The reading half of an engine.
 

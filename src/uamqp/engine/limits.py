@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIN_MAX_FRAME_SIZE = 512
-"""The least max-frame-size an AMQP container may announce (section 2.7.1, MIN-MAX-FRAME-SIZE)."""
+"""The smallest max-frame-size an AMQP container may announce (section 2.7.1, MIN-MAX-FRAME-SIZE)."""
 
-LEAST_HEARTBEAT = 0.01
-"""Seconds between two heartbeats at least, however short an idle-time-out the peer asks for."""
+MIN_HEARTBEAT = 0.01
+"""Seconds between two heartbeats, at least, however short an idle-time-out the peer asks for."""
 
 MAX_DELIVERY_TAG = 32
 """Longest delivery-tag, in bytes (section 2.8.7)."""
@@ -55,6 +55,6 @@ class Limits:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            least = 0 if name == "overrun" else MIN_MAX_FRAME_SIZE if name.endswith("frame_size") else 1
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"Limits.{name} must be an integer of at least {least}, not {value!r}")
+            minimum = 0 if name == "overrun" else MIN_MAX_FRAME_SIZE if name.endswith("frame_size") else 1
+            if not isinstance(value, int) or value < minimum:
+                raise ValueError(f"Limits.{name} must be an integer of at least {minimum}, not {value!r}")

@@ -289,7 +289,7 @@ class Link:
             self.rcv_settle_mode = remote.rcv_settle_mode
         else:
             self.snd_settle_mode = remote.snd_settle_mode
-            # A sender that answers first will never settle on its own: waiting for it would be for ever.
+            # A sender that answers first will never settle on its own: waiting for it would take forever.
             if remote.rcv_settle_mode != MODE_SECOND:
                 self.rcv_settle_mode = MODE_FIRST
         self._negotiate(remote)
@@ -385,11 +385,11 @@ class Link:
     # -- for the subclasses
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
-        """Take up what our own attach says."""
+        """Apply what our own attach says."""
         raise NotImplementedError
 
     def _negotiate(self, attach: Attach) -> None:
-        """Take up what the peer's attach says."""
+        """Apply what the peer's attach says."""
         raise NotImplementedError
 
     def _lose_deliveries(self) -> None:
@@ -404,7 +404,7 @@ class Link:
             self._held_flow = flow
 
     def _on_flow(self, flow: Flow) -> None:
-        """Take up a flow for this link."""
+        """Apply a flow for this link."""
         raise NotImplementedError
 
     def _append_flow(self, flow: Flow) -> None:
@@ -424,7 +424,7 @@ class Link:
         raise NotImplementedError
 
     def _ask_for_flow(self) -> None:
-        """Have a flow for this link sent with the next data."""
+        """Send a flow for this link with the next data."""
         if not self._flow_due:
             self._flow_due = True
             self.session._flow_is_due(self)

@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+# Credit, from the receiver's side (section 2.6.7). A flow carries a pair: the sender's `delivery_count` as far as we
+# know it, and `credit`; their sum is how far the sender may count. Three numbers follow from that:
+#
+# credit      what is left of the last flow. It goes down with each delivery, and back up when more is given.
+# _granted    the highest sum that was ever given. Credit can be lowered, but a sender learns of it too late for what is
+#             under way, so it is this number that decides whether a delivery was allowed.
+# _slack      how far the sender may be beyond `_granted` before the link is ended. Some brokers count wrong when credit
+#             is renewed (see `Limits.overrun`). It is never more than the largest credit that was given at once, so
+#             that a sender with a credit of 1 can't have a thousand.
+#
+# Automatic credit keeps `credit + buffered` at `_window`. It asks for more when `credit` is down to `_low_water`, half
+# of the window; where it is off or paused that is -1, which no credit reaches, so one comparison for each message
+# covers all cases. How much to ask for is only known when the flow is written, since the user may take deliveries until
+# then: `_refilling` marks a flow that is due as one whose number is still open. What `set_credit` says goes out as it
+# is.
+#
+# While `drain` is set nothing is given. It ends when the credit is 0, be it used up by deliveries or given back by a
+# flow of the sender whose delivery-count has moved ahead; then `ReceiverDrained` is reported and automatic credit goes
+# on.
+
+
 class Receiver(Link):
     """We receive.
 
@@ -73,7 +94,7 @@ class Receiver(Link):
         Deliveries that are under way when credit is lowered still arrive. Automatic credit goes on from there.
 
         Args:
-            drain: have the sender send what it has at once and give back the rest; `ReceiverDrained` tells when.
+            drain: ask the sender to send what it has at once and give back the rest; `ReceiverDrained` tells when.
             echo: ask the sender for a flow in answer.
 
         Raises:
@@ -100,11 +121,11 @@ class Receiver(Link):
             self._ask_for_more()
 
     def pause_credit(self) -> None:
-        """Have automatic credit give no more by itself: what was given stays. `renew` and `resume_credit` go on."""
+        """Stop automatic credit from giving more by itself: what was given stays. `renew` and `resume_credit` go on."""
         self._low_water = -1
 
     def resume_credit(self) -> None:
-        """Have automatic credit give more by itself again; does nothing where it was never turned on."""
+        """Let automatic credit give more by itself again, where it was turned on."""
         if self._window:
             self._low_water = self._window >> 1
             self.renew()

@@ -33,6 +33,20 @@ _FORMAT_0 = uint_bytes(0)
 _FEW = 64  # so many that were withdrawn may stay in the queue, before it is looked whether they are most of it
 
 
+# Drain, from the sender's side (section 2.6.7). A receiver that sets `drain` in a flow asks us to use up its credit at
+# once, or to give back what we have no messages for. It can't tell by itself that nothing more will come, so an answer
+# is due in any case, and only the engine's user knows when: it hears of `drain` by a `CreditChanged` event, sends what
+# it has, and calls `drained`.
+#
+# 1. Deliveries may still be queued at that moment. They have a right to the credit, so `drained` only notes that it was
+#    called (`_drain_answered`), and `_pump` calls it again at the end of the queue.
+# 2. With the queue empty, or no credit left, the rest is given back: `delivery_count` moves ahead by it, as if as many
+#    deliveries had been sent, and the credit is 0. By that the receiver sees that the drain is over.
+# 3. The flow that says so repeats the receiver's `drain`, although ours is False by then: `_drain_reply`.
+#
+# A flow without `drain` takes the request back, and with it what was noted in step 1.
+
+
 class Sender(Link):
     """We send. Deliveries wait in a queue for credit, session window and room in the output.
 
@@ -45,10 +59,10 @@ class Sender(Link):
         "_drain_answered",
         "_drain_reply",
         "_link_credit",
-        "_most",
         "_next_tag",
         "_queue",
         "_ready",
+        "_remote_max_message_size",
         "_room_below",
         "_usual_head",
         "_withdrawn",
@@ -66,7 +80,7 @@ class Sender(Link):
         self._queue = Fifo()  # of OutgoingDelivery
         self._withdrawn = 0  # of those in the queue
         self._room_below = 0  # with fewer in the queue there is news for who has asked for room; 0: nobody has
-        self._most = 0  # the peer's max-message-size; 0: it gave none
+        self._remote_max_message_size = 0  # the peer's max-message-size; 0: it gave none
         self._next_tag = 1
         self._ready = False
         self._usual_head: TransferHead | None = None
@@ -131,10 +145,10 @@ class Sender(Link):
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r:.100} is not open")
         self.session.engine._check_open()
-        most = self._most
-        if most and len(payload) > most:
+        maximum = self._remote_max_message_size
+        if maximum and len(payload) > maximum:
             raise MessageTooLarge(
-                f"a message of {len(payload)} bytes is over the peer's max-message-size of {most} bytes"
+                f"a message of {len(payload)} bytes is over the peer's max-message-size of {maximum} bytes"
             )
         if tag is not None and not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
@@ -174,9 +188,9 @@ class Sender(Link):
             size = self._transfer_size(delivery)
         except EncodeError as error:
             raise LocalProtocolError(f"the delivery's state can't be encoded: {error}") from error
-        most = self.session.engine.remote_max_frame_size
-        if size > most:
-            raise LocalProtocolError(f"the delivery's state needs a frame of {size} bytes, the peer takes {most}")
+        maximum = self.session.engine.remote_max_frame_size
+        if size > maximum:
+            raise LocalProtocolError(f"the delivery's state needs a frame of {size} bytes, the peer takes {maximum}")
 
     def drained(self) -> None:
         """Give back the credit that is left: the answer to `drain` when there is nothing more to send.
@@ -212,7 +226,7 @@ class Sender(Link):
         return True
 
     def withdraw_last(self, context: Any) -> bool:
-        """Withdraw what was queued last, if that is its context: for a caller who was interrupted while he sent it."""
+        """Withdraw what was queued last, if that is its context: for a caller that was interrupted while sending it."""
         queued = list(self._queue)
         return bool(queued) and queued[-1].context is context and self._withdraw(queued[-1])
 
@@ -234,7 +248,7 @@ class Sender(Link):
         self._give_up(delivery)
 
     def _give_up(self, delivery: OutgoingDelivery) -> None:
-        """Have the rest of a delivery replaced by a transfer that aborts it, as soon as the window allows one."""
+        """Replace the rest of a delivery by a transfer that aborts it, as soon as the window allows one."""
         delivery.settled = delivery._aborted = True
         delivery.payload = b""
         if not self._ready:
@@ -362,9 +376,9 @@ class Sender(Link):
         session = self.session
         start = delivery._offset
         payload = delivery.payload
-        most = session.engine.transfer_frame_size
-        more = len(payload) - start > most - continuation_size(self._handle_bytes, False)
-        stop = start + most - continuation_size(self._handle_bytes, True) if more else len(payload)
+        frame_size = session.engine.transfer_frame_size
+        more = len(payload) - start > frame_size - continuation_size(self._handle_bytes, False)
+        stop = start + frame_size - continuation_size(self._handle_bytes, True) if more else len(payload)
         append_continuation(out, session._transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
         delivery._offset = stop
         if not more:
@@ -449,7 +463,7 @@ class Sender(Link):
         self.delivery_count = initial_delivery_count
 
     def _negotiate(self, attach: Attach) -> None:
-        self._most = attach.max_message_size or 0
+        self._remote_max_message_size = attach.max_message_size or 0
 
     def _lose_deliveries(self) -> None:
         queue, self._queue = self._queue, Fifo()

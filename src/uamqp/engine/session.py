@@ -45,6 +45,19 @@ if TYPE_CHECKING:
     from .frames import TransferReader
 
 
+# Windows (section 2.5.6). Each side says how many transfer frames it is ready to take; the other counts them down.
+#
+# Incoming: `_incoming_window` is what is left of what we announced, `_window` what we announce. At half of it a flow
+# becomes due (`_window_due`) that sets it back to the whole. A transfer beyond it ends the session.
+#
+# Outgoing: `remote_incoming_window` is what the peer takes now. A flow of the peer tells its window as of the transfer
+# that it saw last (next-incoming-id); what we have sent since is on its way, and is taken off (`_on_flow`).
+#
+# What is to be sent waits for `Engine.data_to_send`: `_mark` tells the engine that there is something. Senders with
+# both a queue and credit stand in `_ready`, and take turns; a session whose window is used up stops there, until a flow
+# comes.
+
+
 class Session:
     """One session of a connection. Made by `Engine.begin`, or by the peer's begin.
 
@@ -369,7 +382,7 @@ class Session:
             self.engine._session_is_dirty(self)
 
     def _refill_links(self) -> None:
-        """There is room for unsettled deliveries again: have receivers ask for more."""
+        """There is room for unsettled deliveries again: receivers ask for more."""
         for link in self._handles.values():
             link._refill()
 

@@ -135,10 +135,10 @@ class Unsettled:
         except EncodeError as error:
             raise LocalProtocolError(f"the delivery state can't be encoded: {error}") from error
         session = self._session
-        most = session.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
-        if len(encoded) > most:
+        maximum = session.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
+        if len(encoded) > maximum:
             raise LocalProtocolError(
-                f"a delivery state of {len(encoded)} bytes: the peer's frames have room for {most}"
+                f"a delivery state of {len(encoded)} bytes: the peer's frames have room for {maximum}"
             )
         if self._first >= 0:
             self.flush()

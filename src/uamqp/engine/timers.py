@@ -9,13 +9,30 @@ from . import conditions
 from .config import EngineConfig
 from .errors import CauseKind
 from .frames import EMPTY_FRAME
-from .limits import LEAST_HEARTBEAT
+from .limits import MIN_HEARTBEAT
 from .states import ACTIVE, CLOSED
 
 if TYPE_CHECKING:
     from .connection import Engine
     from .link import Link
     from .session import Session
+
+
+# Five things can become due. Three end the connection:
+#
+# close       from our close on, until the peer's. Nothing else matters then.
+# handshake   from the start to the peer's open.
+# idle        from the last bytes of the peer on, if we have announced an idle time-out: twice what was announced.
+#
+# The other two leave it as it is:
+#
+# heartbeat   from our last bytes on, if the peer's open asks for frames: an empty one, unless something is about to be
+#             written anyway.
+# answers     from each begin, attach, detach and end of ours on, until the peer answers. The time-out is one for all of
+#             them, so the dict that holds their deadlines is in order of time, and its first is the next.
+#
+# None of them has a clock. `Engine.next_deadline` says when the next is due, and `tick` does what is due by then;
+# to call it early does no harm.
 
 
 class Timers:
@@ -45,7 +62,6 @@ class Timers:
         self._remote_idle: float | None = None  # seconds that we may be silent for; None: as long as we like
         self._handshake_deadline: float | None = now + config.handshake_timeout
         self._close_deadline: float | None = None
-        # Endpoints that wait for an answer. The time-out is one for all, so the oldest comes first.
         self._waiting: dict[Session | Link, float] = {}
 
     def next_deadline(self) -> float | None:
@@ -112,7 +128,7 @@ class Timers:
         self._handshake_deadline = None
         if performative.idle_time_out:
             ratio = self._engine.config.heartbeat_ratio
-            self._remote_idle = max(performative.idle_time_out / 1000 * ratio, LEAST_HEARTBEAT)
+            self._remote_idle = max(performative.idle_time_out / 1000 * ratio, MIN_HEARTBEAT)
 
     def on_close_sent(self) -> None:
         """Start the close time-out. No other time-out of the connection counts from then on."""
