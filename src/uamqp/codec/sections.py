@@ -320,6 +320,6 @@ def data_head(size: int) -> bytes:
 
 
 def append_section_header(out: bytearray, code: int) -> None:
-    """Appends the descriptor of a section; its value is to follow."""
+    """Append the descriptor of a section; its value is to follow."""
     out += b"\x00\x53"
     out.append(code)

@@ -1,6 +1,6 @@
 """AMQP 1.0 without I/O: SASL, connection, session, links, flow control and timers, for clients and servers alike.
 
-Public, for people who need AMQP without our transports. Imports only `uamqp.codec`; the time is an argument.
+Public, for people who need AMQP without our transports: docs/engine.md. The time is an argument.
 Start with `Engine`.
 """
 

@@ -28,7 +28,7 @@ class Role(enum.Enum):
 class EngineConfig:
     """Settings of one connection.
 
-    Fields:
+    Attributes:
         container_id: our name on the wire (open.container-id).
         role: client or server.
         hostname: the virtual host asked for (open.hostname); None leaves it out.

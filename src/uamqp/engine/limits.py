@@ -1,6 +1,6 @@
-"""Bounds on everything that a peer can size. Imports nothing of the engine.
+"""Bounds on everything that a peer can size.
 
-The codec's own bounds (nesting depth, element counts) stand in `uamqp.codec.limits`, because the codec imports nothing.
+The codec's own bounds (nesting depth, element counts) stand in `uamqp.codec.limits`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_CREDIT = 2**31 - 1
 class Limits:
     """Bounds of one engine. Each may be lowered or raised by whoever makes the engine.
 
-    Fields:
+    Attributes:
         frame_size: largest frame in bytes that is ever accepted, whatever max-frame-size was asked for.
         message_size: largest message in bytes that a receiver assembles when its link sets no bound of its own.
         buffered_bytes: bytes of unfinished multi-frame deliveries held at a time, over all links of the connection.

@@ -1,4 +1,4 @@
-"""Constants and types that the engine's endpoints share. Imports nothing of the engine."""
+"""Constants and types that the engine's endpoints share."""
 
 from __future__ import annotations
 
