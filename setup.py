@@ -37,8 +37,8 @@ COMPILED = (
     "uamqp.core.connection",
     "uamqp.core.link",
     "uamqp.core.outbox",
+    "uamqp.engine.connection",
     "uamqp.engine.delivery",
-    "uamqp.engine.engine",
     "uamqp.engine.fifo",
     "uamqp.engine.frames",
     "uamqp.engine.input",
@@ -49,6 +49,7 @@ COMPILED = (
     "uamqp.engine.serial",
     "uamqp.engine.session",
     "uamqp.engine.settlement",
+    "uamqp.engine.timers",
     "uamqp.transport.guard",
 )
 
@@ -112,7 +113,7 @@ class BuildCompiled(build_ext):
         for extension in self.extensions:
             extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
             source = Path(extension.sources[0])
-            leave_out_dictionaries(source)
+            leave_out_dictionaries(source, declarations(extension.name))
             name_doors(source, extension.name)
         self.parallel = jobs
         super().run()
@@ -144,9 +145,33 @@ class InstallEditable(editable_wheel):
         super().run()
 
 
-def leave_out_dictionaries(source: Path) -> None:
-    """Have objects made without their `__dict__`, in C that Cython made: Python makes one when it is first used."""
+def declarations(name: str) -> Path:
+    """Return the .pxd file of a compiled module."""
+    return Path("src", *name.split(".")).with_suffix(".pxd")
+
+
+def leave_out_dictionaries(source: Path, module: Path) -> None:
+    """Have objects made without their `__dict__`, in C that Cython made: Python makes one when it is first used.
+
+    Args:
+        source: the C.
+        module: the module's .pxd file, which says how many classes have a `__dict__` of their own.
+
+    Raises:
+        RuntimeError: there aren't as many places to change as such classes, and `REQUIRE_CYTHON` is set. Without it
+            that is told: the objects cost more then, and nothing else is wrong.
+    """
     text = source.read_text(encoding="utf-8")
+    classes = len(re.findall(r"^ +cdef dict __dict__$", module.read_text(encoding="utf-8"), re.MULTILINE))
+    places = text.count(EAGER) + text.count(LAZY)  # these an earlier build has changed
+    if places != classes:
+        fault = (
+            f"{module}: {classes} classes have a __dict__, and Cython's C makes one in {places} places: this "
+            "version of Cython words it otherwise, so EAGER in setup.py has to follow it"
+        )
+        if wanted("REQUIRE_CYTHON"):
+            raise RuntimeError(fault)
+        print(f"warning: {fault}", file=sys.stderr)
     if EAGER in text:  # what is written anew would be compiled anew
         source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
 

@@ -50,6 +50,7 @@ def test_the_requirements_are_few() -> None:
         "CONTRIBUTING.md",
         "docs/design.md",
         "docs/broker.md",
+        "docs/engine.md",
         "docs/migration.md",
         "docs/benchmarks/README.md",
         "benchmarks/README.md",

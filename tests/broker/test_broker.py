@@ -590,7 +590,7 @@ async def test_the_largest_message_is_announced_and_held() -> None:
             sender = await client.attach_sender("q")
             assert sender.remote_max_message_size == 1000
             # the engine obeys it; a peer that doesn't is detached
-            sender._most = 0
+            sender._remote_max_message_size = 0
             client.submit(sender, big_message(5000))
             assert await client.refusal(sender) == "amqp:link:message-size-exceeded"
 

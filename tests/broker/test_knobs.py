@@ -381,7 +381,7 @@ async def test_a_client_that_is_silent_is_given_up(clock: Clock) -> None:
         client = await connect(broker)
         opened = (await client.next(events.ConnectionOpened)).open
         assert opened.idle_time_out == 30_000
-        client.engine._remote_idle = None  # no heartbeats
+        client.engine._timers._remote_idle = None  # no heartbeats
         clock.move(90)
         cause = await closed(client)
         assert cause.condition == "amqp:resource-limit-exceeded"

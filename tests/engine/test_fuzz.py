@@ -94,7 +94,7 @@ def test_a_fault_is_told_to_the_peer_wherever_the_connection_stands(stage: int) 
     over = run.engine.is_closed
     run.feed([b"\x00\x00\x00\x07\x02\x00\x00\x00"])
     assert run.engine.is_closed
-    if not over and run.stands and run.engine._close_deadline is None:
+    if not over and run.stands and run.engine._timers._close_deadline is None:
         assert run.engine.cause is not None
         assert run.engine.cause.kind is CauseKind.PROTOCOL
         assert run.frames()[-1]["error"]["condition"] == "amqp:connection:framing-error"

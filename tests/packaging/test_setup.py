@@ -140,17 +140,39 @@ def test_an_editable_install_runs_the_sources(variables: dict[str, str], builder
     assert run([builder, "-c", "import uamqp"], sources.parent).startswith("changed")
 
 
-def test_an_editable_install_is_compiled_where_that_is_required(builder: Path, sources: Path) -> None:
-    setup = sources / "setup.py"  # one module, for the sake of time
+def compile_only(sources: Path, name: str) -> None:
+    """Leave one compiled module, for the sake of time."""
+    setup = sources / "setup.py"
     modules = re.compile(r"^COMPILED = \(.*?^\)", re.DOTALL | re.MULTILINE)
-    text, count = modules.subn('COMPILED = ("uamqp.engine.serial",)', setup.read_text())
+    text, count = modules.subn(f'COMPILED = ("{name}",)', setup.read_text())
     assert count == 1
     setup.write_text(text)
+
+
+def test_an_editable_install_is_compiled_where_that_is_required(builder: Path, sources: Path) -> None:
+    compile_only(sources, "uamqp.engine.serial")
     install_editable(builder, sources, REQUIRE_CYTHON="1")
     module = sources / "src" / "uamqp" / "engine" / f"serial{SUFFIX}"
     assert extension_modules(sources) == [module]
     where = "import uamqp.engine.serial as module; print(module.__file__)"
     assert run([builder, "-c", where], sources.parent).startswith(str(module))
+
+
+def test_that_cython_makes_a_dict_in_other_words_is_noticed(builder: Path, sources: Path) -> None:
+    """What takes it out of the C would do nothing then, and every message would cost a dictionary more."""
+    compile_only(sources, "uamqp.classic.values.portable")
+    build(builder, sources, REQUIRE_CYTHON="1")
+    build(builder, sources, REQUIRE_CYTHON="1")  # over the C of the first
+    shutil.rmtree(sources / "build")
+    setup = sources / "setup.py"
+    setup.write_text(setup.read_text().replace('EAGER = "p->', 'EAGER = "object->'))
+    fault = "1 classes have a __dict__, and Cython's C makes one in 0 places"
+    output = build(builder, sources, check=False, REQUIRE_CYTHON="1")
+    assert "exit status 0" not in output
+    assert f"RuntimeError: {Path('src/uamqp/classic/values/portable.pxd')}: {fault}" in output
+    output = build(builder, sources)  # where it isn't required it is told, and compiled all the same
+    assert f"warning: {Path('src/uamqp/classic/values/portable.pxd')}: {fault}" in output
+    assert [path for path in extension_modules(sources / "build") if "portable" in path.name]
 
 
 def test_what_stands_beside_the_sources_isnt_packed(builder: Path, sources: Path) -> None:

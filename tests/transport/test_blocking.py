@@ -245,7 +245,7 @@ def test_flush_now_writes_and_leaves_the_events_to_the_next_turn() -> None:
         with pump.lock:
             engine = pump._core.require_engine()
             engine.begin(pump.now(), incoming_window=10)
-            engine.emit(ConnectionOpened(Open("peer")))
+            engine._emit(ConnectionOpened(Open("peer")))
             owner.opened.clear()
         pump.flush_now()
         server.wait("begun")

@@ -1,7 +1,6 @@
 """AMQP 1.0 codec: bytes to and from values, performatives, message sections and outcomes.
 
-Public; imports only its own modules. docs/design.md, section Codec, has the two mappings between AMQP types
-and Python.
+Public: docs/engine.md shows its use. docs/design.md, section Codec, has the two mappings between AMQP types and Python.
 """
 
 from __future__ import annotations

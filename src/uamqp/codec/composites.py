@@ -134,7 +134,7 @@ class Composite:
     PROVIDES: ClassVar[tuple[str, ...]] = ()
 
     def append_to(self, out: bytearray) -> None:
-        """Appends the encoding. Fields that are None or the default are null, or left out at the end.
+        """Append the encoding. Fields that are None or the default are null, or left out at the end.
 
         Raises EncodeError, and leaves `out` as it was, for a mandatory field that is None and for a wrong
         type.
@@ -221,7 +221,7 @@ COMPOSITES_BY_NAME: dict[str, type[Composite]] = {}
 
 
 def register(cls: type[_CompositeT]) -> type[_CompositeT]:
-    """Class decorator: makes a composite known by both of its descriptors."""
+    """Class decorator: make a composite known by both of its descriptors."""
     COMPOSITES_BY_CODE[cls.DESCRIPTOR] = cls
     COMPOSITES_BY_NAME[cls.NAME] = cls
     return cls

@@ -152,11 +152,11 @@ class Decoder:
         return self._map(code)
 
     def _elements(self, pos: int, stop: int, count: int, items: list[Any] | None, pairs: dict[Any, Any] | None) -> None:
-        """Reads the `count` values from `pos` to `stop`: into the front of `items`, or as keys and values into `pairs`.
+        """Read the `count` values from `pos` to `stop`: into the front of `items`, or as keys and values into `pairs`.
 
         The usual ones are read without a further call, all others by `value`, errors included.
         """
-        chars = self.data
+        chars = self.data  # char *: read up to `stop`, against which each position is checked below
         bare = self.bare
         collisions: dict[int, int] | None = None
         key: Any = None
@@ -210,7 +210,7 @@ class Decoder:
         self.pos = pos
 
     def skip(self) -> None:
-        """Moves over the next value without building it. What lies inside a sized value isn't looked at."""
+        """Move over the next value without building it. What lies inside a sized value isn't looked at."""
         data = self.data
         end = self.end
         pos = self.pos
@@ -256,7 +256,7 @@ class Decoder:
         return stops
 
     def check(self) -> None:
-        """Moves over the next value as `skip` does, but looks inside: at bounds, counts and nesting, as `value` does.
+        """Move over the next value as `skip` does, but look inside: at bounds, counts and nesting, as `value` does.
 
         What Python has no form for, or can't use as a key, passes.
         """
@@ -497,7 +497,7 @@ class Decoder:
         if stop > self.end:
             raise self._truncated(code, stop)
         self.pos = stop
-        chars = data
+        chars = data  # char *: `stop` is within the data, as was checked above
         content = chars[pos:stop]
         form = code & 0x0F
         if form == 0x0 or (self.bare and (form == 0x1 or form == 0x3)):
@@ -516,7 +516,7 @@ class Decoder:
             ) from None
 
     def _enter(self, code: int) -> int:
-        """Reads size and count of a compound or array; returns its end, and leaves its count in `count`."""
+        """Read size and count of a compound or array; return its end, and leave its count in `count`."""
         pos = self.pos
         if code < 0xD0 or code == 0xE0:
             width = 1

@@ -48,12 +48,12 @@ _pack_u32_pair = struct.Struct(">II").pack
 
 
 def append_boolean(out: bytearray, value: bool) -> None:
-    """Appends a boolean."""
+    """Append a boolean."""
     out.append(0x41 if value else 0x42)
 
 
 def append_ubyte(out: bytearray, value: int) -> None:
-    """Appends a ubyte."""
+    """Append a ubyte."""
     if not 0 <= value <= 0xFF:
         raise _out_of_range("ubyte", value, UByte)
     out.append(0x50)
@@ -61,7 +61,7 @@ def append_ubyte(out: bytearray, value: int) -> None:
 
 
 def append_ushort(out: bytearray, value: int) -> None:
-    """Appends a ushort."""
+    """Append a ushort."""
     if not 0 <= value <= 0xFFFF:
         raise _out_of_range("ushort", value, UShort)
     out.append(0x60)
@@ -69,7 +69,7 @@ def append_ushort(out: bytearray, value: int) -> None:
 
 
 def append_uint(out: bytearray, value: int) -> None:
-    """Appends a uint."""
+    """Append a uint."""
     if not 0 <= value <= 0xFFFFFFFF:
         raise _out_of_range("uint", value, UInt)
     if value == 0:
@@ -83,7 +83,7 @@ def append_uint(out: bytearray, value: int) -> None:
 
 
 def append_ulong(out: bytearray, value: int) -> None:
-    """Appends a ulong."""
+    """Append a ulong."""
     if not 0 <= value <= 0xFFFFFFFFFFFFFFFF:
         raise _out_of_range("ulong", value, ULong)
     if value == 0:
@@ -97,7 +97,7 @@ def append_ulong(out: bytearray, value: int) -> None:
 
 
 def append_timestamp(out: bytearray, value: int) -> None:
-    """Appends a timestamp: milliseconds since 1970-01-01 UTC."""
+    """Append a timestamp: milliseconds since 1970-01-01 UTC."""
     if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
         raise _out_of_range("timestamp", value, Timestamp)
     out.append(0x83)
@@ -105,7 +105,7 @@ def append_timestamp(out: bytearray, value: int) -> None:
 
 
 def append_binary(out: bytearray, value: bytes | bytearray) -> None:
-    """Appends a binary."""
+    """Append a binary."""
     size = len(value)
     if size <= 0xFF:
         out.append(0xA0)
@@ -116,17 +116,17 @@ def append_binary(out: bytearray, value: bytes | bytearray) -> None:
 
 
 def append_string(out: bytearray, value: str) -> None:
-    """Appends a string."""
+    """Append a string."""
     append_text(out, 0xA1, _utf8(value))
 
 
 def append_symbol(out: bytearray, value: str) -> None:
-    """Appends a symbol."""
+    """Append a symbol."""
     append_text(out, 0xA3, _utf8(value))
 
 
 def append_text(out: bytearray, code: int, data: bytes) -> None:
-    """Appends bytes as a string, binary or symbol: `code` is the constructor with a one-byte size."""
+    """Append bytes as a string, binary or symbol: `code` is the constructor with a one-byte size."""
     size = len(data)
     if size <= 0xFF:
         out.append(code)
@@ -137,7 +137,7 @@ def append_text(out: bytearray, code: int, data: bytes) -> None:
 
 
 def append_wide_size(out: bytearray, code: int, size: int) -> None:
-    """Appends a constructor with a size of four bytes; so many bytes are to follow."""
+    """Append a constructor with a size of four bytes; so many bytes are to follow."""
     if size > MAX_SIZE:
         raise EncodeError(f"{size} bytes are more than the {MAX_SIZE} that AMQP can encode in one value")
     out.append(code)
@@ -327,7 +327,7 @@ def _self_encoded(value: Any, hook: Callable[[Any], Any], depth: int) -> bytes:
 
 
 def check_nesting(encoded: bytes, depth: int, name: str) -> None:
-    """Raises NestingError for an encoding, made elsewhere, that is nested too deep where it goes.
+    """Raise NestingError for an encoding, made elsewhere, that is nested too deep where it goes.
 
     `depth` is how deep that is nested already; `name` is of what made the encoding, and is in the EncodeError for a
     malformed one.
@@ -377,7 +377,7 @@ def _append_map(out: bytearray, items: dict[Any, Any], bare: bool, depth: int) -
 
 
 def close_compound(out: bytearray, start: int, count: int) -> None:
-    """Fills in size and count of a compound or array, begun at `start` as its small code and two bytes.
+    """Fill in size and count of a compound or array, begun at `start` as its small code and two bytes.
 
     What has grown too big for one-byte size and count is made the four-byte form.
     """
@@ -576,7 +576,7 @@ def _append_safely(out: bytearray, value: Any, bare: bool, depth: int) -> None:
 
 
 def append_value(out: bytearray, value: Any, depth: int = 0) -> None:
-    """Appends a value in the typed mapping: what it encodes as is its Python type alone.
+    """Append a value in the typed mapping: what it encodes as is its Python type alone.
 
     `depth` is how deep what it goes into is nested: no value is encoded that would be nested deeper than
     `limits.MAX_DEPTH`, for that can't be read.
@@ -585,12 +585,12 @@ def append_value(out: bytearray, value: Any, depth: int = 0) -> None:
 
 
 def append_bare(out: bytearray, value: Any, depth: int = 0) -> None:
-    """Appends a value in the bare mapping: as typed, except that bytes are a string and a set is a list."""
+    """Append a value in the bare mapping: as typed, except that bytes are a string and a set is a list."""
     _append_safely(out, value, True, depth)
 
 
 def append_keyed_map(out: bytearray, items: dict[Any, Any], symbols: bool) -> None:
-    """Appends a map that is a section of a message, in the bare mapping.
+    """Append a map that is a section of a message, in the bare mapping.
 
     With `symbols` its keys are text or bytes of ASCII (symbols), or integers (ulong): annotations and footers, section
     3.2.10. Without, they are text or bytes of UTF-8 (strings): application properties, section 3.2.5. A key may be an
@@ -647,7 +647,7 @@ def _append_other_key(out: bytearray, key: Any, symbols: bool) -> None:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Tells whether bytes are text in UTF-8."""
+    """Tell whether bytes are text in UTF-8."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

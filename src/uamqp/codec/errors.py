@@ -1,4 +1,4 @@
-"""The codec's exceptions. Imports nothing."""
+"""The codec's exceptions."""
 
 from __future__ import annotations
 

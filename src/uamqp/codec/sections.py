@@ -181,7 +181,7 @@ class SectionReader(Decoder):
         if pos >= size:
             return 0
         payload = self.data
-        chars = payload
+        chars = payload  # char *: `pos` is less than `size`, and each further position is checked below
         start = pos + 3
         if start + 1 < size and not chars[pos] and chars[pos + 1] == 0x53:
             code = chars[pos + 2]
@@ -306,7 +306,7 @@ def binary_at(payload: bytes, start: int) -> bytes:
         stop = first + u32(payload, start + 1)
     if not first or stop > size:
         raise DecodeError(f"expected binary at offset {start}")
-    chars = payload
+    chars = payload  # char *: `stop` is within the payload, as was checked above
     return chars[first:stop]
 
 
@@ -320,6 +320,6 @@ def data_head(size: int) -> bytes:
 
 
 def append_section_header(out: bytearray, code: int) -> None:
-    """Appends the descriptor of a section; its value is to follow."""
+    """Append the descriptor of a section; its value is to follow."""
     out += b"\x00\x53"
     out.append(code)

@@ -1,4 +1,4 @@
-"""Texts that a peer chose, for people. Imports nothing."""
+"""Texts that a peer chose, for people."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """AMQP 1.0 without I/O: SASL, connection, session, links, flow control and timers, for clients and servers alike.
 
-Public, for people who need AMQP without our transports. Imports only `uamqp.codec`; the time is an argument.
+Public, for people who need AMQP without our transports: docs/engine.md. The time is an argument.
 Start with `Engine`.
 """
 
 from __future__ import annotations
 
-# The engine comes first: the compiled modules know each other's types, and this is the order that suits them.
-from .engine import Engine
+# The connection comes first: the compiled modules know each other's types, and this is the order that suits them.
+from .connection import Engine
 
 # isort: split
 from . import conditions, events, sasl

@@ -37,9 +37,9 @@ class Channels:
         It is our channel, too; or there is one session only that waits for an answer.
         """
         session = self.local.get(channel)
-        if session is not None and session.is_unanswered:
+        if session is not None and session._is_unanswered:
             return session
-        waiting = [session for session in self.local.values() if session.is_unanswered]
+        waiting = [session for session in self.local.values() if session._is_unanswered]
         return waiting[0] if len(waiting) == 1 else None
 
     def take(self, session: Session, channel_max: int, limit: int, *, fresh: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""What an engine is told at its start."""
+"""The settings of an engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Role(enum.Enum):
 class EngineConfig:
     """Settings of one connection.
 
-    Fields:
+    Attributes:
         container_id: our name on the wire (open.container-id).
         role: client or server.
         hostname: the virtual host asked for (open.hostname); None leaves it out.
@@ -103,6 +103,6 @@ class EngineConfig:
         )
 
 
-def _check(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise LocalProtocolError(f"{name} must be from {least} to {most}, not {value!r}")
+def _check(name: str, value: float, minimum: float, maximum: float) -> None:
+    if not minimum <= value <= maximum:
+        raise LocalProtocolError(f"{name} must be from {minimum} to {maximum}, not {value!r}")

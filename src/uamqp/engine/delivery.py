@@ -135,7 +135,7 @@ class OutgoingDelivery:
         Returns:
             True if it was taken back: nothing of it went out, and nothing will. False if it is too late.
         """
-        return self.link.withdraw(self)
+        return self.link._withdraw(self)
 
     def abort(self) -> None:
         """Give up a message of which some frames are out and some are not (transfer with aborted=true).
@@ -143,7 +143,7 @@ class OutgoingDelivery:
         Raises:
             LocalProtocolError: it has gone out whole, or not at all.
         """
-        self.link.abort(self)
+        self.link._abort(self)
 
     def settle(self, state: DeliveryState | None = None) -> None:
         """Settle on our side without waiting for the receiver.

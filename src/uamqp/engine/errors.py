@@ -77,7 +77,7 @@ class CauseKind(enum.Enum):
 class Cause:
     """Why an endpoint ended. The first cause is kept, and handed down from connection to session to link.
 
-    Fields:
+    Attributes:
         kind: who or what ended it.
         error: the AMQP error; None when the peer gave none.
         message: the same for a person; a very long text of the peer is cut. Never holds credentials.

@@ -1,4 +1,4 @@
-"""A queue for the data path. Imports nothing of ours."""
+"""A queue for the data path."""
 
 from __future__ import annotations
 

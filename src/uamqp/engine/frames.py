@@ -157,7 +157,7 @@ class TransferHead:
         at = self._delivery_id
         if not 4 <= at <= len(head) - 10:
             raise IndexError("this head isn't one of a transfer")
-        chars = head
+        chars = head  # char *: `at` has room for ten bytes, as was checked above
         _put_uint32(chars, 0, self.size + len(payload))
         _put_uint32(chars, at, delivery_id)
         _put_uint32(chars, at + 6, tag)
@@ -318,7 +318,7 @@ class TransferReader:
                 stop = pos + 2 + data[pos + 1]
                 if stop > end:
                     return False
-                chars = data
+                chars = data  # char *: `stop` is within the frame, as was checked above
                 self.delivery_tag = chars[pos + 2 : stop]
                 pos = stop
             elif pos < end and data[pos] == 0x40:

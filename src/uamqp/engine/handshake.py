@@ -28,14 +28,27 @@ from .errors import CauseKind, LocalProtocolError, PeerError
 from .events import SaslInit, SaslResponse
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .connection import Engine
     from .sasl import Mechanism
 
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 HEADER_SIZE = 8
 
-# What the next bytes of the peer are.
+# How a connection starts (sections 2.2 and 5.3). Each side sends a header of eight bytes that names the protocol to
+# follow. With a SASL layer this happens twice: both send the SASL header, SASL frames go to and fro until the server's
+# outcome, and then the connection starts over with the AMQP header. `Input.stage` says what the peer's next bytes have
+# to be; what we have sent ourselves is `Engine._header_sent` and `Engine.local_state`.
+#
+#     SASL_HEADER_DUE --SASL header--> SASL_FRAMES --outcome 0--> AMQP_HEADER_DUE --AMQP header--> AMQP_FRAMES
+#
+# A connection without a SASL layer starts at AMQP_HEADER_DUE. AMQP_FRAMES is never left again.
+#
+# The client speaks first, and sends as much as it can without an answer: a SASL header alone, since the server chooses
+# what comes next, but the AMQP header together with its open. The server answers each header with its own. Where it
+# doesn't insist on SASL (`EngineConfig.sasl_required`), a client may skip that: an AMQP header in place of the SASL
+# header leads from the first stage to the last. To a header that it can't accept, the server answers with the one that
+# it would have, and the connection is over (section 2.2).
 SASL_HEADER_DUE, SASL_FRAMES, AMQP_HEADER_DUE, AMQP_FRAMES = range(4)
 
 _SECRET = b"***"
@@ -141,10 +154,10 @@ class SaslClient:
             if mechanism.name in offered:
                 self._chosen = mechanism
                 response = mechanism.initial_response()
-                engine.send_sasl(SaslInitFrame(Symbol(mechanism.name), response, engine.config.hostname))
+                engine._send_sasl(SaslInitFrame(Symbol(mechanism.name), response, engine.config.hostname))
                 return
         wanted = ", ".join(mechanism.name for mechanism in engine.config.mechanisms)
-        engine.fail(
+        engine._fail(
             CauseKind.SASL,
             conditions.UNAUTHORIZED_ACCESS,
             f"no common SASL mechanism: the server offers {', '.join(offered) or 'none'}, we can do {wanted}",
@@ -158,21 +171,21 @@ class SaslClient:
         try:
             response = mechanism.step(challenge)
         except ValueError as error:
-            engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
+            engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
             return
         except Exception as error:  # noqa: BLE001 (of a mechanism that isn't ours; its text may quote a secret)
             text = f"SASL {mechanism.name}: {type(error).__name__} over a challenge of the server"
-            engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
+            engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
             return
-        engine.send_sasl(SaslResponseFrame(response))
+        engine._send_sasl(SaslResponseFrame(response))
 
     def _finish(self, mechanism: Mechanism, outcome: SaslOutcome) -> None:
         if outcome.code == SaslCode.OK:
-            self._engine.on_sasl_done()
+            self._engine._on_sasl_done()
             return
         text = _REFUSALS.get(outcome.code, "the server refused")
         condition = _REFUSAL_CONDITIONS.get(outcome.code, conditions.INTERNAL_ERROR)
-        self._engine.fail(CauseKind.SASL, condition, f"SASL {mechanism.name}: {text} (outcome {int(outcome.code)})")
+        self._engine._fail(CauseKind.SASL, condition, f"SASL {mechanism.name}: {text} (outcome {int(outcome.code)})")
 
 
 class SaslServer:
@@ -194,7 +207,7 @@ class SaslServer:
     def offer(self) -> None:
         """Send the mechanisms."""
         names = tuple(Symbol(name) for name in self._engine.config.server_mechanisms)
-        self._engine.send_sasl(SaslMechanisms(names))
+        self._engine._send_sasl(SaslMechanisms(names))
 
     def on_frame(self, frame: Composite) -> None:
         """Handle one SASL frame of the client."""
@@ -205,10 +218,10 @@ class SaslServer:
             if frame.mechanism not in engine.config.server_mechanisms:
                 self.outcome(int(SaslCode.AUTH))
                 return
-            engine.emit(SaslInit(str(frame.mechanism), frame.initial_response, frame.hostname))
+            engine._emit(SaslInit(str(frame.mechanism), frame.initial_response, frame.hostname))
         elif isinstance(frame, SaslResponseFrame) and self._started and not self._pending:
             self._pending = True
-            engine.emit(SaslResponse(frame.response))
+            engine._emit(SaslResponse(frame.response))
         else:
             raise PeerError(conditions.NOT_ALLOWED, f"{frame.NAME} is out of place in the SASL exchange")
 
@@ -219,7 +232,7 @@ class SaslServer:
         if self._rounds > self._engine.config.limits.sasl_rounds:
             raise LocalProtocolError(f"more than {self._rounds - 1} SASL challenges")
         self._pending = False
-        self._engine.send_sasl(SaslChallenge(data))
+        self._engine._send_sasl(SaslChallenge(data))
 
     def outcome(self, code: int, additional_data: bytes | None = None) -> None:
         """Send the outcome; a refusal ends the connection."""
@@ -228,13 +241,13 @@ class SaslServer:
             outcome = SaslOutcome(SaslCode(code), additional_data)
         except ValueError:
             raise LocalProtocolError(f"a SASL outcome is from 0 to 4, not {code!r}") from None
-        self._engine.send_sasl(outcome)
+        self._engine._send_sasl(outcome)
         self._pending = False
         if code == SaslCode.OK:
-            self._engine.on_sasl_done()
+            self._engine._on_sasl_done()
         else:
             text = f"the client's authentication was refused (outcome {code})"
-            self._engine.fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
+            self._engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
 
     def _require_pending(self) -> None:
         if not self._pending:

@@ -6,7 +6,7 @@ cimport cython
 cdef class Input
 
 from ..codec.decode cimport u32
-from .engine cimport Engine
+from .connection cimport Engine
 from .frames cimport DispositionReader as _DispositionReader, TransferReader as _TransferReader
 from .session cimport Session as _Session
 

@@ -48,10 +48,27 @@ from .session import Session
 from .states import ACTIVE, CLOSED, IDLE
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .connection import Engine
 
 _OPEN = bytes((0x00, 0x53, Open.DESCRIPTOR))
 _OPEN_BY_NAME = b"\x00\xa3" + bytes((len(Open.NAME),)) + Open.NAME.encode()
+
+
+# Held and paused input. Bytes are held, unread, for two reasons.
+#
+# The first is that a frame isn't whole: `InputBuffer.need` says how many bytes it takes, and nothing is looked at again
+# before they are there.
+#
+# The second is that a peer may send ahead: open, begin, attach and transfers in one go, or its AMQP header right behind
+# its SASL response. Three of our answers decide what such bytes mean: that to its SASL (may it come in at all?), to its
+# open and to its begin (what limits and windows hold?). The engine's user gives them, and it hears of the question by
+# an event, so when `receive_data` has returned. Reading therefore pauses right behind the frame that asks:
+# `_answer_is_due` looks whether one of the three is owed, `_paused` remembers it, and whatever gives an answer calls
+# `Engine._resume`, which looks again and reads on. An attach doesn't pause anything: a link without an answer has no
+# credit, so there is no more than a flow to remember (`Link._held_flow`). Our close ends every pause, for no answer is
+# owed any more.
+#
+# What is held during a pause is bounded (`_check_held`): a peer that goes on sending without an answer is closed.
 
 
 class Input:
@@ -146,7 +163,7 @@ class Input:
             # What the peer asked for can't be answered within what it allows us.
             pos = self._fail(conditions.RESOURCE_LIMIT_EXCEEDED, error, data)
         except BaseException as error:
-            engine.fail_unexpectedly(error)
+            engine._fail_unexpectedly(error)
             if not isinstance(error, Exception):
                 raise  # an interrupt: what was being read is lost
         if pos < len(data) and not engine.is_closed:
@@ -162,7 +179,7 @@ class Input:
             body = start + data[start + 4] * 4
             in_open = data[body : body + 3] == _OPEN or data[body : body + len(_OPEN_BY_NAME)] == _OPEN_BY_NAME
             end = start + u32(data, start)
-        self._engine.fail(CauseKind.PROTOCOL, condition, str(error), in_open=in_open)
+        self._engine._fail(CauseKind.PROTOCOL, condition, str(error), in_open=in_open)
         return end
 
     def _check_held(self) -> None:
@@ -170,7 +187,7 @@ class Input:
         limits = self._engine.config.limits
         if self._paused and size > limits.frame_size + limits.sasl_frame_size:
             text = f"{size} bytes arrived before the peer's open, begin or SASL was answered"
-            self._engine.fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, text)
+            self._engine._fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, text)
 
     def _answer_is_due(self) -> bool:
         """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
@@ -234,7 +251,7 @@ class Input:
             self._frame_limit = engine.max_frame_size
             self.header_received = True
             if config.role is Role.SERVER:
-                engine.send_header()
+                engine._send_header()
         else:
             raise self._wrong_header(header)
 
@@ -299,9 +316,9 @@ class Input:
             if session is None:
                 return
         try:
-            session.on_transfer(transfer, data, payload, end)
+            session._on_transfer(transfer, data, payload, end)
         except SessionError as error:
-            session.fail(error)
+            session._fail(error)
 
     def _on_disposition(self, channel: int, data: bytes, pos: int, end: int) -> None:
         trace = self._engine.trace
@@ -314,19 +331,19 @@ class Input:
             try:
                 session.unsettled.on_disposition(disposition)
             except SessionError as error:
-                session.fail(error)
+                session._fail(error)
 
     def _on_performative(self, channel: int, performative: Composite, payload_size: int) -> None:
         engine = self._engine
         if engine.trace is not None:
             engine.trace("<-", channel, performative, payload_size)
         if isinstance(performative, Open):
-            engine.on_open(performative)
+            engine._on_open(performative)
             self._paused = self._answer_is_due()
         elif isinstance(performative, Close):
-            engine.on_close(performative)
+            engine._on_close(performative)
         elif isinstance(performative, Begin):
-            engine.on_begin(channel, performative)
+            engine._on_begin(channel, performative)
             self._paused = self._answer_is_due()
         else:
             handler = _SESSION_HANDLERS.get(type(performative))
@@ -338,7 +355,7 @@ class Input:
             try:
                 handler(session, performative)
             except SessionError as error:
-                session.fail(error)
+                session._fail(error)
 
     def _session(self, channel: int, what: str) -> Session | None:
         """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
@@ -347,8 +364,8 @@ class Input:
             return None
         session = self._sessions.get(channel)
         if session is None:
-            engine.require_remote_open(what)
-            session = engine.refused_session(channel) if what == End.NAME else None
+            engine._require_remote_open(what)
+            session = engine._refused_session(channel) if what == End.NAME else None
             if session is None:
                 raise PeerError(conditions.NOT_ALLOWED, f"{what} on channel {channel}, where no session has begun")
         if session.local_state is CLOSED and what != End.NAME:
@@ -357,9 +374,9 @@ class Input:
 
 
 _SESSION_HANDLERS: dict[type[Composite], Callable[[Session, Any], None]] = {
-    Attach: Session.on_attach,
-    Flow: Session.on_flow,
-    Detach: Session.on_detach,
-    End: Session.on_end,
+    Attach: Session._on_attach,
+    Flow: Session._on_flow,
+    Detach: Session._on_detach,
+    End: Session._on_end,
 }
 """Which performatives belong to a session. Transfers and dispositions have a way of their own; begin makes it."""

@@ -1,6 +1,6 @@
-"""Bounds on everything that a peer can size. Imports nothing of the engine.
+"""Bounds on everything that a peer can size.
 
-The codec's own bounds (nesting depth, element counts) stand in `uamqp.codec.limits`, because the codec imports nothing.
+The codec's own bounds (nesting depth, element counts) stand in `uamqp.codec.limits`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIN_MAX_FRAME_SIZE = 512
-"""The least max-frame-size an AMQP container may announce (section 2.7.1, MIN-MAX-FRAME-SIZE)."""
+"""The smallest max-frame-size an AMQP container may announce (section 2.7.1, MIN-MAX-FRAME-SIZE)."""
 
-LEAST_HEARTBEAT = 0.01
-"""Seconds between two heartbeats at least, however short an idle-time-out the peer asks for."""
+MIN_HEARTBEAT = 0.01
+"""Seconds between two heartbeats, at least, however short an idle-time-out the peer asks for."""
 
 MAX_DELIVERY_TAG = 32
 """Longest delivery-tag, in bytes (section 2.8.7)."""
@@ -24,7 +24,7 @@ MAX_CREDIT = 2**31 - 1
 class Limits:
     """Bounds of one engine. Each may be lowered or raised by whoever makes the engine.
 
-    Fields:
+    Attributes:
         frame_size: largest frame in bytes that is ever accepted, whatever max-frame-size was asked for.
         message_size: largest message in bytes that a receiver assembles when its link sets no bound of its own.
         buffered_bytes: bytes of unfinished multi-frame deliveries held at a time, over all links of the connection.
@@ -55,6 +55,6 @@ class Limits:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            least = 0 if name == "overrun" else MIN_MAX_FRAME_SIZE if name.endswith("frame_size") else 1
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"Limits.{name} must be an integer of at least {least}, not {value!r}")
+            minimum = 0 if name == "overrun" else MIN_MAX_FRAME_SIZE if name.endswith("frame_size") else 1
+            if not isinstance(value, int) or value < minimum:
+                raise ValueError(f"Limits.{name} must be an integer of at least {minimum}, not {value!r}")

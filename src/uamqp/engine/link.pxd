@@ -30,7 +30,7 @@ cdef class Link:
     cdef public object source
     cdef public object target
 
-    cpdef ask_for_flow(self)
-    cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
-    cpdef on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
-    cpdef refill(self)
+    cpdef _ask_for_flow(self)
+    cpdef _on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
+    cpdef _on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
+    cpdef _refill(self)

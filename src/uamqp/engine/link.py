@@ -116,7 +116,7 @@ class Link:
         return (attach.max_message_size or 0) if attach is not None else 0
 
     @property
-    def is_unanswered(self) -> bool:
+    def _is_unanswered(self) -> bool:
         """We have attached, and the peer hasn't."""
         return self.local_state is ACTIVE and self.remote_state is IDLE
 
@@ -170,7 +170,7 @@ class Link:
         self._opened()
         flow, self._held_flow = self._held_flow, None
         if flow is not None:
-            self.on_flow(flow)
+            self._on_flow(flow)
 
     def refuse(self, now: float, error: Error) -> None:
         """Refuse the peer's attach: answer without a terminus, then detach with `error` (section 2.6.3).
@@ -193,7 +193,7 @@ class Link:
         Returns:
             Whether there is a link of ours in the other direction that waits for its answer.
         """
-        return self.session.take_as_answer(self)
+        return self.session._take_as_answer(self)
 
     def detach(self, now: float, error: Error | None = None, *, closed: bool = True) -> None:
         """Detach. `LinkDetached` follows when the peer has answered; until then what it sends is dropped.
@@ -209,23 +209,23 @@ class Link:
         session = self.session
         engine = session.engine
         engine.now = now
-        session.flush(engine.config.limits.output_bytes)  # what has no room stays here, and is reported as unsent
-        engine.send(session.channel, Detach(self.handle, closed, error))
+        session._flush(engine.config.limits.output_bytes)  # what has no room stays here, and is reported as unsent
+        engine._send(session.channel, Detach(self.handle, closed, error))
         self.local_state = CLOSED
         self._lose_deliveries()
         if self.remote_state is CLOSED:
-            session.forget_link(self)
+            session._forget_link(self)
         else:
-            engine.expect_answer(self)
+            engine._timers.expect_answer(self)
 
     # -- for the session
 
-    def request_attach(self, now: float, **fields: Any) -> None:
+    def _request_attach(self, now: float, **fields: Any) -> None:
         """Send the attach of a link of ours; if that fails, nothing is left of it."""
         try:
             self._send_attach(now, **fields)
         except LocalProtocolError:
-            self.session.forget_link(self)
+            self.session._forget_link(self)
             raise
 
     def _require_request(self) -> Attach:
@@ -266,18 +266,18 @@ class Link:
             dict(properties) if properties else None,
         )
         self._request = attach
-        session.engine.send(session.channel, attach)
+        session.engine._send(session.channel, attach)
         self.local_state = ACTIVE
         if self.remote_state is IDLE:
-            session.engine.expect_answer(self)
+            session.engine._timers.expect_answer(self)
 
-    def on_attach(self, attach: Attach) -> None:
+    def _on_attach(self, attach: Attach) -> None:
         """The peer's attach arrived: the answer to ours, or a link of its own."""
         self.remote_attach = attach
         self.remote_handle = attach.handle
         self.remote_state = ACTIVE
         if self.local_state is IDLE:
-            self.session.engine.emit(LinkOpening(self))
+            self.session.engine._emit(LinkOpening(self))
         elif self.local_state is ACTIVE:
             self._opened()
 
@@ -289,45 +289,45 @@ class Link:
             self.rcv_settle_mode = remote.rcv_settle_mode
         else:
             self.snd_settle_mode = remote.snd_settle_mode
-            # A sender that answers first will never settle on its own: waiting for it would be for ever.
+            # A sender that answers first will never settle on its own: waiting for it would take forever.
             if remote.rcv_settle_mode != MODE_SECOND:
                 self.rcv_settle_mode = MODE_FIRST
         self._negotiate(remote)
         if self.is_refused:
-            self.session.engine.expect_answer(self)  # a detach has to follow
+            self.session.engine._timers.expect_answer(self)  # a detach has to follow
         if not self._refused:
-            self.session.engine.emit(LinkOpened(self))
+            self.session.engine._emit(LinkOpened(self))
 
-    def on_detach(self, detach: Detach) -> None:
+    def _on_detach(self, detach: Detach) -> None:
         """The peer's detach arrived: the answer to ours, or its own wish."""
         engine = self.session.engine
         self.remote_state = CLOSED
         if self.local_state is ACTIVE:
             self.session.unsettled.flush()  # what is queued stays here: it may go elsewhere
             self.local_state = CLOSED
-            engine.send(self.session.channel, Detach(self.handle, detach.closed))
+            engine._send(self.session.channel, Detach(self.handle, detach.closed))
             cause: Cause | None = Cause.from_peer(detach.error, "detach")
         elif self.local_state is IDLE:
             # attach and detach of the peer, before we answered: answer both
             self._attach_refused()
             self.local_state = CLOSED
-            engine.send(self.session.channel, Detach(self.handle, detach.closed))
+            engine._send(self.session.channel, Detach(self.handle, detach.closed))
             cause = Cause.from_peer(detach.error, "detach")
         else:
             cause = self._cause
         self._lose_deliveries()
-        self.session.forget_link(self)
+        self.session._forget_link(self)
         self._report_end(cause, bool(detach.closed))
 
     def _report_end(self, cause: Cause | None, closed: bool) -> None:
         if not self._ended:
             self._ended = True
-            self.session.engine.emit(LinkDetached(self, cause, closed))
+            self.session.engine._emit(LinkDetached(self, cause, closed))
 
-    def give_way(self) -> Flow | None:
+    def _give_way(self) -> Flow | None:
         """End, since the peer's attach is an answer to that of another link; return the flow that waits for ours."""
         self.local_state = self.remote_state = CLOSED
-        self.session.forget_link(self)
+        self.session._forget_link(self)
         self._report_end(None, False)
         return self._held_flow
 
@@ -336,12 +336,12 @@ class Link:
         self._refused = True
         self._send_attach(self.session.engine.now)
 
-    def refuse_early(self, cause: Cause) -> None:
+    def _refuse_early(self, cause: Cause) -> None:
         """Refuse the peer's attach for a fault of the peer, before the engine's user has answered it."""
         self._attach_refused()
-        self.fail(cause)
+        self._fail(cause)
 
-    def fail(self, cause: Cause) -> None:
+    def _fail(self, cause: Cause) -> None:
         """End the link for a fault of the peer or a time-out: detach with the error, remember the cause."""
         if self.local_state is not ACTIVE:
             return
@@ -350,7 +350,7 @@ class Link:
             self._cause = cause
         self.detach(engine.now, cause.error)
 
-    def on_unanswered(self) -> None:
+    def _on_unanswered(self) -> None:
         """The peer hasn't answered our attach or detach within the link time-out."""
         if self.local_state is ACTIVE and self.remote_state is IDLE:
             what = "attach"
@@ -367,13 +367,13 @@ class Link:
         if what != "detach":
             # The link stays known, so that a late answer isn't taken for a violation.
             self.local_state = CLOSED
-            engine.send(self.session.channel, Detach(self.handle, True, cause.error))
+            engine._send(self.session.channel, Detach(self.handle, True, cause.error))
         else:
             cause = self._cause or cause
         self._lose_deliveries()
         self._report_end(cause, False)
 
-    def lost(self, cause: Cause | None) -> None:
+    def _lost(self, cause: Cause | None) -> None:
         """The session is gone, and the link with it."""
         known = self.local_state is not IDLE or self.remote_state is not IDLE
         if not known:
@@ -385,46 +385,46 @@ class Link:
     # -- for the subclasses
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
-        """Take up what our own attach says."""
+        """Apply what our own attach says."""
         raise NotImplementedError
 
     def _negotiate(self, attach: Attach) -> None:
-        """Take up what the peer's attach says."""
+        """Apply what the peer's attach says."""
         raise NotImplementedError
 
     def _lose_deliveries(self) -> None:
         """The link is going: nothing more will be said of its deliveries."""
         raise NotImplementedError
 
-    def receive_flow(self, flow: Flow) -> None:
+    def _receive_flow(self, flow: Flow) -> None:
         """A flow for this link arrived. Receivers give credit together with their attach: that waits for our answer."""
         if self.local_state is ACTIVE:
-            self.on_flow(flow)
+            self._on_flow(flow)
         elif self.local_state is IDLE:
             self._held_flow = flow
 
-    def on_flow(self, flow: Flow) -> None:
-        """Take up a flow for this link."""
+    def _on_flow(self, flow: Flow) -> None:
+        """Apply a flow for this link."""
         raise NotImplementedError
 
-    def append_flow(self, flow: Flow) -> None:
+    def _append_flow(self, flow: Flow) -> None:
         """Fill the link's part of a flow that is about to go out."""
         raise NotImplementedError
 
-    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+    def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """One transfer frame arrived; its payload stands from `pos` to `end` in `data`."""
         raise NotImplementedError
 
-    def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
+    def _on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
         """The receiver has said something of a delivery."""
         raise NotImplementedError
 
-    def refill(self) -> None:
+    def _refill(self) -> None:
         """Ask for more deliveries, if there is room for them."""
         raise NotImplementedError
 
-    def ask_for_flow(self) -> None:
-        """Have a flow for this link sent with the next data."""
+    def _ask_for_flow(self) -> None:
+        """Send a flow for this link with the next data."""
         if not self._flow_due:
             self._flow_due = True
-            self.session.flow_is_due(self)
+            self.session._flow_is_due(self)

@@ -1,4 +1,4 @@
-"""Bytes that come in pieces and are wanted in one. Imports nothing of the engine."""
+"""Bytes that come in pieces and are wanted in one."""
 
 from __future__ import annotations
 

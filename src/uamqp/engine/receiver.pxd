@@ -32,7 +32,7 @@ cdef class Receiver(Link):
     cpdef renew(self)
     cpdef taken(self, long long count=*)
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
-    cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
+    cpdef _on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
     cdef _complete(self, IncomingDelivery delivery)
     cdef bytes _end_partial(self)
     cdef _begin_partial(self, IncomingDelivery delivery, TransferReader transfer)
@@ -44,6 +44,6 @@ cdef class Receiver(Link):
     cdef _give(self, long long credit)
     cdef _check_attached(self)
     @cython.locals(credit=cython.longlong)
-    cpdef _refill(self)
+    cpdef _ask_for_more(self)
     @cython.locals(credit=cython.longlong, room=cython.longlong, unsettled=_Unsettled)
     cdef long long _room(self) except? -1

@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+# Credit, from the receiver's side (section 2.6.7). A flow carries a pair: the sender's `delivery_count` as far as we
+# know it, and `credit`; their sum is how far the sender may count. Three numbers follow from that:
+#
+# credit      what is left of the last flow. It goes down with each delivery, and back up when more is given.
+# _granted    the highest sum that was ever given. Credit can be lowered, but a sender learns of it too late for what is
+#             under way, so it is this number that decides whether a delivery was allowed.
+# _slack      how far the sender may be beyond `_granted` before the link is ended. Some brokers count wrong when credit
+#             is renewed (see `Limits.overrun`). It is never more than the largest credit that was given at once, so
+#             that a sender with a credit of 1 can't have a thousand.
+#
+# Automatic credit keeps `credit + buffered` at `_window`. It asks for more when `credit` is down to `_low_water`, half
+# of the window; where it is off or paused that is -1, which no credit reaches, so one comparison for each message
+# covers all cases. How much to ask for is only known when the flow is written, since the user may take deliveries until
+# then: `_refilling` marks a flow that is due as one whose number is still open. What `set_credit` says goes out as it
+# is.
+#
+# While `drain` is set nothing is given. It ends when the credit is 0, be it used up by deliveries or given back by a
+# flow of the sender whose delivery-count has moved ahead; then `ReceiverDrained` is reported and automatic credit goes
+# on.
+
+
 class Receiver(Link):
     """We receive.
 
@@ -73,7 +94,7 @@ class Receiver(Link):
         Deliveries that are under way when credit is lowered still arrive. Automatic credit goes on from there.
 
         Args:
-            drain: have the sender send what it has at once and give back the rest; `ReceiverDrained` tells when.
+            drain: ask the sender to send what it has at once and give back the rest; `ReceiverDrained` tells when.
             echo: ask the sender for a flow in answer.
 
         Raises:
@@ -83,7 +104,7 @@ class Receiver(Link):
             raise LocalProtocolError(f"credit must be from 0 to {MAX_CREDIT}, not {credit}")
         self._grant(credit, drain)
         if echo:
-            self.session.echo_due = True
+            self.session._echo_due = True
 
     def auto_credit(self, window: int) -> None:
         """Keep `credit` plus `buffered` at `window`: a flow goes out whenever half of it is used. 0 ends it.
@@ -97,14 +118,14 @@ class Receiver(Link):
         self._window = window
         self._low_water = window >> 1 if window else -1
         if window:
-            self._refill()
+            self._ask_for_more()
 
     def pause_credit(self) -> None:
-        """Have automatic credit give no more by itself: what was given stays. `renew` and `resume_credit` go on."""
+        """Stop automatic credit from giving more by itself: what was given stays. `renew` and `resume_credit` go on."""
         self._low_water = -1
 
     def resume_credit(self) -> None:
-        """Have automatic credit give more by itself again; does nothing where it was never turned on."""
+        """Let automatic credit give more by itself again, where it was turned on."""
         if self._window:
             self._low_water = self._window >> 1
             self.renew()
@@ -116,7 +137,7 @@ class Receiver(Link):
         """
         if self._window and self.credit <= self._window >> 1:
             try:
-                self._refill()
+                self._ask_for_more()
             except LocalProtocolError:
                 pass  # its end will be an event
 
@@ -126,16 +147,16 @@ class Receiver(Link):
         if self.buffered < 0:
             self.buffered = 0
         if self.credit <= self._low_water:
-            self._refill()
+            self._ask_for_more()
 
-    def refill(self) -> None:
+    def _refill(self) -> None:
         """Ask for more, if automatic credit is on and half of the window is used."""
         if self.credit <= self._low_water:
-            self._refill()
+            self._ask_for_more()
 
     # -- for the session
 
-    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+    def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """One frame of a delivery; its payload stands from `pos` to `end` in `data`."""
         if self._partial is not None:
             self._on_continuation(transfer, data, pos, end)
@@ -152,7 +173,7 @@ class Receiver(Link):
         self.delivery_count = add(self.delivery_count, 1)
         if self.credit > 0:
             self.credit -= 1
-        chars = data
+        chars = data  # char *: `Input` has looked whether the whole frame is in `data`
         delivery = IncomingDelivery.__new__(IncomingDelivery)  # without the calls that a constructor takes
         delivery.link = self
         delivery.delivery_id = delivery_id
@@ -174,8 +195,8 @@ class Receiver(Link):
             session.unsettled.add_incoming(delivery)
         self.buffered += 1
         if self.credit <= self._low_water:
-            self._refill()
-        session.engine.emit(delivery)
+            self._ask_for_more()
+        session.engine._emit(delivery)
         if self.drain and self.credit == 0:
             self._end_drain()
 
@@ -186,7 +207,7 @@ class Receiver(Link):
         self._partial = delivery
         self._parts.add(delivery.payload)
         self._parts_size = len(delivery.payload)
-        self.session.engine.hold_bytes(self, self._parts_size)
+        self.session.engine._hold_bytes(self, self._parts_size)
 
     def _on_continuation(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         delivery = self._partial
@@ -203,10 +224,10 @@ class Receiver(Link):
         if self._parts_size + size > self.message_limit:
             raise self._too_large()
         if size:
-            chars = data
+            chars = data  # char *: `Input` has looked whether the whole frame is in `data`
             self._parts.add(chars[pos:end])
             self._parts_size += size
-            self.session.engine.hold_bytes(self, size)
+            self.session.engine._hold_bytes(self, size)
         if transfer.settled:
             delivery.settled = True
         if transfer.state is not None:
@@ -217,7 +238,7 @@ class Receiver(Link):
 
     def _after_abort(self) -> None:
         # An aborted delivery is as if it had never been sent, but it has used up its credit (section 2.7.5).
-        self.refill()
+        self._refill()
         if self.drain and self.credit == 0:
             self._end_drain()
 
@@ -227,12 +248,12 @@ class Receiver(Link):
 
     def _end_partial(self) -> bytes:
         """Return what has arrived of the delivery, and forget it."""
-        self.session.engine.hold_bytes(self, -self._parts_size)
+        self.session.engine._hold_bytes(self, -self._parts_size)
         self._partial = None
         self._parts_size = 0
         return self._parts.take()
 
-    def on_flow(self, flow: Flow) -> None:
+    def _on_flow(self, flow: Flow) -> None:
         """The sender's view: its delivery-count moves ahead when it gives credit back (section 2.6.7)."""
         if flow.delivery_count is not None:
             ahead = distance(self.delivery_count, flow.delivery_count)
@@ -243,15 +264,15 @@ class Receiver(Link):
         if self.drain and self.credit == 0:
             self._end_drain()
         if flow.echo:
-            self.ask_for_flow()
+            self._ask_for_flow()
 
     def _end_drain(self) -> None:
         # No flow need come when the deliveries have used up the credit.
         self.drain = False
-        self.session.engine.emit(ReceiverDrained(self))
-        self.refill()
+        self.session.engine._emit(ReceiverDrained(self))
+        self._refill()
 
-    def append_flow(self, flow: Flow) -> None:
+    def _append_flow(self, flow: Flow) -> None:
         """The credit that we give: all there is room for by now, if it is a refill."""
         if self._refilling:
             self._refilling = False
@@ -266,7 +287,7 @@ class Receiver(Link):
         self._refilling = False
         self._give(credit)
         if self.remote_state is ACTIVE:
-            self.ask_for_flow()
+            self._ask_for_flow()
 
     def _give(self, credit: int) -> None:
         self.credit = credit
@@ -275,7 +296,7 @@ class Receiver(Link):
         if distance(self._granted, limit) > 0:
             self._granted = limit
 
-    def _refill(self) -> None:
+    def _ask_for_more(self) -> None:
         if self.local_state is not ACTIVE or self.drain:
             return
         credit = self._room()
@@ -291,7 +312,7 @@ class Receiver(Link):
         return min(credit, room)
 
     def _check_attached(self) -> None:
-        self.session.engine.check_open()
+        self.session.engine._check_open()
         if self.local_state is not ACTIVE or self.remote_state is CLOSED:
             raise LocalProtocolError(f"link {self.name!r:.100} is not attached")
 
@@ -304,7 +325,7 @@ class Receiver(Link):
         self.delivery_count = attach.initial_delivery_count or 0
         self._granted = add(self.delivery_count, credit)
         if credit:
-            self.ask_for_flow()
+            self._ask_for_flow()
 
     def _lose_deliveries(self) -> None:
         if self._partial is not None:

@@ -19,32 +19,32 @@ cdef class Sender(Link):
     cdef public bint _drain_answered
     cdef public bint _drain_reply
     cdef public long long _link_credit
-    cdef public unsigned long long _most
     cdef public long long _next_tag
     cdef public _Fifo _queue
     cdef public bint _ready
+    cdef public unsigned long long _remote_max_message_size
     cdef public Py_ssize_t _room_below
     cdef public _TransferHead _usual_head
     cdef public Py_ssize_t _withdrawn
     cdef public long long delivery_count
     cdef public bint drain
 
-    @cython.locals(delivery=OutgoingDelivery, mode=int, most=cython.ulonglong)
+    @cython.locals(delivery=OutgoingDelivery, mode=int, maximum=cython.ulonglong)
     cpdef OutgoingDelivery enqueue(
         self, bytes payload, object tag, object message_format, bint settled, object state, object context
     )
     @cython.locals(delivery=OutgoingDelivery, queue=_Fifo, session=Session)
-    cpdef int pump(self, bytearray out, Py_ssize_t limit) except -1
-    cpdef report_room(self)
+    cpdef int _pump(self, bytearray out, Py_ssize_t limit) except -1
+    cpdef _report_room(self)
     @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t, head=_TransferHead)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)
     @cython.locals(session=Session, room=cython.Py_ssize_t, more=cython.bint, handle=bytes, tag=bytes, message_format=bytes, payload=bytes)
     cdef _start_plain(self, OutgoingDelivery delivery, bytearray out)
-    @cython.locals(session=Session, start=cython.Py_ssize_t, stop=cython.Py_ssize_t, most=cython.Py_ssize_t, more=cython.bint)
+    @cython.locals(session=Session, start=cython.Py_ssize_t, stop=cython.Py_ssize_t, frame_size=cython.Py_ssize_t, more=cython.bint)
     cdef _continue(self, OutgoingDelivery delivery, bytearray out)
     cdef _finish(self, OutgoingDelivery delivery)
     @cython.locals(session=Session)
-    cpdef on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
+    cpdef _on_disposition(self, OutgoingDelivery delivery, bint settled, object state)
 
 
 cdef bint _is_withdrawn(OutgoingDelivery delivery)

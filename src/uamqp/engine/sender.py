@@ -33,6 +33,20 @@ _FORMAT_0 = uint_bytes(0)
 _FEW = 64  # so many that were withdrawn may stay in the queue, before it is looked whether they are most of it
 
 
+# Drain, from the sender's side (section 2.6.7). A receiver that sets `drain` in a flow asks us to use up its credit at
+# once, or to give back what we have no messages for. It can't tell by itself that nothing more will come, so an answer
+# is due in any case, and only the engine's user knows when: it hears of `drain` by a `CreditChanged` event, sends what
+# it has, and calls `drained`.
+#
+# 1. Deliveries may still be queued at that moment. They have a right to the credit, so `drained` only notes that it was
+#    called (`_drain_answered`), and `_pump` calls it again at the end of the queue.
+# 2. With the queue empty, or no credit left, the rest is given back: `delivery_count` moves ahead by it, as if as many
+#    deliveries had been sent, and the credit is 0. By that the receiver sees that the drain is over.
+# 3. The flow that says so repeats the receiver's `drain`, although ours is False by then: `_drain_reply`.
+#
+# A flow without `drain` takes the request back, and with it what was noted in step 1.
+
+
 class Sender(Link):
     """We send. Deliveries wait in a queue for credit, session window and room in the output.
 
@@ -45,10 +59,10 @@ class Sender(Link):
         "_drain_answered",
         "_drain_reply",
         "_link_credit",
-        "_most",
         "_next_tag",
         "_queue",
         "_ready",
+        "_remote_max_message_size",
         "_room_below",
         "_usual_head",
         "_withdrawn",
@@ -66,7 +80,7 @@ class Sender(Link):
         self._queue = Fifo()  # of OutgoingDelivery
         self._withdrawn = 0  # of those in the queue
         self._room_below = 0  # with fewer in the queue there is news for who has asked for room; 0: nobody has
-        self._most = 0  # the peer's max-message-size; 0: it gave none
+        self._remote_max_message_size = 0  # the peer's max-message-size; 0: it gave none
         self._next_tag = 1
         self._ready = False
         self._usual_head: TransferHead | None = None
@@ -130,11 +144,11 @@ class Sender(Link):
         """Do what `send` does, with its arguments by position."""
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r:.100} is not open")
-        self.session.engine.check_open()
-        most = self._most
-        if most and len(payload) > most:
+        self.session.engine._check_open()
+        maximum = self._remote_max_message_size
+        if maximum and len(payload) > maximum:
             raise MessageTooLarge(
-                f"a message of {len(payload)} bytes is over the peer's max-message-size of {most} bytes"
+                f"a message of {len(payload)} bytes is over the peer's max-message-size of {maximum} bytes"
             )
         if tag is not None and not 0 < len(tag) <= MAX_DELIVERY_TAG:
             raise LocalProtocolError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {len(tag)}")
@@ -165,7 +179,7 @@ class Sender(Link):
             self._check_state(delivery)
         self._queue.append(delivery)
         if not self._ready and self._link_credit > 0:
-            self.session.sender_is_ready(self)
+            self.session._sender_is_ready(self)
             self._ready = True
         return delivery
 
@@ -174,9 +188,9 @@ class Sender(Link):
             size = self._transfer_size(delivery)
         except EncodeError as error:
             raise LocalProtocolError(f"the delivery's state can't be encoded: {error}") from error
-        most = self.session.engine.remote_max_frame_size
-        if size > most:
-            raise LocalProtocolError(f"the delivery's state needs a frame of {size} bytes, the peer takes {most}")
+        maximum = self.session.engine.remote_max_frame_size
+        if size > maximum:
+            raise LocalProtocolError(f"the delivery's state needs a frame of {size} bytes, the peer takes {maximum}")
 
     def drained(self) -> None:
         """Give back the credit that is left: the answer to `drain` when there is nothing more to send.
@@ -193,9 +207,9 @@ class Sender(Link):
         self._link_credit = 0
         self.drain = False
         self._drain_reply = True
-        self.ask_for_flow()
+        self._ask_for_flow()
 
-    def withdraw(self, delivery: OutgoingDelivery) -> bool:
+    def _withdraw(self, delivery: OutgoingDelivery) -> bool:
         """See `OutgoingDelivery.withdraw`."""
         if delivery.delivery_id is not None or delivery.settled:
             return False
@@ -212,21 +226,21 @@ class Sender(Link):
         return True
 
     def withdraw_last(self, context: Any) -> bool:
-        """Withdraw what was queued last, if that is its context: for a caller who was interrupted while he sent it."""
+        """Withdraw what was queued last, if that is its context: for a caller that was interrupted while sending it."""
         queued = list(self._queue)
-        return bool(queued) and queued[-1].context is context and self.withdraw(queued[-1])
+        return bool(queued) and queued[-1].context is context and self._withdraw(queued[-1])
 
     def ask_for_room(self) -> None:
         """Report a `CreditChanged` once fewer deliveries are queued than now: for one who keeps the queue short."""
         self._room_below = len(self._queue)
 
-    def report_room(self) -> None:
+    def _report_room(self) -> None:
         """Report it to who has asked for room, if there is any now."""
         if len(self._queue) < self._room_below:
             self._room_below = 0
-            self.session.engine.emit(CreditChanged(self))
+            self.session.engine._emit(CreditChanged(self))
 
-    def abort(self, delivery: OutgoingDelivery) -> None:
+    def _abort(self, delivery: OutgoingDelivery) -> None:
         """See `OutgoingDelivery.abort`."""
         if self._queue.first() is not delivery or delivery.delivery_id is None:
             raise LocalProtocolError("only a delivery that is partly on the wire can be aborted")
@@ -234,16 +248,16 @@ class Sender(Link):
         self._give_up(delivery)
 
     def _give_up(self, delivery: OutgoingDelivery) -> None:
-        """Have the rest of a delivery replaced by a transfer that aborts it, as soon as the window allows one."""
+        """Replace the rest of a delivery by a transfer that aborts it, as soon as the window allows one."""
         delivery.settled = delivery._aborted = True
         delivery.payload = b""
         if not self._ready:
             self._ready = True
-            self.session.sender_is_ready(self)
+            self.session._sender_is_ready(self)
 
     # -- for the session
 
-    def pump(self, out: bytearray, limit: int) -> int:
+    def _pump(self, out: bytearray, limit: int) -> int:
         """Encode queued deliveries into `out` until the queue, the credit, the window or the room is used up."""
         session = self.session
         queue = self._queue
@@ -286,7 +300,7 @@ class Sender(Link):
             session.unsettled.outgoing[delivery.delivery_id] = delivery
         head = self._usual_head
         if head is None:
-            head = self._usual_head = TransferHead(session.transfer_prefix, self._handle_bytes)
+            head = self._usual_head = TransferHead(session._transfer_prefix, self._handle_bytes)
         if delivery.state is not None:
             self._start_with_state(delivery, out)
         elif (
@@ -298,7 +312,7 @@ class Sender(Link):
             self._finish(delivery)
         else:
             self._start_plain(delivery, out)
-        session.count_transfer()
+        session._count_transfer()
         if session.engine.trace is not None:
             transfer = self._transfer_with_state(delivery)
             transfer.more = not delivery.sent
@@ -318,7 +332,7 @@ class Sender(Link):
             payload = payload[:room]
         append_transfer(
             out,
-            session.transfer_prefix,
+            session._transfer_prefix,
             handle,
             delivery.delivery_id or 0,
             tag,
@@ -362,39 +376,39 @@ class Sender(Link):
         session = self.session
         start = delivery._offset
         payload = delivery.payload
-        most = session.engine.transfer_frame_size
-        more = len(payload) - start > most - continuation_size(self._handle_bytes, False)
-        stop = start + most - continuation_size(self._handle_bytes, True) if more else len(payload)
-        append_continuation(out, session.transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
+        frame_size = session.engine.transfer_frame_size
+        more = len(payload) - start > frame_size - continuation_size(self._handle_bytes, False)
+        stop = start + frame_size - continuation_size(self._handle_bytes, True) if more else len(payload)
+        append_continuation(out, session._transfer_prefix, self._handle_bytes, more, memoryview(payload)[start:stop])
         delivery._offset = stop
         if not more:
             self._finish(delivery)
-        session.count_transfer()
+        session._count_transfer()
         if session.engine.trace is not None:
             session.engine.trace("->", session.channel, Transfer(self.handle, more=more), stop - start)
 
     def _send_abort(self, delivery: OutgoingDelivery) -> None:
         session = self.session
-        session.count_transfer()
-        session.engine.send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
+        session._count_transfer()
+        session.engine._send(session.channel, Transfer(self.handle, delivery.delivery_id, aborted=True))
 
     def _finish(self, delivery: OutgoingDelivery) -> None:
         delivery.sent = True
         delivery.payload = b""
         if delivery._pre_settled:
             delivery.settled = True
-            self.session.engine.emit(delivery)
+            self.session.engine._emit(delivery)
         elif delivery.remote_state is not None:
             self._confirm(delivery)  # the receiver made up its mind before the last frame
 
-    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+    def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """The peer must not send where we do."""
         raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {self.name!r:.100}, whose sender we are")
 
-    def refill(self) -> None:
+    def _refill(self) -> None:
         """Nothing: the credit is the receiver's to give."""
 
-    def on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
+    def _on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
         """The receiver has said something of a delivery; if it is settled, the session has forgotten it."""
         if state is not None:
             delivery.remote_state = state
@@ -403,7 +417,7 @@ class Sender(Link):
             delivery.settled = True
             if not delivery.sent:  # it doesn't want the rest
                 self._give_up(delivery)
-            session.engine.emit(delivery)
+            session.engine._emit(delivery)
         elif delivery.sent and state is not None:
             self._confirm(delivery)
 
@@ -415,9 +429,9 @@ class Sender(Link):
         session.unsettled.drop_outgoing(delivery)
         delivery.settled = True
         session.unsettled.confirm(delivery)
-        session.engine.emit(delivery)
+        session.engine._emit(delivery)
 
-    def on_flow(self, flow: Flow) -> None:
+    def _on_flow(self, flow: Flow) -> None:
         """Credit from the receiver (section 2.6.7)."""
         if flow.link_credit is not None:
             start = flow.delivery_count if flow.delivery_count is not None else self._initial_count
@@ -427,17 +441,17 @@ class Sender(Link):
         self._drain_answered = self._drain_answered and self.drain
         if self._queue and self._link_credit > 0 and not self._ready:
             self._ready = True
-            self.session.sender_is_ready(self)
+            self.session._sender_is_ready(self)
         if flow.echo:
-            self.ask_for_flow()
-        self.session.engine.emit(CreditChanged(self))
+            self._ask_for_flow()
+        self.session.engine._emit(CreditChanged(self))
 
     @property
     def _initial_count(self) -> int:
         request = self._request
         return (request.initial_delivery_count or 0) if request is not None else 0
 
-    def append_flow(self, flow: Flow) -> None:
+    def _append_flow(self, flow: Flow) -> None:
         """Our view of the link's flow state."""
         flow.delivery_count = self.delivery_count
         flow.link_credit = self._link_credit
@@ -449,7 +463,7 @@ class Sender(Link):
         self.delivery_count = initial_delivery_count
 
     def _negotiate(self, attach: Attach) -> None:
-        self._most = attach.max_message_size or 0
+        self._remote_max_message_size = attach.max_message_size or 0
 
     def _lose_deliveries(self) -> None:
         queue, self._queue = self._queue, Fifo()
@@ -469,7 +483,7 @@ class Sender(Link):
         for delivery in lost:
             delivery.settled = delivery.lost = True
             delivery.payload = b""
-            session.engine.emit(delivery)
+            session.engine._emit(delivery)
 
 
 def _is_withdrawn(delivery: OutgoingDelivery) -> bool:

@@ -5,7 +5,7 @@ cimport cython
 # The classes of the engine know each other: their declarations go in a circle.
 cdef class Session
 
-from .engine cimport Engine
+from .connection cimport Engine
 from .frames cimport TransferReader
 from .link cimport Link as _Link
 from .serial cimport add, distance
@@ -16,7 +16,9 @@ cdef object ACTIVE, CLOSED, IDLE
 
 cdef class Session:
     cdef public object _cause
+    cdef public bint _dirty
     cdef public list _due_links
+    cdef public bint _echo_due
     cdef public bint _ended
     cdef public list _free_handles
     cdef public dict _handles
@@ -28,12 +30,11 @@ cdef class Session:
     cdef public object _outgoing_window
     cdef public object _ready
     cdef public dict _remote_handles
+    cdef public bytes _transfer_prefix
     cdef public long long _window
     cdef public bint _window_due
     cdef public object channel
     cdef public object context
-    cdef public bint dirty
-    cdef public bint echo_due
     cdef public Engine engine
     cdef public object handle_max
     cdef public object initial_id
@@ -44,16 +45,15 @@ cdef class Session:
     cdef public long long remote_incoming_window
     cdef public object remote_properties
     cdef public object remote_state
-    cdef public bytes transfer_prefix
     cdef public _Unsettled unsettled
 
-    cpdef mark(self)
+    cpdef _mark(self)
     @cython.locals(link=_Link)
-    cpdef refill_links(self)
-    cpdef sender_is_ready(self, object sender)
-    cpdef flow_is_due(self, object link)
-    cpdef count_transfer(self)
+    cpdef _refill_links(self)
+    cpdef _sender_is_ready(self, object sender)
+    cpdef _flow_is_due(self, object link)
+    cpdef _count_transfer(self)
     @cython.locals(before=cython.Py_ssize_t, out=bytearray, result=int)
     cdef bint _pump(self, Py_ssize_t limit) except -1
     @cython.locals(link=_Link)
-    cpdef on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
+    cpdef _on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)

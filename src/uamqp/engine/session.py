@@ -41,8 +41,21 @@ from .terms import (
 )
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .connection import Engine
     from .frames import TransferReader
+
+
+# Windows (section 2.5.6). Each side says how many transfer frames it is ready to take; the other counts them down.
+#
+# Incoming: `_incoming_window` is what is left of what we announced, `_window` what we announce. At half of it a flow
+# becomes due (`_window_due`) that sets it back to the whole. A transfer beyond it ends the session.
+#
+# Outgoing: `remote_incoming_window` is what the peer takes now. A flow of the peer tells its window as of the transfer
+# that it saw last (next-incoming-id); what we have sent since is on its way, and is taken off (`_on_flow`).
+#
+# What is to be sent waits for `Engine.data_to_send`: `_mark` tells the engine that there is something. Senders with
+# both a queue and credit stand in `_ready`, and take turns; a session whose window is used up stops there, until a flow
+# comes.
 
 
 class Session:
@@ -60,7 +73,9 @@ class Session:
 
     __slots__ = (
         "_cause",
+        "_dirty",
         "_due_links",
+        "_echo_due",
         "_ended",
         "_free_handles",
         "_handles",
@@ -72,12 +87,11 @@ class Session:
         "_outgoing_window",
         "_ready",
         "_remote_handles",
+        "_transfer_prefix",
         "_window",
         "_window_due",
         "channel",
         "context",
-        "dirty",
-        "echo_due",
         "engine",
         "handle_max",
         "initial_id",
@@ -88,14 +102,13 @@ class Session:
         "remote_incoming_window",
         "remote_properties",
         "remote_state",
-        "transfer_prefix",
         "unsettled",
     )
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.channel = -1
-        self.transfer_prefix = b""  # of the frames that are sent over the channel
+        self._transfer_prefix = b""  # of the frames that are sent over the channel
         self.remote_channel: int | None = None
         self.context: Any = None
         self.local_state = IDLE
@@ -112,7 +125,7 @@ class Session:
         self._window = DEFAULT_WINDOW
         self._incoming_window = DEFAULT_WINDOW
         self._window_due = False
-        self.echo_due = False
+        self._echo_due = False
         self.unsettled = Unsettled(self, engine.config.limits.unsettled)
         self._handles: dict[int, Link] = {}
         self._remote_handles: dict[int, Link] = {}
@@ -123,7 +136,7 @@ class Session:
         self._ended = False  # SessionEnded was reported
         self._ready: deque[Sender] = deque()
         self._due_links: list[Link] = []
-        self.dirty = False
+        self._dirty = False
 
     def __repr__(self) -> str:
         return f"<Session {self.channel} {self.local_state.name}/{self.remote_state.name}>"
@@ -134,7 +147,7 @@ class Session:
         return tuple(self._handles.values())
 
     @property
-    def is_unanswered(self) -> bool:
+    def _is_unanswered(self) -> bool:
         """We have begun it, and the peer hasn't."""
         return self.local_state is ACTIVE and self.remote_state is IDLE
 
@@ -150,7 +163,7 @@ class Session:
 
     # -- commands
 
-    def begin(
+    def _begin(
         self,
         now: float,
         *,
@@ -186,18 +199,18 @@ class Session:
             dict(properties) if properties else None,
         )
         try:
-            engine.send(self.channel, begin)
+            engine._send(self.channel, begin)
         except LocalProtocolError:
             if self.remote_state is IDLE:
-                engine.forget_session(self)
+                engine._forget_session(self)
             raise
         self.local_state = ACTIVE
         if self.remote_state is IDLE:
-            engine.expect_answer(self)
+            engine._timers.expect_answer(self)
 
     def _take_channel(self, *, fresh: bool = False) -> None:
-        self.channel = self.engine.take_channel(self, fresh=fresh)
-        self.transfer_prefix = transfer_prefix(self.channel)
+        self.channel = self.engine._take_channel(self, fresh=fresh)
+        self._transfer_prefix = transfer_prefix(self.channel)
 
     def accept(
         self,
@@ -213,9 +226,9 @@ class Session:
             LocalProtocolError: the peer hasn't begun it, or it was answered already.
         """
         self._require_request()
-        self.begin(now, incoming_window=incoming_window, handle_max=handle_max, initial_id=initial_id)
-        self.engine.emit(SessionOpened(self))
-        self.engine.resume()
+        self._begin(now, incoming_window=incoming_window, handle_max=handle_max, initial_id=initial_id)
+        self.engine._emit(SessionOpened(self))
+        self.engine._resume()
 
     def refuse(self, now: float, error: Error) -> None:
         """Answer the peer's begin and end the session at once.
@@ -224,9 +237,9 @@ class Session:
             LocalProtocolError: the peer hasn't begun it, or it was answered already.
         """
         self._require_request()
-        self.begin(now)
+        self._begin(now)
         self.end(now, error)
-        self.engine.resume()
+        self.engine._resume()
 
     def _require_request(self) -> None:
         if self.remote_state is not ACTIVE or self.local_state is not IDLE:
@@ -241,14 +254,14 @@ class Session:
         if self.local_state is not ACTIVE:
             raise LocalProtocolError("the session is not open")
         self.engine.now = now
-        self.flush(self.engine.config.limits.output_bytes)
-        self.engine.send(self.channel, End(error))
+        self._flush(self.engine.config.limits.output_bytes)
+        self.engine._send(self.channel, End(error))
         self.local_state = CLOSED
         self._lose_links(self._cause)
         if self.remote_state is CLOSED:
-            self.engine.forget_session(self)
+            self.engine._forget_session(self)
         else:
-            self.engine.expect_answer(self)
+            self.engine._timers.expect_answer(self)
 
     def attach_sender(
         self,
@@ -281,7 +294,7 @@ class Session:
         """
         link = self._new_link(name, True, snd_settle_mode, rcv_settle_mode)
         link.source, link.target = source, target
-        link.request_attach(
+        link._request_attach(
             now,
             max_message_size=max_message_size,
             properties=properties,
@@ -312,7 +325,7 @@ class Session:
         """
         link = self._new_link(name, False, snd_settle_mode, rcv_settle_mode)
         link.source, link.target = source, target
-        link.request_attach(
+        link._request_attach(
             now,
             max_message_size=max_message_size,
             properties=properties,
@@ -350,7 +363,7 @@ class Session:
         self._names[(name, is_sender)] = link
         return link
 
-    def forget_link(self, link: Link) -> None:
+    def _forget_link(self, link: Link) -> None:
         """Both sides have detached: its handles are free again."""
         if self._handles.pop(link.handle, None) is not None:
             heapq.heappush(self._free_handles, link.handle)
@@ -358,37 +371,37 @@ class Session:
             self._remote_handles.pop(link.remote_handle, None)
         if self._names.get((link.name, link.is_sender)) is link:
             del self._names[(link.name, link.is_sender)]
-        self.engine.answered(link)
+        self.engine._timers.answered(link)
 
     # -- output
 
-    def mark(self) -> None:
+    def _mark(self) -> None:
         """Something is to be sent."""
-        if not self.dirty:
-            self.dirty = True
-            self.engine.session_is_dirty(self)
+        if not self._dirty:
+            self._dirty = True
+            self.engine._session_is_dirty(self)
 
-    def refill_links(self) -> None:
-        """There is room for unsettled deliveries again: have receivers ask for more."""
+    def _refill_links(self) -> None:
+        """There is room for unsettled deliveries again: receivers ask for more."""
         for link in self._handles.values():
-            link.refill()
+            link._refill()
 
-    def sender_is_ready(self, sender: Sender) -> None:
+    def _sender_is_ready(self, sender: Sender) -> None:
         """A sender has both a queue and credit."""
         self._ready.append(sender)
-        self.mark()
+        self._mark()
 
-    def flow_is_due(self, link: Link) -> None:
+    def _flow_is_due(self, link: Link) -> None:
         """A flow for the link goes out with the next data."""
         self._due_links.append(link)
-        self.mark()
+        self._mark()
 
-    def count_transfer(self) -> None:
+    def _count_transfer(self) -> None:
         """One transfer frame has gone out."""
         self._next_outgoing_id = add(self._next_outgoing_id, 1)
         self.remote_incoming_window -= 1
 
-    def flush(self, limit: int) -> bool:
+    def _flush(self, limit: int) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
         if self.engine.local_state is not ACTIVE:
             return True  # nothing comes after a close
@@ -416,8 +429,8 @@ class Session:
         while ready:
             sender = ready[0]
             before = len(out)
-            result = sender.pump(out, limit)
-            sender.report_room()
+            result = sender._pump(out, limit)
+            sender._report_room()
             if result == PUMP_NO_WINDOW:
                 return True
             if result == PUMP_OUTPUT_FULL:
@@ -439,15 +452,15 @@ class Session:
         )
         if link is not None:
             flow.handle = link.handle
-            link.append_flow(flow)
-        if self.echo_due:
+            link._append_flow(flow)
+        if self._echo_due:
             flow.echo = True
-            self.echo_due = False
-        self.engine.send(self.channel, flow)
+            self._echo_due = False
+        self.engine._send(self.channel, flow)
 
     # -- input
 
-    def on_begin(self, begin: Begin, channel: int) -> None:
+    def _on_begin(self, begin: Begin, channel: int) -> None:
         """The peer's begin: the answer to ours, or a session of its own."""
         self.remote_channel = channel
         if self.channel < 0:
@@ -458,18 +471,18 @@ class Session:
         self.remote_handle_max = begin.handle_max
         self.remote_properties = dict(begin.properties or {})
         if self.local_state is IDLE:
-            self.engine.emit(SessionOpening(self))
+            self.engine._emit(SessionOpening(self))
         elif self.local_state is ACTIVE:
-            self.engine.answered(self)
-            self.engine.emit(SessionOpened(self))
+            self.engine._timers.answered(self)
+            self.engine._emit(SessionOpened(self))
 
-    def on_attach(self, attach: Attach) -> None:
+    def _on_attach(self, attach: Attach) -> None:
         """The peer's attach: the answer to ours, or a link of its own."""
         taken = self._remote_handles.get(attach.handle)
         if taken is not None:
             if taken.local_state is not CLOSED:
                 raise SessionError(conditions.HANDLE_IN_USE, f"handle {attach.handle} is in use")
-            taken.on_detach(Detach(attach.handle, True))  # for the peer, our detach needed no answer
+            taken._on_detach(Detach(attach.handle, True))  # for the peer, our detach needed no answer
         if attach.handle > self.handle_max:  # section 2.7.2
             raise PeerError(conditions.FRAMING_ERROR, f"handle {attach.handle} is over handle-max {self.handle_max}")
         is_sender = attach.role == ROLE_RECEIVER
@@ -483,14 +496,14 @@ class Session:
             except LocalProtocolError as error:
                 raise SessionError(conditions.RESOURCE_LIMIT_EXCEEDED, str(error)) from error
         self._remote_handles[attach.handle] = link
-        self.engine.answered(link)
-        link.on_attach(attach)
+        self.engine._timers.answered(link)
+        link._on_attach(attach)
 
     def _steal(self, link: Link) -> None:
         """The peer attaches a link anew: the old one is stolen (section 2.6.1)."""
         if link.local_state is ACTIVE:
             text = f"link {link.name!r:.100} was attached anew"
-            link.fail(Cause.make(CauseKind.PROTOCOL, conditions.STOLEN, text))
+            link._fail(Cause.make(CauseKind.PROTOCOL, conditions.STOLEN, text))
         del self._names[(link.name, link.is_sender)]
 
     def _remote_link(self, handle: int) -> Link:
@@ -499,27 +512,27 @@ class Session:
             raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {handle} is not attached")
         return link
 
-    def on_detach(self, detach: Detach) -> None:
+    def _on_detach(self, detach: Detach) -> None:
         """The peer's detach."""
         link = self._remote_handles.get(detach.handle)
         if link is None:
             link = self._refused_without_attach(detach.handle)
-        elif link.local_state is IDLE and detach.error is not None and self.take_as_answer(link):
+        elif link.local_state is IDLE and detach.error is not None and self._take_as_answer(link):
             link = self._remote_link(detach.handle)
-        link.on_detach(detach)
+        link._on_detach(detach)
 
-    def take_as_answer(self, link: Link) -> bool:
+    def _take_as_answer(self, link: Link) -> bool:
         """See `Link.take_as_answer`."""
         attach = link.remote_attach
         ours = self._names.get((link.name, not link.is_sender))
-        if attach is None or link.local_state is not IDLE or ours is None or not ours.is_unanswered:
+        if attach is None or link.local_state is not IDLE or ours is None or not ours._is_unanswered:
             return False
-        flow = link.give_way()
+        flow = link._give_way()
         self._remote_handles[attach.handle] = ours
-        self.engine.answered(ours)
-        ours.on_attach(attach)
+        self.engine._timers.answered(ours)
+        ours._on_attach(attach)
         if flow is not None:
-            ours.receive_flow(flow)
+            ours._receive_flow(flow)
         return True
 
     def _refused_without_attach(self, handle: int) -> Link:
@@ -528,12 +541,12 @@ class Session:
         It names our handle; or there is one link only that waits for an answer.
         """
         link = self._handles.get(handle)
-        if link is not None and link.is_unanswered:
+        if link is not None and link._is_unanswered:
             return link
-        waiting = [link for link in self._handles.values() if link.is_unanswered]
+        waiting = [link for link in self._handles.values() if link._is_unanswered]
         return waiting[0] if len(waiting) == 1 else self._remote_link(handle)
 
-    def on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
+    def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
         """One transfer frame; its payload stands from `pos` to `end` in `data`."""
         if self._incoming_window <= 0:
             raise SessionError(conditions.WINDOW_VIOLATION, "a transfer came while the incoming-window was 0")
@@ -541,7 +554,7 @@ class Session:
         self._next_incoming_id = add(self._next_incoming_id, 1)
         if self._incoming_window <= self._window >> 1 and not self._window_due:
             self._window_due = True
-            self.mark()
+            self._mark()
         link = self._remote_handles.get(transfer.handle)
         if link is None:
             raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
@@ -549,27 +562,27 @@ class Session:
             return  # we have detached: the peer keeps what it sends now
         if link.local_state is IDLE:
             text = f"link {link.name!r:.100} has no credit: its attach wasn't answered yet"
-            link.refuse_early(Cause.make(CauseKind.PROTOCOL, conditions.TRANSFER_LIMIT_EXCEEDED, text))
+            link._refuse_early(Cause.make(CauseKind.PROTOCOL, conditions.TRANSFER_LIMIT_EXCEEDED, text))
             return
         try:
-            link.on_transfer(transfer, data, pos, end)
+            link._on_transfer(transfer, data, pos, end)
         except LinkError as error:
-            error.link.fail(Cause.make(CauseKind.PROTOCOL, error.condition, error.description))
+            error.link._fail(Cause.make(CauseKind.PROTOCOL, error.condition, error.description))
 
-    def on_flow(self, flow: Flow) -> None:
+    def _on_flow(self, flow: Flow) -> None:
         """Windows of the session, and credit of a link (section 2.5.6)."""
         start = flow.next_incoming_id if flow.next_incoming_id is not None else self.initial_id
         in_flight = max(0, distance(start, self._next_outgoing_id))
         self.remote_incoming_window = max(0, flow.incoming_window - in_flight)
         if self._ready:
-            self.mark()
+            self._mark()
         if flow.handle is not None:
-            self._remote_link(flow.handle).receive_flow(flow)
+            self._remote_link(flow.handle)._receive_flow(flow)
         elif flow.echo:
             self._window_due = True
-            self.mark()
+            self._mark()
 
-    def on_end(self, end: End) -> None:
+    def _on_end(self, end: End) -> None:
         """The peer's end: the answer to ours, or its own wish."""
         engine = self.engine
         self.remote_state = CLOSED
@@ -578,27 +591,27 @@ class Session:
         else:
             cause = Cause.from_peer(end.error, "end")
             if self.local_state is IDLE:
-                self.begin(engine.now)
+                self._begin(engine.now)
             self.local_state = CLOSED
-            engine.send(self.channel, End())
+            engine._send(self.channel, End())
         self._lose_links(cause)
-        engine.forget_session(self)
+        engine._forget_session(self)
         self._report_end(cause)
 
     def _report_end(self, cause: Cause | None) -> None:
         if not self._ended:
             self._ended = True
-            self.engine.emit(SessionEnded(self, cause))
+            self.engine._emit(SessionEnded(self, cause))
 
-    def fail(self, error: SessionError) -> None:
+    def _fail(self, error: SessionError) -> None:
         """End the session for a fault of the peer."""
         if self.local_state is IDLE:
-            self.begin(self.engine.now)
+            self._begin(self.engine.now)
         if self._cause is None:
             self._cause = Cause.make(CauseKind.PROTOCOL, error.condition, error.description)
         self.end(self.engine.now, wire_error(error.condition, error.description))
 
-    def on_unanswered(self) -> None:
+    def _on_unanswered(self) -> None:
         """The peer hasn't answered our begin or end within the link time-out."""
         engine = self.engine
         if self.local_state is ACTIVE and self.remote_state is IDLE:
@@ -612,13 +625,13 @@ class Session:
         if what == "begin":
             # The session stays known, so that a late answer isn't taken for a violation.
             self.local_state = CLOSED
-            engine.send(self.channel, End(cause.error))
+            engine._send(self.channel, End(cause.error))
         else:
             cause = self._cause or cause
         self._lose_links(cause)
         self._report_end(cause)
 
-    def lost(self, cause: Cause | None) -> None:
+    def _lost(self, cause: Cause | None) -> None:
         """The connection is gone, and the session with it."""
         self._lose_links(cause)
         self._report_end(self._cause or cause)
@@ -633,5 +646,5 @@ class Session:
         self._due_links.clear()
         self.unsettled.lose()
         for link in links:
-            self.engine.answered(link)
-            link.lost(cause)
+            self.engine._timers.answered(link)
+            link._lost(cause)

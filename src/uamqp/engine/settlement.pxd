@@ -30,7 +30,7 @@ cdef class Unsettled:
     cpdef add_incoming(self, _IncomingDelivery delivery)
     @cython.locals(link=Link, mode=int, session=Session, settled=cython.bint)
     cpdef settle_incoming(self, _IncomingDelivery delivery, object outcome)
-    @cython.locals(session=Session, most=cython.Py_ssize_t)
+    @cython.locals(session=Session, maximum=cython.Py_ssize_t)
     cdef _dispose(self, bint receiver, long long delivery_id, bint settled, object state)
     @cython.locals(count=cython.longlong)
     cpdef on_disposition(self, _DispositionReader disposition)

@@ -83,7 +83,7 @@ class Unsettled:
         if delivery.settled or delivery.state is not None or self.incoming.get(delivery_id) is not delivery:
             raise LocalProtocolError(f"delivery {delivery_id} can't be settled: it is settled, or its link is gone")
         session = self._session
-        session.engine.check_open()
+        session.engine._check_open()
         link = delivery.link
         mode = link.rcv_settle_mode
         settled = outcome is None or mode == MODE_FIRST
@@ -92,13 +92,13 @@ class Unsettled:
         if settled:
             del self.incoming[delivery_id]
             delivery.settled = True
-            link.refill()
+            link._refill()
             if len(self.incoming) == self.limit - 1:  # it held the credit of all links back
-                session.refill_links()
+                session._refill_links()
 
     def settle_outgoing(self, delivery: OutgoingDelivery, state: DeliveryState | None) -> None:
         """See `OutgoingDelivery.settle`."""
-        self._session.engine.check_open()
+        self._session.engine._check_open()
         delivery_id = delivery.delivery_id
         if delivery.settled or delivery_id is None or not delivery.sent:
             raise LocalProtocolError("the delivery can't be settled: it is settled, or hasn't gone out")
@@ -135,10 +135,10 @@ class Unsettled:
         except EncodeError as error:
             raise LocalProtocolError(f"the delivery state can't be encoded: {error}") from error
         session = self._session
-        most = session.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
-        if len(encoded) > most:
+        maximum = session.engine.remote_max_frame_size - _DISPOSITION_OVERHEAD
+        if len(encoded) > maximum:
             raise LocalProtocolError(
-                f"a delivery state of {len(encoded)} bytes: the peer's frames have room for {most}"
+                f"a delivery state of {len(encoded)} bytes: the peer's frames have room for {maximum}"
             )
         if self._first >= 0:
             self.flush()
@@ -147,7 +147,7 @@ class Unsettled:
         self._receiver = receiver
         self._settled = settled
         self._state = state
-        session.mark()
+        session._mark()
 
     def flush(self) -> None:
         """Encode the disposition that is being collected."""
@@ -186,7 +186,7 @@ class Unsettled:
             for delivery in found:
                 if settled:
                     self.drop_outgoing(delivery)
-                delivery.link.on_disposition(delivery, settled, state)
+                delivery.link._on_disposition(delivery, settled, state)
             return
         number = first
         hits = 0
@@ -194,7 +194,7 @@ class Unsettled:
             delivery = outgoing.pop(number, None) if settled else outgoing.get(number)
             if delivery is not None:
                 hits += 1
-                delivery.link.on_disposition(delivery, settled, state)
+                delivery.link._on_disposition(delivery, settled, state)
             number = add(number, 1)
         self._charge(count, hits)
 
@@ -217,7 +217,7 @@ class Unsettled:
             if settled:
                 del self.incoming[delivery.delivery_id]
                 delivery.settled = True
-                self._session.engine.emit(IncomingSettled(delivery))
+                self._session.engine._emit(IncomingSettled(delivery))
 
     # -- what nothing will be said of any more
 
@@ -247,7 +247,7 @@ class Unsettled:
         lost, self.outgoing = self.outgoing, {}
         for delivery in lost.values():
             delivery.settled = delivery.lost = True
-            self._session.engine.emit(delivery)
+            self._session.engine._emit(delivery)
 
 
 def _in_range(deliveries: dict[int, Any], first: int, count: int) -> list[Any]:

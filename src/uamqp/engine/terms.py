@@ -1,4 +1,4 @@
-"""Constants and types that the engine's endpoints share. Imports nothing of the engine."""
+"""Constants and types that the engine's endpoints share."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ DEFAULT_WINDOW = 2048
 OUTGOING_WINDOW = 0x7FFFFFFF
 MAX_HANDLE = 0xFFFFFFFF
 
-# What `Sender.pump` stopped for.
+# What `Sender._pump` stopped for.
 PUMP_DONE, PUMP_NO_WINDOW, PUMP_OUTPUT_FULL = 0, 1, 2

@@ -232,7 +232,7 @@ def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]
     `bounds` is what `codec.scan_sections` found: data sections are binary, with a size that fits.
     """
     parts = []
-    chars = payload
+    chars = payload  # char *: each section is checked below to be within the payload
     for code, start, end in bounds:
         if not 0 <= start < end <= len(payload):
             raise ValueError(f"a section from {start} to {end} isn't within the {len(payload)} bytes of the message")

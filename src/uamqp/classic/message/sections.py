@@ -640,7 +640,8 @@ def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
     values = decoder.fields()
     if len(values) > 13:
         raise codec.DecodeError(f"Message properties have 13 fields, these have {len(values)}.")
-    chars, stop = decoder.data, decoder.pos
+    stop = decoder.pos
+    chars = decoder.data  # char *: a decoder's position never leaves its data
     properties = MessageProperties.__new__(MessageProperties)
     properties._encoding = encoding
     properties._values = values

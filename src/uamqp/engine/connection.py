@@ -1,7 +1,7 @@
-"""The engine: one AMQP connection without I/O (sections 2.3, 2.4).
+"""One AMQP connection without I/O (sections 2.3, 2.4): `Engine`, the contract with whoever has the I/O.
 
-Bytes and the time go in, bytes and events come out. `Engine` is the connection, and keeps the timers; its `Input`
-reads frames and hands each performative to the connection, a session or the SASL layer.
+Bytes and the time go in, bytes and events come out. `Engine` opens and closes the connection; its `Input` reads frames
+and hands each performative to the connection, a session or the SASL layer, and its `Timers` know what is due when.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from .channels import Channels
 from .config import EngineConfig, Role
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError
 from .events import ConnectionClosed, ConnectionOpened, ConnectionOpening, Event
-from .frames import EMPTY_FRAME, FRAME_SASL, append_frame
+from .frames import FRAME_SASL, append_frame
 from .handshake import AMQP_FRAMES, AMQP_HEADER, AMQP_HEADER_DUE, SASL_HEADER, SASL_HEADER_DUE, SaslServer, masked
 from .input import Input
-from .limits import LEAST_HEARTBEAT, MIN_MAX_FRAME_SIZE
+from .limits import MIN_MAX_FRAME_SIZE
 from .link import Link
 from .session import Session
 from .states import ACTIVE, CLOSED, IDLE, ConnectionState, connection_state
 from .terms import DEFAULT_WINDOW, MAX_HANDLE, OUTGOING_WINDOW, Trace
+from .timers import Timers
 
 
 class Engine:
     """One connection, client or server.
 
-    Drive it so: give it what arrives (`receive_data`) and the time (`tick`, at `next_deadline` at the latest); after
+    To drive it, give it what arrives (`receive_data`) and the time (`tick`, at `next_deadline` at the latest); after
     each of these, and after any command, write what `data_to_send` returns, then handle `events`, and again until both
-    are empty. Not thread-safe: whoever shares an engine between threads needs a lock of his own.
+    are empty. Not thread-safe: whoever shares an engine between threads needs a lock.
 
     Args:
         config: see `EngineConfig`.
@@ -42,7 +43,7 @@ class Engine:
         local_state, remote_state: whether each side has sent open and close.
         max_frame_size: largest frame that we accept.
         remote_open: the peer's open, None until it arrives.
-        remote_max_frame_size: largest frame that the peer accepts; the specification's least until its open arrives.
+        remote_max_frame_size: largest frame that the peer accepts; until its open arrives 512, the minimum.
         transfer_frame_size: largest frame that a transfer of ours takes: that, or `Limits.output_bytes` if it is less.
         is_closed: the connection is over; `ConnectionClosed` is, or was, the last event.
         cause: why it is over; None while it isn't, and after a close of ours that was answered.
@@ -52,19 +53,13 @@ class Engine:
     __slots__ = (
         "_cause",
         "_channels",
-        "_close_deadline",
         "_dirty",
         "_events",
-        "_handshake_deadline",
         "_header_sent",
         "_held_bytes",
-        "_idle_timeout",
         "_input",
-        "_last_input",
-        "_last_output",
-        "_remote_idle",
         "_started",
-        "_waiting",
+        "_timers",
         "cause",
         "config",
         "context",
@@ -104,14 +99,7 @@ class Engine:
         self._input = Input(self, SASL_HEADER_DUE if offered else AMQP_HEADER_DUE, self._channels.remote)
         self._held_bytes = 0
         self._dirty: list[Session] = []
-        self._last_input = self._last_output = now
-        # Section 2.4.5: what is announced is half of what is held, so that a peer that keeps to it has time enough.
-        self._idle_timeout = None if config.idle_timeout is None else 2 * config.idle_timeout
-        self._remote_idle: float | None = None
-        self._handshake_deadline: float | None = now + config.handshake_timeout
-        self._close_deadline: float | None = None
-        # Endpoints that wait for an answer. The time-out is one for all, so the oldest comes first.
-        self._waiting: dict[Session | Link, float] = {}
+        self._timers = Timers(self, config, now)
 
     # -- the contract with the transport
 
@@ -126,10 +114,10 @@ class Engine:
         if not chunk:
             self._on_end_of_stream()
             return
-        self._last_input = now
+        self._timers.last_input = now
         self._input.receive(chunk)
 
-    def resume(self) -> None:
+    def _resume(self) -> None:
         """Read what was held back until the peer's open, begin or SASL was answered."""
         self._input.resume()
 
@@ -148,76 +136,28 @@ class Engine:
         if self._dirty:
             sessions, self._dirty = self._dirty, []
             for session in sessions:
-                session.dirty = False
+                session._dirty = False
                 if session.local_state is not ACTIVE or self.local_state is not ACTIVE:
                     continue
-                if not session.flush(self.config.limits.output_bytes):
-                    session.dirty = True
+                if not session._flush(self.config.limits.output_bytes):
+                    session._dirty = True
                     self._dirty.append(session)
         output = self.output
         if not output:
             return []
         self.output = bytearray()
-        self._last_output = self.now
+        self._timers.last_output = self.now
         return [output]
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest; None: not before something else happens."""
-        if self.is_closed:
-            return None
-        if self._close_deadline is not None:
-            return self._close_deadline
-        deadlines = []
-        if self._handshake_deadline is not None:
-            deadlines.append(self._handshake_deadline)
-        if self._idle_timeout is not None:
-            deadlines.append(self._last_input + self._idle_timeout)
-        if self._remote_idle is not None and self.local_state is ACTIVE and not self.output:
-            deadlines.append(self._last_output + self._remote_idle)
-        if self._waiting:
-            deadlines.append(next(iter(self._waiting.values())))
-        return min(deadlines) if deadlines else None
+        return None if self.is_closed else self._timers.next_deadline()
 
     def tick(self, now: float) -> None:
         """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
         self.now = now
-        if self.is_closed or self._connection_expired(now) or self.local_state is CLOSED:
-            return
-        while self._waiting:
-            endpoint, deadline = next(iter(self._waiting.items()))
-            if now < deadline:
-                break
-            del self._waiting[endpoint]
-            endpoint.on_unanswered()
-        if (
-            self._remote_idle is not None
-            and self.local_state is ACTIVE
-            and now >= self._last_output + self._remote_idle
-            and not self.output
-        ):
-            self.output += EMPTY_FRAME
-            self._last_output = now
-            if self.trace is not None:
-                self.trace("->", 0, None, 0)
-
-    def _connection_expired(self, now: float) -> bool:
-        """End the connection if one of its own time-outs has passed; tell whether it did."""
-        config = self.config
-        if self._close_deadline is not None:
-            if now < self._close_deadline:
-                return False
-            text = f"the peer didn't answer our close within {config.close_timeout:g} seconds"
-            self._terminate(self._cause or Cause(CauseKind.TIMEOUT, None, text))
-        elif self._handshake_deadline is not None and now >= self._handshake_deadline:
-            missing = self._input.describe()
-            text = f"the connection wasn't opened within {config.handshake_timeout:g} seconds: {missing}"
-            self.fail(CauseKind.TIMEOUT, conditions.INTERNAL_ERROR, text)
-        elif self._idle_timeout is not None and now >= self._last_input + self._idle_timeout:
-            text = f"nothing arrived from the peer for {self._idle_timeout:g} seconds, twice the idle time-out"
-            self.fail(CauseKind.TIMEOUT, conditions.RESOURCE_LIMIT_EXCEEDED, text)
-        else:
-            return False
-        return True
+        if not self.is_closed:
+            self._timers.tick(now)
 
     # -- commands
 
@@ -227,7 +167,7 @@ class Engine:
         Raises:
             LocalProtocolError: it was opened already, or (server) the client's open hasn't arrived.
         """
-        self.check_open()
+        self._check_open()
         self.now = now
         if self.config.role is Role.CLIENT:
             if self._started:
@@ -236,14 +176,14 @@ class Engine:
             if self._input.stage == SASL_HEADER_DUE:
                 self.output += SASL_HEADER
             else:
-                self.send_header()
+                self._send_header()
                 self._send_open()
         elif self.remote_state is not ACTIVE or self.local_state is not IDLE:
             raise LocalProtocolError("there is no open of the client to answer")
         else:
             self._send_open()
             self._on_both_open()
-            self.resume()
+            self._resume()
 
     def close(self, now: float, error: Error | None = None) -> None:
         """Close the connection; `ConnectionClosed` follows when the peer has answered, or after `close_timeout`.
@@ -259,9 +199,8 @@ class Engine:
         self._send_close(error)
         if error is not None:
             self._cause = Cause(CauseKind.LOCAL, error, error.description or str(error.condition))
-        self._handshake_deadline = None
-        self._close_deadline = now + self.config.close_timeout
-        self.resume()
+        self._timers.on_close_sent()
+        self._resume()
 
     def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
         """Give the connection up without a word to the peer, for instance because the transport failed."""
@@ -293,11 +232,11 @@ class Engine:
         Raises:
             LocalProtocolError: the connection isn't open on both sides, or has no channel left.
         """
-        self.check_open()
+        self._check_open()
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError("the connection is not open")
         session = Session(self)
-        session.begin(
+        session._begin(
             now,
             incoming_window=incoming_window,
             outgoing_window=outgoing_window,
@@ -316,7 +255,7 @@ class Engine:
         """
         self.now = now
         self._require_sasl_server().outcome(code, additional_data)
-        self.resume()
+        self._resume()
 
     def sasl_challenge(self, now: float, challenge: bytes) -> None:
         """Server: send a challenge; a `SaslResponse` event follows.
@@ -326,7 +265,7 @@ class Engine:
         """
         self.now = now
         self._require_sasl_server().challenge(challenge)
-        self.resume()
+        self._resume()
 
     @property
     def state(self) -> ConnectionState:
@@ -347,11 +286,11 @@ class Engine:
 
     # -- for sessions and links
 
-    def emit(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         """Report an event."""
         self._events.append(event)
 
-    def send(self, channel: int, performative: Composite) -> None:
+    def _send(self, channel: int, performative: Composite) -> None:
         """Append one frame to the output.
 
         Raises:
@@ -370,78 +309,67 @@ class Engine:
         if self.trace is not None:
             self.trace("->", channel, performative, 0)
 
-    def send_sasl(self, frame: Composite) -> None:
+    def _send_sasl(self, frame: Composite) -> None:
         """Append one SASL frame to the output."""
         append_frame(self.output, 0, frame, frame_type=FRAME_SASL)
         if self.trace is not None:
             self.trace("->", 0, masked(frame), 0)
 
-    def session_is_dirty(self, session: Session) -> None:
+    def _session_is_dirty(self, session: Session) -> None:
         """The session has something to encode with the next `data_to_send`."""
         self._dirty.append(session)
 
-    def expect_answer(self, endpoint: Session | Link) -> None:
-        """Start the link time-out for a begin, attach, detach or end of ours."""
-        self._waiting.pop(endpoint, None)
-        self._waiting[endpoint] = self.now + self.config.link_timeout
-
-    def answered(self, endpoint: Session | Link) -> None:
-        """The answer came, or no longer matters."""
-        self._waiting.pop(endpoint, None)
-
-    def hold_bytes(self, link: Link, count: int) -> None:
+    def _hold_bytes(self, link: Link, count: int) -> None:
         """Count bytes of unfinished deliveries; raises LinkError past the limit."""
         self._held_bytes += count
         if count > 0 and self._held_bytes > self.config.limits.buffered_bytes:
             text = f"over {self.config.limits.buffered_bytes} bytes of unfinished deliveries"
             raise LinkError(link, conditions.RESOURCE_LIMIT_EXCEEDED, text)
 
-    def take_channel(self, session: Session, *, fresh: bool = False) -> int:
+    def _take_channel(self, session: Session, *, fresh: bool = False) -> int:
         """Return a free channel number for a session that begins; see `Channels.take`."""
-        most = self.remote_open.channel_max if self.remote_open is not None else 65535
-        return self._channels.take(session, most, self.config.limits.sessions, fresh=fresh)
+        channel_max = self.remote_open.channel_max if self.remote_open is not None else 65535
+        return self._channels.take(session, channel_max, self.config.limits.sessions, fresh=fresh)
 
-    def refused_session(self, channel: int) -> Session | None:
+    def _refused_session(self, channel: int) -> Session | None:
         """Return the session of ours that the peer ends on this channel of its own, though it never began it."""
         return self._channels.unanswered(channel)
 
-    def forget_session(self, session: Session) -> None:
+    def _forget_session(self, session: Session) -> None:
         """Both sides have ended the session: its channels are free again."""
-        self.answered(session)
+        self._timers.answered(session)
         self._channels.release(session)
 
     # -- for what reads
 
-    def require_remote_open(self, what: str) -> None:
+    def _require_remote_open(self, what: str) -> None:
         """Raise PeerError if the peer's open hasn't come, or its close has."""
         if self.remote_state is not ACTIVE:
             raise PeerError(conditions.NOT_ALLOWED, f"{what} before open")
 
-    def on_open(self, performative: Open) -> None:
+    def _on_open(self, performative: Open) -> None:
         """The peer's open."""
         if self.remote_state is not IDLE:
             raise PeerError(conditions.NOT_ALLOWED, "a second open")
         self.remote_state = ACTIVE
         self.remote_open = performative
-        # Less is not allowed, but said: Broker-J says 0 before a close.
+        # Less isn't allowed, but it occurs: Broker-J says 0 before a close.
         self.remote_max_frame_size = max(performative.max_frame_size, MIN_MAX_FRAME_SIZE)
-        most = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
-        self.transfer_frame_size = min(self.remote_max_frame_size, most)
-        self._handshake_deadline = None
-        if performative.idle_time_out:
-            self._remote_idle = max(performative.idle_time_out / 1000 * self.config.heartbeat_ratio, LEAST_HEARTBEAT)
+        bound = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
+        self.transfer_frame_size = min(self.remote_max_frame_size, bound)
+        self._timers.on_open(performative)
         if self.local_state is IDLE:
-            self.emit(ConnectionOpening(performative))
+            self._emit(ConnectionOpening(performative))
         elif self.local_state is ACTIVE:
             self._on_both_open()
 
     def _on_both_open(self) -> None:
         if self.remote_open is not None:
-            self.emit(ConnectionOpened(self.remote_open))
+            self._emit(ConnectionOpened(self.remote_open))
 
-    def on_begin(self, channel: int, begin: Begin) -> None:
+    def _on_begin(self, channel: int, begin: Begin) -> None:
         """The peer's begin: the answer to ours, or a session of its own."""
-        self.require_remote_open("begin")
+        self._require_remote_open("begin")
         if self.local_state is CLOSED:
             return
         if channel > self.config.channel_max:
@@ -464,12 +392,12 @@ class Engine:
                 )
             session = answered
         self._channels.remote[channel] = session
-        session.on_begin(begin, channel)
+        session._on_begin(begin, channel)
 
-    def on_close(self, close: Close) -> None:
+    def _on_close(self, close: Close) -> None:
         """The peer's close: the answer to ours, or its own wish. One that says why may come without an open."""
         if close.error is None and self.local_state is not CLOSED:
-            self.require_remote_open("close")
+            self._require_remote_open("close")
         self.remote_state = CLOSED
         cause = self._cause
         if self.local_state is not CLOSED:
@@ -479,13 +407,17 @@ class Engine:
             cause = Cause.from_peer(close.error, "close")  # its open was wrong; this says why there is none
         self._terminate(cause)
 
-    def on_sasl_done(self) -> None:
+    def _on_sasl_done(self) -> None:
         """The SASL exchange succeeded: AMQP starts over with its own header."""
         self._input.sasl = None
         self._input.stage = AMQP_HEADER_DUE
         if self.config.role is Role.CLIENT:
-            self.send_header()
+            self._send_header()
             self._send_open()
+
+    def _describe_stage(self) -> str:
+        """Return what is missing before the connection is open."""
+        return self._input.describe()
 
     def _on_end_of_stream(self) -> None:
         if self.local_state is CLOSED:
@@ -493,12 +425,12 @@ class Engine:
             return
         text = "the peer ended the connection without a close"
         if self.remote_state is IDLE:
-            text = f"the peer ended the connection before it was open: {self._input.describe()}"
+            text = f"the peer ended the connection before it was open: {self._describe_stage()}"
         self._terminate(Cause(CauseKind.TRANSPORT, None, text))
 
     # -- the ends
 
-    def fail(
+    def _fail(
         self,
         kind: CauseKind,
         condition: Symbol,
@@ -520,43 +452,43 @@ class Engine:
         if self._header_sent and self.local_state is not CLOSED and self._input.stage == AMQP_FRAMES:
             self._cause = cause
             if self._could_close(cause.error) and in_open:
-                self._close_deadline = self.now + self.config.close_timeout
+                self._timers.on_close_sent()
                 return
         self._terminate(cause)
 
-    def fail_unexpectedly(self, exception: BaseException) -> None:
+    def _fail_unexpectedly(self, exception: BaseException) -> None:
         """End the connection for what reading has raised that nobody foresaw, or for an interrupt."""
         name = type(exception).__name__
         if not isinstance(exception, Exception):
             text = f"the connection was interrupted by {name} while reading"
-            self.fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, text)
+            self._fail(CauseKind.LOCAL, conditions.INTERNAL_ERROR, text)
             return
         self.unforeseen = exception
         if self._input.sasl is not None:  # its text may quote a secret
             text = f"{name} while a SASL frame of the peer was dealt with"
-            self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)
+            self._fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text)
         else:
             text = f"what the peer sent made our side fail with {name}: {exception}"
-            self.fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text, exception)
+            self._fail(CauseKind.PROTOCOL, conditions.INTERNAL_ERROR, text, exception)
 
     def _terminate(self, cause: Cause | None) -> None:
         self.is_closed = True
         self.cause = cause
         self._input.clear()
-        self._waiting.clear()
+        self._timers.clear()
         for session in self.sessions:
-            session.lost(cause)
+            session._lost(cause)
         self._channels.clear()
         self._dirty = []
-        self.emit(ConnectionClosed(cause))
+        self._emit(ConnectionClosed(cause))
 
-    def send_header(self) -> None:
+    def _send_header(self) -> None:
         """Append our AMQP header to the output."""
         self.output += AMQP_HEADER
         self._header_sent = True
 
     def _send_open(self) -> None:
-        self.send(0, self.config.open(self.max_frame_size))
+        self._send(0, self.config.open(self.max_frame_size))
         self.local_state = ACTIVE
 
     def _send_close(self, error: Error | None) -> None:
@@ -565,8 +497,8 @@ class Engine:
         if self.remote_state is not CLOSED:
             for session in self.sessions:
                 if session.local_state is ACTIVE:
-                    session.flush(self.config.limits.output_bytes)
-        self.send(0, Close(error))
+                    session._flush(self.config.limits.output_bytes)
+        self._send(0, Close(error))
         self.local_state = CLOSED
 
     def _could_close(self, error: Error | None) -> bool:
@@ -576,7 +508,7 @@ class Engine:
             return False
         return True
 
-    def check_open(self) -> None:
+    def _check_open(self) -> None:
         """Raise LocalProtocolError if the connection is closed, or closing."""
         if self.is_closed or self.local_state is CLOSED:
             raise LocalProtocolError("the connection is closed")

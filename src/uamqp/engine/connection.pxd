@@ -1,8 +1,9 @@
-# C types of engine.py; see "Compiled mode" in docs/design.md.
+# C types of connection.py; see "Compiled mode" in docs/design.md.
 
 cdef class Engine
 
 from .input cimport Input as _Input
+from .timers cimport Timers as _Timers
 
 cdef int AMQP_FRAMES
 cdef object ACTIVE, CLOSED, IDLE
@@ -11,19 +12,13 @@ cdef object ACTIVE, CLOSED, IDLE
 cdef class Engine:
     cdef public object _cause
     cdef public object _channels
-    cdef public object _close_deadline
     cdef public list _dirty
     cdef public list _events
-    cdef public object _handshake_deadline
     cdef public bint _header_sent
     cdef public object _held_bytes
-    cdef public object _idle_timeout
     cdef public _Input _input
-    cdef public object _last_input
-    cdef public object _last_output
-    cdef public object _remote_idle
     cdef public bint _started
-    cdef public dict _waiting
+    cdef public _Timers _timers
     cdef public object cause
     cdef public object config
     cdef public object context
@@ -39,6 +34,6 @@ cdef class Engine:
     cdef public Py_ssize_t transfer_frame_size
     cdef public object unforeseen
 
-    cpdef emit(self, object event)
-    cpdef session_is_dirty(self, object session)
-    cpdef check_open(self)
+    cpdef _emit(self, object event)
+    cpdef _session_is_dirty(self, object session)
+    cpdef _check_open(self)
