@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import inspect
 import logging
+import pydoc
+import re
 import sys
 import uuid
 from collections.abc import Iterator
@@ -338,3 +340,9 @@ def test_a_management_status_is_not_an_error_in_the_log(broker: Broker, caplog: 
     assert loud(caplog) == []
     (line,) = lines(caplog, "status 404")
     assert f"$management at 127.0.0.1:{broker.port}" in line
+
+
+@pytest.mark.parametrize("kind", [Message, MessageProperties, MessageHeader])
+def test_help_lists_no_private_names(kind: type) -> None:
+    """It does where a class has a name that a named tuple has: `_fields`."""
+    assert re.findall(r"^ \|  (_[a-z]\w*)", pydoc.plain(pydoc.render_doc(kind)), re.MULTILINE) == []
