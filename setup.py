@@ -13,6 +13,7 @@ what compiles for another interpreter can't be imported there. Environment varia
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import platform
 import re
@@ -34,6 +35,7 @@ COMPILED = (
     "uamqp.codec.decode",
     "uamqp.codec.encode",
     "uamqp.codec.sections",
+    "uamqp.codec.signatures",
     "uamqp.core.connection",
     "uamqp.core.link",
     "uamqp.core.outbox",
@@ -66,6 +68,21 @@ SPARES = 16384
 #: and to the application mostly of no use.
 EAGER = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
 LAZY = "p->__dict__ = NULL;"
+
+#: Packages made by the same Cython share the type of its functions, by this name. Ours has one attribute more, and so a
+#: name of its own.
+SHARED = '#define __PYX_ABI_MODULE_NAME "_cython_" CYTHON_ABI\n'
+OURS = '#define __PYX_ABI_MODULE_NAME "_cython_uamqp_" CYTHON_ABI\n'
+ATTRIBUTES = "static PyGetSetDef __pyx_CyFunction_getsets[] = {\n"
+CLASS = """\
+static PyObject *uamqp_function_class(PyObject *function, void *context) {
+    (void)function;
+    (void)context;
+    Py_INCREF((PyObject *)&PyFunction_Type);
+    return (PyObject *)&PyFunction_Type;
+}
+"""
+CLASS_ATTRIBUTE = '    {"__class__", uamqp_function_class, 0, 0, 0},\n'
 
 DIRECTIVES = {
     "language_level": 3,
@@ -100,8 +117,11 @@ class BuildCompiled(build_ext):
         from Cython.Compiler.Options import get_directive_defaults
 
         jobs = self.parallel or os.cpu_count() or 1
+        if multiprocessing.get_start_method() != "fork":
+            jobs = 0  # in this process: another wouldn't have what is set below
         # Cython knows this directive as a decorator in the source only, which plain Python would have to know too.
         get_directive_defaults()["freelist"] = 0
+        keep_return_annotations()
         folder = str(Path(self.build_temp) / "c")
         translated = []
         for recycles in (False, True):
@@ -113,6 +133,7 @@ class BuildCompiled(build_ext):
             extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
             source = Path(extension.sources[0])
             leave_out_dictionaries(source)
+            call_functions_functions(source)
             name_doors(source, extension.name)
         self.parallel = jobs
         super().run()
@@ -144,11 +165,61 @@ class InstallEditable(editable_wheel):
         super().run()
 
 
+def complain(fault: str) -> None:
+    """Tell that the compiled package will work, but show itself otherwise than the pure one.
+
+    Raises:
+        RuntimeError: `REQUIRE_CYTHON` is set.
+    """
+    if wanted("REQUIRE_CYTHON"):
+        raise RuntimeError(fault)
+    print(f"warning: {fault}", file=sys.stderr)
+
+
+def keep_return_annotations() -> None:
+    """Have Cython keep what a `cpdef` function is annotated to return, as it does with a `def` function."""
+    from Cython.Compiler.Nodes import CFuncDefNode, DefNode
+
+    try:
+        as_cfunction, declare_wrapper = DefNode.as_cfunction, CFuncDefNode.declare_cpdef_wrapper
+    except AttributeError as error:
+        complain(f"this version of Cython leaves the return annotations of cpdef functions out: {error}")
+        return
+
+    def as_annotated_cfunction(self, *args, **kwargs):
+        function = as_cfunction(self, *args, **kwargs)
+        function.written_annotation = self.return_type_annotation
+        return function
+
+    def declare_annotated_wrapper(self, env):
+        declare_wrapper(self, env)
+        if self.overridable:
+            self.py_func.return_type_annotation = self.written_annotation
+
+    DefNode.as_cfunction, CFuncDefNode.declare_cpdef_wrapper = as_annotated_cfunction, declare_annotated_wrapper
+
+
 def leave_out_dictionaries(source: Path) -> None:
     """Have objects made without their `__dict__`, in C that Cython made: Python makes one when it is first used."""
     text = source.read_text(encoding="utf-8")
     if EAGER in text:  # what is written anew would be compiled anew
         source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
+
+
+def call_functions_functions(source: Path) -> None:
+    """Have compiled functions say that they are functions, in C that Cython made.
+
+    `inspect`, `unittest.mock` and what builds documentation ask for that (`isinstance(it, types.FunctionType)`), and
+    treat what isn't one in another way: a mock of it takes any arguments.
+    """
+    text = source.read_text(encoding="utf-8")
+    if "__Pyx_CyFunction_New(" not in text or CLASS in text:  # what is written anew would be compiled anew
+        return
+    if text.count(SHARED) != 1 or text.count(ATTRIBUTES) != 1:
+        complain(f"{source}: this version of Cython words the type of its functions otherwise: SHARED, ATTRIBUTES")
+        return
+    text = text.replace(SHARED, OURS).replace(ATTRIBUTES, CLASS + ATTRIBUTES + CLASS_ATTRIBUTE)
+    source.write_text(text, encoding="utf-8")
 
 
 def name_doors(source: Path, module: str) -> None:

@@ -80,6 +80,7 @@ from .sections import (
     binary_bounds,
     scan_sections,
 )
+from .signatures import present
 from .terminus import (
     DeleteOnClose,
     DeleteOnNoLinks,
@@ -132,3 +133,5 @@ __all__ = [
     "append_section_header", "append_value", "binary_bounds", "composite_class", "decode_composite",
     "decode_value", "encode_value", "scan_sections",
 ]  # fmt: skip
+
+present(globals())
