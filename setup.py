@@ -13,6 +13,7 @@ what compiles for another interpreter can't be imported there. Environment varia
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import platform
 import re
@@ -34,6 +35,7 @@ COMPILED = (
     "uamqp.codec.decode",
     "uamqp.codec.encode",
     "uamqp.codec.sections",
+    "uamqp.codec.signatures",
     "uamqp.core.connection",
     "uamqp.core.link",
     "uamqp.core.outbox",
@@ -68,6 +70,21 @@ SPARES = 16384
 EAGER = "p->__dict__ = PyDict_New(); if (unlikely(!p->__dict__)) goto bad;"
 LAZY = "p->__dict__ = NULL;"
 
+#: Packages made by the same Cython share the type of its functions, by this name. Ours has one attribute more, and so a
+#: name of its own.
+SHARED = '#define __PYX_ABI_MODULE_NAME "_cython_" CYTHON_ABI\n'
+OURS = '#define __PYX_ABI_MODULE_NAME "_cython_uamqp_" CYTHON_ABI\n'
+ATTRIBUTES = "static PyGetSetDef __pyx_CyFunction_getsets[] = {\n"
+CLASS = """\
+static PyObject *uamqp_function_class(PyObject *function, void *context) {
+    (void)function;
+    (void)context;
+    Py_INCREF((PyObject *)&PyFunction_Type);
+    return (PyObject *)&PyFunction_Type;
+}
+"""
+CLASS_ATTRIBUTE = '    {"__class__", uamqp_function_class, 0, 0, 0},\n'
+
 DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,  # an annotation is for people and mypy; what is a C type stands in the .pxd
@@ -101,8 +118,11 @@ class BuildCompiled(build_ext):
         from Cython.Compiler.Options import get_directive_defaults
 
         jobs = self.parallel or os.cpu_count() or 1
+        if multiprocessing.get_start_method() != "fork":
+            jobs = 0  # in this process: another wouldn't have what is set below
         # Cython knows this directive as a decorator in the source only, which plain Python would have to know too.
         get_directive_defaults()["freelist"] = 0
+        keep_return_annotations()
         folder = str(Path(self.build_temp) / "c")
         translated = []
         for recycles in (False, True):
@@ -114,6 +134,7 @@ class BuildCompiled(build_ext):
             extension._needs_stub = False  # as setuptools sets it for the extensions that it knows of
             source = Path(extension.sources[0])
             leave_out_dictionaries(source, declarations(extension.name))
+            call_functions_functions(source)
             name_doors(source, extension.name)
         self.parallel = jobs
         super().run()
@@ -145,6 +166,40 @@ class InstallEditable(editable_wheel):
         super().run()
 
 
+def complain(fault: str) -> None:
+    """Tell that the compiled package will work, but costs more, or shows itself otherwise than the pure one.
+
+    Raises:
+        RuntimeError: `REQUIRE_CYTHON` is set.
+    """
+    if wanted("REQUIRE_CYTHON"):
+        raise RuntimeError(fault)
+    print(f"warning: {fault}", file=sys.stderr)
+
+
+def keep_return_annotations() -> None:
+    """Have Cython keep what a `cpdef` function is annotated to return, as it does with a `def` function."""
+    from Cython.Compiler.Nodes import CFuncDefNode, DefNode
+
+    try:
+        as_cfunction, declare_wrapper = DefNode.as_cfunction, CFuncDefNode.declare_cpdef_wrapper
+    except AttributeError as error:
+        complain(f"this version of Cython leaves the return annotations of cpdef functions out: {error}")
+        return
+
+    def as_annotated_cfunction(self, *args, **kwargs):
+        function = as_cfunction(self, *args, **kwargs)
+        function.written_annotation = self.return_type_annotation
+        return function
+
+    def declare_annotated_wrapper(self, env):
+        declare_wrapper(self, env)
+        if self.overridable:
+            self.py_func.return_type_annotation = self.written_annotation
+
+    DefNode.as_cfunction, CFuncDefNode.declare_cpdef_wrapper = as_annotated_cfunction, declare_annotated_wrapper
+
+
 def declarations(name: str) -> Path:
     """Return the .pxd file of a compiled module."""
     return Path("src", *name.split(".")).with_suffix(".pxd")
@@ -157,23 +212,35 @@ def leave_out_dictionaries(source: Path, module: Path) -> None:
         source: the C.
         module: the module's .pxd file, which says how many classes have a `__dict__` of their own.
 
-    Raises:
-        RuntimeError: there aren't as many places to change as such classes, and `REQUIRE_CYTHON` is set. Without it
-            that is told: the objects cost more then, and nothing else is wrong.
+    Complains where there aren't as many places to change as such classes: the objects cost more then, and nothing else
+    is wrong.
     """
     text = source.read_text(encoding="utf-8")
     classes = len(re.findall(r"^ +cdef dict __dict__$", module.read_text(encoding="utf-8"), re.MULTILINE))
     places = text.count(EAGER) + text.count(LAZY)  # these an earlier build has changed
     if places != classes:
-        fault = (
+        complain(
             f"{module}: {classes} classes have a __dict__, and Cython's C makes one in {places} places: this "
             "version of Cython words it otherwise, so EAGER in setup.py has to follow it"
         )
-        if wanted("REQUIRE_CYTHON"):
-            raise RuntimeError(fault)
-        print(f"warning: {fault}", file=sys.stderr)
     if EAGER in text:  # what is written anew would be compiled anew
         source.write_text(text.replace(EAGER, LAZY), encoding="utf-8")
+
+
+def call_functions_functions(source: Path) -> None:
+    """Have compiled functions say that they are functions, in C that Cython made.
+
+    `inspect`, `unittest.mock` and what builds documentation ask for that (`isinstance(it, types.FunctionType)`), and
+    treat what isn't one in another way: a mock of it takes any arguments.
+    """
+    text = source.read_text(encoding="utf-8")
+    if "__Pyx_CyFunction_New(" not in text or CLASS in text:  # what is written anew would be compiled anew
+        return
+    if text.count(SHARED) != 1 or text.count(ATTRIBUTES) != 1:
+        complain(f"{source}: this version of Cython words the type of its functions otherwise: SHARED, ATTRIBUTES")
+        return
+    text = text.replace(SHARED, OURS).replace(ATTRIBUTES, CLASS + ATTRIBUTES + CLASS_ATTRIBUTE)
+    source.write_text(text, encoding="utf-8")
 
 
 def name_doors(source: Path, module: str) -> None:

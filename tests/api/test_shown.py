@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import inspect
 import logging
+import pydoc
+import re
 import signal
 import sys
 import uuid
@@ -365,3 +367,9 @@ def test_what_a_signal_handler_raises_comes_out() -> None:
             str(header)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("kind", [Message, MessageProperties, MessageHeader])
+def test_help_lists_no_private_names(kind: type) -> None:
+    """It does where a class has a name that a named tuple has: `_fields`."""
+    assert re.findall(r"^ \|  (_[a-z]\w*)", pydoc.plain(pydoc.render_doc(kind)), re.MULTILINE) == []

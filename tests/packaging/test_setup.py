@@ -237,3 +237,29 @@ def test_the_compiled_wheel_is_small() -> None:
     assert installed < MOST_INSTALLED
     assert os.name == "nt" or modules
     assert not any(b".debug_info" in module for module in modules)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('ATTRIBUTES = "static', "this version of Cython words the type of its functions otherwise"),
+        ("= DefNode.as_cfunction", "leaves the return annotations of cpdef functions out"),
+    ],
+)
+def test_that_cython_makes_functions_in_another_way_is_noticed(
+    line: str, fault: str, builder: Path, sources: Path
+) -> None:
+    """Signatures would differ between the builds."""
+    setup = sources / "setup.py"
+    modules = re.compile(r"^COMPILED = \(.*?^\)", re.DOTALL | re.MULTILINE)
+    text = modules.sub('COMPILED = ("uamqp.engine.fifo",)', setup.read_text())
+    assert text.count(line) == 1
+    setup.write_text(text.replace(line, line.replace("static", "changed").replace("as_cfunction", "changed")))
+    output = build(builder, sources, check=False, REQUIRE_CYTHON="1")
+    assert "exit status 0" not in output
+    assert "RuntimeError: " in output
+    assert fault in output
+    output = build(builder, sources)  # where it isn't required it is told, and compiled all the same
+    assert "warning: " in output
+    assert fault in output
+    assert [path for path in extension_modules(sources / "build") if "fifo" in path.name]

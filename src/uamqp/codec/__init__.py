@@ -79,6 +79,7 @@ from .sections import (
     binary_bounds,
     scan_sections,
 )
+from .signatures import present
 from .terminus import (
     DeleteOnClose,
     DeleteOnNoLinks,
@@ -131,3 +132,5 @@ __all__ = [
     "append_section_header", "append_value", "binary_bounds", "composite_class", "decode_composite",
     "decode_value", "encode_value", "scan_sections",
 ]  # fmt: skip
+
+present(globals())

@@ -6,6 +6,7 @@ no locks, no clocks: the time is an argument, as in the engine. Imports `uamqp.e
 
 from __future__ import annotations
 
+from ..codec.signatures import present
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
@@ -38,3 +39,5 @@ __all__ = [
     "TokenClaim",
     "TokenStatus",
 ]
+
+present(globals())

@@ -78,6 +78,9 @@ class LinkHandler:
 
     __slots__ = ()
 
+    def __init__(self) -> None:
+        """Make a handler, which says nothing of itself."""
+
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
         """A message arrived."""
         raise NotImplementedError

@@ -10,6 +10,7 @@ from __future__ import annotations
 from .connection import Engine
 
 # isort: split
+from ..codec.signatures import present
 from . import conditions, events, sasl
 from .config import EngineConfig, Role
 from .delivery import IncomingDelivery, OutgoingDelivery
@@ -44,3 +45,5 @@ __all__ = [
     "events",
     "sasl",
 ]
+
+present(globals())

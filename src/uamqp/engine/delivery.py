@@ -55,6 +55,9 @@ class IncomingDelivery:
     remote_state: object | None
     context: Any
 
+    def __init__(self) -> None:
+        """Leave everything unset: the engine makes deliveries."""
+
     def settle(self, outcome: DeliveryState | None) -> None:
         """Say what becomes of the message. Dispositions are collected and leave with `Engine.data_to_send`.
 
@@ -123,6 +126,9 @@ class OutgoingDelivery:
     _pre_settled: bool
     _tag: bytes | None  # None: `_tag_number` in four bytes
     _tag_number: int
+
+    def __init__(self) -> None:
+        """Leave everything unset: the engine makes deliveries."""
 
     @property
     def tag(self) -> bytes:

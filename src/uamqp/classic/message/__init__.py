@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...codec.signatures import present
 from .batch import BatchMessage
 from .bodies import DataBody, MessageBody, SequenceBody, ValueBody
 from .message import Message
@@ -17,3 +18,5 @@ __all__ = [
     "SequenceBody",
     "ValueBody",
 ]
+
+present(globals())

@@ -23,7 +23,7 @@ class MessageBody(Portable):
 
     __slots__ = ("_encoding", "_parts")
 
-    _fields = ("_encoding", "_parts")
+    _stored = ("_encoding", "_parts")
     _type: ClassVar[native.MessageBodyType] = native.MessageBodyType.NoneType
     _code: ClassVar[bytes] = b""
 

@@ -105,7 +105,7 @@ class Message:
         "on_send_complete", "retries", "state",
     )  # fmt: skip
 
-    _fields = __slots__[2:]
+    _stored = __slots__[2:]
 
     _entry: Entry | None  # where it stands while it is pending in a client: copies stand nowhere
     fate: errors.Fate | None

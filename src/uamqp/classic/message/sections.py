@@ -231,7 +231,7 @@ class MessageHeader(Portable):
 
     __slots__ = ("_came", "_original", "delivery_count", "durable", "first_acquirer", "priority", "time_to_live")
 
-    _fields = __slots__
+    _stored = __slots__
 
     def __init__(self, header: Any = None) -> None:
         self.delivery_count: int | None = 0
@@ -495,7 +495,7 @@ class MessageProperties:
 
     __slots__ = ("__dict__", "__weakref__", "_changed", "_encoding", "_original", "_values")
 
-    _fields = __slots__[2:]
+    _stored = __slots__[2:]
 
     _values: list[Any]  # as `_Field.wire` gives them; those at the end may be missing
     _original: bytes | None

@@ -12,7 +12,7 @@ _BOUND = 60
 
 def state_of(thing: Any) -> dict[str, Any]:
     """Return the values of an object's fields, and the attributes that were set on it."""
-    state = {name: getattr(thing, name) for name in thing._fields}
+    state = {name: getattr(thing, name) for name in thing._stored}
     state.update(vars(thing))
     return state
 
@@ -46,11 +46,11 @@ def bounded(value: Any) -> str:
 
 
 class Portable:
-    """Base of what applications pickle, copy, subclass and set attributes on. `_fields` names a class's slots."""
+    """Base of what applications pickle, copy, subclass and set attributes on. `_stored` names a class's slots."""
 
     __slots__ = ("__dict__", "__weakref__")
 
-    _fields: ClassVar[tuple[str, ...]] = ()
+    _stored: ClassVar[tuple[str, ...]] = ()
 
     __getstate__ = state_of
     __setstate__ = restore
