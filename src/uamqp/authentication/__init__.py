@@ -2,3 +2,6 @@
 
 from ..classic.auth import *
 from ..classic.auth import __all__ as __all__
+from . import cbs_auth as cbs_auth
+from . import cbs_auth_async as cbs_auth_async
+from . import common as common

@@ -5,7 +5,6 @@ May import `c_uamqp` and the standard library.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import calendar
 import datetime
@@ -14,11 +13,14 @@ import logging
 import uuid
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import codec
 from . import native
 from .arguments import text
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["create_sas_token", "data_factory", "datetime", "get_running_loop", "logger", "parse_connection_string"]
 
@@ -69,6 +71,8 @@ def create_sas_token(
 
 def get_running_loop() -> asyncio.AbstractEventLoop:
     """The running event loop; without one the thread's current loop, and a warning in the log."""
+    import asyncio  # noqa: PLC0415 (the blocking front does without)
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

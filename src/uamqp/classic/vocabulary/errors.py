@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from ... import codec
 from ...codec.text import shortened
-from ...core.masking import masked_within
+from ...core import masked_within
 from ..values import (
     convert,
 )
