@@ -175,6 +175,12 @@ def memory(field: Field, folder: Path, scale: float) -> Iterator[Round]:
                 yield names[key], None, contender.name, value
 
 
+def imports(field: Field, folder: Path, scale: float) -> Iterator[Round]:
+    for contender in own(field, "imports.py"):
+        for name, value in contender.run(max(1, int(11 * scale))).items():
+            yield name, None, contender.name, value
+
+
 GROUPS = [
     Group("codec", "The codec", "messages/s", None, codec),
     Group("messages", "Sending and receiving, against the far end in C", "messages/s", None, messages),
@@ -188,4 +194,5 @@ GROUPS = [
     Group("large", "One message of 100 MB: memory", "times its size", None, large),
     Group("latency", "Latency at a fixed rate, through the embedded broker", "ms", "messages/s", latency),
     Group("memory", "Memory, and idle connections", "", None, memory),
+    Group("imports", "What imports take, beyond an empty interpreter: CPU", "ms", None, imports),
 ]

@@ -1,42 +1,53 @@
-"""uamqp: the AMQP 1.0 client for Python, with the API of uamqp 1.6 on an engine of its own."""
+"""uamqp: the AMQP 1.0 client for Python, with the API of uamqp 1.6 on an engine of its own.
+
+What it has is imported when it is first used (PEP 562), so that `uamqp.codec` and `uamqp.engine` cost no more than
+themselves, and the blocking clients no asyncio.
+"""
 
 from __future__ import annotations
 
 import logging
-import platform
-from typing import Any
+from importlib import import_module
 
-from . import (
-    address,
-    async_ops,
-    authentication,
-    c_uamqp,
-    client,
-    compat,
-    connection,
-    constants,
-    errors,
-    message,
-    mgmt_operation,
-    receiver,
-    sender,
-    session,
-    types,
-    utils,
-)
-from .address import Source, Target
-from .async_ops import ConnectionAsync, MessageReceiverAsync, MessageSenderAsync, SessionAsync
-from .async_ops.client_async import AMQPClientAsync, AsyncMessageIter, ReceiveClientAsync, SendClientAsync
-from .classic.values.arguments import integer
-from .classic.vocabulary.settings import ReceiveMessagesKeywords, Unpack
-from .client import AMQPClient, ReceiveClient, SendClient
-from .connection import Connection
-from .constants import MessageBodyType, TransportType
-from .engine.limits import MAX_CREDIT
-from .message import BatchMessage, Message
-from .receiver import MessageReceiver
-from .sender import MessageSender
-from .session import Session
+TYPE_CHECKING = False  # type checkers know the name; importing `typing` for it would take 6 ms more
+if TYPE_CHECKING:  # what type checkers know, `_HOMES` finds
+    from . import (
+        address,
+        async_ops,
+        authentication,
+        c_uamqp,
+        client,
+        compat,
+        connection,
+        constants,
+        errors,
+        message,
+        mgmt_operation,
+        receiver,
+        sender,
+        session,
+        types,
+        utils,
+    )
+    from . import codec as codec
+    from . import engine as engine
+    from .classic.aio.client import AMQPClientAsync, AsyncMessageIter, ReceiveClientAsync, SendClientAsync
+    from .classic.aio.connection import ConnectionAsync
+    from .classic.aio.receiver import MessageReceiverAsync
+    from .classic.aio.sender import MessageSenderAsync
+    from .classic.aio.session import SessionAsync
+    from .classic.client.base import AMQPClient
+    from .classic.client.receive import ReceiveClient
+    from .classic.client.send import SendClient
+    from .classic.endpoints.connection import Connection
+    from .classic.endpoints.receiver import MessageReceiver
+    from .classic.endpoints.sender import MessageSender
+    from .classic.endpoints.session import Session
+    from .classic.functions import _Platform as _Platform
+    from .classic.functions import get_platform_info, receive_message, receive_messages, send_message
+    from .classic.message import BatchMessage, Message
+    from .classic.vocabulary.address import Source, Target
+    from .classic.vocabulary.constants import MessageBodyType, TransportType
 
 __version__ = "1.7.0"
 
@@ -85,100 +96,78 @@ __all__ = [
     "utils",
 ]
 
-_logger = logging.getLogger(__name__)
-_logger.addHandler(logging.NullHandler())  # whoever wants the log says so
+#: The modules here that have a name of their own in `uamqp`.
+_MODULES = (
+    "address",
+    "async_ops",
+    "authentication",
+    "c_uamqp",
+    "client",
+    "codec",
+    "compat",
+    "connection",
+    "constants",
+    "engine",
+    "errors",
+    "message",
+    "mgmt_operation",
+    "receiver",
+    "sender",
+    "session",
+    "types",
+    "utils",
+)
+
+#: Where everything else is: behind the doors, so that what a test puts in its place at a door isn't kept here.
+_HOMES = {
+    "AMQPClient": "classic.client.base",
+    "AMQPClientAsync": "classic.aio.client",
+    "AsyncMessageIter": "classic.aio.client",
+    "BatchMessage": "classic.message",
+    "Connection": "classic.endpoints.connection",
+    "ConnectionAsync": "classic.aio.connection",
+    "Message": "classic.message",
+    "MessageBodyType": "classic.vocabulary.constants",
+    "MessageReceiver": "classic.endpoints.receiver",
+    "MessageReceiverAsync": "classic.aio.receiver",
+    "MessageSender": "classic.endpoints.sender",
+    "MessageSenderAsync": "classic.aio.sender",
+    "ReceiveClient": "classic.client.receive",
+    "ReceiveClientAsync": "classic.aio.client",
+    "SendClient": "classic.client.send",
+    "SendClientAsync": "classic.aio.client",
+    "Session": "classic.endpoints.session",
+    "SessionAsync": "classic.aio.session",
+    "Source": "classic.vocabulary.address",
+    "Target": "classic.vocabulary.address",
+    "TransportType": "classic.vocabulary.constants",
+    "_Platform": "classic.functions",
+    "get_platform_info": "classic.functions",
+    "receive_message": "classic.functions",
+    "receive_messages": "classic.functions",
+    "send_message": "classic.functions",
+}
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever wants the log says so
 
 
-def send_message(
-    target: str | bytes | Target, data: Any, auth: authentication.AMQPAuth | None = None, debug: bool = False
-) -> list[constants.MessageState]:
-    """Send one message and wait for its outcome.
+if not TYPE_CHECKING:  # to a type checker it would be every name that there isn't
 
-    Args:
-        target: a `Target`, or a URL such as amqps://host/node.
-        data: a `Message`, or the body of one.
-        auth: credentials; see `AMQPClient`.
-        debug: trace frames to the log.
-
-    Returns:
-        What became of it, in a list of one.
-
-    Raises:
-        AMQPConnectionError, LinkDetach: the connection or the link has failed.
-    """
-    single = data if isinstance(data, Message) else Message(body=data)
-    with SendClient(target, auth=auth, debug=debug) as send_client:
-        send_client.queue_message(single)
-        return send_client.send_all_messages()
+    def __getattr__(name: str) -> object:
+        """Import what has this name. It is an attribute like any other from then on."""
+        if name not in _MODULES and name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        path = __name__
+        for part in _HOMES.get(name, name).split("."):
+            # A package before its modules: where another thread imports it, this waits here, and with no lock in hand.
+            path = f"{path}.{part}"
+            value = import_module(path)
+        if name in _HOMES:
+            value = getattr(value, name)
+        globals()[name] = value
+        return value
 
 
-def receive_message(
-    source: str | bytes | Source,
-    auth: authentication.AMQPAuth | None = None,
-    timeout: float = 0,
-    debug: bool = False,
-) -> Message | None:
-    """Receive one message, and accept it.
-
-    Args:
-        source: a `Source`, or a URL such as amqps://host/node.
-        auth: credentials; see `AMQPClient`.
-        timeout: milliseconds to wait; 0: for ever.
-        debug: trace frames to the log.
-
-    Returns:
-        The message; None if none came in time.
-
-    Raises:
-        AMQPConnectionError, LinkDetach: the connection or the link has failed.
-    """
-    received = receive_messages(source, auth=auth, timeout=timeout, max_batch_size=1, debug=debug)
-    return received[0] if received else None
-
-
-def receive_messages(
-    source: str | bytes | Source,
-    auth: authentication.AMQPAuth | None = None,
-    max_batch_size: int | None = None,
-    timeout: float = 0,
-    debug: bool = False,
-    **kwargs: Unpack[ReceiveMessagesKeywords],
-) -> list[Message]:
-    """Receive the messages that are there, and accept them.
-
-    Args:
-        source: a `Source`, or a URL such as amqps://host/node.
-        auth: credentials; see `AMQPClient`.
-        max_batch_size: how many at most; it becomes the prefetch, too.
-        timeout: milliseconds to wait for the first; 0: for ever.
-        debug: trace frames to the log.
-        kwargs: for `ReceiveClient`.
-
-    Raises:
-        AMQPConnectionError, LinkDetach: the connection or the link has failed.
-    """
-    if max_batch_size:
-        kwargs["prefetch"] = integer(max_batch_size, "max_batch_size", 1, MAX_CREDIT)
-    with ReceiveClient(source, auth=auth, debug=debug, **kwargs) as receive_client:
-        return receive_client.receive_message_batch(max_batch_size=max_batch_size, timeout=timeout)
-
-
-def get_platform_info() -> str:
-    """Return what this runs on: system, release, processor, Python."""
-    return f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
-
-
-class _Platform:
-    """Kept for programs that initialise 1.6's C library; there is nothing to do."""
-
-    initialized = False
-
-    @classmethod
-    def initialize(cls) -> None:
-        """Note that it was called."""
-        cls.initialized = True
-
-    @classmethod
-    def deinitialize(cls) -> None:
-        """Note that it was called."""
-        _logger.debug("There is no platform to take down.")
+def __dir__() -> list[str]:
+    """Return what there is, imported or not."""
+    return sorted({*globals(), *_MODULES, *_HOMES})

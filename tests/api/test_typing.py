@@ -46,6 +46,9 @@ def right(session: Session, receiver: MessageReceiver, settings: dict[str, Any])
     session.mgmt_request(Message(), b"READ", timeout=5, status_code_field=b"status", callback=print)
     receiver.reset_link_credit(5, drain=True)
     ConnectionAsync("h", None, handshake_timeout=5)
+    uamqp.SendClient(URL, max_frame_size=512).queue_message(uamqp.Message(uamqp.types.AMQPuLong(5)))
+    uamqp.async_ops.client_async.SendClientAsync(URL, max_frame_size=512)
+    print(uamqp.codec.encode_value(5), uamqp.engine.EngineConfig, uamqp.errors.LinkDetach, uamqp.__version__)
 
 
 def wrong(session: Session, sessions: SessionAsync, receiver: MessageReceiver, client: AMQPClient) -> None:
@@ -76,6 +79,9 @@ def wrong(session: Session, sessions: SessionAsync, receiver: MessageReceiver, c
     Target("q").durabel = 1  # E: durabel
     client.auto_complet = True  # E: auto_complet
     SendClient(URL).send_message("text")  # E: send_message
+    uamqp.SendClient(URL, max_mesage_size=5)  # E: max_mesage_size
+    uamqp.SendKlient(URL)  # E: SendKlient
+    uamqp.import_module("os")  # E: import_module
 """
 
 
@@ -108,7 +114,7 @@ def test_a_misspelt_keyword_is_an_error(tmp_path: Path) -> None:
         assert f'"{name}"' in found[place], found[place]
 
 
-CLASSES = [value for name, value in vars(uamqp).items() if name in uamqp.__all__ and isinstance(value, type)]
+CLASSES = [value for value in (getattr(uamqp, name) for name in uamqp.__all__) if isinstance(value, type)]
 CLASSES += [getattr(authentication, name) for name in authentication.__all__]
 CONSTRUCTORS = {kind.__name__: vars(kind)["__init__"] for kind in CLASSES if "__init__" in vars(kind)}
 

@@ -2,4 +2,5 @@
 
 from ..classic.aio import *
 from ..classic.aio import __all__ as __all__
+from . import client_async as client_async
 from . import link_async as link_async

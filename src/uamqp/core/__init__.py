@@ -6,10 +6,12 @@ no locks, no clocks: the time is an argument, as in the engine. Imports `uamqp.e
 
 from __future__ import annotations
 
+from .. import engine  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ..codec.signatures import present
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
+from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
 from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .session import SessionCore
@@ -38,6 +40,8 @@ __all__ = [
     "Token",
     "TokenClaim",
     "TokenStatus",
+    "masked",
+    "masked_within",
 ]
 
 present(globals())

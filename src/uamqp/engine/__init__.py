@@ -6,6 +6,9 @@ Start with `Engine`.
 
 from __future__ import annotations
 
+from .. import codec  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
+
+# isort: split
 # The connection comes first: the compiled modules know each other's types, and this is the order that suits them.
 from .connection import Engine
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...transport.asyncio.pump import is_in_loop
-from ...transport.shared import Operation, SharedAmongTasks
+from ...transport.asyncio.shared import SharedAmongTasks
+from ...transport.shared import Operation
 from ..auth import AMQPAuth, CBSAsyncAuthMixin, CBSAuthMixin
 from ..client.base import AMQPClient
 from ..client.reading import Busy

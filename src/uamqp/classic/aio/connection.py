@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine import EngineConfig, Trace
 from ...transport.asyncio.pump import AsyncPump, is_in_loop, off_loop
+from ...transport.asyncio.shared import SharedAmongTasks
+from ...transport.asyncio.signals import LoopSignal
 from ...transport.sansio.endpoint import Endpoint
-from ...transport.shared import SharedAmongTasks
-from ...transport.signals import LoopSignal, Signal
+from ...transport.signals import Signal
 from ..auth import AMQPAuth
 from ..endpoints import connection
 from ..values.arguments import finite

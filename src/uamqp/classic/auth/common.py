@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine import sasl
 from ...transport.blocking.stream import is_loopback
-from ...transport.sansio import tls
 from ...transport.sansio.endpoint import Endpoint, Proxy
 from ..values.arguments import encoded, encoding_of, finite, given, having, path, shown, text
 from ..vocabulary import constants
@@ -25,6 +24,8 @@ __all__ = ["AMQPAuth", "SASLAnonymous", "SASLExternal", "SASLPlain"]
 
 if TYPE_CHECKING:
     import ssl
+
+    from ...transport.sansio import tls
 
 _logger = logging.getLogger("uamqp.authentication.common")  # as in 1.6
 
@@ -140,6 +141,8 @@ class AMQPAuth:
             if not Path(file).exists():
                 raise FileNotFoundError(f"{name}: there is no file {file!r}")
         if files:
+            from ...transport.sansio import tls  # noqa: PLC0415 (who speaks no TLS does without)
+
             tls.check_files(self._files["verify"], self._files["certificate"], self._files["key"], self._key_password)
 
     def set_io(
@@ -214,6 +217,8 @@ class AMQPAuth:
     def _context(self) -> ssl.SSLContext | None:
         """Return the TLS context; reads certificates the first time, so don't call it in an event loop."""
         if self._use_tls and self._ssl_context is None:
+            from ...transport.sansio import tls  # noqa: PLC0415 (as above)
+
             files = self._files
             self._ssl_context = tls.client_context(
                 files["verify"], files["certificate"], files["key"], self._key_password

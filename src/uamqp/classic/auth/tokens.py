@@ -12,8 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ...core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus
-from ...core.masking import masked
+from ...core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus, masked
 from ...engine import LocalProtocolError
 from ...transport.drive import run
 from ...transport.sansio.clock import now, wall

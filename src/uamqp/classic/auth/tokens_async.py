@@ -6,8 +6,6 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ...transport.asyncio.protocol import within
-from ...transport.asyncio.pump import is_in_loop, spawn
 from ..vocabulary import compat
 from ..vocabulary.callbacks import is_coroutine_function
 from ..vocabulary.settings import SessionKeywords, Unpack
@@ -75,6 +73,8 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         await super()._do_close_authenticator()
 
     async def _renewed(self) -> bool:
+        from ...transport.asyncio.pump import is_in_loop, spawn  # noqa: PLC0415 (blocking clients do without asyncio)
+
         connection = self._connection
         if not is_in_loop() or connection is None:
             await self._update()
@@ -95,6 +95,9 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
 
     async def _update(self) -> None:
         """As `update_token`, within `timeout`."""
+        from ...transport.asyncio.protocol import within  # noqa: PLC0415 (as above)
+        from ...transport.asyncio.pump import is_in_loop  # noqa: PLC0415
+
         if not is_in_loop():
             await self.update_token()
             return

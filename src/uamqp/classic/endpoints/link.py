@@ -6,8 +6,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...core import LinkCore, LinkState
-from ...core.masking import masked
+from ...core import LinkCore, LinkState, masked
 from ...engine import Cause, CauseKind, Engine, IncomingDelivery, LocalProtocolError, OutgoingDelivery
 from ...engine.terms import MODE_FIRST
 from ...transport.drive import run

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...codec.text import shortened
-from ...core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
-from ...core.masking import masked
+from ...core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState, masked
 from ...engine import LocalProtocolError
 from ...transport.drive import run
 from ...transport.sansio.clock import FOREVER, now

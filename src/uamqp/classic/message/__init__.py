@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ... import codec  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ...codec.signatures import present
 from .batch import BatchMessage
 from .bodies import DataBody, MessageBody, SequenceBody, ValueBody

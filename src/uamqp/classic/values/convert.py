@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import calendar
 import datetime
@@ -11,12 +10,15 @@ import logging
 import uuid
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import codec
 from ...transport.sansio.clock import wall
 from . import native
 from .arguments import text
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "create_sas_token",
@@ -77,6 +79,8 @@ def create_sas_token(
 
 def get_running_loop() -> asyncio.AbstractEventLoop:
     """The running event loop; without one the thread's current loop, and a warning in the log."""
+    import asyncio  # noqa: PLC0415 (the blocking front does without)
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ... import codec
-from ...core.masking import masked, masked_within
+from ...core import masked, masked_within
 from ..values import convert
 from ..values.arguments import encoding_of
 from ..values.arguments import text as _text

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from ... import codec
 from ...codec.text import shortened
-from ...core.masking import masked_within
+from ...core import masked_within
 from ..values import convert
 from ..values.arguments import encoded, encoding_of, having, number
 from .callbacks import plain, refuse_unfinished

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...codec import Composite, Described
 from ...codec.text import MAX_TEXT, shortened
-from ...core.masking import masked
+from ...core import masked
 
 _logger = logging.getLogger("uamqp.c_uamqp")
 

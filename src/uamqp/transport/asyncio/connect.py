@@ -7,16 +7,18 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..blocking.stream import READ_SIZE
 from ..forks import owned
 from ..sansio.endpoint import Endpoint
 from ..sansio.proxy import Tunnel
-from ..sansio.websocket import WebSocket
 from .protocol import stream_of, within
 from .reading import Reading
-from .websocket import WebSocketProtocol, WebSocketTransport
+
+if TYPE_CHECKING:
+    from ..sansio.websocket import WebSocket
+    from .websocket import WebSocketProtocol
 
 _TURNS_OF_CLOSING = 10
 """Turns of the loop that a transport may need to notice the end of its socket, and to close it."""
@@ -34,31 +36,30 @@ async def open_connection(
     Raises:
         OSError: there is no such host, or no address answers, or a proxy, TLS or the upgrade failed: the text says it.
     """
-    websocket = WebSocket.to(endpoint)
+    websocket = _websocket(endpoint)
     try:
         sock = await within(_connect(endpoint), endpoint.connect_timeout)
     except TimeoutError:
         raise TimeoutError(f"no answer within {endpoint.connect_timeout:g} seconds") from None
     stage = "TLS handshake" if endpoint.tls is not None else ""
     protocol = make_protocol(sock)
-    if websocket is not None:
-        protocol = WebSocketProtocol(websocket, protocol, handshake_timeout)
+    upgrade = None if websocket is None else _upgrade(websocket, protocol, handshake_timeout)
     transport: asyncio.Transport | None = None
     try:
         made, _ = await asyncio.get_running_loop().create_connection(
-            lambda: protocol,
+            lambda: upgrade or protocol,
             sock=sock,
             ssl=endpoint.tls,
             server_hostname=endpoint.tls_hostname,
             ssl_handshake_timeout=handshake_timeout if endpoint.tls is not None else None,
         )
         transport = stream_of(made)
-        if isinstance(protocol, WebSocketProtocol):
+        if upgrade is not None:
             stage = "WebSocket upgrade"
-            await protocol.opened
+            await upgrade.opened
     except BaseException as error:
-        if isinstance(protocol, WebSocketProtocol):
-            protocol.opened.cancel()
+        if upgrade is not None:
+            upgrade.opened.cancel()
         if transport is not None:
             transport.abort()
         else:
@@ -66,6 +67,21 @@ async def open_connection(
         if isinstance(error, OSError):
             raise OSError(endpoint.describe(error, stage)) from error
         raise
+
+
+def _websocket(endpoint: Endpoint) -> WebSocket | None:
+    """Return our end of the WebSocket to an endpoint; None if AMQP goes without one there."""
+    if endpoint.websocket_path is None:
+        return None
+    from ..sansio.websocket import WebSocket  # noqa: PLC0415 (who uses none does without the library)
+
+    return WebSocket.to(endpoint, endpoint.websocket_path)
+
+
+def _upgrade(websocket: WebSocket, protocol: Reading, timeout: float) -> WebSocketProtocol:
+    from .websocket import WebSocketProtocol  # noqa: PLC0415 (as above)
+
+    return WebSocketProtocol(websocket, protocol, timeout)
 
 
 async def _close(sock: socket.socket, *, wait: bool) -> None:
@@ -87,8 +103,7 @@ def bury(transport: asyncio.Transport | None, sock: socket.socket | None) -> Non
 
     That shows in asyncio's own classes only, and a transport of theirs that isn't told complains when it is collected.
     """
-    if isinstance(transport, WebSocketTransport):
-        transport = transport.transport
+    transport = getattr(transport, "transport", transport)  # a WebSocket's
     layer = getattr(transport, "_ssl_protocol", None)
     stream: Any = getattr(layer, "_transport", transport)
     try:

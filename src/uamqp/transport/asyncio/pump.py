@@ -24,10 +24,10 @@ from ..forks import INHERITED, tell
 from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
-from ..shared import SharedAmongTasks
 from .connect import bury, open_connection
 from .protocol import EngineProtocol, stream_of, within
 from .reading import Reading
+from .shared import SharedAmongTasks
 
 _logger = logging.getLogger(__name__)
 

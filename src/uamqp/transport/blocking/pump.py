@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...core import ConnectionCore
 from ...engine import CauseKind, EndpointState, EngineConfig, Trace
@@ -20,10 +21,11 @@ from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
 from ..sansio.heap import keep_freed_memory
-from ..sansio.websocket import WebSocket
 from . import background
 from .stream import Stream, Waker, connect, is_from_outside
-from .websocket import WebSocketStream
+
+if TYPE_CHECKING:
+    from .websocket import WebSocketStream
 
 MAX_WAIT = 1.0
 """Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
@@ -41,7 +43,7 @@ _READING = "reading"
 _WRITING = "writing"
 _HANDLING = "handling what arrived"
 
-_Stream = Stream | WebSocketStream
+_Stream: TypeAlias = "Stream | WebSocketStream"
 
 _open: set[tuple[_Stream, Waker]] = set()
 """The sockets of all pumps. Those of a pump that nobody has any more aren't collected with it: it closes them."""
@@ -582,6 +584,10 @@ def _is_under_way(method: Callable[..., object]) -> bool:
 
 def _stream(sock: socket.socket, endpoint: Endpoint) -> _Stream:
     """Return the stream of AMQP bytes over a connected socket."""
-    websocket = WebSocket.to(endpoint)
-    stream = Stream(sock, endpoint.tls, endpoint.tls_hostname)
-    return stream if websocket is None else WebSocketStream(stream, websocket)
+    if endpoint.websocket_path is None:
+        return Stream(sock, endpoint.tls, endpoint.tls_hostname)
+    from ..sansio.websocket import WebSocket  # noqa: PLC0415 (who uses none does without the library)
+    from .websocket import WebSocketStream  # noqa: PLC0415
+
+    websocket = WebSocket.to(endpoint, endpoint.websocket_path)
+    return WebSocketStream(Stream(sock, endpoint.tls, endpoint.tls_hostname), websocket)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import ipaddress
 import select
 import socket
-import ssl
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..forks import owned
 from ..sansio.endpoint import Endpoint
 from ..sansio.proxy import Tunnel
 
+if TYPE_CHECKING:
+    import ssl
+
 READ_SIZE = 262144
 """Bytes taken from the socket at a time, at most."""
 
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-_OURS = ("asyncio", "socket", "ssl", "websockets", __name__.partition(".")[0])
+_OURS = ("asyncio", "importlib", "socket", "ssl", "websockets", __name__.partition(".")[0])
 
 
 def is_from_outside(error: BaseException) -> bool:
@@ -131,7 +132,17 @@ class Stream:
         sends: how often the socket was given something to send; it may have taken it.
     """
 
-    __slots__ = ("_failure", "_handshaking", "_sock", "_unsent", "_unwritable", "_wants_write", "sends")
+    __slots__ = (
+        "_failure",
+        "_handshaking",
+        "_sock",
+        "_tls",
+        "_unsent",
+        "_unwritable",
+        "_wants_write",
+        "_would_block",
+        "sends",
+    )
 
     def __init__(
         self, sock: socket.socket, context: ssl.SSLContext | None = None, server_hostname: str | None = None
@@ -143,9 +154,14 @@ class Stream:
         self._wants_write = False  # TLS: the handshake has something to write
         self._failure: OSError | None = None  # what the next read raises
         self._sock = sock
+        self._tls: ssl.SSLSocket | None = None  # the socket, if TLS is spoken
+        self._would_block: tuple[type[OSError], ...] = (BlockingIOError,)
         if context is not None:
+            import ssl  # noqa: PLC0415 (who speaks no TLS does without)
+
+            self._would_block = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
             try:
-                self._sock = context.wrap_socket(
+                self._sock = self._tls = context.wrap_socket(
                     sock, server_hostname=server_hostname, do_handshake_on_connect=False, suppress_ragged_eofs=True
                 )
                 owned(self._sock)
@@ -162,7 +178,7 @@ class Stream:
     @property
     def is_secure(self) -> bool:
         """TLS is spoken."""
-        return isinstance(self._sock, ssl.SSLSocket)
+        return self._tls is not None
 
     @property
     def is_handshaking(self) -> bool:
@@ -185,9 +201,11 @@ class Stream:
         Raises:
             OSError: it failed (ssl.SSLError says why).
         """
-        if self._handshaking and isinstance(self._sock, ssl.SSLSocket):
+        if self._handshaking and self._tls is not None:
+            import ssl  # noqa: PLC0415 (who speaks no TLS does without)
+
             try:
-                self._sock.do_handshake()
+                self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._wants_write = False
                 return False
@@ -215,7 +233,7 @@ class Stream:
             self.sends += 1
             try:
                 count = self._sock.send(view)
-            except _WOULD_BLOCK:
+            except self._would_block:
                 return
             if count == len(view):
                 unsent.popleft()
@@ -233,10 +251,10 @@ class Stream:
         Raises:
             OSError: the connection is broken.
         """
-        if not isinstance(self._sock, ssl.SSLSocket):
+        if self._tls is None:
             try:
                 return self._sock.recv(READ_SIZE)
-            except _WOULD_BLOCK:
+            except self._would_block:
                 return None
         if self._failure is not None:
             raise self._failure
@@ -245,7 +263,7 @@ class Stream:
         while size < READ_SIZE:  # TLS gives one record of up to 16 KiB at a time
             try:
                 part = self._sock.recv(READ_SIZE)
-            except _WOULD_BLOCK:
+            except self._would_block:
                 break
             except OSError as error:
                 if not parts or is_from_outside(error):
@@ -266,7 +284,7 @@ class Stream:
             for_reading: False: leave what arrives where it is.
         """
         sock = self._sock
-        if for_reading and isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if for_reading and self._tls is not None and self._tls.pending():
             return
         for_writing = self._wants_write or (self.unsent and not self._handshaking)
         timeout = max(0.0, timeout)
@@ -294,8 +312,8 @@ class Stream:
         """
         sock = self._sock
         try:
-            if isinstance(sock, ssl.SSLSocket) and not self._handshaking and not self._unwritable:
-                sock.unwrap()
+            if self._tls is not None and not self._handshaking and not self._unwritable:
+                self._tls.unwrap()
         except (OSError, ValueError) as error:  # the peer needn't answer, and may be gone
             if is_from_outside(error):
                 raise

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 # OpenSSL's reasons for what starts with no TLS record; which of them depends on its version, and on the bytes.
 _NO_RECORDS = frozenset(("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
@@ -75,10 +78,15 @@ class Endpoint:
             error: why.
             stage: what was under way: "TLS handshake", "WebSocket upgrade", or empty when it was open.
         """
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the TLS certificate of {self} was not accepted: {error.verify_message}"
+        hint = ""
+        if self.tls is not None:
+            import ssl  # noqa: PLC0415 (who speaks no TLS does without)
+
+            if isinstance(error, ssl.SSLCertVerificationError):
+                return f"the TLS certificate of {self} was not accepted: {error.verify_message}"
+            if isinstance(error, ssl.SSLError) and error.reason in _NO_RECORDS:
+                hint = _NO_TLS
         if stage:
-            hint = _NO_TLS if isinstance(error, ssl.SSLError) and error.reason in _NO_RECORDS else ""
             return f"the {stage} with {self} failed: {error}{hint}"
         return f"the connection to {self} broke: {error}"
 

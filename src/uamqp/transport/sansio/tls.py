@@ -6,8 +6,6 @@ import ssl
 from collections.abc import Callable
 from typing import TypeAlias
 
-import certifi
-
 Password: TypeAlias = str | bytes | bytearray
 """The password of a private key."""
 
@@ -44,6 +42,8 @@ def client_context(
         # RFC 9525, section 2: the names are those of subjectAltName. OpenSSL takes the common name where there is none.
         context.hostname_checks_common_name = False
     if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
+        import certifi  # noqa: PLC0415 (only where the operating system has no certificates)
+
         context.load_verify_locations(cafile=certifi.where())
     if certificate is not None:
         _load_chain(context, certificate, key, password)

@@ -86,11 +86,8 @@ class WebSocket:
         return cls(protocol)
 
     @classmethod
-    def to(cls, endpoint: Endpoint) -> WebSocket | None:
-        """Return the client's end for an endpoint; None if AMQP goes without a WebSocket there."""
-        path = endpoint.websocket_path
-        if path is None:
-            return None
+    def to(cls, endpoint: Endpoint, path: str) -> WebSocket:
+        """Return the client's end for an endpoint and its `websocket_path`; see `client`."""
         return cls.client(endpoint.host, endpoint.port, path, secure=endpoint.tls is not None)
 
     @classmethod
