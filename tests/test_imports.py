@@ -26,7 +26,8 @@ IO = {"asyncio", "certifi", "select", "selectors", "socket", "ssl", "websockets"
 
 # The modules of ours where I/O, threads and fronts begin.
 FRONTS = {"uamqp.async_ops", "uamqp.authentication", "uamqp.client", "uamqp.connection", "uamqp.testing"}
-FRONTS |= {"uamqp.classic.aio", "uamqp.classic.client", "uamqp.classic.endpoints", "uamqp.transport"}
+FRONTS |= {"uamqp.classic.aio", "uamqp.classic.client", "uamqp.classic.endpoints"}
+FRONTS |= {"uamqp.transport.asyncio", "uamqp.transport.blocking", "uamqp.transport.driver"}
 
 
 def output(program: str, *arguments: str) -> str:

@@ -250,7 +250,7 @@ def test_another_thread_that_connects(broker: Broker) -> None:
     client = SendClient(broker.url + "/q")
     waits, goes_on = threading.Event(), threading.Event()
     client.open()
-    pump = client._connection._pump  # type: ignore[union-attr]
+    pump: Any = client._connection._pump  # type: ignore[union-attr]
     start = pump.start
 
     def slow(*args: Any) -> None:

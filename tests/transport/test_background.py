@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from uamqp.transport.blocking.background import started
+from uamqp.transport.background import started
 
 
 class Late(Exception):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...engine import EngineConfig, Trace
-from ...transport.asyncio.pump import AsyncPump, is_in_loop, off_loop
+from ...transport.asyncio.driver import AsyncDriver
 from ...transport.asyncio.shared import SharedAmongTasks
-from ...transport.asyncio.signals import LoopSignal
-from ...transport.sansio.endpoint import Endpoint
-from ...transport.signals import Signal
+from ...transport.driver import Driver
 from ..auth import AMQPAuth
 from ..endpoints import connection
 from ..values.arguments import finite
@@ -90,13 +86,15 @@ class ConnectionAsync(LoopArgument, connection.Connection):
             asyncio.TimeoutError: it wasn't free within `timeout` seconds.
         """
         limit = finite(timeout, "timeout", "seconds")
-        if isinstance(self._pump, AsyncPump):
-            await self._pump.acquire(limit)
+        pump = self._tasks.loop_pump
+        if pump is not None:
+            await pump.acquire(limit)
 
     async def release_async(self) -> None:
         """Release the lock of `lock_async`; does nothing if it is free."""
-        if isinstance(self._pump, AsyncPump):
-            self._pump.release()
+        pump = self._tasks.loop_pump
+        if pump is not None:
+            pump.release()
 
     async def work_async(self) -> None:
         """Give the loop a turn, in which the connection does what is due. Does nothing while it is being closed.
@@ -127,45 +125,8 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         """
         await self._do_destroy()
 
-    # -- the pump
+    # -- the driver
 
-    def _make_pump(self) -> Any:
-        return AsyncPump(self._core)
-
-    async def _make_endpoint(self) -> Endpoint:
-        if not is_in_loop() or self.auth._is_prepared:
-            return await super()._make_endpoint()
-        return await off_loop(lambda: self.auth._endpoint(self._port))  # it reads certificates
-
-    async def _start_pump(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
-        if not is_in_loop():
-            pump, self._pump = self._pump, super()._make_pump()
-            self._pump.lock = pump.lock
-            if isinstance(pump, AsyncPump):
-                pump.retire()
-        if isinstance(self._pump, AsyncPump):
-            await self._pump.start(endpoint, config, trace)
-        else:
-            await super()._start_pump(endpoint, config, trace)
-
-    async def _turn_pump(self, timeout: float, seen: int | None) -> bool:
-        if isinstance(self._pump, AsyncPump):
-            return await self._pump.turn(timeout, seen)
-        return await super()._turn_pump(timeout, seen)
-
-    async def _wait_until(self, done: Callable[[], bool]) -> None:
-        if isinstance(self._pump, AsyncPump):
-            await self._pump.wait_until(done)
-        else:
-            await super()._wait_until(done)
-
-    async def _close_pump(self) -> None:
-        if isinstance(self._pump, AsyncPump):
-            await self._pump.close()
-        else:
-            await super()._close_pump()
-
-    def _make_signal(self, busy: int) -> Signal | None:
-        if not isinstance(self._pump, AsyncPump):
-            return super()._make_signal(busy)
-        return LoopSignal() if self._pump.is_driven_here else None
+    def _make_driver(self) -> Driver:
+        self._tasks = AsyncDriver(self._core)
+        return self._tasks

@@ -10,7 +10,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar
 
-from ...transport.blocking.background import Alarm, started
+from ...transport.background import Alarm, started
 from ...transport.drive import run
 from ...transport.forks import tell
 from ...transport.guard import Guard

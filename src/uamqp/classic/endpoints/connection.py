@@ -14,13 +14,13 @@ from ... import codec
 from ...core import ConnectionCore, LinkCore
 from ...engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
 from ...engine.limits import MIN_MAX_FRAME_SIZE
-from ...transport.blocking.pump import BlockingPump
+from ...transport.blocking.driver import BlockingDriver
 from ...transport.blocking.stream import is_from_outside
 from ...transport.drive import run
+from ...transport.driver import Driver, Pump
 from ...transport.sansio.clock import now
-from ...transport.sansio.endpoint import Endpoint, address_text
+from ...transport.sansio.endpoint import address_text
 from ...transport.shared import SharedAmongThreads
-from ...transport.signals import Signal, ThreadSignal, this_thread
 from ..auth import AMQPAuth, CBSAuthMixin, SASLAnonymous
 from ..auth.common import checked_auth
 from ..values import convert
@@ -32,7 +32,7 @@ from ..vocabulary.trace import log_frame
 __all__ = ["Connection"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from .receiver import MessageReceiver
@@ -124,7 +124,7 @@ class Connection:
         for override_point in ("_state_changed", "_close_received"):
             plain(getattr(self, override_point), override_point)
         self._core = ConnectionCore(self)
-        self._pump = self._make_pump()
+        self._driver = self._make_driver()
         settings = {
             "max_frame_size": max_frame_size,
             "channel_max": channel_max,
@@ -173,11 +173,11 @@ class Connection:
 
     def __del__(self) -> None:
         """Release the credentials, and say that it wasn't closed; its pump closes the socket."""
-        pump = self.__dict__.get("_pump")
-        if pump is None or sys.is_finalizing():
+        driver: Driver | None = self.__dict__.get("_driver")
+        if driver is None or sys.is_finalizing():
             return
         self._release_auth()
-        if pump.is_connected and not self._is_clients:
+        if driver.pump.is_connected and not self._is_clients:
             warnings.warn(f"unclosed connection {self!r} to {self.hostname!r}", ResourceWarning, stacklevel=2)
 
     # -- settings
@@ -289,10 +289,10 @@ class Connection:
             return
         config = self._config()
         config.mechanisms = self.auth._mechanisms()
-        endpoint = await self._make_endpoint()
+        endpoint = await self._driver.prepare(lambda: self.auth._endpoint(self._port), is_quick=self.auth._is_prepared)
         config.tls_port = endpoint.is_tls_port
         try:
-            await self._start_pump(endpoint, config, self._trace() if self._debug else None)
+            await self._driver.start(endpoint, config, self._trace() if self._debug else None)
         except OSError as error:
             if is_from_outside(error):
                 raise
@@ -328,7 +328,7 @@ class Connection:
         """
         self._raise_error()
         try:
-            happened = await self._turn_pump(timeout, seen)
+            happened = await self._driver.turn(timeout, seen)
         finally:
             self._note_state()
         self._raise_error()
@@ -390,7 +390,7 @@ class Connection:
         try:
             self._closing = True
             await self._close_authenticator()
-            await self._close_pump()
+            await self._driver.close()
         except BaseException:
             self._pump.stop_closing()
             raise
@@ -420,7 +420,7 @@ class Connection:
         self._closing = True
         try:
             await self._close_authenticator()
-            await self._close_pump()
+            await self._driver.close()
         except BaseException:
             auth.close()
             raise
@@ -430,47 +430,18 @@ class Connection:
         self.hostname = hostname
         self._port = getattr(redirect_error, "port", None) or self._port
         self._core = ConnectionCore(self)
-        self._renew_pump()
+        self._driver.renew(self._core)
         self._error = None
         self._closing = False
 
-    # -- the pump: what differs between the fronts
+    # -- the driver: what differs between the fronts
 
-    def _make_pump(self) -> Any:
-        return BlockingPump(self._core)
+    def _make_driver(self) -> Driver:
+        return BlockingDriver(self._core)
 
-    def _renew_pump(self) -> None:
-        """Have another pump, with the same lock."""
-        lock = self._pump.lock
-        self._pump = self._make_pump()
-        self._pump.lock = lock
-
-    async def _make_endpoint(self) -> Endpoint:
-        return self.auth._endpoint(self._port)
-
-    async def _start_pump(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
-        self._pump.start(endpoint, config, trace)
-
-    async def _turn_pump(self, timeout: float, seen: int | None) -> bool:
-        happened: bool = self._pump.turn(timeout, seen)
-        return happened
-
-    async def _wait_until(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()`, or the connection is closed, for `close_timeout` at most."""
-        self._pump.wait_until(done)
-
-    async def _close_pump(self) -> None:
-        self._pump.close()
-
-    def _make_signal(self, busy: int) -> Signal | None:
-        """Return what to wait for while thread `busy` takes steps for all; None: the caller has to take them itself."""
-        return ThreadSignal() if busy != this_thread() else None
-
-    async def _wait_for(self, signal: Signal, timeout: float) -> None:
-        """Wait for a signal of `_make_signal`, at most `timeout` seconds."""
-        waited = signal.wait(timeout)
-        if waited is not None:
-            await waited
+    @property
+    def _pump(self) -> Pump:
+        return self._driver.pump
 
     # -- what the core reports
 

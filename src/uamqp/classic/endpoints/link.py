@@ -235,7 +235,7 @@ class MessageLink:
             self.close(detach=True)
         else:
             self.close()  # programs of 1.6 override it without arguments
-        await self._connection._wait_until(lambda: self._core.state is not LinkState.CLOSING)
+        await self._connection._driver.wait_for(lambda: self._core.state is not LinkState.CLOSING)
 
     def work(self) -> None:
         """Do what is due on the link, without waiting."""

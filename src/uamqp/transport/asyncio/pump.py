@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ...core import ConnectionCore
 from ...engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
 from ...engine.events import Event
-from ..blocking import background
+from .. import background
 from ..forks import INHERITED, tell
 from ..guard import Guard
 from ..sansio import clock

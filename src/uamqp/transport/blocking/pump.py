@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...core import ConnectionCore
 from ...engine import CauseKind, EndpointState, EngineConfig, Trace
+from .. import background
 from ..forks import INHERITED, tell
 from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
 from ..sansio.heap import keep_freed_memory
-from . import background
 from .stream import Stream, Waker, connect, is_from_outside
 
 if TYPE_CHECKING:

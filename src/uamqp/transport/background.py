@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ..sansio.endpoint import Endpoint
+    from .sansio.endpoint import Endpoint
 
 _logger = logging.getLogger(__name__)
 

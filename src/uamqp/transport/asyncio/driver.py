@@ -1,0 +1,95 @@
+"""`AsyncDriver`: drives a connection in an event loop.
+
+Without a running loop it turns into a blocking one when the connection is made, as 1.6's asyncio classes did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...core import ConnectionCore
+from ...engine import EngineConfig, Trace
+from ..blocking.driver import BlockingDriver
+from ..driver import Pump, waiting
+from ..sansio.endpoint import Endpoint
+from ..signals import Signal
+from .pump import AsyncPump, is_in_loop, off_loop
+from .signals import LoopSignal
+
+
+class AsyncDriver:
+    """Drives a connection in the event loop of the moment in which it is made; without one as `BlockingDriver` does.
+
+    Args:
+        core: the connection.
+    """
+
+    def __init__(self, core: ConnectionCore) -> None:
+        self._core = core
+        self._pump: AsyncPump | None = AsyncPump(core)
+        self._without_loop: BlockingDriver | None = None
+
+    @property
+    def pump(self) -> Pump:
+        """See `Driver`."""
+        return self._pump if self._pump is not None else self._blocking.pump
+
+    @property
+    def loop_pump(self) -> AsyncPump | None:
+        """The pump, if it is a loop's."""
+        return self._pump
+
+    @property
+    def _blocking(self) -> BlockingDriver:
+        if self._without_loop is None:
+            self._without_loop = BlockingDriver(self._core)
+        return self._without_loop
+
+    def renew(self, core: ConnectionCore) -> None:
+        """See `Driver`."""
+        lock = self.pump.lock
+        self._core = core
+        self._pump, self._without_loop = AsyncPump(core), None
+        self._pump.lock = lock
+
+    async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
+        """See `Driver`."""
+        return make_endpoint() if is_quick or not is_in_loop() else await off_loop(make_endpoint)
+
+    async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        """See `Driver`."""
+        if not is_in_loop() and self._pump is not None:
+            retired, driver = self._pump, BlockingDriver(self._core)
+            driver.pump.lock = retired.lock
+            self._without_loop, self._pump = driver, None
+            retired.retire()
+        if self._pump is not None:
+            await self._pump.start(endpoint, config, trace)
+        else:
+            await self._blocking.start(endpoint, config, trace)
+
+    async def turn(self, timeout: float, seen: int | None = None) -> bool:
+        """See `Driver`."""
+        pump = self._pump
+        return await (pump.turn(timeout, seen) if pump is not None else self._blocking.turn(timeout, seen))
+
+    async def wait_for(self, done: Callable[[], bool]) -> None:
+        """See `Driver`."""
+        pump = self._pump
+        await (pump.wait_until(done) if pump is not None else self._blocking.wait_for(done))
+
+    async def close(self) -> None:
+        """See `Driver`."""
+        pump = self._pump
+        await (pump.close() if pump is not None else self._blocking.close())
+
+    def signal(self, busy: int) -> Signal | None:
+        """See `Driver`."""
+        pump = self._pump
+        if pump is None:
+            return self._blocking.signal(busy)
+        return LoopSignal() if pump.is_driven_here else None
+
+    async def wait(self, signal: Signal, timeout: float) -> None:
+        """See `Driver`."""
+        await waiting(signal, timeout)

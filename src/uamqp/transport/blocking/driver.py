@@ -1,0 +1,62 @@
+"""`BlockingDriver`: drives a connection from whatever thread calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...core import ConnectionCore
+from ...engine import EngineConfig, Trace
+from ..driver import Pump, waiting
+from ..sansio.endpoint import Endpoint
+from ..signals import Signal, ThreadSignal, this_thread
+from .pump import BlockingPump
+
+
+class BlockingDriver:
+    """Drives a connection from whatever thread calls; its coroutines never suspend.
+
+    Args:
+        core: the connection.
+    """
+
+    def __init__(self, core: ConnectionCore) -> None:
+        self._blocking: BlockingPump = BlockingPump(core)
+
+    @property
+    def pump(self) -> Pump:
+        """See `Driver`."""
+        return self._blocking
+
+    def renew(self, core: ConnectionCore) -> None:
+        """See `Driver`."""
+        lock = self._blocking.lock
+        self._blocking = BlockingPump(core)
+        self._blocking.lock = lock
+
+    async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
+        """See `Driver`."""
+        return make_endpoint()
+
+    async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        """See `Driver`."""
+        self._blocking.start(endpoint, config, trace)
+
+    async def turn(self, timeout: float, seen: int | None = None) -> bool:
+        """See `Driver`."""
+        return self._blocking.turn(timeout, seen)
+
+    async def wait_for(self, done: Callable[[], bool]) -> None:
+        """See `Driver`."""
+        self._blocking.wait_until(done)
+
+    async def close(self) -> None:
+        """See `Driver`."""
+        self._blocking.close()
+
+    def signal(self, busy: int) -> Signal | None:
+        """See `Driver`."""
+        return ThreadSignal() if busy != this_thread() else None
+
+    async def wait(self, signal: Signal, timeout: float) -> None:
+        """See `Driver`."""
+        await waiting(signal, timeout)

@@ -1,0 +1,144 @@
+"""What a front drives a connection by: one interface, for threads and for event loops.
+
+A front's operations are coroutines, and all that they wait for is awaited here. A `BlockingDriver` waits by itself, so
+that they never suspend (`drive.run`); an `AsyncDriver` leaves that to the event loop. They are in `blocking` and
+`asyncio`, so that neither front loads the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..core import ConnectionCore
+from ..engine import CauseKind, EngineConfig, Trace
+from .background import Alarm
+from .guard import Guard
+from .sansio.endpoint import Endpoint
+from .signals import Signal
+
+
+class Pump(Protocol):
+    """What the pumps of both worlds do without waiting. Each method may be called from any thread.
+
+    Attributes:
+        lock: guards the core and its engine; reentrant. Hold it for every command to them, briefly, and never across
+            an `await`.
+        guard: tells what is half done; whoever gives a command does so in a step of it.
+        progress: grows with every turn in which anything happened.
+        sends: how often the socket was given something to send; it may have taken it.
+        foreign: why this process can't use the connection, if it is a fork of the one that can; else empty.
+    """
+
+    lock: Any
+    guard: Guard
+    progress: int
+    foreign: str
+
+    @property
+    def failure(self) -> Exception | None:
+        """What broke the transport, if anything did."""
+
+    @property
+    def sends(self) -> int:
+        """See the class."""
+
+    @property
+    def is_connected(self) -> bool:
+        """There is a socket."""
+
+    @property
+    def has_unsent(self) -> bool:
+        """The socket takes no more for now."""
+
+    @property
+    def flush_is_due(self) -> bool:
+        """What `flush_soon` was asked for is still to be written."""
+
+    @property
+    def is_due(self) -> bool:
+        """A deadline of the engine has come that nobody else keeps. Look with the lock held."""
+
+    def flush(self) -> None:
+        """Write what is due."""
+
+    def flush_now(self) -> None:
+        """Write what is due, and leave the events to the next turn."""
+
+    def flush_soon(self) -> None:
+        """Have what is due written within a few milliseconds."""
+
+    def interrupt(self) -> None:
+        """Have everybody who waits look again at what he waits for."""
+
+    def caller(self) -> object:
+        """Return what tells the caller from others that may call meanwhile."""
+
+    def defer(self, function: Callable[[], None]) -> bool:
+        """See `Guard.defer`."""
+
+    def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
+        """Give the connection up at once, without a word to the peer."""
+
+    def stop_closing(self) -> None:
+        """Who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+
+    def part(self, parting: Callable[[], None]) -> None:
+        """Call a function that uses the engine, when nobody works on the connection. For finalizers."""
+
+    def abandon(self, message: str) -> None:
+        """Nobody has the connection any more: give it up. For finalizers."""
+
+    def set_alarm(self, alarm: Alarm, latest: float) -> None:
+        """Have the alarm go off at the engine's next deadline, or at `latest`. Call it with the lock held."""
+
+
+class Driver(Protocol):
+    """Drives one connection.
+
+    Attributes:
+        pump: what it drives it with; another one after `renew`, and where an asyncio connection is made without a loop.
+    """
+
+    @property
+    def pump(self) -> Pump:
+        """See the class."""
+
+    def renew(self, core: ConnectionCore) -> None:
+        """Drive another connection from now on, with the same lock."""
+
+    async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
+        """Return the endpoint to connect to, which may have to read certificates unless `is_quick`."""
+
+    async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        """Connect, and have the engine start, unless that was done.
+
+        Raises:
+            OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
+        """
+
+    async def turn(self, timeout: float, seen: int | None = None) -> bool:
+        """Do what is due, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
+
+        Args:
+            seen: the pump's `progress` when the caller last looked: if there was any since, there is no waiting.
+        """
+
+    async def wait_for(self, done: Callable[[], bool]) -> None:
+        """Wait until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
+
+    async def close(self) -> None:
+        """Close the connection, and wait for the peer's answer, for the engine's `close_timeout` at most."""
+
+    def signal(self, busy: int) -> Signal | None:
+        """Return what to wait for while thread `busy` takes the steps; None: the caller has to take them itself."""
+
+    async def wait(self, signal: Signal, timeout: float) -> None:
+        """Wait for a signal, `timeout` seconds at most; it may end before."""
+
+
+async def waiting(signal: Signal, timeout: float) -> None:
+    """Wait for a signal of either kind: a thread's waits by itself."""
+    waited = signal.wait(timeout)
+    if waited is not None:
+        await waited
