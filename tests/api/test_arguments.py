@@ -527,3 +527,43 @@ def test_retries_as_they_were() -> None:
 def test_what_the_native_module_gives_is_named_as_programs_know_it(call: Callable[[], Any], named: str) -> None:
     with pytest.raises(TypeError, match=f"must be {re.escape(named)}"):
         call()
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# How deep a value may be there, and what gives it. A message's own maps are in test_nesting.
+DEEP: dict[str, tuple[int, Callable[[Any], Any]]] = {
+    "properties": (62, lambda value: SendClient(URL, properties={"a": value})),
+    "properties of a connection": (62, lambda value: Connection("h", sasl=None, properties={"a": value})),
+    "link_properties": (62, lambda value: SendClient(URL, link_properties={"a": value})),
+    "filter": (60, lambda value: Source(URL).set_filter(value)),
+}
+
+
+@pytest.mark.parametrize(("name", "given"), DEEP.items())
+def test_what_is_nested_too_deep_is_refused_at_the_call(name: str, given: tuple[int, Callable[[Any], Any]]) -> None:
+    deepest, call = given
+    call(nested(deepest))
+    for depth in (deepest + 1, 100, 5000):
+        with pytest.raises(ValueError, match="nested") as caught:
+            call(nested(depth))
+        assert name.partition(" ")[0] in str(caught.value) or "value" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda value: MessageProperties(message_id=value),
+        lambda value: types.AMQPArray(value),
+        lambda value: Source(URL, capabilities=value),
+        lambda value: utils.data_factory(value),
+    ],
+)
+def test_what_is_nested_deeper_than_python_goes(call: Callable[[Any], Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        call(nested(5000))

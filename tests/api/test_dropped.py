@@ -102,6 +102,29 @@ def test_a_client_that_sends(broker: Broker, settings: dict[str, Any]) -> None:
         use()
 
 
+@pytest.mark.parametrize("front", [SendClient, SendClientAsync])
+def test_what_is_queued_with_a_client(broker: Broker, front: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody will send it: that is said, without the messages. Once they have an outcome there is nothing to say."""
+
+    def use(count: int) -> None:
+        client = front(broker.url + "/out", client_name="sender")
+        client.queue_message(*[Message(b"secret") for _ in range(count)])
+
+    use(0)
+    with SendClient(broker.url + "/out") as client:
+        client.send_message(Message(b"x"))
+    del client
+    gc.collect()
+    assert not caplog.records
+    use(2)
+    gc.collect()
+    (record,) = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "uamqp.client")
+    assert "'sender'" in record.getMessage()
+    assert "2 messages" in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
 @pytest.mark.parametrize("settled", range(4))
 @pytest.mark.parametrize("settings", [{}, {"keep_alive_interval": 3600}], ids=["", "keep-alive"])
 def test_a_client_that_receives(broker: Broker, settled: int, settings: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import uuid
 import weakref
 from collections import OrderedDict
@@ -24,6 +26,8 @@ from ..vocabulary import address, constants, errors
 from ..vocabulary.compat import TimeoutException
 from ..vocabulary.settings import SendKeywords, Unpack
 from .base import AMQPClient, Survivor
+
+_logger = logging.getLogger("uamqp.client")  # as in 1.6
 
 _CLOSED = (
     "The client was closed before {} of {} messages had an outcome. They aren't queued any more, and any client can "
@@ -99,6 +103,18 @@ class SendClient(AMQPClient):
     def _message_sender(self) -> MessageSender | None:
         handler = self.message_handler
         return handler if isinstance(handler, MessageSender) else None
+
+    def __del__(self) -> None:
+        """Say what goes with the client: nobody will send it. See `AMQPClient.__del__` for the rest."""
+        queue = self.__dict__.get("_queue")
+        if queue and not sys.is_finalizing():
+            _logger.warning(
+                "Client %r of %s is gone with %d messages that were queued with it: they have no outcome.",
+                self._name,
+                self._remote_address,
+                len(queue),
+            )
+        super().__del__()
 
     def _make_handler(self) -> MessageSender:
         sender = self.sender_type(

@@ -164,24 +164,27 @@ def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
     (decimal128), ``uuid.UUID``, ``datetime.datetime`` (timestamp; naive ones are taken as UTC), ``str`` and
     ``bytes`` (string), ``bytearray`` and ``memoryview`` (binary), ``list``, ``tuple`` and ``set`` (list), ``dict``
     (map), the classes of `types` (or anything else with a ``c_data``), the codec's, and AMQP values. Raises
-    `TypeError` for any other type, and `ValueError` for an int beyond 64 bits.
+    `TypeError` for any other type, and `ValueError` for an int beyond 64 bits and for what is nested too deep.
     """
-    if value is None:
-        return native.null_value()
-    if hasattr(value, "c_data"):
-        return value.c_data
-    if isinstance(value, native.AMQPValue):
-        return value
-    scalar = _scalar(value, encoding)
-    if scalar is not None:
-        return scalar
-    if isinstance(value, dict):
-        entries = native.dict_value()
-        for key, item in value.items():
-            entries[data_factory(key, encoding)] = data_factory(item, encoding)
-        return entries
-    if isinstance(value, (list, set, frozenset, tuple)):
-        return native.ListValue([data_factory(item, encoding) for item in value])
+    try:
+        if value is None:
+            return native.null_value()
+        if hasattr(value, "c_data"):
+            return value.c_data
+        if isinstance(value, native.AMQPValue):
+            return value
+        scalar = _scalar(value, encoding)
+        if scalar is not None:
+            return scalar
+        if isinstance(value, dict):
+            entries = native.dict_value()
+            for key, item in value.items():
+                entries[data_factory(key, encoding)] = data_factory(item, encoding)
+            return entries
+        if isinstance(value, (list, set, frozenset, tuple)):
+            return native.ListValue([data_factory(item, encoding) for item in value])
+    except RecursionError:
+        raise ValueError("The value is nested too deep.") from None
     raise TypeError(f"A value of type {type(value).__name__} has no AMQP type; see the classes in uamqp.types.")
 
 
@@ -217,6 +220,7 @@ def properties(values: Any, argument: str, encoding: str = "UTF-8") -> dict[Any,
         raise TypeError(f"{argument} must be a dictionary, not {type(values).__name__}.")
     try:
         found = fields(values, encoding)
+        codec.encode_value([found])  # as an open or attach has it: what can't be encoded shows now
     except TypeError as error:
         raise TypeError(f"{argument}: {error}") from error
     except ValueError as error:

@@ -355,6 +355,10 @@ class Source(Address):
             described_by = _descriptor(descriptor)
             if value is not None:
                 encoded = codec.Described(described_by, wrapped)
+        try:
+            codec.encode_value([[{codec.Symbol(key): encoded}]])  # as an attach has it
+        except codec.EncodeError as error:
+            raise ValueError(f"The value of the filter {key!r} can't be encoded: {error}.") from None
         self._filters[key] = encoded, wrapped.value
 
     def terminus(self) -> codec.Source:
