@@ -51,7 +51,7 @@ def append_amqp(out: bytearray, value: Any, encoding: str, depth: int = 0) -> No
         except codec.EncodeError:
             pass  # Objects that have a c_data and nothing else; or there is an error, which data_factory tells.
     try:
-        wrapped = convert.data_factory(value, encoding)
+        wrapped = convert.converted(value, encoding)
     except RecursionError as error:
         raise nesting_error(error) from None
     append_bare(out, wrapped, depth)

@@ -167,24 +167,29 @@ def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
     `TypeError` for any other type, and `ValueError` for an int beyond 64 bits and for what is nested too deep.
     """
     try:
-        if value is None:
-            return native.null_value()
-        if hasattr(value, "c_data"):
-            return value.c_data
-        if isinstance(value, native.AMQPValue):
-            return value
-        scalar = _scalar(value, encoding)
-        if scalar is not None:
-            return scalar
-        if isinstance(value, dict):
-            entries = native.dict_value()
-            for key, item in value.items():
-                entries[data_factory(key, encoding)] = data_factory(item, encoding)
-            return entries
-        if isinstance(value, (list, set, frozenset, tuple)):
-            return native.ListValue([data_factory(item, encoding) for item in value])
+        return converted(value, encoding)
     except RecursionError:
         raise ValueError("The value is nested too deep.") from None
+
+
+def converted(value: Any, encoding: str) -> Any:
+    """What `data_factory` returns; it raises `RecursionError` for what is nested deeper than Python goes."""
+    if value is None:
+        return native.null_value()
+    if hasattr(value, "c_data"):
+        return value.c_data
+    if isinstance(value, native.AMQPValue):
+        return value
+    scalar = _scalar(value, encoding)
+    if scalar is not None:
+        return scalar
+    if isinstance(value, dict):
+        entries = native.dict_value()
+        for key, item in value.items():
+            entries[converted(key, encoding)] = converted(item, encoding)
+        return entries
+    if isinstance(value, (list, set, frozenset, tuple)):
+        return native.ListValue([converted(item, encoding) for item in value])
     raise TypeError(f"A value of type {type(value).__name__} has no AMQP type; see the classes in uamqp.types.")
 
 
