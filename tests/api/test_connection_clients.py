@@ -43,6 +43,7 @@ from uamqp.authentication import SASLAnonymous
 from uamqp.classic.client import base
 from uamqp.testing import Broker
 from uamqp.testing.faults import error
+from uamqp.transport import signals
 from uamqp.transport.blocking import pump
 
 KINDS = pytest.mark.parametrize("kind", [AMQPClient, SendClient, ReceiveClient])
@@ -275,6 +276,7 @@ def test_working_until_the_client_is_ready_waits_for_nothing_else(
     """Whatever call it is in which the link opens: nothing follows that would end a wait."""
     monkeypatch.setattr(base, "IDLE_WAIT", 60.0)
     monkeypatch.setattr(pump, "MAX_WAIT", 60.0)
+    monkeypatch.setattr(signals, "MAX_WAIT", 60.0)
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)

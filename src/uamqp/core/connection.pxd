@@ -13,6 +13,7 @@ cdef class ConnectionCore:
     cdef public bint ended
     cdef public object engine
     cdef public object owner
+    cdef public object timers
 
     @cython.locals(events=list, handled=cython.bint)
     cpdef bint handle_events(self, object now) except -1

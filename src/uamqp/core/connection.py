@@ -34,6 +34,7 @@ from ..engine.events import (
 )
 from .link import LinkCore
 from .session import SessionCore
+from .timers import Timers
 
 _logger = logging.getLogger(__name__)
 
@@ -59,9 +60,10 @@ class ConnectionCore:
         owner: who hears of it.
         cause: why it ended; None while it hasn't, or when that was asked for.
         ended: all have heard that it has.
+        timers: what else has deadlines on the connection, such as messages that wait to be sent.
     """
 
-    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "owner")
+    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "owner", "timers")
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self.owner = owner
@@ -70,6 +72,7 @@ class ConnectionCore:
         self.ended = False
         self._sessions: list[SessionCore] = []
         self._backlog: list[Event] = []  # events that a raising handler has left behind
+        self.timers = Timers()
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +111,23 @@ class ConnectionCore:
         """Close the connection; `on_connection_closed` tells when it is done."""
         if self.engine is not None:
             self.engine.close(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when `tick` is to be called, in monotonic seconds; None: not at all, as things are."""
+        engine = self.engine
+        if engine is None or self.ended:
+            return None
+        first, second = engine.next_deadline(), self.timers.next_deadline()
+        return second if first is None or (second is not None and second < first) else first
+
+    def tick(self, now: float) -> None:
+        """Do what is due on the wire: see `Engine.tick`."""
+        if self.engine is not None:
+            self.engine.tick(now)
+
+    def expire(self, now: float) -> bool:
+        """Do what else is due, once what has arrived was handled; tell whether anything was."""
+        return not self.ended and self.timers.expire(now)
 
     def add_session(self, session: SessionCore, now: float) -> None:
         """Begin the session as soon as the connection is open."""

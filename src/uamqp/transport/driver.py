@@ -7,15 +7,19 @@ that they never suspend (`drive.run`); an `AsyncDriver` leaves that to the event
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EngineConfig, Trace
 from .background import Alarm
 from .guard import Guard
+from .sansio import clock
 from .sansio.endpoint import Endpoint
-from .signals import Signal
+from .signals import Signal, Waiter
+
+T = TypeVar("T")
 
 
 class Pump(Protocol):
@@ -93,23 +97,27 @@ class Pump(Protocol):
         """Have the alarm go off at the engine's next deadline, or at `latest`. Call it with the lock held."""
 
 
-class Driver(Protocol):
-    """Drives one connection.
+class Driver(ABC):
+    """Drives one connection, and is all that a front sees of locks, clocks and input and output.
 
-    Attributes:
-        pump: what it drives it with; another one after `renew`, and where an asyncio connection is made without a loop.
+    Waiting comes with a question, `done`, which is asked with the lock held: between a look and a wait that are two
+    steps, another thread may take what is waited for. Deadlines are those of `deadline`.
     """
 
     @property
+    @abstractmethod
     def pump(self) -> Pump:
-        """See the class."""
+        """What it drives it with; another one after `renew`, and where an asyncio connection is made without a loop."""
 
+    @abstractmethod
     def renew(self, core: ConnectionCore) -> None:
         """Drive another connection from now on, with the same lock."""
 
+    @abstractmethod
     async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
         """Return the endpoint to connect to, which may have to read certificates unless `is_quick`."""
 
+    @abstractmethod
     async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
         """Connect, and have the engine start, unless that was done.
 
@@ -117,6 +125,7 @@ class Driver(Protocol):
             OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
         """
 
+    @abstractmethod
     async def turn(self, timeout: float, seen: int | None = None) -> bool:
         """Do what is due, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
 
@@ -124,21 +133,75 @@ class Driver(Protocol):
             seen: the pump's `progress` when the caller last looked: if there was any since, there is no waiting.
         """
 
-    async def wait_for(self, done: Callable[[], bool]) -> None:
-        """Wait until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
-
+    @abstractmethod
     async def close(self) -> None:
         """Close the connection, and wait for the peer's answer, for the engine's `close_timeout` at most."""
 
-    def signal(self, busy: int) -> Signal | None:
-        """Return what to wait for while thread `busy` takes the steps; None: the caller has to take them itself."""
+    @abstractmethod
+    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
+        """Wait until `done()`, and look whenever the signal says so; tell whether it is.
 
-    async def wait(self, signal: Signal, timeout: float) -> None:
-        """Wait for a signal, `timeout` seconds at most; it may end before."""
+        It is looked at first as well. Of those that `Signal.fire_one` has woken, one that is cancelled, or whose time
+        is over, leaves what it was woken for to the next.
+
+        Args:
+            deadline: see `deadline`; None: as long as the connection lasts.
+
+        Returns:
+            False when the deadline has passed, or the connection is over, and it isn't done.
+        """
+
+    @abstractmethod
+    async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
+        """Wait until `done()`, and look whenever anything happens on the connection; otherwise as `wait`."""
+
+    @abstractmethod
+    def waiter(self, busy: int) -> Waiter | None:
+        """Return what to wait with while thread `busy` takes the steps; None: the caller has to take them itself."""
+
+    @abstractmethod
+    async def follow(self, waiter: Waiter, timeout: float) -> None:
+        """Wait with what `waiter` has returned, `timeout` seconds at most; it may end before."""
+
+    def command(self, what: str, function: Callable[[float], T]) -> T:
+        """Do something with the core, which no thread and no signal handler finds half done; have it written.
+
+        It is a call, and no context manager: plain Python can't enter and leave one of those without a line at which an
+        exception of a signal handler would keep the lock taken.
+
+        Args:
+            what: a gerund, for the error if an exception leaves it half done: the connection is given up then.
+            function: is given the time.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            ConnectionBusy: a signal handler calls in the middle of another command.
+            Else, what the function raises. The connection goes on after a `LocalProtocolError`, which changes nothing.
+        """
+        pump = self.pump
+        with pump.lock, pump.guard.step(what):
+            result = function(clock.now())
+        pump.flush()
+        return result
+
+    def deadline(self, timeout: float | None) -> float | None:
+        """Return when so many seconds from now are over; None, for no deadline, for None."""
+        return None if timeout is None else clock.now() + timeout
+
+    @property
+    def failure(self) -> Exception | None:
+        """What broke the transport, if anything did."""
+        return self.pump.failure
+
+    def abort(self, message: str) -> None:
+        """Give the connection up at once, without a word to the peer. `message` says why."""
+        self.pump.abort(message)
 
 
-async def waiting(signal: Signal, timeout: float) -> None:
-    """Wait for a signal of either kind: a thread's waits by itself."""
-    waited = signal.wait(timeout)
-    if waited is not None:
+async def waiting(waiter: Waiter, timeout: float) -> None:
+    """Wait with a waiter of either kind: a thread's waits by itself."""
+    waited = waiter.wait(timeout)
+    if not isinstance(waited, bool):
         await waited

@@ -277,7 +277,7 @@ class SendClient(AMQPClient):
                 self._leading_thread = this_thread()
                 self._followers.pop(call, None)
                 return True
-            signal = connection._driver.signal(self._leading_thread) if connection is not None else None
+            signal = connection._driver.waiter(self._leading_thread) if connection is not None else None
             if signal is None:  # a signal handler has called, and the frame that it has interrupted is the leader's
                 self._is_nested = True
                 return True
@@ -298,7 +298,7 @@ class SendClient(AMQPClient):
         connection._pump.flush()
         if is_done() or call.is_over or self._leader is None:
             return
-        await connection._driver.wait(call.signal, FOREVER if deadline is None else deadline - now())
+        await connection._driver.follow(call.signal, FOREVER if deadline is None else deadline - now())
         if deadline is not None and deadline <= now():
             self._expire()  # the leader may be busy with something else
 

@@ -235,7 +235,9 @@ class MessageLink:
             self.close(detach=True)
         else:
             self.close()  # programs of 1.6 override it without arguments
-        await self._connection._driver.wait_for(lambda: self._core.state is not LinkState.CLOSING)
+        driver = self._connection._driver
+        deadline = driver.deadline(self._connection._timeouts["close_timeout"])
+        await driver.wait_for(lambda: self._core.state is not LinkState.CLOSING, deadline)
 
     def work(self) -> None:
         """Do what is due on the link, without waiting."""

@@ -16,7 +16,7 @@ from ...core.link import LinkHandler
 from ...core.outbox import Group
 from ...engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from ...transport.guard import Guard, is_handlers
-from ...transport.signals import Signal, this_thread
+from ...transport.signals import Waiter, this_thread
 from ..message.batch import BatchMessage
 from ..message.message import Message
 from ..vocabulary import constants, errors
@@ -190,7 +190,7 @@ class SendCall(Group):
         self.fates: dict[Message, errors.Fate] = {}
         self.is_over = False
         self.reason: Callable[[], object] | None = None
-        self.signal: Signal | None = None
+        self.signal: Waiter | None = None
 
     def gather(self, given: Sequence[Any]) -> None:
         """Note the messages and batches to send.

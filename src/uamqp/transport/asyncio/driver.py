@@ -10,14 +10,14 @@ from collections.abc import Callable
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
 from ..blocking.driver import BlockingDriver
-from ..driver import Pump, waiting
+from ..driver import Driver, Pump, waiting
 from ..sansio.endpoint import Endpoint
-from ..signals import Signal
+from ..signals import Signal, Waiter
 from .pump import AsyncPump, is_in_loop, off_loop
-from .signals import LoopSignal
+from .signals import LoopWaiter
 
 
-class AsyncDriver:
+class AsyncDriver(Driver):
     """Drives a connection in the event loop of the moment in which it is made; without one as `BlockingDriver` does.
 
     Args:
@@ -73,23 +73,28 @@ class AsyncDriver:
         pump = self._pump
         return await (pump.turn(timeout, seen) if pump is not None else self._blocking.turn(timeout, seen))
 
-    async def wait_for(self, done: Callable[[], bool]) -> None:
-        """See `Driver`."""
-        pump = self._pump
-        await (pump.wait_until(done) if pump is not None else self._blocking.wait_for(done))
-
     async def close(self) -> None:
         """See `Driver`."""
         pump = self._pump
         await (pump.close() if pump is not None else self._blocking.close())
 
-    def signal(self, busy: int) -> Signal | None:
+    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
+        """See `Driver`."""
+        pump = self._pump
+        return await (pump if pump is not None else self._blocking).wait(signal, done, deadline)
+
+    async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
+        """See `Driver`."""
+        pump = self._pump
+        return await (pump if pump is not None else self._blocking).wait_for(done, deadline)
+
+    def waiter(self, busy: int) -> Waiter | None:
         """See `Driver`."""
         pump = self._pump
         if pump is None:
-            return self._blocking.signal(busy)
-        return LoopSignal() if pump.is_driven_here else None
+            return self._blocking.waiter(busy)
+        return LoopWaiter() if pump.is_driven_here else None
 
-    async def wait(self, signal: Signal, timeout: float) -> None:
+    async def follow(self, waiter: Waiter, timeout: float) -> None:
         """See `Driver`."""
-        await waiting(signal, timeout)
+        await waiting(waiter, timeout)

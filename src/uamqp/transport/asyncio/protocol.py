@@ -127,6 +127,14 @@ class EngineProtocol(asyncio.Protocol):
         """Return the time that the engine is given."""
         return self.loop.time()
 
+    def next_deadline(self) -> float | None:
+        """Return when `tick` is to be called, in the time of `now`; None: not at all, as things are."""
+        return self.engine.next_deadline()
+
+    def tick(self, now: float) -> None:
+        """Do what is due; a turn follows."""
+        self.engine.tick(now)
+
     @property
     def woken(self) -> bool:
         """A turn is to come, since somebody has called `wake`."""
@@ -284,7 +292,7 @@ class EngineProtocol(asyncio.Protocol):
     # -- the timer: one, which may go off early, since deadlines mostly move into the future --
 
     def _arm(self) -> None:
-        deadline = self.engine.next_deadline()
+        deadline = self.next_deadline()
         if self.transport is None or deadline is None:
             return
         # One that is overdue went off, and was interrupted before its first line.
@@ -296,7 +304,7 @@ class EngineProtocol(asyncio.Protocol):
 
     def _tick(self) -> None:
         self._timer = None
-        self.engine.tick(self.now())
+        self.tick(self.now())
         self.turn()
 
     def _disarm(self) -> None:

@@ -24,10 +24,13 @@ from ..forks import INHERITED, tell
 from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
+from ..shared import TOGETHER
+from ..signals import Signal
 from .connect import bury, open_connection
 from .protocol import EngineProtocol, stream_of, within
 from .reading import Reading
 from .shared import SharedAmongTasks
+from .signals import LoopWaiter
 
 _logger = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ _WRITING = "writing"
 _HANDLING = "handling what arrived"
 
 T = TypeVar("T")
+
+_OTHER_LOOP = "the connection belongs to another event loop"
 
 _LOOP_CLOSED = (
     "the event loop that drove the connection was closed: close the client, and open it again in another loop"
@@ -95,7 +100,8 @@ class AsyncPump:
         self._endpoint: Endpoint | None = None
         self._starting = SharedAmongTasks(self._cancel_start)
         self._mutex: asyncio.Lock | None = None
-        self._waiters: dict[asyncio.Future[None], None] = {}  # in order
+        self._waiters: dict[asyncio.Future[None], None] = {}  # for anything that happens; in order
+        self._sleepers: dict[LoopWaiter, None] = {}  # for a signal
         self._closed = False
         self._closers = 0  # tasks that wait for the end
         self._alarms: list[background.Alarm] = []
@@ -189,7 +195,7 @@ class AsyncPump:
                 return start != self.progress
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
-            raise RuntimeError("the connection belongs to another event loop")
+            raise RuntimeError(_OTHER_LOOP)
         protocol = self._protocol
         if self._link is not None:
             self._link.check()
@@ -210,31 +216,70 @@ class AsyncPump:
         future: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
         self._waiters[future] = None
-        link = self._link
-        if link is not None:
-            link.pump = self  # asyncio keeps no task that waits: the loop is to know of this one
+        self._hold_on(True)
         try:
             await future
         finally:
             if timer is not None:
                 timer.cancel()
             self._waiters.pop(future, None)
-            if link is not None and not self._waiters:
-                link.pump = None
+            self._hold_on(False)
 
-    async def wait_until(self, done: Callable[[], bool]) -> None:
-        """Turn until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
-        self._look_at_loop()
+    @property
+    def _is_over(self) -> bool:
+        """Nothing that anybody waits for will come any more."""
         engine = self._core.engine
-        if engine is None:
-            return
-        deadline = clock.now() + engine.config.close_timeout
+        return engine is not None and (engine.local_state is EndpointState.CLOSED or engine.is_closed)
+
+    async def wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
+        """See `Driver.wait_for`."""
+        self._look_at_loop()
         while True:
             seen = self.progress
-            remaining = deadline - clock.now()
-            if done() or engine.local_state is EndpointState.CLOSED or engine.is_closed or remaining <= 0:
-                return
+            if done():
+                return True
+            remaining = clock.FOREVER if deadline is None else deadline - clock.now()
+            if self._is_over or remaining <= 0:
+                return False
             await self.turn(remaining, seen)
+
+    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None) -> bool:
+        """See `Driver.wait`.
+
+        Raises:
+            RuntimeError: another loop drives the connection.
+        """
+        if done():
+            return True
+        self._look_at_loop()
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise RuntimeError(_OTHER_LOOP)
+        waiter = LoopWaiter()
+        try:
+            while True:
+                with self.lock, TOGETHER:
+                    if done():
+                        signal.take(waiter)
+                        return True
+                    remaining = clock.FOREVER if deadline is None else deadline - clock.now()
+                    if self._is_over or remaining <= 0:
+                        return False
+                    signal.add(waiter)
+                    self._sleepers[waiter] = None
+                self._hold_on(True)
+                await waiter.wait(remaining)
+        finally:
+            with self.lock, TOGETHER:
+                self._sleepers.pop(waiter, None)
+                signal.leave(waiter)
+            self._hold_on(False)
+
+    def _hold_on(self, is_awaited: bool) -> None:
+        """Have the loop know of this while anybody waits: asyncio keeps no task that does."""
+        link = self._link
+        if link is not None and (is_awaited or not (self._waiters or self._sleepers)):
+            link.pump = self if is_awaited else None
 
     async def close(self) -> None:
         """Close the connection, and wait for the peer's answer and the end of the socket.
@@ -309,7 +354,7 @@ class AsyncPump:
         if protocol is not None:
             protocol.forget()
         self._loop = self._mutex = self._link = self._socket = None
-        self._waiters = {}
+        self._waiters, self._sleepers = {}, {}
         engine = self._core.engine
         if engine is not None and not engine.is_closed:
             self.foreign = INHERITED.format(parent)
@@ -339,7 +384,7 @@ class AsyncPump:
 
     def interrupt(self) -> None:
         """Have everybody who waits look again at what he waits for."""
-        self._in_loop(self.on_progress)
+        self._in_loop(self._wake_all)
 
     def part(self, parting: Callable[[], None]) -> None:
         """Call a function that uses the engine, soon, in the loop's thread. For finalizers; see `BlockingPump.part`."""
@@ -383,6 +428,7 @@ class AsyncPump:
         self._loop = None
         self._mutex = None
         self._waiters.clear()
+        self._sleepers.clear()
         with self.lock, self.guard.step("giving the connection up"):
             protocol, self._protocol = self._protocol, None
             engine = self._core.engine
@@ -442,12 +488,33 @@ class AsyncPump:
             try:
                 self._core.handle_all(events, clock.now())
             except Exception as error:  # noqa: BLE001 (it comes out as the connection's)
-                _logger.info("A handler raised an exception; the connection to %s is given up.", self._endpoint)
-                self.failure = error  # comes out as the cause of the connection's error
-                engine = self._core.engine
-                if engine is not None:
-                    engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+                self._end(error)
             events = []
+
+    def _end(self, error: Exception) -> None:
+        """A handler has raised an exception."""
+        _logger.info("A handler raised an exception; the connection to %s is given up.", self._endpoint)
+        self.failure = error  # comes out as the cause of the connection's error
+        engine = self._core.engine
+        if engine is not None:
+            engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+
+    def next_deadline(self) -> float | None:
+        """Return when something is due by itself."""
+        return self._core.next_deadline()
+
+    def on_time(self, now: float) -> None:
+        """Something is due. What was told of in this turn of the loop, and not handled yet, comes before it."""
+        self._core.tick(now)
+        events = self._core.require_engine().events()
+        happened = bool(events)
+        self.on_events(events)
+        try:
+            happened = self._core.expire(now) or happened
+        except Exception as error:  # noqa: BLE001 (it comes out as the connection's)
+            self._end(error)
+        if happened:
+            self.on_progress()
 
     def on_progress(self) -> None:
         """Something has happened that somebody may wait for."""
@@ -473,6 +540,16 @@ class AsyncPump:
         waiters, self._waiters = self._waiters, {}
         for future in waiters:
             _set(future)
+        if self._sleepers and self._is_over:
+            self._wake_sleepers()
+
+    def _wake_sleepers(self) -> None:
+        for waiter in tuple(self._sleepers):
+            waiter.set()
+
+    def _wake_all(self) -> None:
+        self.on_progress()
+        self._wake_sleepers()
 
 
 def _set(future: asyncio.Future[None]) -> None:
@@ -576,6 +653,14 @@ class _ClientProtocol(EngineProtocol):
     def now(self) -> float:
         """Return the time that the engine is given."""
         return clock.now()
+
+    def next_deadline(self) -> float | None:
+        """Return when `tick` is to be called; None: not at all, as things are."""
+        return self._pump.next_deadline()
+
+    def tick(self, now: float) -> None:
+        """Do what is due; a turn follows."""
+        self._pump.on_time(now)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected, and TLS is up."""

@@ -1,4 +1,4 @@
-"""What one task waits for until another, or a thread, sets it; see `transport.signals`."""
+"""What one task waits with until another, or a thread, sets it; see `transport.signals`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import threading
 from ..sansio.clock import FOREVER
 
 
-class LoopSignal:
-    """What one task waits for. `set` may be called from anywhere."""
+class LoopWaiter:
+    """What one task waits with. `set` may be called from anywhere."""
 
-    __slots__ = ("_future", "_loop", "_thread")
+    __slots__ = ("_future", "_is_set", "_loop", "_thread")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._future: asyncio.Future[None] | None = None
+        self._is_set = False
 
     def set(self) -> None:
-        """Have the task go on, if it waits."""
+        """Have the task go on; or not wait at all, if it doesn't wait yet."""
         if threading.get_ident() == self._thread:
             self._set()
             return
@@ -29,17 +30,25 @@ class LoopSignal:
             pass  # the loop is closed: nobody waits there any more
 
     def _set(self) -> None:
+        self._is_set = True
+        self._wake()
+
+    def _wake(self) -> None:
         future = self._future
         if future is not None and not future.done():
             future.set_result(None)
 
     async def wait(self, timeout: float) -> None:
-        """Wait until it is set, at most `timeout` seconds."""
-        future = self._future = self._loop.create_future()
-        timer = self._loop.call_later(timeout, self._set) if timeout < FOREVER else None
+        """Wait until it was set since the last wait, at most `timeout` seconds."""
+        timer: asyncio.TimerHandle | None = None
         try:
-            await future
+            if not self._is_set:
+                future = self._future = self._loop.create_future()
+                if timeout < FOREVER:
+                    timer = self._loop.call_later(timeout, self._wake)
+                await future
         finally:
             self._future = None
+            self._is_set = False
             if timer is not None:
                 timer.cancel()

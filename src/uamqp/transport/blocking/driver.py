@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
-from ..driver import Pump, waiting
+from ..driver import Driver, Pump, waiting
 from ..sansio.endpoint import Endpoint
-from ..signals import Signal, ThreadSignal, this_thread
+from ..signals import Signal, ThreadWaiter, Waiter, this_thread
 from .pump import BlockingPump
 
 
-class BlockingDriver:
+class BlockingDriver(Driver):
     """Drives a connection from whatever thread calls; its coroutines never suspend.
 
     Args:
@@ -45,18 +45,22 @@ class BlockingDriver:
         """See `Driver`."""
         return self._blocking.turn(timeout, seen)
 
-    async def wait_for(self, done: Callable[[], bool]) -> None:
-        """See `Driver`."""
-        self._blocking.wait_until(done)
-
     async def close(self) -> None:
         """See `Driver`."""
         self._blocking.close()
 
-    def signal(self, busy: int) -> Signal | None:
+    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """See `Driver`."""
-        return ThreadSignal() if busy != this_thread() else None
+        return self._blocking.wait(signal, done, deadline)
 
-    async def wait(self, signal: Signal, timeout: float) -> None:
+    async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """See `Driver`."""
-        await waiting(signal, timeout)
+        return self._blocking.wait_for(done, deadline)
+
+    def waiter(self, busy: int) -> Waiter | None:
+        """See `Driver`."""
+        return ThreadWaiter() if busy != this_thread() else None
+
+    async def follow(self, waiter: Waiter, timeout: float) -> None:
+        """See `Driver`."""
+        await waiting(waiter, timeout)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,13 +22,12 @@ from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
 from ..sansio.heap import keep_freed_memory
+from ..shared import TOGETHER
+from ..signals import MAX_WAIT, Signal, ThreadWaiter
 from .stream import Stream, Waker, connect, is_from_outside
 
 if TYPE_CHECKING:
     from .websocket import WebSocketStream
-
-MAX_WAIT = 1.0
-"""Seconds that a thread waits at a stretch, at most: a bound for what no event announces."""
 
 _GRACE = 1.0
 """Seconds after the end of a wait for the socket until it counts as one that an exception has ended unnoticed."""
@@ -98,7 +97,8 @@ class BlockingPump:
         self.guard = Guard(self._give_up)
         self._starting = threading.RLock()
         self._connecting = Guard()
-        self._followers: list[threading.Lock] = []  # each is held until somebody has read something
+        self._followers: list[ThreadWaiter] = []  # they are set when somebody has read something
+        self._successors: OrderedDict[ThreadWaiter, None] = OrderedDict()  # who may have to read, in order
         self._waiting = 0  # the thread that waits for the socket
         self._waits_until = 0.0
 
@@ -161,17 +161,18 @@ class BlockingPump:
                 sock.close()
             raise
 
-    def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
+    def turn(self, timeout: float = 0.0, seen: int | None = None, waiter: ThreadWaiter | None = None) -> bool:
         """Write what is due, wait for input at most `timeout` seconds, deal with it; tell whether anything happened.
 
         Args:
             seen: `progress` when the caller last looked at what it waits for. If another thread has dealt with anything
                 since, there is no waiting: it may be there.
+            waiter: waits while another thread waits for input; None: one that is woken by whatever is read.
 
         Handlers of the core's owners run in the calling thread, with the lock held.
         """
         me = threading.get_ident()
-        follower: threading.Lock | None = None
+        follower: ThreadWaiter | None = None
         with self.lock, self.guard.step(_HANDLING):
             stream = self._stream
             if stream is None:
@@ -185,9 +186,10 @@ class BlockingPump:
             if stream is None or self._somebody_waits(me):  # that thread does the reading
                 if timeout <= 0:
                     return happened
-                follower = threading.Lock()
-                follower.acquire()
-                self._followers.append(follower)
+                follower = waiter
+                if follower is None:
+                    follower = ThreadWaiter()
+                    self._followers.append(follower)
             wait = self._wait_time(timeout)
             waker = self._waker
             for_reading = not self._is_clogged()
@@ -195,7 +197,7 @@ class BlockingPump:
                 self._waits_until = self.now() + wait
                 self._waiting = me
         if follower is not None or stream is None or waker is None:
-            return happened or (follower is not None and follower.acquire(timeout=min(timeout, MAX_WAIT)))
+            return happened or (follower is not None and follower.wait(timeout))
         try:
             stream.wait(wait, waker, for_reading=for_reading)
             with self.lock, self.guard.step(_READING):
@@ -209,6 +211,8 @@ class BlockingPump:
                 if self._waker is not waker:
                     waker.close()
                 self._release_followers()
+                if waiter is None:  # this thread may not come again
+                    self._wake_successor()
 
     def _somebody_waits(self, me: int) -> bool:
         """Tell whether a thread waits for the socket and will read it.
@@ -233,12 +237,22 @@ class BlockingPump:
     def _release_followers(self) -> None:
         followers, self._followers = self._followers, []
         for follower in followers:
-            follower.release()
+            follower.set()
+
+    def _release_all(self) -> None:
+        """Have everybody who waits look again."""
+        self._release_followers()
+        for successor in self._successors:
+            successor.set()
+
+    def _wake_successor(self) -> None:
+        """Have one of those who wait for something that isn't read yet take the place of the one who has read."""
+        if not self._waiting and self._successors:
+            next(iter(self._successors)).set()
 
     def _wait_time(self, timeout: float) -> float:
         timeout = min(timeout, MAX_WAIT)
-        engine = self._core.engine
-        deadline = engine.next_deadline() if engine is not None else None
+        deadline = self._core.next_deadline()
         return timeout if deadline is None else max(0.0, min(timeout, deadline - self.now()))
 
     def _is_clogged(self) -> bool:
@@ -285,15 +299,16 @@ class BlockingPump:
         if self._partings:
             self._part()
         now = self.now()
-        deadline = engine.next_deadline()
+        deadline = self._core.next_deadline()
         if deadline is not None and now >= deadline:
             for _ in range(_READS):  # what arrived while nobody called isn't late
                 if not self._read():
                     break
             self._blame_handshake(now)
         self.guard.half_done = _HANDLING
-        engine.tick(now)
+        self._core.tick(now)
         happened = self._core.handle_events(now)
+        happened = self._core.expire(now) or happened
         self._write()
         self.guard.half_done = _HANDLING
         while self._core.handle_events(self.now()):
@@ -310,7 +325,7 @@ class BlockingPump:
         else:
             self._wake_for_unsent()
         for alarm in self._alarms:
-            alarm.follow(engine.next_deadline())
+            alarm.follow(self._core.next_deadline())
         return happened
 
     def _blame_handshake(self, now: float) -> None:
@@ -373,7 +388,7 @@ class BlockingPump:
         with self.lock, self.guard.pause():
             self.progress += 1
             self._wake()
-            self._release_followers()
+            self._release_all()
 
     def caller(self) -> object:
         """Return what tells the caller from others that may call meanwhile: the thread."""
@@ -410,13 +425,12 @@ class BlockingPump:
 
     @property
     def is_due(self) -> bool:
-        """A deadline of the engine has come. Look with the lock held."""
-        engine = self._core.engine
-        deadline = engine.next_deadline() if engine is not None else None
+        """A deadline of the connection has come. Look with the lock held."""
+        deadline = self._core.next_deadline()
         return deadline is not None and deadline <= self.now()
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
-        """Have the alarm go off at the engine's next deadline, whichever that will be, or at `latest`.
+        """Have the alarm go off at the connection's next deadline, whichever that will be, or at `latest`.
 
         Call it with the lock held.
 
@@ -425,8 +439,7 @@ class BlockingPump:
         """
         if alarm not in self._alarms:
             self._alarms = [other for other in self._alarms if not other.stopped] + [alarm]
-        engine = self._core.engine
-        deadline = engine.next_deadline() if engine is not None else None
+        deadline = self._core.next_deadline()
         alarm.set(latest if deadline is None else min(latest, deadline))
 
     def _fail(self, error: OSError) -> None:
@@ -450,7 +463,7 @@ class BlockingPump:
                 engine.abort(self.now(), message, kind=kind)
                 self._core.handle_events(self.now())
             self._drop_stream()
-            self._release_followers()
+            self._release_all()
 
     def _give_up(self, why: str) -> None:
         """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
@@ -459,7 +472,7 @@ class BlockingPump:
             stream.give_up_writing()  # what it has left to write may have been written
         self._core.give_up(why, self.now())
         self._drop_stream()
-        self._release_followers()
+        self._release_all()
 
     def part(self, parting: Callable[[], None]) -> None:
         """Call a function that uses the engine: now, or when whoever works on the connection is done.
@@ -526,18 +539,48 @@ class BlockingPump:
             self._advance()
             self._drop_stream()
 
-    def wait_until(self, done: Callable[[], bool]) -> None:
-        """Turn until `done()`, or the connection is closed, for the engine's `close_timeout` at most."""
+    @property
+    def _is_over(self) -> bool:
+        """Nothing that anybody waits for will come any more."""
         engine = self._core.engine
-        if engine is None:
-            return
-        deadline = self.now() + engine.config.close_timeout
+        return engine is not None and (engine.local_state is EndpointState.CLOSED or engine.is_closed)
+
+    def wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
+        """See `Driver.wait_for`."""
         while True:
-            seen = self.progress
-            remaining = deadline - self.now()
-            if done() or engine.local_state is EndpointState.CLOSED or engine.is_closed or remaining <= 0:
-                return
+            with self.lock, TOGETHER:
+                if done():
+                    return True
+                seen, is_over = self.progress, self._is_over
+            remaining = clock.FOREVER if deadline is None else deadline - self.now()
+            if is_over or remaining <= 0:
+                return False
             self.turn(remaining, seen)
+
+    def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None) -> bool:
+        """See `Driver.wait`.
+
+        One of the threads that wait reads for all. The others sleep until their signal wakes them, or the place of the
+        one who reads is free.
+        """
+        waiter = ThreadWaiter()
+        try:
+            while True:
+                with self.lock, TOGETHER:
+                    if done():
+                        signal.take(waiter)
+                        return True
+                    remaining = clock.FOREVER if deadline is None else deadline - self.now()
+                    if self._is_over or remaining <= 0:
+                        return False
+                    signal.add(waiter)
+                    self._successors[waiter] = None
+                self.turn(remaining, None, waiter)
+        finally:
+            with self.lock, TOGETHER:
+                self._successors.pop(waiter, None)
+                signal.leave(waiter)
+                self._wake_successor()
 
     def after_fork(self, parent: int) -> None:
         """This is the child of a fork: see `forks`. The connection is the parent's, if there is one."""

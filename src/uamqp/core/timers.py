@@ -1,0 +1,71 @@
+"""What becomes due on a connection by itself, beside the engine's own deadlines: messages whose time is over."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """Something that has deadlines, in monotonic seconds."""
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire` is to be called next; None: not at all, as things are."""
+
+    def expire(self, now: float) -> None:
+        """Do what is due."""
+
+
+class Timers:
+    """Calls each `Timed` at its deadlines.
+
+    Most deadlines move into the future, as what they are for is done in time. So each `Timed` has one timer, which may
+    go off early: then it is looked when the next one is due. That takes no time as long as nothing is.
+    """
+
+    __slots__ = ("_due", "_number", "_queue")
+
+    def __init__(self) -> None:
+        self._queue: list[tuple[float, int, Timed]] = []
+        self._due: dict[Timed, float] = {}
+        self._number = count()
+
+    def watch(self, timed: Timed) -> None:
+        """Call something at its deadlines: once more whenever it has one that is earlier than those before."""
+        deadline = timed.next_deadline()
+        if deadline is None:
+            return
+        due = self._due.get(timed)
+        if due is None or deadline < due:
+            self._due[timed] = deadline
+            heapq.heappush(self._queue, (deadline, next(self._number), timed))
+
+    def forget(self, timed: Timed) -> None:
+        """Don't call it any more."""
+        self._due.pop(timed, None)
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire` is to be called; None: not at all, as things are."""
+        queue = self._queue
+        while queue and self._due.get(queue[0][2]) != queue[0][0]:
+            heapq.heappop(queue)  # forgotten, or an earlier one has taken its place
+        return queue[0][0] if queue else None
+
+    def expire(self, now: float) -> bool:
+        """Do what is due; tell whether anything was."""
+        over: list[Timed] = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            over.append(self._queue[0][2])
+            self.forget(over[-1])
+        happened = False
+        try:
+            for timed in over:
+                deadline = timed.next_deadline()
+                if deadline is not None and deadline <= now:
+                    happened = True
+                    timed.expire(now)
+        finally:
+            for timed in over:
+                self.watch(timed)
+        return happened
