@@ -26,11 +26,11 @@ from setuptools.command.editable_wheel import editable_wheel
 
 #: The compiled modules, all or none of them. Each has a .pxd file beside it.
 COMPILED = (
+    "uamqp.classic.client.sending",
     "uamqp.classic.message.bodies",
     "uamqp.classic.message.message",
     "uamqp.classic.values.portable",
     "uamqp.classic.endpoints.receiving",
-    "uamqp.classic.endpoints.sending",
     "uamqp.classic.message.sections",
     "uamqp.codec.decode",
     "uamqp.codec.encode",
@@ -39,6 +39,7 @@ COMPILED = (
     "uamqp.core.connection",
     "uamqp.core.link",
     "uamqp.core.outbox",
+    "uamqp.core.outgoing",
     "uamqp.engine.connection",
     "uamqp.engine.delivery",
     "uamqp.engine.fifo",

@@ -14,7 +14,7 @@ from uamqp import Message, SendClient, errors
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
 
-FILES = ("_send_client.py", "_sending.py", "core/outbox.py", "engine/fifo.py")
+FILES = ("client/send.py", "client/sending.py", "core/outgoing.py", "core/outbox.py", "engine/fifo.py")
 
 
 def copies(broker: Broker, queue: str) -> int:

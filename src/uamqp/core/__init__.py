@@ -13,12 +13,14 @@ from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
+from .outgoing import NO_MESSAGES_FAULT, Outcome, OutcomeKind, Outgoing, RetryPolicy, Step, outcome_of
 from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 from .session import SessionCore
 
 __all__ = [
     "CBS_NODE",
     "DESCRIPTION_FIELDS",
+    "NO_MESSAGES_FAULT",
     "STATUS_FIELDS",
     "ConnectionCore",
     "ConnectionOwner",
@@ -30,18 +32,24 @@ __all__ = [
     "LinkSettings",
     "LinkState",
     "Outbox",
+    "Outcome",
+    "OutcomeKind",
+    "Outgoing",
     "ReceiverCore",
     "Refusal",
     "Request",
     "RequestLinks",
     "RequestState",
+    "RetryPolicy",
     "SenderCore",
     "SessionCore",
+    "Step",
     "Token",
     "TokenClaim",
     "TokenStatus",
     "masked",
     "masked_within",
+    "outcome_of",
 ]
 
 present(globals())

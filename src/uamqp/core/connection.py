@@ -204,8 +204,10 @@ class ConnectionCore:
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, CreditChanged):
-            if event.sender.context is not None:
-                if not event.sender.context.owner.on_credit():
+            changed: LinkCore | None = event.sender.context
+            if changed is not None:
+                listener = changed.handler
+                if not (changed.owner.on_credit() if listener is None else listener.on_credit(now)):
                     event.sender.drained()
         elif isinstance(event, ConnectionOpened):
             self.owner.on_connection_opened()

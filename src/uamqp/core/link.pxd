@@ -7,6 +7,7 @@ from ..engine.link cimport Link as _Link
 cdef class LinkHandler:
     cpdef on_delivery(self, _Incoming delivery, object now)
     cpdef on_outcome(self, _Outgoing delivery, object now)
+    cpdef bint on_credit(self, double now) except -1
 
 
 cdef class LinkCore:

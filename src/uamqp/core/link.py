@@ -74,7 +74,10 @@ class LinkOwner(Protocol):
 
 
 class LinkHandler:
-    """Deals with the deliveries of a link in place of its owner, without a detour: for links that have many."""
+    """Deals with the deliveries and the credit of a link in place of its owner, who hears of its state alone.
+
+    For links that have many: compiled, it hears of a delivery by a call in C.
+    """
 
     __slots__ = ()
 
@@ -89,6 +92,10 @@ class LinkHandler:
         """Something became known of a message that was sent."""
         raise NotImplementedError
 
+    def on_credit(self, now: float) -> bool:
+        """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
+        raise NotImplementedError
+
 
 class LinkCore:
     """A link of a session.
@@ -100,7 +107,8 @@ class LinkCore:
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
         link: the engine's link; None before the session is open.
-        handler: who hears of the deliveries, in place of the owner's `on_delivery` and `on_outcome`; None: the owner.
+        handler: who hears of deliveries and credit in place of the owner, who then hears of `on_link_state` alone;
+            None: the owner hears of all.
     """
 
     __slots__ = ("_state", "cause", "handler", "link", "owner", "session", "settings")

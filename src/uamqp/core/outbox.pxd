@@ -20,11 +20,15 @@ cdef class Entry:
     cdef public Py_ssize_t ends
     cdef public Group group
     cdef public object item
+    cdef public bint may_have_arrived
+    cdef public object message_format
     cdef public Outbox outbox
     cdef public long long passed
     cdef public long long place
     cdef public double seen
     cdef public Py_ssize_t slot
+    cdef public object tag
+    cdef public Py_ssize_t tries
     cdef public bint waits
 
 
@@ -62,6 +66,7 @@ cdef class Outbox:
     @cython.locals(entry=Entry)
     cpdef Entry new_entry(self, object item, object deadline, Group group)
     cpdef add_entry(self, Entry entry)
+    cpdef add_in_flight(self, Entry entry, object delivery)
     @cython.locals(entry=Entry)
     cpdef Entry next_ready(self, double now)
     @cython.locals(entry=Entry)
@@ -69,6 +74,7 @@ cdef class Outbox:
     cpdef handed_over(self, Entry entry, object delivery)
     @cython.locals(group=Group)
     cpdef finish(self, Entry entry)
+    cdef _fly(self, Entry entry, object delivery)
     cdef _land(self, Entry entry)
     @cython.locals(entry=Entry, index=cython.longlong, passed=cython.longlong, found=list)
     cpdef list overtaken(self, double now, double patience)

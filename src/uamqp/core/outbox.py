@@ -49,6 +49,10 @@ class Entry:
         ends: how often it was on its way when the peer ended the link, and may be the reason. It goes alone from then
             on, so that no other message is held to be the reason.
         waits: it stands in a queue of the outbox.
+        tag: the delivery-tag to send it with; None: the link's counter.
+        message_format: the message-format to send it with.
+        tries: how often it came back to wait.
+        may_have_arrived: some of it was on the wire of a link that went, or whose outcome isn't awaited any more.
     """
 
     __slots__ = (
@@ -58,11 +62,15 @@ class Entry:
         "ends",
         "group",
         "item",
+        "may_have_arrived",
+        "message_format",
         "outbox",
         "passed",
         "place",
         "seen",
         "slot",
+        "tag",
+        "tries",
         "waits",
     )
 
@@ -81,6 +89,10 @@ class Entry:
         self.seen = 0.0
         self.slot = -1
         self.waits = False
+        self.tag: bytes | None = None
+        self.message_format = 0
+        self.tries = 0
+        self.may_have_arrived = False
 
 
 class InFlight:
@@ -211,9 +223,11 @@ class Outbox:
         entry.group = group
         entry.outbox = self
         entry.delivery = None
-        entry.done = entry.waits = False
-        entry.ends = 0
+        entry.done = entry.waits = entry.may_have_arrived = False
+        entry.ends = entry.tries = 0
         entry.slot = -1
+        entry.tag = None
+        entry.message_format = 0
         return entry
 
     def add_entry(self, entry: Entry) -> None:
@@ -223,6 +237,18 @@ class Outbox:
         self._whole = False
         self._waiting.append(entry)
         entry.waits = True
+        if entry.group is not None:
+            entry.group.left += 1
+        if entry.deadline is not None:
+            self._add_deadline(entry, entry.deadline)
+        self._whole = True
+
+    def add_in_flight(self, entry: Entry, delivery: OutgoingDelivery) -> None:
+        """Take a message in that is with the link already, and has never waited; its outcome is awaited."""
+        if not self._whole:
+            self._mend()
+        self._whole = False
+        self._fly(entry, delivery)
         if entry.group is not None:
             entry.group.left += 1
         if entry.deadline is not None:
@@ -273,17 +299,21 @@ class Outbox:
     def handed_over(self, entry: Entry, delivery: OutgoingDelivery) -> None:
         """The message that `next_ready` gave is with the link; its outcome is awaited."""
         self._whole = False
-        entry.delivery = delivery
-        entry.place = self._places
-        entry.passed = -1
-        self._places += 1
-        self._in_flight.add(entry)
+        self._fly(entry, delivery)
         if entry.ends > 0:
             self._alone = entry
         if not self._waiting.drop(entry):
             self._again.drop(entry)
         entry.waits = False
         self._whole = True
+
+    def _fly(self, entry: Entry, delivery: OutgoingDelivery) -> None:
+        """It is in flight from now on."""
+        entry.delivery = delivery
+        entry.place = self._places
+        entry.passed = -1
+        self._places += 1
+        self._in_flight.add(entry)
 
     def not_handed_over(self, entry: Entry) -> None:
         """Handing the message over was broken off, and the link hasn't got it: it waits, as before."""

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ...core import SenderCore
 from ...engine.limits import MAX_CREDIT
 from ...transport.drive import run
 from ...transport.guard import Guard, is_handlers
@@ -19,13 +20,13 @@ from ..auth import AMQPAuth
 from ..endpoints.connection import Connection
 from ..endpoints.link import MessageLink
 from ..endpoints.sender import MessageSender
-from ..endpoints.sending import STALL_TIMEOUT, SendCall, SendQueue, as_messages, gathered
 from ..message import BatchMessage, Message
 from ..values.arguments import encoding_of, given, integer, number
 from ..vocabulary import address, constants, errors
 from ..vocabulary.compat import TimeoutException
 from ..vocabulary.settings import SendKeywords, Unpack
 from .base import AMQPClient, Survivor
+from .sending import STALL_TIMEOUT, SendCall, SendQueue, as_messages, gathered
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -134,20 +135,15 @@ class SendClient(AMQPClient):
         )
         self._queue.guard = sender._connection._pump.guard
         with self._lock(), self._queue_guard.step("beginning a link"):
-            self._queue.begin_link(now())
-        sender._handle_outcomes(self._queue)
+            self._queue.begin_link(sender._core, now())  # type: ignore[arg-type]  # a SenderCore
+        sender._hand_to(self._queue)
         reference = weakref.ref(self)  # the connection doesn't keep its clients alive
-
-        def on_credit() -> bool:
-            client = reference()
-            return client is not None and client._on_credit()
 
         def on_end(link: MessageSender, error: BaseException, by_peer: bool) -> None:
             client = reference()
             if client is not None:
                 client._on_link_ended(link, error, by_peer)
 
-        sender._credit_handler = on_credit
         sender._end_handler = on_end
         return sender
 
@@ -157,16 +153,13 @@ class SendClient(AMQPClient):
             self._queue.guard = connection._pump.guard  # without a loop an asyncio connection changes its pump
         return taken
 
-    def _on_credit(self) -> bool:
-        return self._hand_over()
-
     def _on_link_ended(self, sender: MessageSender, error: BaseException, by_peer: bool) -> None:
         """The link is lost: what calls wait for is theirs again, and what was queued stays."""
         if self.message_handler is sender or self.message_handler is None:
             self._queue.catch_up(now())
             self._queue.end_calls(sender.get_state, now())
             if by_peer and isinstance(error, (errors.LinkDetach, errors.ConnectionClose)):
-                self._queue.on_link_ended(error, now())
+                self._queue.end_link(error)
 
     def _is_sending(self) -> bool:
         """What is queued here is to be sent by this client, and no other: it wasn't closed, and hasn't failed."""
@@ -178,17 +171,18 @@ class SendClient(AMQPClient):
             or (handler is not None and handler._error is not None)
         )
 
+    def _sending_link(self) -> SenderCore | None:
+        sender = self._message_sender
+        if sender is None or sender._connection is not self._connection:
+            return None
+        return sender._core  # type: ignore[return-value]  # a SenderCore
+
     def _hand_over(self) -> bool:
         """Give messages to the link as far as it takes them; tell whether there are more that it has credit for.
 
         Call it within a step of the connection.
         """
-        sender = self._message_sender
-        if sender is None or sender._connection is not self._connection:
-            return False
-        settled = sender._send_settle_mode is constants.SenderSettleMode.Settled
-        core = sender._core
-        return self._queue.hand_over(core, settled, now())  # type: ignore[arg-type]  # a SenderCore
+        return self._queue.hand_over(now())
 
     async def _do_step(self, timeout: float) -> bool:
         await self._send_step(timeout)
@@ -199,13 +193,10 @@ class SendClient(AMQPClient):
         connection = self._require_open()
         with self._lock(), self._queue_guard.step("handing messages over"):
             start = now()
-            self._queue.resume(start)
-            decided, handed = self._queue.decided, self._queue.handed
-            if self._hand_over() and self._queue.handed != handed and not connection._pump.has_unsent:
-                timeout = 0  # once that is written there is room for more
-            if self._queue.decided != decided:
-                timeout = 0  # some have failed already: who waits for them has to look
-            deadline = self._queue.next_deadline()
+            step = self._queue.step(start)
+            if step.decided or (step.more and not connection._pump.has_unsent):
+                timeout = 0
+            deadline = step.deadline
             self._steps_until = FOREVER if deadline is None else deadline
         try:
             await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
@@ -234,7 +225,7 @@ class SendClient(AMQPClient):
         with self._lock(), self._queue_guard.step("giving messages up"):
             self._queue.expire(now())
             sender = self._message_sender
-            if sender is not None and sender._deadlines:
+            if sender is not None and len(sender._direct):
                 sender._expire(now())  # the application has sent some over the link itself
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ... import codec
-from ...core import LinkHandler, LinkSettings, SenderCore
+from ...core import Entry, LinkHandler, LinkSettings, Outcome, OutcomeKind, Outgoing, SenderCore
 from ...engine import Cause, CauseKind, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from ...engine.limits import MAX_CREDIT
 from ...transport.guard import Guard
@@ -18,7 +18,6 @@ from ..vocabulary import constants, errors
 from ..vocabulary.address import Source
 from ..vocabulary.callbacks import plain, refuse_unfinished
 from .link import MessageLink
-from .sending import SEND_AGAIN, result_of
 
 __all__ = ["MessageSender"]
 
@@ -28,6 +27,18 @@ if TYPE_CHECKING:
     from .session import Session
 
 _logger = logging.getLogger("uamqp.sender")  # as in 1.6
+
+SEND_AGAIN = "To send the same again, make a new Message or, while this one is pending, a copy of it (copy.copy)."
+"""What to do instead of sending a pending message a second time."""
+
+
+def result_of(outcome: Outcome) -> constants.MessageSendResult:
+    """Return what 1.6 calls an outcome."""
+    if outcome.kind is OutcomeKind.TAKEN:
+        return constants.MessageSendResult.Ok
+    if outcome.kind is OutcomeKind.TIMED_OUT:
+        return constants.MessageSendResult.Timeout
+    return constants.MessageSendResult.Error
 
 
 class MessageSender(MessageLink):
@@ -83,10 +94,9 @@ class MessageSender(MessageLink):
         self.target = having(target, "target", "a Target", "terminus")
         if given(link_credit) is not None:
             integer(link_credit, "link_credit", 0, MAX_CREDIT)
-        self._outcome_handler: LinkHandler | None = None  # in place of the callbacks given to `send`
-        self._credit_handler: Callable[[], bool] | None = None
+        self._direct = _Direct()
+        self._handler: LinkHandler = self._direct  # or that of a client
         self._end_handler: Callable[[MessageSender, BaseException, bool], None] | None = None
-        self._deadlines: list[tuple[float, int, _Sent]] = []
         super().__init__(
             session,
             name,
@@ -115,11 +125,12 @@ class MessageSender(MessageLink):
             self._capabilities,
         )
         core = SenderCore(self._session._core, settings, self)
-        core.handler = self._outcome_handler
+        core.handler = self._handler
         return core
 
-    def _handle_outcomes(self, handler: LinkHandler) -> None:
-        self._outcome_handler = self._core.handler = handler
+    def _hand_to(self, handler: LinkHandler) -> None:
+        """Have somebody else deal with credit, and with outcomes but for those of what `send` was given."""
+        self._handler = self._core.handler = handler
 
     def _detach_received(self, cause: Cause | None) -> None:
         super()._detach_received(cause)
@@ -152,20 +163,16 @@ class MessageSender(MessageLink):
         pump = self._connection._pump
         message._on_message_sent = callback
         payload = message.encode_message()
-        sent = _Sent(message, callback, pump.guard)
+        sent = _Sent(message, callback, pump.guard, self._core.settings.name)
         try:
             with pump.lock, pump.guard.step("handing a message over"):
-                sent.delivery = self._core.sender.send(  # type: ignore[attr-defined]  # _make_core has made a SenderCore
-                    payload,
-                    tag=message.delivery_tag,
-                    message_format=message.message_format,
-                    settled=self._send_settle_mode is constants.SenderSettleMode.Settled,
-                    context=sent,
-                )
+                start = now()
+                entry = self._direct.outbox.new_entry(sent, start + timeout / 1000 if timeout > 0 else None, None)
+                entry.tag = message.delivery_tag
+                entry.message_format = message.message_format
+                self._direct.send_at_once(self._core, entry, payload, start)  # type: ignore[arg-type]  # a SenderCore
                 message.state = constants.MessageState.WaitingForSendAck
                 message.fate = None
-                if timeout > 0:
-                    heapq.heappush(self._deadlines, (now() + timeout / 1000, id(sent), sent))
         except MessageTooLarge as error:
             raise ValueError(str(error)) from error
         except LocalProtocolError as error:
@@ -187,61 +194,53 @@ class MessageSender(MessageLink):
 
     def _expire(self, due: float) -> None:
         """Give up the messages whose time is over. Call it within a step of the connection."""
-        while self._deadlines and self._deadlines[0][0] <= due:
-            heapq.heappop(self._deadlines)[2].expire()
+        self._direct.expire(due)
 
     def on_outcome(self, delivery: OutgoingDelivery) -> None:
-        """Something became known of a message that was sent."""
-        if delivery.context is not None:
-            delivery.context.on_outcome(delivery)
-
-    def on_credit(self) -> bool:
-        """The peer gave or took credit; tell whether there is more to send than was handed over."""
-        return self._credit_handler is not None and self._credit_handler()
+        """Something became known of a message that `send` was given, beside what a client sends."""
+        self._direct.on_outcome(delivery, now())
 
 
-class _Sent:
+class _Sent(NamedTuple):
     """A message handed to `MessageSender.send`, until its fate is known."""
 
-    __slots__ = ("_callback", "_guard", "_message", "delivery")
-
-    def __init__(self, message: Message, callback: Callable[..., Any] | None, guard: Guard) -> None:
-        self._guard = guard
-        self._message: Message | None = message
-        self._callback = callback
-        self.delivery: OutgoingDelivery | None = None
-
-    def on_outcome(self, delivery: OutgoingDelivery) -> None:
-        """The delivery's fate changed."""
-        result = result_of(delivery)
-        if result is not None:
-            self._finish(result, outcome_fields(delivery))
-
-    def expire(self) -> None:
-        """Its time is over."""
-        if self._message is not None:
-            if self.delivery is not None:
-                self.delivery.withdraw()
-            self._finish(constants.MessageSendResult.Timeout, None)
-
-    def _finish(self, result: constants.MessageSendResult, state: list[Any] | None) -> None:
-        message, self._message = self._message, None
-        if message is None:
-            return  # it had timed out
-        done = result is constants.MessageSendResult.Ok
-        message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
-        if self._callback is not None:
-            try:
-                with self._guard.pause():
-                    refuse_unfinished(self._callback(message, result, delivery_state=state), "callback")
-            except Exception:  # a callback's fault must not stop the connection
-                link = self.delivery.link.name if self.delivery is not None else None
-                _logger.exception("The callback of a message that was sent over link %r raised an exception.", link)
+    message: Message
+    callback: Callable[..., Any] | None
+    guard: Guard
+    link: str
 
 
-def outcome_fields(delivery: OutgoingDelivery) -> list[Any] | None:
+class _Direct(Outgoing):
+    """What `MessageSender.send` was given. It waits with the link itself; nothing is tried again."""
+
+    def __init__(self) -> None:
+        super().__init__(None, math.inf)
+
+    def retry(self, entry: Entry, outcome: Outcome) -> float | None:
+        """Tell that nothing is sent again."""
+        return None
+
+    def note(self, entry: Entry, outcome: Outcome) -> None:
+        """Note the outcome with the message."""
+        done = outcome.kind is OutcomeKind.TAKEN
+        entry.item.message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
+
+    def finished(self, entry: Entry, outcome: Outcome) -> None:
+        """Report the outcome to the callback."""
+        message, callback, guard, link = entry.item
+        if callback is None:
+            return
+        state = None if outcome.kind is OutcomeKind.TIMED_OUT else outcome_fields(outcome)
+        try:
+            with guard.pause():
+                refuse_unfinished(callback(message, result_of(outcome), delivery_state=state), "callback")
+        except Exception:  # a callback's fault must not stop the connection
+            _logger.exception("The callback of a message that was sent over link %r raised an exception.", link)
+
+
+def outcome_fields(outcome: Outcome) -> list[Any] | None:
     """Return an outcome's fields as 1.6 gave them; None: there is no outcome."""
-    state = delivery.remote_state
+    state = outcome.state
     if isinstance(state, codec.Rejected):
         if state.error is None:
             return []

@@ -1,6 +1,7 @@
-"""What becomes of the messages of a sending client: hand-over, outcomes, retries, time-outs. No I/O.
+"""The messages of a sending client, in 1.6's terms: states, results, exceptions, callbacks, calls that wait. No I/O.
 
-It stands apart from `SendClient`, so that an asyncio front can use it as well.
+How they are sent, and what becomes of them, is `core.outgoing`'s. It stands apart from `SendClient`, so that it can be
+compiled.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ... import codec
-from ...core import Entry, Outbox, SenderCore
-from ...core.link import LinkHandler
+from ...core import Entry, Outcome, OutcomeKind, SenderCore
 from ...core.outbox import Group
-from ...engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery
+from ...core.outgoing import Outgoing
+from ...engine import MessageTooLarge, OutgoingDelivery
 from ...transport.guard import Guard, is_handlers
 from ...transport.signals import Waiter, this_thread
+from ..endpoints.sender import SEND_AGAIN, result_of
 from ..message.batch import BatchMessage
 from ..message.message import Message
 from ..vocabulary import constants, errors
@@ -29,28 +31,17 @@ _logger = logging.getLogger("uamqp.client")  # as in 1.6
 STALL_TIMEOUT = 60.0
 """Default of `SendQueue`'s `stall_timeout`, in seconds."""
 
-SEND_AGAIN = "To send the same again, make a new Message or, while this one is pending, a copy of it (copy.copy)."
-"""What to do instead of sending a pending message a second time."""
-
-_TIMED_OUT = "Message send timed out."
-
 _WAITS = (
     "on_send_complete can't wait for other messages: their outcomes may have come, and are dealt with when it has "
     "returned. It may queue messages, send one and wait for that (send_message), and close the client."
 )
-
-# As much is encoded before it is written: the peer deals with it while the rest is encoded.
-_HAND_OVER_BYTES = 1024 * 1024
-_HAND_OVER_MESSAGES = 256
-_LOOKS = 8
-"""How often in a stall time-out it is looked for outcomes that are lost while others come."""
 
 _SENT = constants.MessageState.SendComplete
 _IN_FLIGHT = constants.MessageState.WaitingForSendAck
 _WAITING = constants.MessageState.WaitingToBeSent
 _ALREADY_SETTLED = errors.MessageAlreadySettled()
 _OK = constants.MessageSendResult.Ok
-_ACCEPTED = codec.ACCEPTED
+_TAKEN = OutcomeKind.TAKEN
 
 _UNDECIDED = (_WAITING, _IN_FLIGHT)
 
@@ -62,18 +53,6 @@ _HERE = "this client"
 
 _UNAUTHORIZED = constants.ErrorCodes.UnauthorizedAccess  # a message's, or the token's that has ended
 
-# Why a peer ends a link, a session or a connection, whatever is sent over it.
-_NO_MESSAGES_FAULT = frozenset(
-    (
-        constants.ErrorCodes.ConnectionCloseForced,
-        constants.ErrorCodes.ConnectionRedirect,
-        constants.ErrorCodes.LinkDetachForced,
-        constants.ErrorCodes.LinkRedirect,
-        constants.ErrorCodes.LinkStolen,
-        constants.ErrorCodes.ResourceDeleted,
-    )
-)
-
 
 class Owner(Protocol):
     """Whose messages a `SendQueue` has."""
@@ -83,20 +62,8 @@ class Owner(Protocol):
     def _is_sending(self) -> bool:
         """It sends what waits in its queue, by itself or when it is driven."""
 
-
-def result_of(delivery: OutgoingDelivery) -> constants.MessageSendResult | None:
-    """Return what a delivery's outcome means; None: it isn't decided yet."""
-    if not delivery.settled:
-        return None
-    if delivery.lost:
-        return constants.MessageSendResult.Error
-    state = delivery.remote_state
-    if state is _ACCEPTED:
-        return _OK
-    # Settled without a state, or before it was sent: the receiver has taken it over (section 3.4).
-    if state is None or isinstance(state, (codec.Accepted, codec.Received)):
-        return _OK
-    return constants.MessageSendResult.Error
+    def _sending_link(self) -> SenderCore | None:
+        """Return the link over which it sends; None: there is none."""
 
 
 def gathered(given: Sequence[Any], wholes: list[tuple[Message, list[Message]]] | None = None) -> list[Message]:
@@ -242,7 +209,7 @@ def _checked_bytes(payload: object) -> bytes:
     return payload
 
 
-class SendQueue(LinkHandler):
+class SendQueue(Outgoing):
     """The messages of one sending client.
 
     Args:
@@ -256,52 +223,23 @@ class SendQueue(LinkHandler):
         backoff: seconds of the last back-off that was asked for.
         calls: those that wait for their messages here.
         idlers: those that wait for nothing to be pending any more.
-        decided: how many messages have left, sent or failed.
         guard: of the connection in use.
-        handed: how many times a message was given to a link.
     """
 
-    __slots__ = (
-        "_last_look",
-        "_last_progress",
-        "_look_due",
-        "_lost",
-        "_outbox",
-        "_paused",
-        "_policy",
-        "_reporting",
-        "_stall_timeout",
-        "backoff",
-        "calls",
-        "decided",
-        "guard",
-        "handed",
-        "idlers",
-    )
+    __slots__ = ("_error_policy", "_reporting", "backoff", "calls", "guard", "idlers")
 
     def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float, owner: Owner | None = None) -> None:
-        self._policy = policy
-        self._stall_timeout = stall_timeout
-        self._outbox = Outbox(None if owner is None else weakref.ref(owner))
-        self._lost: list[Entry] = []  # that were on their way over a link which is going
-        self._last_progress = 0.0
-        self._last_look = 0.0
-        self._paused = 0.0  # seconds in which nobody drove the client
+        super().__init__(None, stall_timeout, None if owner is None else weakref.ref(owner))
+        self._error_policy = policy
         self._reporting = 0  # the thread that is in a callback of a message's; 0: none is
-        self._look_due = 0.0  # when to look for outcomes that are lost, pauses left out
         self.backoff = 0.0
         self.calls: dict[SendCall, None] = {}
         self.idlers: dict[SendCall, None] = {}
-        self.decided = 0
         self.guard: Guard | None = None
-        self.handed = 0
-
-    def __len__(self) -> int:
-        return len(self._outbox)
 
     def pending(self) -> list[Message]:
         """Return the messages that wait to be sent, or for an outcome."""
-        return [message for message in self._outbox.items() if message.state in _UNDECIDED]
+        return [message for message in self.outbox.items() if message.state in _UNDECIDED]
 
     def add_all(
         self, messages: list[Message], timeout: float, now: float, tick: int, call: SendCall | None = None
@@ -316,10 +254,8 @@ class SendQueue(LinkHandler):
         Raises:
             ValueError: one of them is pending already.
         """
-        outbox = self._outbox
-        if not outbox:
-            self._last_progress = self._last_look = now
-            self._look_due = now - self._paused + self._stall_timeout / _LOOKS
+        outbox = self.outbox
+        self.begin_to_add(now)
         deadline = now + timeout / 1000 if timeout > 0 else None
         if call is not None:
             self.calls[call] = None
@@ -368,7 +304,7 @@ class SendQueue(LinkHandler):
     def _place_of(self, entry: Entry) -> str:
         """Return what to call the client that sends a pending message; empty: none does any more."""
         outbox = entry.outbox
-        if outbox is self._outbox:
+        if outbox is self.outbox:
             return _HERE
         owner = outbox.owner() if outbox is not None and outbox.owner is not None else None
         if owner is None or (entry.group is None and not owner._is_sending()):
@@ -400,22 +336,8 @@ class SendQueue(LinkHandler):
         call.sum_up()
 
     def _give_back(self, entry: Entry, now: float) -> None:
-        delivery = entry.delivery
-        message = entry.item
-        if delivery is not None and delivery.settled and not delivery.lost:
-            self.on_outcome(delivery, now)  # it has come, and nobody has looked yet
-            delivery = entry.delivery
-        if message.state not in constants.DONE_STATES:
-            if delivery is not None and not delivery.withdraw() and delivery.delivery_id is not None:
-                message.fate = "unknown"
-            elif message.fate is None:
-                message.fate = "not sent"
-            message.state = _WAITING
-            message._response = None
-            message.retries = 0
-        self._outbox.finish(entry)
-        message._entry = None
-        self._tell_idlers()
+        self.give_back(entry, now)
+        entry.item._entry = None
 
     def end_calls(self, reason: Callable[[], object] | None, now: float) -> None:
         """Every call is over, for a reason that isn't its messages'; whoever waits for one is woken to raise it."""
@@ -426,230 +348,134 @@ class SendQueue(LinkHandler):
                 self.take_back(call, now)
                 call.wake()
 
-    def hand_over(self, link: SenderCore, settled: bool, now: float) -> bool:
-        """Give messages to the link as far as its credit goes, and its queue isn't long; tell whether there are more
-        that it has credit for.
-        """
-        credit = link.credit
-        if credit <= 0 or not self._outbox.waiting:
-            return False
-        sender = link.sender
-        handed = self.handed
-        room = _HAND_OVER_BYTES
-        places = _HAND_OVER_MESSAGES - sender.queued
-        entry: Entry | None = None
+    # -- what the outbox tells, and asks
+
+    def hand_over(self, now: float) -> bool:
+        """Give messages to the link over which the client sends."""
+        owner: Owner | None = self.outbox.owner() if self.outbox.owner is not None else None
+        if owner is None:
+            return False  # nobody has the client any more
+        self.link = owner._sending_link()
+        return Outgoing.hand_over(self, now)  # compiled, there is no `super()` here
+
+    def encode(self, entry: Entry) -> bytes | Outcome:
+        """Encode a message."""
+        message = entry.item
         try:
-            while credit > 0:
-                if room <= 0 or places <= 0:
-                    if handed == self.handed:
-                        sender.ask_for_room()  # what it has can't go out now: it tells when some did
-                    return self._outbox.waiting > 0
-                entry = self._outbox.next_ready(now)
-                if entry is None:
-                    break
-                if entry.deadline is not None and entry.deadline <= now:
-                    self._time_out(entry, _TIMED_OUT)
-                    continue
-                message = entry.item
-                payload: bytes | None = None
-                try:
-                    if type(message) is Message:
-                        payload = message._encoded()
-                        message_format = message._message_format
-                    else:  # a class of the application's, which may do it in its own way
-                        encoded = message.encode_message()
-                        message_format = message.message_format
-                        payload = _checked_bytes(encoded)
-                    if not entry.waits:
-                        continue  # what encodes it has used this client
-                    delivery = sender.enqueue(payload, message._delivery_tag, message_format, settled, None, entry)
-                except MessageTooLarge as error:
-                    self._fail(entry, self._too_large(error))
-                except Exception as error:
-                    if is_handlers(error) or (payload is not None and not isinstance(error, LocalProtocolError)):
-                        raise
-                    self._fail(entry, errors.ClientMessageError(error))  # a body of the user's may raise anything
-                else:
-                    self._last_progress = now
-                    room -= len(payload)
-                    credit -= 1
-                    places -= 1
-                    self.handed += 1
-                    message.state = _IN_FLIGHT
-                    self._outbox.handed_over(entry, delivery)
-        except BaseException:
-            # Nothing of what was given to the link has gone out yet, so the last of it can be taken back as a whole.
-            if entry is not None and (sender.withdraw_last(entry) or entry.delivery is None):
-                self._outbox.not_handed_over(entry)
-                if not entry.done:
-                    entry.item.state = _WAITING
-            raise
-        sender.drained()  # if the peer asked for what there is: that was it
-        return False
+            if type(message) is Message:
+                payload = message._encoded()
+                entry.message_format = message._message_format
+            else:  # a class of the application's, which may do it in its own way
+                encoded = message.encode_message()
+                entry.message_format = message.message_format
+                payload = _checked_bytes(encoded)
+        except Exception as error:
+            if is_handlers(error):
+                raise
+            return Outcome(OutcomeKind.FAILED, error=error)  # a body of the user's may raise anything
+        entry.tag = message._delivery_tag
+        if entry.waits:
+            message.state = _IN_FLIGHT
+        return payload
 
-    def _too_large(self, error: MessageTooLarge) -> errors.MessageException:
-        return errors._process_send_error(self._policy, constants.ErrorCodes.LinkMessageSizeExceeded, str(error))
+    def waits(self, entry: Entry) -> None:
+        """The message isn't on its way any more."""
+        entry.item.state = _WAITING
 
-    def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
-        """Something became known of a message."""
-        context = delivery.context
-        if type(context) is not Entry:
-            delivery.link.context.owner.on_outcome(delivery)  # `MessageSender.send` was called, beside the client
-            return
-        entry: Entry = context
-        if entry.delivery is not delivery:
-            return  # it has timed out, or is the caller's again
-        result = result_of(delivery)
-        if result is None:
-            return
-        self._last_progress = now
-        if result is _OK:
-            message = entry.item
-            message.state = _SENT
-            message._response = _ALREADY_SETTLED
-            self.decided += 1
-            self._outbox.finish(entry)
-            message._entry = message.fate = None
-            if self.idlers and not self._outbox.is_awaiting():
-                self._tell_idlers()
-            if message.on_send_complete is not None:
-                self._report(message, result, None)
-        elif delivery.lost:
-            # It waits for whoever opens the client anew, or looks at the pending messages.
-            if delivery.delivery_id is not None:
-                entry.item.fate = "unknown"
-                self._lost.append(entry)
-            self._again(entry, None)
-        else:
-            self._on_refused(entry, self._exception(delivery), now)
+    def retry(self, entry: Entry, outcome: Outcome) -> float | None:
+        """Ask the error policy; what was lost waits for whoever opens the client anew, or looks at what is pending."""
+        message = entry.item
+        policy = self._error_policy
+        if outcome.kind is OutcomeKind.LOST:
+            if entry.may_have_arrived:
+                message.fate = "unknown"
+            message.retries += 1
+            return 0.0
+        if outcome.kind is OutcomeKind.SUSPECTED:
+            ended: Any = outcome.error
+            action = ended.action
+            hopeless = action is not None and not action.retry and ended.condition is not _UNAUTHORIZED
+            return None if hopeless or entry.ends > policy.max_retries else 0.0
+        error = outcome.error = self._refusal(entry, outcome)
+        action = error.action
+        if action is None or not action.retry or message.retries >= policy.max_retries:
+            return None
+        self.backoff = action.backoff
+        if action.increment_retries:
+            message.retries += 1
+        return action.backoff
 
-    def catch_up(self, now: float) -> None:
-        """The link is gone. An interrupt may have kept the queue from hearing of an outcome."""
-        for entry in self._outbox.entries():
-            delivery = entry.delivery
-            if delivery is None:
-                break  # those in flight come first
-            if delivery.settled:
-                self.on_outcome(delivery, now)
-
-    def begin_link(self, now: float) -> None:
-        """A link is made. What was lost with the last one was so for no reason of a message's, or that is known."""
-        self.catch_up(now)
-        self._lost.clear()
-
-    def on_link_ended(self, error: errors.LinkDetach | errors.ConnectionClose, now: float) -> None:
-        """The peer has ended the link with an error, for which one of the messages may be the reason.
-
-        A message that was alone on its way counts as refused by it. Of several nobody knows which it was: each goes
-        alone when the link is open again, so that it is found, and no other is held to be it.
-        """
-        lost, self._lost = self._lost, []
-        if error.condition in _NO_MESSAGES_FAULT:
-            return
-        for entry in lost:
-            entry.ends += 1
-        if len(lost) == 1 and not lost[0].done:  # what a call has sent is the caller's again
-            entry = lost[0]
-            action = error.action
-            hopeless = action is not None and not action.retry and error.condition is not _UNAUTHORIZED
-            if hopeless or entry.ends > self._policy.max_retries:
-                self._fail(entry, error)
-                self._outbox.trust()
-
-    def _tell_idlers(self) -> None:
-        """Wake who waits for nothing to be pending."""
-        if self.idlers and not self._outbox:
-            for waiting in self.idlers:
-                waiting.wake()
-
-    def _exception(self, delivery: OutgoingDelivery) -> errors.MessageException:
-        state = delivery.remote_state
+    def _refusal(self, entry: Entry, outcome: Outcome) -> errors.MessageException:
+        policy = self._error_policy
+        state = outcome.state
         if isinstance(state, codec.Rejected) and state.error is not None:
             error = state.error
-            refused = errors._process_send_error(self._policy, error.condition, error.description, error.info)
+            refused = errors._process_send_error(policy, error.condition, error.description, error.info)
+            delivery: Any = entry.delivery
             return errors._hinted(refused, address_hint(delivery.link.session.engine, error.description))
         name = type(state).__name__.lower()
         text = f"the peer's outcome for the message is {name}"
-        return errors._process_send_error(self._policy, constants.ErrorCodes.UnknownError, text)
+        return errors._process_send_error(policy, constants.ErrorCodes.UnknownError, text)
 
-    def _on_refused(self, entry: Entry, error: errors.MessageException, now: float) -> None:
-        action = error.action
+    def note(self, entry: Entry, outcome: Outcome) -> None:
+        """Note the outcome in 1.6's terms. The state comes last: who sees it sees the rest."""
         message = entry.item
-        if action is None or not action.retry or message.retries >= self._policy.max_retries:
-            self._fail(entry, error)
-            return
-        self.backoff = action.backoff
-        self._again(entry, now + action.backoff if action.backoff else None, count=action.increment_retries)
+        if outcome.kind is _TAKEN:
+            message.fate = None
+            message._response = _ALREADY_SETTLED
+            message.state = _SENT
+        elif outcome.kind is OutcomeKind.RETURNED:
+            if message.state not in constants.DONE_STATES:  # else an interrupt has come between that and its leaving
+                _note_fate(message, outcome)
+                message.state = _WAITING
+                message._response = None
+                message.retries = 0
+        else:
+            if outcome.kind is OutcomeKind.TIMED_OUT:
+                _note_fate(message, outcome)
+            message._response = self._exception(outcome)  # 1.6 keeps time-outs there too
+            message.state = constants.MessageState.SendFailed
 
-    def _again(self, entry: Entry, hold_until: float | None, *, count: bool = True) -> None:
+    def _exception(self, outcome: Outcome) -> BaseException | None:
+        error = outcome.error
+        if outcome.kind is OutcomeKind.TIMED_OUT:
+            return TimeoutException(outcome.text)
+        if outcome.kind is not OutcomeKind.FAILED:
+            return error  # `retry` has kept it there
+        if isinstance(error, MessageTooLarge):
+            large = constants.ErrorCodes.LinkMessageSizeExceeded
+            return errors._process_send_error(self._error_policy, large, str(error))
+        return errors.ClientMessageError(error)
+
+    def finished(self, entry: Entry, outcome: Outcome) -> None:
+        """Report the outcome to who waits for it, and to the message's callback."""
         message = entry.item
-        if count:
-            message.retries += 1
-        message.state = _WAITING
-        self._outbox.put_back(entry, hold_until)
-
-    def resume(self, now: float) -> None:
-        """The client is driven again. The peer isn't to blame for the pause: it doesn't count as a stall."""
-        pause = now - self._last_look
-        self._last_progress += pause
-        self._paused += pause
-        self._last_look = now
-
-    def expire(self, now: float) -> None:
-        """Give up what is past its time. Call it after what has arrived was read: an outcome wins over a time-out."""
-        self._last_look = now
-        for entry in self._outbox.expired(now):
-            self._time_out(entry, _TIMED_OUT)
-        if self._outbox and now - self._last_progress >= self._stall_timeout:
-            text = f"Message send timed out: neither credit nor an outcome for {self._stall_timeout:g} seconds."
-            for entry in self._outbox.entries():
-                if entry.deadline is None:
-                    self._time_out(entry, text)
-            self._last_progress = now
-        elif self._outbox.is_awaiting() and now - self._paused >= self._look_due:
-            self._look_due = now - self._paused + self._stall_timeout / _LOOKS
-            text = f"Message send timed out: no outcome for {self._stall_timeout:g} seconds, while others had theirs."
-            for entry in self._outbox.overtaken(now - self._paused, self._stall_timeout):
-                self._time_out(entry, text)
-
-    def next_deadline(self) -> float | None:
-        """Return when `expire` or `hand_over` has something to do of itself; None: there are no messages."""
-        if not self._outbox:
-            return None
-        stalled = self._last_progress + self._stall_timeout
-        if self._outbox.is_awaiting():
-            stalled = min(stalled, max(self._look_due + self._paused, self._last_look))
-        deadline = self._outbox.next_deadline()
-        return stalled if deadline is None else min(stalled, deadline)
-
-    def _time_out(self, entry: Entry, text: str) -> None:
-        delivery = entry.delivery
-        if delivery is not None and not delivery.withdraw() and delivery.delivery_id is not None:
-            entry.item.fate = "unknown"
-        elif entry.item.fate is None:
-            entry.item.fate = "not sent"
-        self._fail(entry, TimeoutException(text), constants.MessageSendResult.Timeout)
-
-    def _fail(
-        self,
-        entry: Entry,
-        error: BaseException,
-        result: constants.MessageSendResult = constants.MessageSendResult.Error,
-    ) -> None:
-        message = entry.item
-        message.state = constants.MessageState.SendFailed
-        message._response = error  # 1.6 keeps time-outs there too
-        self.decided += 1
-        self._outbox.finish(entry)
         message._entry = None
-        if self.idlers:
+        if self.idlers and not self.outbox.is_awaiting():
             self._tell_idlers()
-        self._report(message, result, error)
+        if message.on_send_complete is not None and outcome.kind is not OutcomeKind.RETURNED:
+            self._report(message, outcome)
 
-    def _report(self, message: Message, result: constants.MessageSendResult, error: BaseException | None) -> None:
-        callback = message.on_send_complete
-        if callback is None:
-            return
+    def not_ours(self, delivery: OutgoingDelivery, now: float) -> None:
+        """`MessageSender.send` was called, beside the client."""
+        delivery.link.context.owner.on_outcome(delivery)
+
+    def end_link(self, error: errors.LinkDetach | errors.ConnectionClose) -> None:
+        """The peer has ended the link with an error, for which one of the messages may be the reason."""
+        condition = error.condition
+        text = condition.decode("ascii", "replace") if isinstance(condition, bytes) else condition.value
+        self.on_link_ended(text, error)
+
+    def _tell_idlers(self) -> None:
+        """Wake who waits for nothing to be pending."""
+        if self.idlers and not self.outbox:
+            for waiting in self.idlers:
+                waiting.wake()
+
+    def _report(self, message: Message, outcome: Outcome) -> None:
+        callback: Any = message.on_send_complete
+        result = result_of(outcome)
+        error = None if result is _OK else message._response
         before, self._reporting = self._reporting, this_thread()
         try:
             if self.guard is None:
@@ -668,7 +494,7 @@ class SendQueue(LinkHandler):
         Raises:
             RuntimeError: `on_send_complete` has called: the outcomes of others are with the frame that called it.
         """
-        if self._outbox and self._reporting == this_thread():
+        if self.outbox and self._reporting == this_thread():
             raise RuntimeError(_WAITS)
 
     def forget_threads(self, now: float, ends_calls: bool) -> None:
@@ -688,9 +514,14 @@ class SendQueue(LinkHandler):
     def drop_all(self, now: float) -> None:
         """Drop everything. The messages can be queued again; calls that wait for some are over."""
         self.end_calls(_raise_dropped, now)
-        for entry in self._outbox.entries():
-            self._give_back(entry, now)
-        self._outbox.clear()
+        self.clear(now)
+
+
+def _note_fate(message: Message, outcome: Outcome) -> None:
+    if outcome.may_have_arrived:
+        message.fate = "unknown"
+    elif message.fate is None:
+        message.fate = "not sent"
 
 
 def _raise_dropped() -> None:

@@ -1,0 +1,53 @@
+# C types of outgoing.py; see "Compiled mode" in docs/design.md.
+
+cimport cython
+
+from ..engine.delivery cimport OutgoingDelivery as _Delivery
+from ..engine.sender cimport Sender as _Sender
+from .link cimport LinkHandler, SenderCore as _SenderCore
+from .outbox cimport Entry as _Entry, Group as _Group, Outbox as _Outbox
+
+cdef object _LOST, _TAKEN
+cdef Outcome _ACCEPTED, _SETTLED
+
+
+cdef class Outcome:
+    cdef public object condition
+    cdef public object error
+    cdef public object kind
+    cdef public bint may_have_arrived
+    cdef public object state
+    cdef public object text
+
+
+cpdef Outcome outcome_of(_Delivery delivery)
+
+
+cdef class Outgoing(LinkHandler):
+    cdef public double _last_look
+    cdef public double _last_progress
+    cdef public double _look_due
+    cdef public list _lost
+    cdef public double _paused
+    cdef public object _policy
+    cdef public double _stall_timeout
+    cdef public long long decided
+    cdef public long long handed
+    cdef public _SenderCore link
+    cdef public _Outbox outbox
+
+    cpdef encode(self, _Entry entry)
+    cpdef retry(self, _Entry entry, Outcome outcome)
+    cpdef note(self, _Entry entry, Outcome outcome)
+    cpdef finished(self, _Entry entry, Outcome outcome)
+    cpdef waits(self, _Entry entry)
+    cpdef not_ours(self, _Delivery delivery, object now)
+    cpdef begin_to_add(self, double now)
+    cpdef give_back(self, _Entry entry, object now)
+    cdef _withdraw(self, _Entry entry)
+    cdef _leave(self, _Entry entry, Outcome outcome)
+    @cython.locals(handed=cython.longlong, credit=cython.longlong, room=cython.longlong, places=cython.longlong, sender=_Sender, entry=_Entry, delivery=_Delivery)
+    cpdef bint hand_over(self, double now) except -1
+    @cython.locals(entry=_Entry, outcome=Outcome)
+    cpdef on_outcome(self, _Delivery delivery, object now)
+    cdef _time_out(self, _Entry entry, object text)
