@@ -24,4 +24,6 @@ cdef class SenderCore(LinkCore):
 
 
 cdef class ReceiverCore(LinkCore):
-    pass
+    cdef public bint at_most_once
+    cdef public object credit_window
+    cdef public bint reading

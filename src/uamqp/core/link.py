@@ -17,7 +17,7 @@ from ..engine import (
     Receiver,
     Sender,
 )
-from ..engine.terms import MODE_FIRST, MODE_MIXED, AnySource, AnyTarget
+from ..engine.terms import MODE_FIRST, MODE_MIXED, MODE_SETTLED, AnySource, AnyTarget
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -214,15 +214,69 @@ class SenderCore(LinkCore):
 
 
 class ReceiverCore(LinkCore):
-    """A link over which we receive. It attaches without credit: nothing arrives while things are set up."""
+    """A link over which we receive. It attaches without credit: nothing arrives while things are set up.
 
-    __slots__ = ()
+    Args:
+        credit_window: deliveries that the sender may be ahead, from the moment when the link is open; 0: none, until
+            its user gives credit.
+        at_most_once: ask the sender to send settled, whatever the settings say: only so does every broker forget what
+            it has sent.
+        reading: give credit anew as deliveries leave; False: that which is given when the link opens, and no more
+            until `read`.
+
+    Attributes:
+        at_most_once, credit_window, reading: see there.
+    """
+
+    __slots__ = ("at_most_once", "credit_window", "reading")
+
+    def __init__(
+        self,
+        session: SessionCore,
+        settings: LinkSettings,
+        owner: LinkOwner,
+        *,
+        credit_window: int = 0,
+        at_most_once: bool = False,
+        reading: bool = True,
+    ) -> None:
+        super().__init__(session, settings, owner)
+        self.credit_window = credit_window
+        self.at_most_once = at_most_once
+        self.reading = reading
+        if at_most_once:
+            self.settings = replace(settings, snd_settle_mode=MODE_SETTLED)
 
     def attach(self, now: float) -> None:
         """Send the attach."""
         session = self.session.require_open()
         self.link = session.attach_receiver(now, self.settings.name, **self.settings.keywords())
         self.link.context = self
+
+    def on_opened(self) -> None:
+        """Both sides have attached: give credit."""
+        super().on_opened()
+        if self._state is LinkState.OPEN and isinstance(self.link, Receiver) and self.credit_window:
+            self.link.auto_credit(self.credit_window)
+            if not self.reading:
+                self.link.pause_credit()
+
+    def read(self) -> None:
+        """Somebody reads from now on: keep up the credit."""
+        self.reading = True
+        if isinstance(self.link, Receiver):
+            self.link.resume_credit()
+
+    def pause(self) -> None:
+        """Nobody reads from now on: what was given stays, and no more is given."""
+        self.reading = False
+        if isinstance(self.link, Receiver):
+            self.link.pause_credit()
+
+    def renew(self) -> None:
+        """Give credit for what has left, though nobody may be reading: once, if half of the window is used."""
+        if isinstance(self.link, Receiver):
+            self.link.renew()
 
     @property
     def receiver(self) -> Receiver:
