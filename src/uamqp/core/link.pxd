@@ -7,6 +7,7 @@ from ..engine.link cimport Link as _Link
 cdef class LinkHandler:
     cpdef on_delivery(self, _Incoming delivery, object now)
     cpdef on_outcome(self, _Outgoing delivery, object now)
+    cpdef on_settled(self, _Incoming delivery, object now)
 
 
 cdef class LinkCore:
@@ -15,6 +16,7 @@ cdef class LinkCore:
     cdef public LinkHandler handler
     cdef public _Link link
     cdef public object owner
+    cdef public bint remote_closed
     cdef public object session
     cdef public object settings
 

@@ -89,6 +89,15 @@ class LinkHandler:
         """Something became known of a message that was sent."""
         raise NotImplementedError
 
+    def on_settled(self, delivery: IncomingDelivery, now: float) -> None:
+        """The sender has settled a delivery that had been given an outcome (rcv-settle-mode second)."""
+
+    def on_drained(self, now: float) -> None:
+        """The sender has used up its credit or given it back, as it was asked to (`Receiver.set_credit`)."""
+
+    def on_flow_properties(self, properties: dict[Symbol, Any], now: float) -> None:
+        """A flow for the link carries properties."""
+
 
 class LinkCore:
     """A link of a session.
@@ -99,11 +108,14 @@ class LinkCore:
         owner: who hears of it.
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
+        remote_closed: the peer has closed the link. False: it hasn't ended, or the peer has only detached it, or it
+            went with its session or connection; then the peer's terminus may live on, and the link may be attached to
+            it again (section 2.6.3).
         link: the engine's link; None before the session is open.
         handler: who hears of the deliveries, in place of the owner's `on_delivery` and `on_outcome`; None: the owner.
     """
 
-    __slots__ = ("_state", "cause", "handler", "link", "owner", "session", "settings")
+    __slots__ = ("_state", "cause", "handler", "link", "owner", "remote_closed", "session", "settings")
 
     def __init__(self, session: SessionCore, settings: LinkSettings, owner: LinkOwner) -> None:
         self.session = session
@@ -111,6 +123,7 @@ class LinkCore:
         self.owner = owner
         self._state = LinkState.IDLE
         self.cause: Cause | None = None
+        self.remote_closed = False
         self.link: Link | None = None
         self.handler: LinkHandler | None = None
 
@@ -164,10 +177,11 @@ class LinkCore:
         if self._state is LinkState.OPENING and link is not None and link.is_open and not link.is_refused:
             self._set_state(LinkState.OPEN)
 
-    def on_detached(self, cause: Cause | None) -> None:
-        """The link is gone."""
+    def on_detached(self, cause: Cause | None, *, closed: bool = False) -> None:
+        """The link is gone; `closed` by the peer, or not."""
         if self._state in (LinkState.CLOSED, LinkState.LOST):
             return
+        self.remote_closed = closed
         self.session.remove_link(self)
         if self._state is LinkState.CLOSING:
             self._set_state(LinkState.CLOSED)
