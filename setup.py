@@ -26,6 +26,7 @@ from setuptools.command.editable_wheel import editable_wheel
 
 #: The compiled modules, all or none of them. Each has a .pxd file beside it.
 COMPILED = (
+    "uamqp.classic.client.receiving",
     "uamqp.classic.client.sending",
     "uamqp.classic.message.bodies",
     "uamqp.classic.message.message",
@@ -37,6 +38,7 @@ COMPILED = (
     "uamqp.codec.sections",
     "uamqp.codec.signatures",
     "uamqp.core.connection",
+    "uamqp.core.incoming",
     "uamqp.core.link",
     "uamqp.core.outbox",
     "uamqp.core.outgoing",

@@ -29,8 +29,9 @@ from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
-from uamqp.classic.endpoints.receiving import MessageQueue, move_one
+from uamqp.classic.client.receiving import MessageQueue
 from uamqp.constants import MessageState
+from uamqp.core.incoming import move_one
 from uamqp.testing import Broker
 
 WAIT = 20.0

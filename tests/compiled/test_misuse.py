@@ -20,7 +20,7 @@ CASES = {
     "credit without a session": "from uamqp.engine import Receiver as R; R.__new__(R).set_credit(1)",
     "a window without a session": "from uamqp.engine import Receiver as R; R.__new__(R).auto_credit(1)",
     "a session without an engine": "from uamqp.engine import Session as S; S.__new__(S).mark()",
-    "no message": "from uamqp.classic.endpoints.receiving import Inbox; Inbox().take_in(None)",
+    "no message": "from uamqp.classic.client.receiving import Arrivals; Arrivals().take_in(None)",
     "a field of nothing": "from uamqp.message import MessageProperties as P; vars(P)['message_id'].__set__(None, None)",
     "no entry": "from uamqp.core.outbox import Outbox; Outbox().finish(None)",
     "no delivery": "from uamqp.engine.settlement import Unsettled; Unsettled(None, 1).add_incoming(None)",

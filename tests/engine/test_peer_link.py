@@ -13,6 +13,7 @@ from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
 from uamqp.codec import Accepted, Coordinator, Described, Error, Source, Symbol, Target
 from uamqp.engine import CauseKind, EndpointState, IncomingDelivery, Limits, Receiver, Sender
+from uamqp.engine.events import CreditChanged, FlowProperties
 
 from .peered import (
     LinkDetached,
@@ -362,6 +363,36 @@ def test_a_link_of_the_peer(rig: Rig, role: bool) -> None:
     assert rig.event(LinkOpened).link is link
     with rig.misuse("no attach"):
         link.accept(rig.now)
+    rig.done()
+
+
+@pytest.mark.parametrize("role", [SENDER, RECEIVER])
+def test_the_properties_of_a_flow(rig: Rig, role: bool) -> None:
+    """They are reported as they come; those that come before our answer, when the flow is applied."""
+    rig.open()
+    session = rig.begun()
+    link = attached_by_peer(rig, role)
+    flow: dict[str, Any] = {"handle": 4, "delivery_count": 0, "link_credit": 3}
+    rig.peer.send("flow", **flow, properties={sym("early"): uint(1)})
+    rig.no_event()
+    link.accept(rig.now)
+    rig.peer.expect("attach")
+    assert rig.event(LinkOpened).link is link
+    for number in (1, 2):
+        if number == 2:
+            rig.peer.send("flow", **flow, properties={sym("late"): uint(2)})
+        if isinstance(link, Sender):
+            assert rig.event(CreditChanged).sender is link
+        reported = rig.event(FlowProperties)
+        assert (reported.session, reported.link) == (session, link)
+        assert reported.properties == {Symbol("early" if number == 1 else "late"): number}
+    rig.peer.send("flow", **flow, properties={})
+    rig.drop_events() if isinstance(link, Sender) else rig.no_event()
+    rig.peer.send("flow", properties={sym("session"): sym("x" * 1000)})
+    reported = rig.event(FlowProperties)
+    assert (reported.session, reported.link) == (session, None)
+    assert reported.properties == {Symbol("session"): Symbol("x" * 1000)}
+    assert len(repr(reported)) < 600  # of what a peer says, as much as somebody reads
     rig.done()
 
 

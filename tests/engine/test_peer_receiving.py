@@ -339,6 +339,22 @@ def test_auto_credit_asks_for_all_there_is_room_for_when_the_flow_goes_out(rig: 
     rig.done()
 
 
+def test_what_was_taken_may_wait_again(rig: Rig) -> None:
+    """There is no room for others in its place until it is taken once more."""
+    link = with_auto_credit(rig, 10)
+    link.pause_credit()
+    for _ in range(6):
+        rig.peer.send_delivery(b"x")
+    rig.drop_events()
+    link.taken(6)
+    link.untaken()
+    link.untaken(2)
+    assert link.buffered == 3
+    link.resume_credit()
+    rig.peer.expect("flow", delivery_count=6, link_credit=7)
+    rig.done()
+
+
 @pytest.mark.parametrize(("credit", "drain"), [(0, False), (3, False), (3, True)])
 def test_credit_that_is_set_before_the_flow_goes_out_is_what_the_flow_says(rig: Rig, credit: int, drain: bool) -> None:
     link = with_auto_credit(rig, 10)

@@ -10,6 +10,7 @@ from .. import engine  # noqa: F401 (before the compiled modules here: docs/desi
 from ..codec.signatures import present
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
+from .incoming import Custody, Inbox, Incoming, is_settled_by_sender, settle
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
@@ -24,8 +25,11 @@ __all__ = [
     "STATUS_FIELDS",
     "ConnectionCore",
     "ConnectionOwner",
+    "Custody",
     "Entry",
     "Group",
+    "Inbox",
+    "Incoming",
     "LinkCore",
     "LinkHandler",
     "LinkOwner",
@@ -47,9 +51,11 @@ __all__ = [
     "Token",
     "TokenClaim",
     "TokenStatus",
+    "is_settled_by_sender",
     "masked",
     "masked_within",
     "outcome_of",
+    "settle",
 ]
 
 present(globals())

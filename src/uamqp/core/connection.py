@@ -25,9 +25,12 @@ from ..engine.events import (
     ConnectionOpened,
     CreditChanged,
     Event,
+    FlowProperties,
+    IncomingSettled,
     LinkDetached,
     LinkOpened,
     LinkOpening,
+    ReceiverDrained,
     SessionEnded,
     SessionOpened,
     SessionOpening,
@@ -199,6 +202,14 @@ class ConnectionCore:
                     handler.on_outcome(sent, now)
                 else:
                     core.owner.on_outcome(sent)
+        elif kind is IncomingSettled:
+            settled: Any = event
+            arrived = settled.delivery
+            core = arrived.link.context
+            if core is not None:
+                handler = core.handler
+                if handler is not None:
+                    handler.on_settled(arrived, now)
         else:
             self._on_event(event, now)
 
@@ -222,7 +233,7 @@ class ConnectionCore:
             core.session.on_link_attached(core)
         elif isinstance(event, LinkDetached):
             if event.link.context is not None:
-                event.link.context.session.on_link_detached(event.link, event.cause, now)
+                event.link.context.session.on_link_detached(event.link, event.cause, now, closed=event.closed)
         elif isinstance(event, SessionEnded):
             if event.session.context is not None:
                 event.session.context.on_ended(event.cause, now)
@@ -231,8 +242,24 @@ class ConnectionCore:
         elif isinstance(event, LinkOpening) and _is_unanswered(event.link):
             if not event.link.take_as_answer():
                 event.link.refuse(now, Error(conditions.NOT_ALLOWED, "this container attaches its links itself"))
+        elif isinstance(event, ReceiverDrained):
+            drained: LinkCore | None = event.receiver.context
+            if drained is not None and drained.handler is not None:
+                drained.handler.on_drained(now)
+        elif isinstance(event, FlowProperties):
+            self._on_flow_properties(event, now)
         elif isinstance(event, ConnectionClosed):
             self.end(event.cause, now)
+
+    def _on_flow_properties(self, event: FlowProperties, now: float) -> None:
+        if event.link is None:
+            session: SessionCore | None = event.session.context
+            if session is not None:
+                session.flow_properties = event.properties
+            return
+        core: LinkCore | None = event.link.context
+        if core is not None and core.handler is not None:
+            core.handler.on_flow_properties(event.properties, now)
 
     def give_up(self, why: str, now: float) -> None:
         """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""

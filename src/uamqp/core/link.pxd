@@ -8,6 +8,7 @@ cdef class LinkHandler:
     cpdef on_delivery(self, _Incoming delivery, object now)
     cpdef on_outcome(self, _Outgoing delivery, object now)
     cpdef bint on_credit(self, double now) except -1
+    cpdef on_settled(self, _Incoming delivery, object now)
 
 
 cdef class LinkCore:
@@ -16,6 +17,7 @@ cdef class LinkCore:
     cdef public LinkHandler handler
     cdef public _Link link
     cdef public object owner
+    cdef public bint remote_closed
     cdef public object session
     cdef public object settings
 
@@ -25,4 +27,6 @@ cdef class SenderCore(LinkCore):
 
 
 cdef class ReceiverCore(LinkCore):
-    pass
+    cdef public bint at_most_once
+    cdef public object credit_window
+    cdef public bint reading

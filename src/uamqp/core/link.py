@@ -17,7 +17,7 @@ from ..engine import (
     Receiver,
     Sender,
 )
-from ..engine.terms import MODE_FIRST, MODE_MIXED, AnySource, AnyTarget
+from ..engine.terms import MODE_FIRST, MODE_MIXED, MODE_SETTLED, AnySource, AnyTarget
 
 if TYPE_CHECKING:
     from .session import SessionCore
@@ -96,6 +96,15 @@ class LinkHandler:
         """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
         raise NotImplementedError
 
+    def on_settled(self, delivery: IncomingDelivery, now: float) -> None:
+        """The sender has settled a delivery that had been given an outcome (rcv-settle-mode second)."""
+
+    def on_drained(self, now: float) -> None:
+        """The sender has used up its credit or given it back, as it was asked to (`Receiver.set_credit`)."""
+
+    def on_flow_properties(self, properties: dict[Symbol, Any], now: float) -> None:
+        """A flow for the link carries properties."""
+
 
 class LinkCore:
     """A link of a session.
@@ -106,12 +115,15 @@ class LinkCore:
         owner: who hears of it.
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
+        remote_closed: the peer has closed the link. False: it hasn't ended, or the peer has only detached it, or it
+            went with its session or connection; then the peer's terminus may live on, and the link may be attached to
+            it again (section 2.6.3).
         link: the engine's link; None before the session is open.
         handler: who hears of deliveries and credit in place of the owner, who then hears of `on_link_state` alone;
             None: the owner hears of all.
     """
 
-    __slots__ = ("_state", "cause", "handler", "link", "owner", "session", "settings")
+    __slots__ = ("_state", "cause", "handler", "link", "owner", "remote_closed", "session", "settings")
 
     def __init__(self, session: SessionCore, settings: LinkSettings, owner: LinkOwner) -> None:
         self.session = session
@@ -119,6 +131,7 @@ class LinkCore:
         self.owner = owner
         self._state = LinkState.IDLE
         self.cause: Cause | None = None
+        self.remote_closed = False
         self.link: Link | None = None
         self.handler: LinkHandler | None = None
 
@@ -172,10 +185,11 @@ class LinkCore:
         if self._state is LinkState.OPENING and link is not None and link.is_open and not link.is_refused:
             self._set_state(LinkState.OPEN)
 
-    def on_detached(self, cause: Cause | None) -> None:
-        """The link is gone."""
+    def on_detached(self, cause: Cause | None, *, closed: bool = False) -> None:
+        """The link is gone; `closed` by the peer, or not."""
         if self._state in (LinkState.CLOSED, LinkState.LOST):
             return
+        self.remote_closed = closed
         self.session.remove_link(self)
         if self._state is LinkState.CLOSING:
             self._set_state(LinkState.CLOSED)
@@ -222,15 +236,69 @@ class SenderCore(LinkCore):
 
 
 class ReceiverCore(LinkCore):
-    """A link over which we receive. It attaches without credit: nothing arrives while things are set up."""
+    """A link over which we receive. It attaches without credit: nothing arrives while things are set up.
 
-    __slots__ = ()
+    Args:
+        credit_window: deliveries that the sender may be ahead, from the moment when the link is open; 0: none, until
+            its user gives credit.
+        at_most_once: ask the sender to send settled, whatever the settings say: only so does every broker forget what
+            it has sent.
+        reading: give credit anew as deliveries leave; False: that which is given when the link opens, and no more
+            until `read`.
+
+    Attributes:
+        at_most_once, credit_window, reading: see there.
+    """
+
+    __slots__ = ("at_most_once", "credit_window", "reading")
+
+    def __init__(
+        self,
+        session: SessionCore,
+        settings: LinkSettings,
+        owner: LinkOwner,
+        *,
+        credit_window: int = 0,
+        at_most_once: bool = False,
+        reading: bool = True,
+    ) -> None:
+        super().__init__(session, settings, owner)
+        self.credit_window = credit_window
+        self.at_most_once = at_most_once
+        self.reading = reading
+        if at_most_once:
+            self.settings = replace(settings, snd_settle_mode=MODE_SETTLED)
 
     def attach(self, now: float) -> None:
         """Send the attach."""
         session = self.session.require_open()
         self.link = session.attach_receiver(now, self.settings.name, **self.settings.keywords())
         self.link.context = self
+
+    def on_opened(self) -> None:
+        """Both sides have attached: give credit."""
+        super().on_opened()
+        if self._state is LinkState.OPEN and isinstance(self.link, Receiver) and self.credit_window:
+            self.link.auto_credit(self.credit_window)
+            if not self.reading:
+                self.link.pause_credit()
+
+    def read(self) -> None:
+        """Somebody reads from now on: keep up the credit."""
+        self.reading = True
+        if isinstance(self.link, Receiver):
+            self.link.resume_credit()
+
+    def pause(self) -> None:
+        """Nobody reads from now on: what was given stays, and no more is given."""
+        self.reading = False
+        if isinstance(self.link, Receiver):
+            self.link.pause_credit()
+
+    def renew(self) -> None:
+        """Give credit for what has left, though nobody may be reading: once, if half of the window is used."""
+        if isinstance(self.link, Receiver):
+            self.link.renew()
 
     @property
     def receiver(self) -> Receiver:

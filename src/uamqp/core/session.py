@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..codec import Symbol
 from ..engine import Cause, CauseKind, EndpointState, Link, LocalProtocolError, Session, conditions
 from ..engine.terms import MAX_HANDLE, MODE_FIRST, OUTGOING_WINDOW
 from .link import LinkCore, LinkState
@@ -26,6 +27,7 @@ class SessionCore:
     Attributes:
         cause: why the session ended; None while it hasn't, or when that was asked for.
         ended: it is over.
+        flow_properties: those of the peer's last flow for the session that had any.
     """
 
     __slots__ = (
@@ -37,6 +39,7 @@ class SessionCore:
         "cause",
         "connection",
         "ended",
+        "flow_properties",
         "session",
         "wanted",
     )
@@ -56,6 +59,7 @@ class SessionCore:
         self.session: Session | None = None
         self.cause: Cause | None = None
         self.ended = False
+        self.flow_properties: dict[Symbol, Any] = {}
         self.wanted = False
         self._links: list[LinkCore] = []
         self._undecided: list[LinkCore] = []  # links that went with the session, and may be attached anew
@@ -152,8 +156,8 @@ class SessionCore:
             self.connection.owner.on_attach(core)
         core.on_opened()
 
-    def on_link_detached(self, link: Link, cause: Cause | None, now: float) -> None:
-        """A link of this session is gone, alone or with the session."""
+    def on_link_detached(self, link: Link, cause: Cause | None, now: float, *, closed: bool) -> None:
+        """A link of this session is gone, alone or with the session; `closed` by the peer, or not."""
         core: LinkCore = link.context
         opening = core.state is LinkState.OPENING and core.link is link
         if opening and _is_not_implemented(cause):
@@ -167,7 +171,7 @@ class SessionCore:
                 return
         if opening and _waits_for_reason(core):
             self.connection.owner.on_attach(core)
-        core.on_detached(cause)
+        core.on_detached(cause, closed=closed)
 
     def _attach_with_first(self, now: float) -> bool:
         """Begin anew for the links that were opening, if one of them may have been refused for its mode."""

@@ -7,9 +7,9 @@ Two classes of `uamqp.engine.delivery` are events as well, so that no message co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..codec import Open
+from ..codec import Open, Symbol
 from ..codec.text import shortened
 from .errors import Cause
 
@@ -135,6 +135,21 @@ class IncomingSettled:
 
 
 @dataclass(slots=True, frozen=True)
+class FlowProperties:
+    """A flow of the peer carries properties (section 2.7.4). What else it says of the link has been applied before.
+
+    `link` is None for a flow of the session alone.
+    """
+
+    session: Session
+    link: Link | None
+    properties: dict[Symbol, Any]
+
+    def __repr__(self) -> str:
+        return f"FlowProperties({self.link or self.session!r}, {shortened(repr(self.properties))})"
+
+
+@dataclass(slots=True, frozen=True)
 class ConnectionClosed:
     """The end, always the last event. `cause` is None for a close of ours that the peer has answered."""
 
@@ -144,5 +159,5 @@ class ConnectionClosed:
 Event: TypeAlias = (
     "IncomingDelivery | OutgoingDelivery | SaslInit | SaslResponse | ConnectionOpening | ConnectionOpened"
     " | SessionOpening | SessionOpened | SessionEnded | LinkOpening | LinkOpened | LinkDetached | CreditChanged"
-    " | ReceiverDrained | IncomingSettled | ConnectionClosed"
+    " | ReceiverDrained | IncomingSettled | FlowProperties | ConnectionClosed"
 )

@@ -16,7 +16,7 @@ from ..codec import (
 )
 from . import conditions
 from .errors import Cause, CauseKind, LocalProtocolError
-from .events import LinkDetached, LinkOpened, LinkOpening
+from .events import FlowProperties, LinkDetached, LinkOpened, LinkOpening
 from .frames import uint_bytes
 from .states import ACTIVE, CLOSED, IDLE
 from .terms import MODE_FIRST, MODE_MIXED, MODE_SECOND, AnySource, AnyTarget
@@ -170,7 +170,7 @@ class Link:
         self._opened()
         flow, self._held_flow = self._held_flow, None
         if flow is not None:
-            self._on_flow(flow)
+            self._apply_flow(flow)
 
     def refuse(self, now: float, error: Error) -> None:
         """Refuse the peer's attach: answer without a terminus, then detach with `error` (section 2.6.3).
@@ -399,9 +399,14 @@ class Link:
     def _receive_flow(self, flow: Flow) -> None:
         """A flow for this link arrived. Receivers give credit together with their attach: that waits for our answer."""
         if self.local_state is ACTIVE:
-            self._on_flow(flow)
+            self._apply_flow(flow)
         elif self.local_state is IDLE:
             self._held_flow = flow
+
+    def _apply_flow(self, flow: Flow) -> None:
+        self._on_flow(flow)
+        if flow.properties:
+            self.session.engine._emit(FlowProperties(self.session, self, flow.properties))
 
     def _on_flow(self, flow: Flow) -> None:
         """Apply a flow for this link."""

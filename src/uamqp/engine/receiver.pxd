@@ -31,6 +31,7 @@ cdef class Receiver(Link):
 
     cpdef renew(self)
     cpdef taken(self, long long count=*)
+    cpdef untaken(self, long long count=*)
     @cython.locals(delivery=IncomingDelivery, size=cython.Py_ssize_t, chars=cython.p_char)
     cpdef _on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)
     cdef _complete(self, IncomingDelivery delivery)

@@ -149,6 +149,10 @@ class Receiver(Link):
         if self.credit <= self._low_water:
             self._ask_for_more()
 
+    def untaken(self, count: int = 1) -> None:
+        """Say that `count` deliveries, of which `taken` has told, wait to be dealt with after all."""
+        self.buffered += count
+
     def _refill(self) -> None:
         """Ask for more, if automatic credit is on and half of the window is used."""
         if self.credit <= self._low_water:

@@ -19,7 +19,7 @@ from ..codec import (
 )
 from . import conditions
 from .errors import Cause, CauseKind, LinkError, LocalProtocolError, PeerError, SessionError, wire_error
-from .events import SessionEnded, SessionOpened, SessionOpening
+from .events import FlowProperties, SessionEnded, SessionOpened, SessionOpening
 from .frames import transfer_prefix
 from .link import Link
 from .receiver import Receiver
@@ -578,9 +578,12 @@ class Session:
             self._mark()
         if flow.handle is not None:
             self._remote_link(flow.handle)._receive_flow(flow)
-        elif flow.echo:
+            return
+        if flow.echo:
             self._window_due = True
             self._mark()
+        if flow.properties:
+            self.engine._emit(FlowProperties(self, None, flow.properties))
 
     def _on_end(self, end: End) -> None:
         """The peer's end: the answer to ours, or its own wish."""

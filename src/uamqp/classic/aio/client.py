@@ -16,9 +16,9 @@ from ..auth import AMQPAuth, CBSAsyncAuthMixin, CBSAuthMixin
 from ..client.base import AMQPClient
 from ..client.reading import Busy
 from ..client.receive import ReceiveClient
+from ..client.receiving import Batch
 from ..client.send import SendClient
 from ..endpoints.connection import Connection
-from ..endpoints.receiving import Batch
 from ..message import BatchMessage, Message
 from ..values.arguments import having
 from ..vocabulary import address, constants, errors

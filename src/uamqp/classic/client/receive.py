@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
+from ...core.incoming import move_one
 from ...engine.limits import MAX_CREDIT
 from ...transport.drive import run
 from ...transport.sansio.clock import FOREVER, now
 from ..auth import AMQPAuth
 from ..endpoints.receiver import MessageReceiver
-from ..endpoints.receiving import Batch, Inbox, MessageQueue, complete, move_one, use_up
 from ..message import Message
 from ..values.arguments import encoding_of, integer, number
 from ..vocabulary import address, errors
@@ -23,6 +23,7 @@ from ..vocabulary.settings import ReceiveKeywords, Unpack
 from .base import AMQPClient, Survivor
 from .iteration import MessageIteration
 from .reading import Busy, Call, Kind, Place, ReceivingCalls
+from .receiving import Arrivals, Batch, MessageQueue, complete
 
 _PREFETCH = 300
 
@@ -86,7 +87,7 @@ class ReceiveClient(AMQPClient):
         self.receiver_type: type[MessageReceiver] = MessageReceiver
         self._last_activity_timestamp: int | None = None
         self._timeout_reached = False
-        self._inbox = Inbox()
+        self._inbox = Arrivals()
         self._on_message: Callable[[Message], Any] = self._inbox.take_in
         self._streaming_by_hand = False
         self._calls = ReceivingCalls(of_tasks=self._is_of_tasks)
@@ -253,7 +254,7 @@ class ReceiveClient(AMQPClient):
         if connection is not None:
             pump = connection._pump
             with pump.lock, pump.guard.settling:
-                use_up(message)
+                self._received_messages.leave(message)
 
     @staticmethod
     def _complete_message(message: Message) -> None:
@@ -375,8 +376,8 @@ class ReceiveClient(AMQPClient):
         What arrived settled is nowhere else any more: it is handed out first, and the next call raises the error.
         """
         self._inbox.arrived = deque(message for message in self._inbox.arrived if message.settled)
-        self._received_messages.drop_unsettled()
-        return bool(self._inbox.arrived) or not self._received_messages.empty()
+        kept = self._received_messages.drop_stale()
+        return bool(self._inbox.arrived or kept)
 
     def _inactivity_left(self) -> float | None:
         """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
@@ -411,16 +412,15 @@ class ReceiveClient(AMQPClient):
         if connection is not None and connection._pump.foreign:
             self._forget_inherited()
         unfinished, self._unfinished = self._unfinished, []
-        held = [*self._inbox.arrived, *self._received_messages.take_all()]
-        self._inbox.arrived.clear()
-        kept = [message for message in held if message.settled]
-        self._received_messages.put_back(*kept)
+        messages = self._received_messages
+        messages.move_back(self._inbox.arrived)
         if connection is not None and connection._error is None:
             with connection._pump.lock, connection._pump.guard.pause():
                 for message in unfinished:
                     self._give_back(message)
-                for message in held:
-                    self._release(message)
+                kept = messages.release_all()
+        else:
+            kept = messages.drop_stale()
         if kept and connection is not None:
             _logger.warning(
                 "Client %r of %s is closed with %d messages that arrived settled (ReceiveAndDelete): the peer has "
@@ -452,13 +452,6 @@ class ReceiveClient(AMQPClient):
             self._end_stream()
         for iteration in tuple(self._iterations):
             iteration.forget_threads()
-
-    def _release(self, message: Message) -> None:
-        try:
-            if not message.settled:
-                message.release()
-        except RuntimeError as error:
-            _logger.info("%s: %s", self._remote_address, error)  # its link is gone: the peer has it
 
     @staticmethod
     def _give_back(message: Message) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import codec
 from ...core import LinkSettings, LinkState, ReceiverCore
-from ...engine import IncomingDelivery, LocalProtocolError, Receiver
+from ...engine import LocalProtocolError, Receiver
 from ...engine.limits import MAX_CREDIT
 from ..message import Message
 from ..values.arguments import encoding_of, having, integer, text
@@ -16,7 +16,7 @@ from ..vocabulary import constants, errors
 from ..vocabulary.callbacks import plain_function, refuse_unfinished
 from ..vocabulary.settings import CreditKeywords, Unpack
 from .link import MessageLink
-from .receiving import Inbox, Intake, try_settle
+from .receiving import Intake, Taker
 
 __all__ = ["MessageReceiver"]
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("uamqp.receiver")  # as in 1.6
 
 _DEFAULT_PREFETCH = 10000
-_MAX_REASON = 200
 _CALLBACK = "on_message_received"
 
 
@@ -61,6 +60,7 @@ class MessageReceiver(MessageLink):
 
     _states = constants.MessageReceiverState
     _kind = "Message Receiver"
+    _core: ReceiverCore
     _logger = _logger
 
     def __init__(
@@ -86,8 +86,6 @@ class MessageReceiver(MessageLink):
         self.encoding = encoding
         self._on_message = plain_function(on_message_received, _CALLBACK)
         self._intake = Intake(self, self._direct(on_message_received), encoding)
-        self._is_reading = False
-        self._given_credit: Receiver | None = None
         self._prefetch = _DEFAULT_PREFETCH if prefetch is None else integer(prefetch or 0, "prefetch", 0, MAX_CREDIT)
         super().__init__(
             session,
@@ -107,21 +105,20 @@ class MessageReceiver(MessageLink):
 
     def _make_core(self) -> ReceiverCore:
         settled = self._receive_settle_mode is constants.ReceiverSettleMode.ReceiveAndDelete
-        # Only a sender that sends settled forgets its messages on every broker.
-        send_mode = constants.SenderSettleMode.Settled if settled else self._send_settle_mode
         settings = LinkSettings(
             self.name.decode(self._encoding),
             self.source.terminus(),
             self.target,
-            constants.SENDER_SETTLE_MODE_WIRE[send_mode],
+            self._wire_send_mode,
             self._wire_receive_mode,
             self._wire_max_message_size,
             self._properties,
             self._capabilities,
         )
-        core = ReceiverCore(self._session._core, settings, self)
-        self._intake.settled = settled
-        core.handler = self._intake
+        core = ReceiverCore(
+            self._session._core, settings, self, credit_window=self._prefetch, at_most_once=settled, reading=False
+        )
+        self._intake.serve(core)
         return core
 
     @property
@@ -139,7 +136,7 @@ class MessageReceiver(MessageLink):
 
         A callback of the application's may use the connection meanwhile, and may raise.
         """
-        if isinstance(getattr(callback, "__self__", None), Inbox):
+        if isinstance(getattr(callback, "__self__", None), Taker):
             return callback
 
         def call(message: Message) -> None:
@@ -184,35 +181,29 @@ class MessageReceiver(MessageLink):
 
     # -- credit: the prefetch when the link opens, more while somebody reads
 
+    @property
+    def _is_reading(self) -> bool:
+        """Credit is kept up."""
+        return self._core.reading
+
     def _read(self) -> None:
         """Somebody reads from now on: keep up the credit."""
         with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
-            self._is_reading = True
-            if self._given_credit is not None:
-                self._given_credit.resume_credit()
+            self._core.read()
 
     def _pause(self, calls: object) -> None:
         """Give no more credit, unless there are calls that read."""
         with self._connection._pump.lock, self._connection._pump.guard.step("asking for no more messages"):
-            self._is_reading = False  # first: a call that begins now is either seen here, or sees this
+            self._core.reading = False  # first: a call that begins now is either seen here, or sees this
             if calls:
-                self._is_reading = True
-                return
-            if self._given_credit is not None:
-                self._given_credit.pause_credit()
-
-    def _start_prefetch(self) -> None:
-        self._given_credit = receiver = self._receiver
-        if receiver is not None and self._prefetch:
-            receiver.auto_credit(self._prefetch)
-            if not self._is_reading:
-                receiver.pause_credit()
+                self._core.reading = True
+            else:
+                self._core.pause()
 
     def _renew(self) -> None:
         """Somebody works the link: give the peer credit for what was received."""
         with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
-            if self._given_credit is not None:
-                self._given_credit.renew()
+            self._core.renew()
 
     def work(self) -> None:
         """Do what is due on the link, without waiting: give the peer credit for what was received, too."""
@@ -222,14 +213,6 @@ class MessageReceiver(MessageLink):
     async def _do_open(self) -> None:
         self._connection._readers.add(self)
         await super()._do_open()
-
-    # -- what the core reports
-
-    def on_link_state(self, previous: LinkState, state: LinkState) -> None:
-        """The core's link changed its state."""
-        super().on_link_state(previous, state)
-        if state is LinkState.OPEN:
-            self._start_prefetch()
 
     def _callback_failed(self, message: Message, error: BaseException) -> None:
         """A callback has raised an exception.
@@ -253,15 +236,6 @@ class MessageReceiver(MessageLink):
             self._give_back(message)
         else:
             raise error
-
-    @staticmethod
-    def _refuse(delivery: IncomingDelivery, error: codec.DecodeError) -> None:
-        """Reject what is no message; the link lives on."""
-        link = delivery.link.name
-        _logger.error("Message %d of link %r can't be decoded and is rejected: %s", delivery.delivery_id, link, error)
-        if not delivery.settled:
-            try_settle(delivery, codec.Rejected(codec.Error(codec.AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
-        delivery.link.taken()
 
     def _give_back(self, message: Message) -> None:
         """Have a message delivered to somebody else, unless it was settled."""

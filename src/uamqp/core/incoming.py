@@ -1,0 +1,347 @@
+"""What arrives over a receiver: taken in, held until somebody takes it, accepted, given back; and the credit for it.
+
+Credit is counted in one place, where a delivery leaves. The engine counts each that it hands over (`Receiver.buffered`)
+and gives the sender no credit for another in its place. Whoever holds it says so (`Inbox.hold`); what nobody holds has
+left when `Incoming.take_in` returns, and what is held leaves by `Inbox.hand_out` or `Inbox.leave`. The mark is the
+delivery's `context`, so nothing is counted twice, whichever way it goes.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice, repeat, starmap
+from typing import TYPE_CHECKING, Any
+
+from ..codec import ACCEPTED, RELEASED, AmqpError, DecodeError, DeliveryState, Error, Rejected
+from ..codec.sections import single_data
+from ..engine import IncomingDelivery, LocalProtocolError
+from .link import LinkHandler
+
+if TYPE_CHECKING:
+    from .link import ReceiverCore
+
+_module_logger = logging.getLogger(__name__)
+
+_MAX_REASON = 200
+"""Characters of the reason that is given for a rejection."""
+
+
+class Custody(enum.Enum):
+    """Where a delivery is that has been handed over: its `context`, which is None as long as it is on its way."""
+
+    HELD = "held"
+    """Somebody keeps it; it counts as buffered."""
+    LEFT = "left"
+    """It counts no more: the sender may have been given credit for another."""
+
+
+_HELD = Custody.HELD
+_LEFT = Custody.LEFT
+
+
+def is_settled_by_sender(delivery: IncomingDelivery) -> bool:
+    """Tell whether the sender has settled a delivery by itself: it has forgotten it, and nothing can be said of it."""
+    return delivery.settled and delivery.state is None
+
+
+def settle(delivery: IncomingDelivery, outcome: DeliveryState) -> None:
+    """Say what becomes of a delivery; nothing, where the sender has settled it.
+
+    Raises:
+        LocalProtocolError: an outcome was given before, or its link is gone.
+    """
+    if not is_settled_by_sender(delivery):
+        unsettled = delivery.link.session.unsettled
+        unsettled.settle_incoming(delivery, outcome)
+
+
+def leave(delivery: IncomingDelivery) -> None:
+    """Count a delivery out: automatic credit may ask for another in its place. Nothing, the second time."""
+    if delivery.context is not _LEFT:
+        delivery.context = _LEFT
+        link = delivery.link
+        link.taken()
+
+
+def move_one(queue: deque[Any], to: list[Any]) -> bool:
+    """Move the first item of a queue to the end of a list; tell whether there is one.
+
+    The two ends are one call in C: no exception of a signal handler comes in between, and no other thread.
+    """
+    before = len(to)
+    try:
+        to.extend(islice(iter(queue.popleft, None), 1))
+    except IndexError:
+        pass  # there is none, or another call was faster
+    return len(to) > before
+
+
+class Inbox:
+    """What has arrived, over any number of links, and waits to be taken, in order.
+
+    Its items are deliveries, or what a front makes of them: then it overrides `delivery_of` and, to keep a note of its
+    own of what was said of them, `is_settled`, `accept` and `release`.
+
+    The items may be put, moved and taken from anywhere; what is moved is moved by one call in C, so that nothing is
+    lost to an exception that comes in between. `take_in`, `hold`, `hand_out`, `take_back`, `leave` and `release_all`
+    use the engine as well.
+
+    Args:
+        logger: where it is said that something couldn't be accepted or released.
+    """
+
+    __slots__ = ("_append", "_items", "_logger", "_popleft")
+
+    def __init__(self, logger: logging.Logger = _module_logger) -> None:
+        self._items: deque[Any] = deque()
+        self._append = self._items.append  # looked up once, for all items
+        self._popleft = self._items.popleft
+        self._logger = logger
+
+    def __len__(self) -> int:
+        """Return how many items wait."""
+        return len(self._items)
+
+    # -- what an item is
+
+    def delivery_of(self, item: Any) -> IncomingDelivery | None:
+        """Return an item's delivery; None if it has none, and so counts for no link."""
+        found: IncomingDelivery = item
+        return found
+
+    def is_settled(self, item: Any) -> bool:
+        """Tell whether an item's fate is decided: it arrived settled, or an outcome was given."""
+        delivery: Any = self.delivery_of(item)
+        return bool(delivery.settled or delivery.state is not None)
+
+    def accept(self, item: Any) -> bool:
+        """Accept an item that isn't settled; False if its link has gone, and the sender delivers it again."""
+        return self._settle(self.delivery_of(item), ACCEPTED, "accepted")
+
+    def release(self, item: Any) -> bool:
+        """Release an item that isn't settled, which nobody has seen; False if its link has gone."""
+        return self._settle(self.delivery_of(item), RELEASED, "released")
+
+    def _settle(self, delivery: Any, outcome: DeliveryState, verb: str) -> bool:
+        try:
+            settle(delivery, outcome)
+        except LocalProtocolError as error:
+            name = delivery.link.name
+            self._logger.info("Message %d of link %r isn't %s: %s", delivery.delivery_id, name, verb, error)
+            return False
+        return True
+
+    # -- what arrives
+
+    def take_in(self, item: Any) -> None:
+        """Hold what has arrived until somebody takes it."""
+        self.hold(item)
+        self.put(item)
+
+    def hold(self, item: Any) -> None:
+        """Note that an item is kept, here or elsewhere: the sender gets no credit for another until it leaves."""
+        delivery: Any = self.delivery_of(item)
+        if delivery is not None:
+            if delivery.context is _LEFT:
+                link = delivery.link
+                link.untaken()
+            delivery.context = _HELD
+
+    def put(self, item: Any) -> None:
+        """Append an item; whether it counts as held is left as it is."""
+        self._append(item)
+
+    def put_back(self, *items: Any) -> None:
+        """Put items that had been taken out before all others, in this order."""
+        self._items.extendleft(reversed(items))
+
+    # -- moving
+
+    def take_all(self) -> list[Any]:
+        """Take out all items."""
+        items: deque[Any] = deque()
+        self.move_to(items)
+        return list(items)
+
+    def move_to(self, end: deque[Any]) -> None:
+        """Move all items to the end of a queue."""
+        try:
+            end.extend(iter(self._popleft, None))
+        except IndexError:
+            pass  # these are all
+
+    def move_back(self, end: deque[Any]) -> None:
+        """Put all items of a queue before those in here."""
+        try:
+            self._items.extendleft(iter(end.pop, None))
+        except IndexError:
+            pass
+
+    def move_one(self, to: list[Any]) -> bool:
+        """Move the oldest item to the end of a list; tell whether there is one."""
+        return move_one(self._items, to)
+
+    def take_over(self, items: list[Any]) -> None:
+        """Append items, and empty the list."""
+        self._items.extend(items)
+        items.clear()
+
+    # -- what leaves
+
+    def hand_out(self, count: int, accept: bool, batch: list[Any]) -> list[Any]:
+        """Take up to `count` items out for whoever wants them; the sender may send others in their place.
+
+        Args:
+            accept: accept those that aren't settled yet, in one go. One whose link has gone is left out: the sender
+                delivers it again.
+            batch: an empty list, which is returned. All that is taken out is in it, should an exception come in
+                between.
+        """
+        try:
+            batch.extend(starmap(self._popleft, repeat((), count)))  # in C: no exception comes between the two ends
+        except IndexError:
+            pass  # these are all
+        left_out = []
+        link: Any = None
+        left = 0  # of its deliveries
+        for item in batch:
+            if accept and not self.is_settled(item) and not self.accept(item):
+                left_out.append(item)
+            delivery: Any = self.delivery_of(item)
+            if delivery is None:
+                continue
+            if delivery.link is not link:
+                if link is not None:
+                    link.taken(left)
+                link = delivery.link
+                left = 0
+            if delivery.context is not _LEFT:
+                delivery.context = _LEFT
+                left += 1
+        if link is not None:
+            link.taken(left)
+        for item in left_out:
+            batch.remove(item)
+        return batch
+
+    def take_back(self, batch: Iterable[Any]) -> None:
+        """Hold items again that `hand_out` has given in vain."""
+        items = list(batch)
+        for item in items:
+            self.hold(item)
+        self.put_back(*items)
+
+    def leave(self, item: Any) -> None:
+        """An item that was taken out by itself leaves: ask for another, even where automatic credit is paused."""
+        delivery: Any = self.delivery_of(item)
+        if delivery is not None:
+            leave(delivery)
+            link = delivery.link
+            link.renew()
+
+    # -- the end of a link
+
+    def drop_stale(self) -> list[Any]:
+        """Drop what isn't settled, its link having gone: the sender delivers it again. Return what stays.
+
+        What arrived settled is nowhere else any more.
+        """
+        self._take_unsettled()
+        return list(self._items)
+
+    def release_all(self) -> list[Any]:
+        """Release what nobody took, before its link is closed. Return what stays: what is settled."""
+        unsettled = self._take_unsettled()
+        settled = list(self._items)
+        for item in unsettled:
+            self.release(item)
+        return settled
+
+    def _take_unsettled(self) -> list[Any]:
+        unsettled: list[Any] = []
+        items: deque[Any] = deque()  # nobody else takes one of these meanwhile
+        try:
+            self.move_to(items)
+            for _ in range(len(items)):
+                if self.is_settled(items[0]):
+                    items.rotate(-1)
+                else:
+                    move_one(items, unsettled)
+        finally:
+            self.move_back(items)
+        return unsettled
+
+
+class Incoming(LinkHandler):
+    """Takes in what arrives over a receiver.
+
+    What is no message is rejected, and the link lives on. Where the sender was asked to send settled and doesn't, what
+    it sends is accepted as it arrives.
+
+    Args:
+        inbox: where deliveries are held; None: `take_in` is overridden.
+        logger: where it is said what was rejected, and what couldn't be settled.
+
+    Attributes:
+        at_most_once: deliveries count as settled, whether or not the sender sends them so; see `ReceiverCore`.
+        inbox: see there.
+    """
+
+    __slots__ = ("_logger", "at_most_once", "inbox")
+
+    def __init__(self, inbox: Inbox | None = None, logger: logging.Logger = _module_logger) -> None:
+        self.inbox = inbox
+        self.at_most_once = False
+        self._logger = logger
+
+    def serve(self, core: ReceiverCore) -> None:
+        """Deal with the deliveries of a link from now on."""
+        self.at_most_once = core.at_most_once
+        core.handler = self
+
+    def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
+        """A message arrived."""
+        try:
+            data_start = single_data(delivery.payload)
+        except DecodeError as error:
+            self._refuse(delivery, error)
+            return
+        if self.at_most_once and not delivery.settled and not self._settle(delivery, ACCEPTED):
+            return  # the link has gone: the sender delivers it again
+        self.take_in(delivery, data_start)
+        if delivery.context is None:
+            leave(delivery)
+
+    def take_in(self, delivery: IncomingDelivery, data_start: int) -> None:
+        """Take in a message that can be decoded; an override point.
+
+        It has left when this returns, unless somebody holds it (`Inbox.take_in`, `Inbox.hold`) or has counted it out.
+
+        Args:
+            data_start: what `codec.sections.single_data` has found in its payload.
+        """
+        if self.inbox is None:
+            raise NotImplementedError
+        self.inbox.take_in(delivery)
+
+    def _refuse(self, delivery: IncomingDelivery, error: DecodeError) -> None:
+        """Reject what is no message."""
+        name = delivery.link.name
+        self._logger.error(
+            "Message %d of link %r can't be decoded and is rejected: %s", delivery.delivery_id, name, error
+        )
+        self._settle(delivery, Rejected(Error(AmqpError.DECODE_ERROR, str(error)[:_MAX_REASON])))
+        leave(delivery)
+
+    def _settle(self, delivery: IncomingDelivery, outcome: DeliveryState) -> bool:
+        """Settle while events are handled; False if the link has gone at the same moment."""
+        try:
+            settle(delivery, outcome)
+        except LocalProtocolError as error:
+            name = delivery.link.name
+            self._logger.info("Message %d of link %r isn't settled: %s", delivery.delivery_id, name, error)
+            return False
+        return True
