@@ -10,7 +10,7 @@ from tests.core.test_core import Client
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from uamqp.codec import Properties, ULong, encode_value
-from uamqp.core import RequestLinks
+from uamqp.core import RequestLinks, RequestNode
 from uamqp.core.cbs import REFRESH_PAUSE, Token, TokenClaim, TokenStatus
 from uamqp.core.requests import Request, RequestState
 from uamqp.engine import LocalProtocolError
@@ -165,6 +165,133 @@ def test_closing_fails_what_waits(node: Node) -> None:
     node.client.session.end(node.client.now)
     with pytest.raises(LocalProtocolError):
         RequestLinks(node.client.session, "$node", "a", "b").open(node.client.now)
+
+
+def test_requests_fail_when_their_session_is_ended(node: Node) -> None:
+    request = node.links.request(encoded)
+    node.client.session.end(node.client.now)
+    assert request.state is RequestState.FAILED
+    assert request.cause is not None
+    assert "closed" in request.cause.message
+
+
+def test_which_names_count_first(node: Node) -> None:
+    both = {"statusCode": 1, "status-code": 2, "statusDescription": "one", "status-description": "two"}
+    request = node.links.request(encoded)
+    turned = node.links.request(encoded, None, ("status-code", "statusCode"), ("status-description",))
+    for number in request.number, turned.number:
+        node.answer(answer(ULong(number), both))
+    assert (request.status, request.description) == (1, "one")
+    assert (turned.status, turned.description) == (2, "two")
+
+
+# -- a node, and the links that lead to it now
+
+
+class Called(Client):
+    """A client that looks for a node by its address."""
+
+    def __init__(self, address: str = "$node") -> None:
+        super().__init__()
+        self.node = RequestNode(self.session, address)
+
+    def open(self) -> RequestLinks:
+        return self.node.open(self.now)
+
+    def accept(self, *, first: bool = False) -> list[str]:
+        """Let the links come, the connection before them if they are the first; return their names."""
+        if first:
+            self.peer.accept_open()
+            self.peer.accept_begin()
+        names = [self.peer.accept_attach(role)["name"] for role in (SENDER, RECEIVER)]
+        self.peer.grant(10)
+        self.peer.expect("flow")
+        self.peer.ignore("disposition")
+        return names
+
+    def lose_links(self) -> None:
+        self.peer.send("detach", handle=0, closed=True, error=codec.error("amqp:resource-deleted", "gone"))
+
+
+def test_a_node_has_one_pair_of_links() -> None:
+    client = Called()
+    assert client.node.links is None
+    links = client.open()
+    assert client.open() is links  # while they are being opened
+    client.accept(first=True)
+    assert links.is_open
+    assert client.open() is client.node.links is links
+    request = links.request(encoded)
+    assert client.peer.expect("transfer").payload == encoded(request.number)
+
+
+def test_links_that_were_lost_are_opened_anew() -> None:
+    client = Called()
+    links = client.open()
+    names = client.accept(first=True)
+    client.lose_links()
+    assert links.is_over
+    assert client.node.links is links  # until they are needed
+    others = client.open()
+    assert others is client.node.links is not links
+    client.peer.expect("detach", handle=0)
+    client.peer.expect("detach", handle=1)  # what is left of the old ones
+    client.peer.send("detach", handle=1, closed=True)
+    assert not set(names) & set(client.accept())
+    assert others.is_open
+    assert (others.cause, others.request(encoded).done) == (None, False)
+
+
+def test_what_is_closed_is_opened_again() -> None:
+    client = Called()
+    client.node.close(client.now)  # there is nothing to close
+    links = client.open()
+    client.accept(first=True)
+    request = links.request(encoded)
+    client.node.close(client.now)
+    assert request.state is RequestState.FAILED
+    assert links.is_over
+    assert client.open() is not links
+
+
+def test_links_know_that_they_were_open() -> None:
+    client = Called()
+    links = client.open()
+    assert not links.was_open
+    client.accept(first=True)
+    client.lose_links()
+    assert (links.is_open, links.is_over, links.was_open) == (False, True, True)
+    assert not client.open().was_open  # each pair for itself
+
+
+def test_links_that_are_refused_were_never_open() -> None:
+    client = Called()
+    links = client.open()
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER, source=None, target=None)
+    client.lose_links()
+    assert (links.is_over, links.was_open) == (True, False)
+
+
+def test_links_are_named_after_the_node_but_for_its_credentials() -> None:
+    client = Called("amqp://me:secret@host/node")
+    client.open()
+    sender, receiver = client.accept(first=True)
+    assert sender.startswith("amqp://me:***@host/node-sender-")
+    assert receiver.startswith("amqp://me:***@host/node-receiver-")
+
+
+def test_a_node_of_a_session_that_has_ended() -> None:
+    client = Called()
+    client.open()
+    client.session.end(client.now)
+    assert client.node.links is not None
+    assert client.node.links.is_over
+    with pytest.raises(LocalProtocolError):
+        client.open()
+    with pytest.raises(LocalProtocolError):
+        client.open()  # it isn't taken for one that is being opened
 
 
 # -- tokens

@@ -13,12 +13,23 @@ from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
-from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
+from .requests import (
+    CBS_FIELDS,
+    DESCRIPTION_FIELDS,
+    MANAGEMENT_FIELDS,
+    STATUS_FIELDS,
+    Request,
+    RequestLinks,
+    RequestNode,
+    RequestState,
+)
 from .session import SessionCore
 
 __all__ = [
+    "CBS_FIELDS",
     "CBS_NODE",
     "DESCRIPTION_FIELDS",
+    "MANAGEMENT_FIELDS",
     "STATUS_FIELDS",
     "ConnectionCore",
     "ConnectionOwner",
@@ -34,6 +45,7 @@ __all__ = [
     "Refusal",
     "Request",
     "RequestLinks",
+    "RequestNode",
     "RequestState",
     "SenderCore",
     "SessionCore",

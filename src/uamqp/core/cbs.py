@@ -11,12 +11,9 @@ from dataclasses import dataclass
 
 from .. import codec
 from .masking import masked
-from .requests import Request, RequestLinks, RequestState
+from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
 
 CBS_NODE = "$cbs"
-
-STATUS_FIELDS = ("status-code", "statusCode")
-DESCRIPTION_FIELDS = ("status-description", "statusDescription")
 
 REFRESH_PART = 0.1
 """The part of a token's life before its end in which it is renewed, where no window was given."""
@@ -117,7 +114,8 @@ class TokenClaim:
         deadline = now + self._timeout if self._timeout else None
         self._sent = token
         self._timed_out = False
-        self._request = self.links.request(token.encode, deadline, STATUS_FIELDS, DESCRIPTION_FIELDS)
+        # Those of the CBS draft are looked for first.
+        self._request = self.links.request(token.encode, deadline, STATUS_FIELDS[::-1], DESCRIPTION_FIELDS[::-1])
 
     def postpone(self, wall: float) -> None:
         """The token that was asked for is the one in force: ask again later, but before its end."""
