@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from .. import engine  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ..codec.signatures import present
-from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
@@ -24,6 +23,7 @@ from .requests import (
     RequestState,
 )
 from .session import SessionCore
+from .tokens import CBS_NODE, Refusal, Token, TokenClaim, TokenKeeper, TokenPolicy, TokenStatus, TokenStep
 
 __all__ = [
     "CBS_FIELDS",
@@ -51,7 +51,10 @@ __all__ = [
     "SessionCore",
     "Token",
     "TokenClaim",
+    "TokenKeeper",
+    "TokenPolicy",
     "TokenStatus",
+    "TokenStep",
     "masked",
     "masked_within",
 ]

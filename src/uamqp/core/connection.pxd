@@ -12,6 +12,7 @@ cdef class ConnectionCore:
     cdef public object cause
     cdef public bint ended
     cdef public object engine
+    cdef public object keeper
     cdef public object owner
 
     @cython.locals(events=list, handled=cython.bint)

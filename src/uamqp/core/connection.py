@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..codec import Error
 from ..engine import (
@@ -35,6 +35,9 @@ from ..engine.events import (
 from .link import LinkCore
 from .session import SessionCore
 
+if TYPE_CHECKING:
+    from .tokens import TokenKeeper
+
 _logger = logging.getLogger(__name__)
 
 
@@ -59,15 +62,17 @@ class ConnectionCore:
         owner: who hears of it.
         cause: why it ended; None while it hasn't, or when that was asked for.
         ended: all have heard that it has.
+        keeper: keeps the token in force that it needs; None: it needs none.
     """
 
-    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "owner")
+    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "keeper", "owner")
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self.owner = owner
         self.engine: Engine | None = None
         self.cause: Cause | None = None
         self.ended = False
+        self.keeper: TokenKeeper | None = None
         self._sessions: list[SessionCore] = []
         self._backlog: list[Event] = []  # events that a raising handler has left behind
 
@@ -80,6 +85,23 @@ class ConnectionCore:
             and engine.local_state is EndpointState.ACTIVE
             and engine.remote_state is EndpointState.ACTIVE
         )
+
+    def is_ready(self, wall: float) -> bool:
+        """Tell whether a front may attach its links and send: no token is needed, or one is in force.
+
+        Args:
+            wall: seconds since 1970.
+        """
+        return self.keeper is None or self.keeper.is_in_force(wall)
+
+    def next_deadline(self) -> float | None:
+        """Return when something is due by itself, in monotonic seconds; None: nothing is.
+
+        It is the engine's deadline, or that of the token's keeper, whose `step` is to be asked for then.
+        """
+        due = self.engine.next_deadline() if self.engine is not None else None
+        look = self.keeper.deadline if self.keeper is not None and not self.ended else None
+        return look if due is None or (look is not None and look < due) else due
 
     def require_engine(self) -> Engine:
         """Return the engine.
