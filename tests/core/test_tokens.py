@@ -213,7 +213,7 @@ class Kept:
         try:
             self.keeper.put(Token(token, "jwt", "aud", self.wall + life), self.now, self.wall, is_new=is_new)
         finally:
-            self.keeper.leave()
+            self.keeper.leave("me")
 
     def grant(self, token: str = "secret", status: int = 202, text: str = "") -> None:
         self.service.grant(self.service.expect_put(token), status, text)
@@ -340,7 +340,7 @@ def test_a_token_that_is_refused_is_put_again_a_few_times() -> None:
     kept.refuse(403, "not you")
     for _ in range(2):
         assert kept.step() is TokenStep.REFUSED
-    kept.keeper.leave()
+    kept.keeper.leave("me")
     assert kept.keeper.refusal is not None
     assert (kept.keeper.refusal.status, kept.keeper.refusal.description) == (403, "not you")
     assert kept.keeper.refusals == 2
@@ -378,7 +378,7 @@ def test_between_two_tries_there_is_a_pause() -> None:
     assert kept.step() is TokenStep.WAIT
     assert kept.keeper.back_off(kept.now) == 1
     assert kept.step("another") is TokenStep.NOTHING
-    kept.keeper.leave()
+    kept.keeper.leave("me")
     assert kept.core.next_deadline() == 5
     kept.pass_by(1)
     assert kept.keeper.back_off(kept.now) == 0
@@ -413,7 +413,7 @@ def test_a_service_that_does_not_answer_is_given_up(kept: Kept) -> None:
     kept.pass_by(0.1)
     assert kept.keeper.is_overdue(kept.now)
     assert kept.step() is TokenStep.TIMED_OUT
-    kept.keeper.leave()
+    kept.keeper.leave("me")
     kept.service.grant(request)  # too late
     assert kept.step() is TokenStep.TIMED_OUT
 
@@ -447,23 +447,24 @@ def test_one_is_at_it_and_the_others_wait(kept: Kept) -> None:
     assert kept.step("first") is TokenStep.PUT
     assert kept.step("first") is TokenStep.PUT  # a signal handler may have interrupted him
     assert kept.step("second") is TokenStep.NOTHING
+    assert not kept.keeper.leave("second")  # he wasn't at it
     assert kept.keeper.deadline is None
-    assert kept.keeper.leave()  # somebody waits for it
+    assert kept.keeper.leave("first")  # somebody waits for it
     assert kept.keeper.deadline == kept.now  # nothing has come of it
     assert kept.step("second") is TokenStep.PUT
-    assert not kept.keeper.leave()
+    assert not kept.keeper.leave("second")
 
 
 def test_who_is_at_it_hands_over(kept: Kept) -> None:
     kept.keeper.occupy("opening")
     assert kept.step("first") is TokenStep.NOTHING
-    assert kept.keeper.leave()
+    assert kept.keeper.leave("opening")
     assert kept.step("first") is TokenStep.PUT
-    kept.keeper.leave("a task")
+    kept.keeper.leave("first", "a task")
     for who in ("first", "second"):
         assert kept.step(who) is TokenStep.NOTHING
     assert kept.core.next_deadline() is None
-    assert kept.keeper.leave()
+    assert kept.keeper.leave("a task")
     assert kept.step("second") is TokenStep.PUT
 
 
@@ -471,13 +472,13 @@ def test_what_is_in_force_is_nobodys_business(kept: Kept) -> None:
     kept.have(life=1000)
     assert kept.keeper.deadline == 900
     assert kept.step("another") is TokenStep.NOTHING
-    assert not kept.keeper.leave()
+    assert not kept.keeper.leave("another")
     kept.pass_by(900)
     assert kept.step("first") is TokenStep.RENEW
     kept.wall -= 10  # the calendar was put back
     assert kept.step("second") is TokenStep.NOTHING
     kept.keeper.put(Token("secret", "jwt", "aud", kept.wall + 100), kept.now, kept.wall, is_new=False)
-    kept.keeper.leave()
+    kept.keeper.leave("first")
     assert kept.is_ready
 
 

@@ -317,12 +317,15 @@ class TokenKeeper:
         """Say that somebody is at it, until `leave`, though nobody was told so."""
         self._at_it = who
 
-    def leave(self, successor: object | None = None) -> bool:
+    def leave(self, who: object | None, successor: object | None = None) -> bool:
         """Who was at it isn't any more. Tell whether others wait for what has come of it: they are to look again.
 
         Args:
+            who: who leaves; nothing happens if somebody else is at it.
             successor: who is at it from now on, such as a task that gets a token; None: nobody.
         """
+        if self._at_it != who:
+            return False
         awaited, self._awaited = self._awaited, False
         self._at_it = successor
         return awaited

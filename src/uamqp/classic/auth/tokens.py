@@ -169,9 +169,10 @@ class CBSAuthMixin:
         self._session = session = session_type(connection, **kwargs)
         keeper = TokenKeeper(RequestNode(session._core, CBS_NODE), self._retry_policy, self.timeout)
         self._cbs_auth = connection._cbs = authenticator = Authenticator(keeper)
-        keeper.occupy(connection._pump.caller())
-        connection._core.keeper = keeper
+        caller = connection._pump.caller()
         try:
+            keeper.occupy(caller)
+            connection._core.keeper = keeper
             await self._first_token()
             await self._connect(connection)
             try:
@@ -187,7 +188,7 @@ class CBSAuthMixin:
             await session._do_destroy()
             raise
         finally:
-            if keeper.leave():
+            if keeper.leave(caller):
                 connection._pump.interrupt()
         return authenticator
 
@@ -254,17 +255,18 @@ class CBSAuthMixin:
         keeper = authenticator.keeper
         if keeper.is_overdue(now()):
             await connection._turn(0.0)  # what was answered while nobody called isn't late
-        step, is_ready = self._look(connection, keeper)
-        if step is TokenStep.NOTHING:
-            return False, not is_ready
+        caller = connection._pump.caller()
         others_look = True  # they may wait for what this one leaves undone
         try:
-            result = await self._take(step, connection, keeper)
+            step, is_ready = self._look(connection, keeper)
+            result = False, not is_ready
+            if step is not TokenStep.NOTHING:
+                result = await self._take(step, connection, keeper)
             others_look = False
         except ValueError as error:
             raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
         finally:
-            if keeper.leave(self._renewing()) or others_look:
+            if keeper.leave(caller, self._renewing()) or others_look:
                 connection._pump.interrupt()
         return result
 
