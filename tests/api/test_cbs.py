@@ -194,7 +194,7 @@ def test_a_token_that_is_no_new_one_is_asked_for_again_later(service: Broker) ->
     auth = given(service, giver, refresh_window=1800)
     with SendClient(uri(service), auth=auth) as client:
         client.send_message(Message(b"x"))
-        auth._cbs_auth.claim._window = 3600  # as if its time had come
+        auth._cbs_auth.keeper.claim._window = 3600  # as if its time had come
         for _ in range(20):
             client.send_message(Message(b"y"))
     assert 2 <= giver.calls <= 3

@@ -1,4 +1,4 @@
-"""Requests to a node and their answers, and the life of a token; against a scripted peer, with the test's own clock."""
+"""Requests to a node, their answers and the links they go over; against a scripted peer, with the test's own clock."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from tests.core.test_core import Client
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from uamqp.codec import Properties, ULong, encode_value
-from uamqp.core import RequestLinks
-from uamqp.core.cbs import REFRESH_PAUSE, Token, TokenClaim, TokenStatus
-from uamqp.core.requests import Request, RequestState
+from uamqp.core import RequestLinks, RequestNode
+from uamqp.core.requests import RequestState
 from uamqp.engine import LocalProtocolError
-
-WALL = 1_700_000_000.0
 
 
 def encoded(number: int) -> bytes:
@@ -167,144 +164,133 @@ def test_closing_fails_what_waits(node: Node) -> None:
         RequestLinks(node.client.session, "$node", "a", "b").open(node.client.now)
 
 
-# -- tokens
+def test_requests_fail_when_their_session_is_ended(node: Node) -> None:
+    request = node.links.request(encoded)
+    node.client.session.end(node.client.now)
+    assert request.state is RequestState.FAILED
+    assert request.cause is not None
+    assert "closed" in request.cause.message
 
 
-class Claims:
-    """A token's claim on a node."""
-
-    def __init__(self, node: Node, timeout: float = 10.0) -> None:
-        self.node = node
-        self.claim = TokenClaim(node.links, timeout)
-
-    def put(self, life: float = 1000.0, window: float = 0.0, now: float = 0.0) -> Request:
-        self.claim.put(Token("secret", "jwt", "aud", WALL + life, window), now)
-        transfer = self.node.peer.expect("transfer")
-        assert b"secret" in transfer.payload
-        assert b"put-token" in transfer.payload
-        request = self.claim._request
-        assert request is not None
-        return request
-
-    def grant(self, request: Request, status: int = 202, text: str = "") -> None:
-        properties = {"status-code": status, "status-description": text}
-        self.node.answer(answer(ULong(request.number), properties))
-
-    def status(self, wall: float, now: float = 0.0) -> TokenStatus:
-        return self.claim.status(now, WALL + wall)
+def test_which_names_count_first(node: Node) -> None:
+    both = {"statusCode": 1, "status-code": 2, "statusDescription": "one", "status-description": "two"}
+    request = node.links.request(encoded)
+    turned = node.links.request(encoded, None, ("status-code", "statusCode"), ("status-description",))
+    for number in request.number, turned.number:
+        node.answer(answer(ULong(number), both))
+    assert (request.status, request.description) == (1, "one")
+    assert (turned.status, turned.description) == (2, "two")
 
 
-@pytest.fixture
-def claims(node: Node) -> Claims:
-    return Claims(node)
+# -- a node, and the links that lead to it now
 
 
-def test_a_token_from_the_first_to_the_last_second(claims: Claims) -> None:
-    assert claims.status(0) is TokenStatus.IDLE
-    request = claims.put(life=1000)
-    assert claims.status(0) is TokenStatus.IN_PROGRESS
-    claims.grant(request)
-    assert claims.status(0) is TokenStatus.OK
-    assert claims.status(899.9) is TokenStatus.OK
-    assert claims.status(900) is TokenStatus.REFRESH_REQUIRED  # the last tenth
-    assert claims.claim.is_in_force(WALL + 999.9)
-    assert claims.status(1000) is TokenStatus.EXPIRED
-    assert not claims.claim.is_in_force(WALL + 1000)
+class Called(Client):
+    """A client that looks for a node by its address."""
+
+    def __init__(self, address: str = "$node") -> None:
+        super().__init__()
+        self.node = RequestNode(self.session, address)
+        self.handle = 1  # of the link for answers
+
+    def open(self) -> RequestLinks:
+        return self.node.open(self.now)
+
+    def accept(self, *, first: bool = False) -> list[str]:
+        """Let the links come, the connection before them if they are the first; return their names."""
+        if first:
+            self.peer.accept_open()
+            self.peer.accept_begin()
+        out, back = (self.peer.accept_attach(role) for role in (SENDER, RECEIVER))
+        self.handle = back["handle"]
+        self.peer.grant(10)
+        self.peer.expect("flow")
+        self.peer.ignore("disposition")
+        return [out["name"], back["name"]]
+
+    def answer(self, payload: bytes) -> None:
+        self.peer.send_delivery(payload, handle=self.handle)
+
+    def lose_links(self) -> None:
+        self.peer.send("detach", handle=0, closed=True, error=codec.error("amqp:resource-deleted", "gone"))
 
 
-@pytest.mark.parametrize(("window", "due"), [(100, 900), (400, 600), (900, 500)])
-def test_a_refresh_window_is_half_of_its_life_at_most(claims: Claims, window: float, due: float) -> None:
-    claims.grant(claims.put(life=1000, window=window))
-    assert claims.status(0) is TokenStatus.OK
-    assert claims.claim.next_look(0.0, WALL) == due
-    assert claims.status(due - 0.1) is TokenStatus.OK
-    assert claims.status(due) is TokenStatus.REFRESH_REQUIRED
+def test_a_node_has_one_pair_of_links() -> None:
+    client = Called()
+    assert client.node.links is None
+    links = client.open()
+    assert client.open() is links  # while they are being opened
+    client.accept(first=True)
+    assert links.is_open
+    assert client.open() is client.node.links is links
+    request = links.request(encoded)
+    assert client.peer.expect("transfer").payload == encoded(request.number)
 
 
-def test_the_old_token_counts_while_a_new_one_is_asked_for(claims: Claims) -> None:
-    claims.grant(claims.put(life=1000))
-    claims.status(0)
-    request = claims.put(life=2000)
-    assert claims.status(950) is TokenStatus.IN_PROGRESS
-    assert claims.claim.is_in_force(WALL + 950)
-    claims.grant(request, 401, "not any more")
-    assert claims.status(950) is TokenStatus.ERROR
-    assert claims.claim.refusal is not None
-    assert (claims.claim.refusal.status, claims.claim.refusal.description) == (401, "not any more")
-    assert claims.claim.is_in_force(WALL + 950)
+def test_links_that_were_lost_are_opened_anew() -> None:
+    client = Called()
+    links = client.open()
+    names = client.accept(first=True)
+    client.lose_links()
+    assert links.is_over
+    assert client.node.links is links  # until they are needed
+    others = client.open()
+    assert others is client.node.links is not links
+    client.peer.expect("detach", handle=0)
+    client.peer.expect("detach", handle=1)  # what is left of the old ones
+    client.peer.send("detach", handle=1, closed=True)
+    assert not set(names) & set(client.accept())
+    assert others.is_open
+    assert (others.cause, others.request(encoded).done) == (None, False)
 
 
-def test_a_node_that_does_not_answer_in_time(claims: Claims) -> None:
-    request = claims.put(now=5.0)
-    assert claims.claim.next_look(7.0, WALL) == 8.0
-    assert claims.status(0, now=14.9) is TokenStatus.IN_PROGRESS
-    assert claims.status(0, now=15.0) is TokenStatus.TIMEOUT
-    claims.grant(request)  # too late
-    assert claims.status(0, now=16.0) is TokenStatus.TIMEOUT
-    claims.grant(claims.put(now=17.0))
-    assert claims.status(0, now=17.0) is TokenStatus.OK
+def test_what_is_closed_is_opened_again() -> None:
+    client = Called()
+    client.node.close(client.now)  # there is nothing to close
+    links = client.open()
+    client.accept(first=True)
+    request = links.request(encoded)
+    client.node.close(client.now)
+    assert request.state is RequestState.FAILED
+    assert links.is_over
+    assert client.open() is not links
 
 
-@pytest.mark.parametrize(("status", "granted"), [(199, False), (200, True), (202, True), (299, True), (300, False)])
-def test_which_status_grants(claims: Claims, status: int, granted: bool) -> None:
-    claims.grant(claims.put(), status)
-    assert claims.status(0) is (TokenStatus.OK if granted else TokenStatus.ERROR)
+def test_links_know_that_they_were_open() -> None:
+    client = Called()
+    links = client.open()
+    assert not links.was_open
+    client.accept(first=True)
+    client.lose_links()
+    assert (links.is_open, links.is_over, links.was_open) == (False, True, True)
+    assert not client.open().was_open  # each pair for itself
 
 
-def test_an_answer_without_a_status_is_no_grant(claims: Claims) -> None:
-    request = claims.put()
-    claims.node.answer(answer(ULong(request.number)))
-    assert claims.status(0) is TokenStatus.ERROR
-    assert claims.claim.refusal is not None
-    assert "no status" in claims.claim.refusal.description
+def test_links_that_are_refused_were_never_open() -> None:
+    client = Called()
+    links = client.open()
+    client.peer.accept_open()
+    client.peer.accept_begin()
+    client.peer.accept_attach(SENDER, source=None, target=None)
+    client.lose_links()
+    assert (links.is_over, links.was_open) == (True, False)
 
 
-def test_asking_again_is_put_off_while_there_is_no_new_token(claims: Claims) -> None:
-    claims.grant(claims.put(life=1000))
-    claims.status(0)
-    assert claims.status(900) is TokenStatus.REFRESH_REQUIRED
-    claims.claim.postpone(WALL + 900)
-    pause = min(REFRESH_PAUSE, 100 / 4)
-    assert claims.status(900 + pause - 0.1) is TokenStatus.OK
-    assert claims.claim.next_look(0.0, WALL + 900) == pause
-    assert claims.status(900 + pause) is TokenStatus.REFRESH_REQUIRED
+def test_links_are_named_after_the_node_but_for_its_credentials() -> None:
+    client = Called("amqp://me:secret@host/node")
+    client.open()
+    sender, receiver = client.accept(first=True)
+    assert sender.startswith("amqp://me:***@host/node-sender-")
+    assert receiver.startswith("amqp://me:***@host/node-receiver-")
 
 
-def test_links_that_go_matter_only_without_a_token(claims: Claims) -> None:
-    claims.grant(claims.put(life=1000))
-    claims.status(0)
-    claims.node.peer.send("detach", handle=0, closed=True)
-    assert claims.node.links.is_over
-    assert claims.status(10) is TokenStatus.OK
-    assert claims.status(1000) is TokenStatus.EXPIRED  # the next token goes over new ones
-
-
-def test_links_that_go_before_there_is_a_token(claims: Claims) -> None:
-    claims.put()
-    claims.node.peer.send("detach", handle=0, closed=True)
-    assert claims.status(0) is TokenStatus.FAILURE
-
-
-def test_links_that_go_before_a_new_token_is_granted(claims: Claims) -> None:
-    claims.grant(claims.put(life=1000))
-    claims.status(0)
-    claims.put(life=2000)
-    claims.node.peer.send("detach", handle=0, closed=True)
-    assert claims.status(999) is TokenStatus.ERROR  # the old one counts
-    assert claims.status(1000) is TokenStatus.FAILURE
-
-
-def test_an_answer_is_overdue_until_somebody_looks(claims: Claims) -> None:
-    assert not claims.claim.is_overdue(100.0)
-    claims.grant(claims.put(now=5.0))
-    assert not claims.claim.is_overdue(16.0)  # it is there
-    claims.status(0, now=16.0)
-    claims.put(now=20.0)
-    assert not claims.claim.is_overdue(29.9)
-    assert claims.claim.is_overdue(30.0)
-    assert claims.status(0, now=30.0) is TokenStatus.TIMEOUT
-    assert not claims.claim.is_overdue(31.0)
-
-
-def test_a_token_is_never_shown() -> None:
-    assert "secret" not in repr(Token("secret", "jwt", "aud", WALL))
+def test_a_node_of_a_session_that_has_ended() -> None:
+    client = Called()
+    client.open()
+    client.session.end(client.now)
+    assert client.node.links is not None
+    assert client.node.links.is_over
+    with pytest.raises(LocalProtocolError):
+        client.open()
+    with pytest.raises(LocalProtocolError):
+        client.open()  # it isn't taken for one that is being opened

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from .. import engine  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ..codec.signatures import present
-from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .incoming import Custody, Inbox, Incoming, is_settled_by_sender, settle
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
 from .outgoing import NO_MESSAGES_FAULT, Outcome, OutcomeKind, Outgoing, RetryPolicy, Step, outcome_of
-from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState
+from .requests import (
+    CBS_FIELDS,
+    DESCRIPTION_FIELDS,
+    MANAGEMENT_FIELDS,
+    STATUS_FIELDS,
+    Request,
+    RequestLinks,
+    RequestNode,
+    RequestState,
+)
 from .session import SessionCore
+from .tokens import CBS_NODE, Refusal, Token, TokenClaim, TokenKeeper, TokenPolicy, TokenStatus, TokenStep
 
 __all__ = [
+    "CBS_FIELDS",
     "CBS_NODE",
     "DESCRIPTION_FIELDS",
+    "MANAGEMENT_FIELDS",
     "NO_MESSAGES_FAULT",
     "STATUS_FIELDS",
     "ConnectionCore",
@@ -43,6 +54,7 @@ __all__ = [
     "Refusal",
     "Request",
     "RequestLinks",
+    "RequestNode",
     "RequestState",
     "RetryPolicy",
     "SenderCore",
@@ -50,7 +62,10 @@ __all__ = [
     "Step",
     "Token",
     "TokenClaim",
+    "TokenKeeper",
+    "TokenPolicy",
     "TokenStatus",
+    "TokenStep",
     "is_settled_by_sender",
     "masked",
     "masked_within",

@@ -12,6 +12,7 @@ cdef class ConnectionCore:
     cdef public object cause
     cdef public bint ended
     cdef public object engine
+    cdef public object keeper
     cdef public object owner
     cdef public object timers
 

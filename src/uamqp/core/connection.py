@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..codec import Error
 from ..engine import (
@@ -39,6 +39,9 @@ from .link import LinkCore
 from .session import SessionCore
 from .timers import Timers
 
+if TYPE_CHECKING:
+    from .tokens import TokenKeeper
+
 _logger = logging.getLogger(__name__)
 
 
@@ -63,16 +66,18 @@ class ConnectionCore:
         owner: who hears of it.
         cause: why it ended; None while it hasn't, or when that was asked for.
         ended: all have heard that it has.
+        keeper: keeps the token in force that it needs; None: it needs none.
         timers: what else has deadlines on the connection, such as messages that wait to be sent.
     """
 
-    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "owner", "timers")
+    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "keeper", "owner", "timers")
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self.owner = owner
         self.engine: Engine | None = None
         self.cause: Cause | None = None
         self.ended = False
+        self.keeper: TokenKeeper | None = None
         self._sessions: list[SessionCore] = []
         self._backlog: list[Event] = []  # events that a raising handler has left behind
         self.timers = Timers()
@@ -86,6 +91,23 @@ class ConnectionCore:
             and engine.local_state is EndpointState.ACTIVE
             and engine.remote_state is EndpointState.ACTIVE
         )
+
+    def is_ready(self, wall: float) -> bool:
+        """Tell whether a front may attach its links and send: no token is needed, or one is in force.
+
+        Args:
+            wall: seconds since 1970.
+        """
+        return self.keeper is None or self.keeper.is_in_force(wall)
+
+    def next_deadline(self) -> float | None:
+        """Return when something is due by itself, in monotonic seconds; None: nothing is.
+
+        That is `next_tick`, or the deadline of the token's keeper, whose `step` is to be asked for then.
+        """
+        due = self.next_tick()
+        look = self.keeper.deadline if self.keeper is not None and not self.ended else None
+        return look if due is None or (look is not None and look < due) else due
 
     def require_engine(self) -> Engine:
         """Return the engine.
@@ -115,8 +137,8 @@ class ConnectionCore:
         if self.engine is not None:
             self.engine.close(now)
 
-    def next_deadline(self) -> float | None:
-        """Return when `tick` is to be called, in monotonic seconds; None: not at all, as things are."""
+    def next_tick(self) -> float | None:
+        """Return when `tick` and `expire` are to be called, in monotonic seconds; None: not at all, as things are."""
         engine = self.engine
         if engine is None or self.ended:
             return None

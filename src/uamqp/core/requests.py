@@ -1,4 +1,4 @@
-"""Requests to a node, and their answers: the pair of links that CBS and management use.
+"""Requests to a node, and their answers: the pair of links that CBS and management use, opened anew when it is lost.
 
 Of the AMQP Management draft: a request has a message-id, its answer the same as correlation-id, and a status among the
 application properties.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,8 +26,15 @@ ANSWER_CREDIT = 100
 
 _UNSETTLED = 0
 
-STATUS_FIELDS = ("statusCode", "status-code")
-DESCRIPTION_FIELDS = ("statusDescription", "status-description")
+MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
+"""Application properties of an answer, as the management draft has them: its status and the description of that."""
+
+CBS_FIELDS = ("status-code", "status-description")
+"""Likewise, as the CBS draft has them."""
+
+# Services answer with either, whichever draft they are said to follow: those of management are looked for first.
+STATUS_FIELDS = (MANAGEMENT_FIELDS[0], CBS_FIELDS[0])
+DESCRIPTION_FIELDS = (MANAGEMENT_FIELDS[1], CBS_FIELDS[1])
 
 
 class RequestState(enum.Enum):
@@ -115,6 +123,7 @@ class RequestLinks:
 
     Attributes:
         cause: why the links were lost; None while they weren't.
+        was_open: both links were open, if only for a moment: they weren't refused.
         unmatched: answers to nothing that is waited for: late ones, mostly. They are dropped.
     """
 
@@ -122,6 +131,7 @@ class RequestLinks:
         self.session = session
         self.node = node
         self.cause: Cause | None = None
+        self.was_open = False
         self.unmatched = 0
         source, target = codec.Source(node), codec.Target(node)
         self._sender = SenderCore(session, LinkSettings(sender_name, source, target, _UNSETTLED, MODE_FIRST), self)
@@ -234,7 +244,10 @@ class RequestLinks:
             if self.cause is None:
                 self.cause = lost.cause
             self._fail_all(self.cause)
+        elif self.is_over:  # closed by `close`, or with the session
+            self._fail_all(None)
         elif self.is_open:
+            self.was_open = True
             self._receiver.receiver.auto_credit(ANSWER_CREDIT)
             self._send()
 
@@ -277,6 +290,44 @@ class RequestLinks:
             return
         self.forget(request)
         request._answered(delivery, properties)
+
+
+class RequestNode:
+    """A node of a session that requests go to, over one pair of links, which is opened anew when it was lost.
+
+    Args:
+        session: the session that the links belong to.
+        node: the node's address. The links have it in their names, unless it holds credentials.
+
+    Attributes:
+        links: the last pair of links, which may be over; None before the first.
+    """
+
+    def __init__(self, session: SessionCore, node: str) -> None:
+        self.node = node
+        self.links: RequestLinks | None = None
+        self._session = session
+
+    def open(self, now: float) -> RequestLinks:
+        """Return the links that requests go over: new ones, which are being opened, if there are none of use.
+
+        Raises:
+            LocalProtocolError: the session has ended.
+        """
+        links = self.links
+        if links is None or links.is_over:
+            if links is not None:
+                links.close(now)  # one of the two may be left
+            name, number = masked(self.node), uuid.uuid4()  # names of links are in errors and logs
+            links = RequestLinks(self._session, self.node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
+            links.open(now)
+            self.links = links
+        return links
+
+    def close(self, now: float) -> None:
+        """Detach the links; requests that wait fail. `open` opens new ones."""
+        if self.links is not None:
+            self.links.close(now)
 
 
 def _first(properties: dict[Any, Any], names: Sequence[str]) -> Any:

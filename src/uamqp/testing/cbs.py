@@ -1,4 +1,4 @@
-"""The embedded broker's `$cbs`: takes tokens, refuses them, lets them end. Imports `services` and the codec."""
+"""The embedded broker's `$cbs`: takes tokens, refuses them, lets them end."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .services import CBS_FIELDS, ServiceRequest, ServiceResponse
+from ..core import CBS_FIELDS
+from .services import ServiceRequest, ServiceResponse
 
 if TYPE_CHECKING:
     from .connection import Connection
 
-CBS_NODE = "$cbs"
 UNAUTHORIZED = "amqp:unauthorized-access"
 
 MAX_RECORDS = 10_000

@@ -21,6 +21,7 @@ from ..codec import (
     Symbol,
     Target,
 )
+from ..core import CBS_NODE
 from ..engine import (
     EndpointState,
     Engine,
@@ -36,7 +37,7 @@ from ..engine import (
     events,
 )
 from . import dynamic
-from .cbs import CBS_NODE, MAX_IN_FORCE, UNAUTHORIZED, PutToken, covers
+from .cbs import MAX_IN_FORCE, UNAUTHORIZED, PutToken, covers
 from .directory import NoNode, local_name, node_name
 from .dynamic import DynamicNodes
 from .faults import error

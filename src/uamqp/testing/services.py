@@ -1,7 +1,6 @@
 """Nodes of the embedded broker that answer requests: `$management`, `$cbs`, or any other. No I/O.
 
-A `Service` is a function of yours, from a `ServiceRequest` to a `ServiceResponse`. Imports the codec, the engine, and
-of the broker what reads messages.
+A `Service` is a function of yours, from a `ServiceRequest` to a `ServiceResponse`.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from ..codec import (
     append_section_header,
     append_value,
 )
+from ..core import CBS_FIELDS, MANAGEMENT_FIELDS
 from ..engine import IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender, Session
 from .faults import error
 from .hooks import failure
@@ -35,9 +35,6 @@ REQUEST_CREDIT = 100
 
 MAX_ANSWERS = 1000
 """Answers that may wait for credit, on each link."""
-
-MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
-CBS_FIELDS = ("status-code", "status-description")
 
 
 @dataclass(slots=True)

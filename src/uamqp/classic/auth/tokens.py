@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import datetime
 import logging
-import uuid
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ...core import CBS_NODE, RequestLinks, Token, TokenClaim, TokenStatus, masked
+from ...core import CBS_NODE, RequestNode, Token, TokenKeeper, TokenStatus, TokenStep, masked
 from ...engine import LocalProtocolError
 from ...transport.drive import run
 from ...transport.sansio.clock import now, wall
@@ -71,16 +70,16 @@ class Authenticator:
 
     __module__ = "uamqp.authentication.cbs_auth"
 
-    def __init__(self, claim: TokenClaim) -> None:
-        self.claim = claim
+    def __init__(self, keeper: TokenKeeper) -> None:
+        self.keeper = keeper
 
     def get_status(self) -> constants.CBSAuthStatus:
         """Return where the token stands."""
-        return _STATUS[self.claim.status(now(), wall())]
+        return _STATUS[self.keeper.claim.status(now(), wall())]
 
     def get_failure_info(self) -> tuple[int, bytes]:
         """Return the status and description with which the node refused the last token; 0 and nothing if it didn't."""
-        refusal = self.claim.refusal
+        refusal = self.keeper.refusal
         return (0, b"") if refusal is None else (refusal.status, refusal.description.encode())
 
 
@@ -121,8 +120,6 @@ class CBSAuthMixin:
     _retry_policy: TokenRetryPolicy
     _refresh_window: float
     _prev_token: bytes | None
-    _busy: object | None  # the caller that is at it: others leave it alone
-    _awaited: bool
 
     def _init_cbs(self, timeout: float, retry_policy: TokenRetryPolicy | None, refresh_window: float) -> None:
         self.timeout = number(timeout or 0, "timeout", "seconds")
@@ -134,8 +131,6 @@ class CBSAuthMixin:
         self._connection = None
         self._session = None
         self._cbs_auth = None
-        self._busy = None
-        self._awaited = False  # one of them waits for what comes of it
 
     # Credentials may outlive the connection that uses them: they don't keep it alive.
     _connection: _Weak[Connection] = _Weak()
@@ -172,27 +167,29 @@ class CBSAuthMixin:
         self._connection = connection
         self.retries = 0
         self._session = session = session_type(connection, **kwargs)
-        claim = TokenClaim(self._make_links(), self.timeout)
-        self._cbs_auth = connection._cbs = authenticator = Authenticator(claim)
-        self._busy = connection._pump.caller()
+        keeper = TokenKeeper(RequestNode(session._core, CBS_NODE), self._retry_policy, self.timeout)
+        self._cbs_auth = connection._cbs = authenticator = Authenticator(keeper)
+        caller = connection._pump.caller()
         try:
+            keeper.occupy(caller)
+            connection._core.keeper = keeper
             await self._first_token()
             await self._connect(connection)
             try:
                 with connection._pump.lock, connection._pump.guard.step("attaching the token's links"):
-                    claim.links.open(now())
+                    keeper.open(now())
             except LocalProtocolError as error:
                 raise errors.AMQPConnectionError(f"The connection was closed meanwhile: {error}.") from error
         except BaseException:
-            connection._cbs = None
+            connection._cbs = connection._core.keeper = None
             if self._cbs_auth is authenticator:
                 self._cbs_auth = None
             connection._pump.interrupt()  # others may wait for it
             await session._do_destroy()
             raise
         finally:
-            if self._connection is connection:  # it may serve another by now
-                self._busy = None
+            if keeper.leave(caller):
+                connection._pump.interrupt()
         return authenticator
 
     async def _first_token(self) -> None:
@@ -220,12 +217,6 @@ class CBSAuthMixin:
                 f"Please confirm target hostname exists: {masked(repr(connection.hostname))}. {error}"
             ) from error
 
-    def _make_links(self) -> RequestLinks:
-        if self._session is None:
-            raise errors.AuthenticationException("There is no authenticator: call create_authenticator() first.")
-        name = uuid.uuid4()
-        return RequestLinks(self._session._core, CBS_NODE, f"{CBS_NODE}-sender-{name}", f"{CBS_NODE}-receiver-{name}")
-
     def close_authenticator(self) -> None:
         """Detach the token's links and end their session. Does nothing the second time."""
         run(self._do_close_authenticator())
@@ -236,7 +227,9 @@ class CBSAuthMixin:
         connection = self._connection
         if authenticator is not None and connection is not None:
             with connection._pump.lock, connection._pump.guard.step("closing the token's links"):
-                authenticator.claim.links.close(now())
+                authenticator.keeper.close(now())
+                if connection._core.keeper is authenticator.keeper:
+                    connection._core.keeper = None
         if session is not None:
             await session._do_destroy()
 
@@ -259,77 +252,58 @@ class CBSAuthMixin:
             raise errors.AuthenticationException("There is no authenticator: call create_authenticator() first.")
         if connection._closing or connection._error is not None:
             return False, False
-        if authenticator.claim.is_overdue(now()):
+        keeper = authenticator.keeper
+        if keeper.is_overdue(now()):
             await connection._turn(0.0)  # what was answered while nobody called isn't late
-        with connection._pump.lock, connection._pump.guard.step("looking at the token"):
-            status = authenticator.claim.status(now(), wall())
-            in_force = authenticator.claim.is_in_force(wall())
-        if status is TokenStatus.OK:
-            self.retries = 0
-            return False, False
         caller = connection._pump.caller()
-        # The caller's own are of a frame that a signal handler has interrupted, or that an exception has left.
-        if self._busy is not None and self._busy != caller:
-            self._awaited = True
-            return False, not in_force
-        self._busy = caller
+        others_look = True  # they may wait for what this one leaves undone
         try:
-            return await self._step(connection, authenticator.claim, status)
-        except BaseException as error:
-            self._awaited = True  # others may wait for what this one leaves undone
-            if isinstance(error, ValueError):
-                raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
-            raise
+            step, is_ready = self._look(connection, keeper)
+            result = False, not is_ready
+            if step is not TokenStep.NOTHING:
+                result = await self._take(step, connection, keeper)
+            others_look = False
+        except ValueError as error:
+            raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
         finally:
-            self._busy = None
-            if self._awaited:
-                self._awaited = False
+            if keeper.leave(caller, self._renewing()) or others_look:
                 connection._pump.interrupt()
+        return result
 
-    async def _step(self, connection: Connection, claim: TokenClaim, status: TokenStatus) -> tuple[bool, bool]:
-        if status is TokenStatus.TIMEOUT:
+    def _look(self, connection: Connection, keeper: TokenKeeper) -> tuple[TokenStep, bool]:
+        """Return what is to be done, and whether a token is in force."""
+        with connection._pump.lock, connection._pump.guard.step("looking at the token"):
+            step = keeper.step(connection._pump.caller(), now(), wall())
+            self.retries = keeper.refusals
+            return step, connection._core.is_ready(wall())
+
+    async def _take(self, step: TokenStep, connection: Connection, keeper: TokenKeeper) -> tuple[bool, bool]:
+        """Take a step; return what `handle_token` does."""
+        while step is TokenStep.WAIT:  # as in 1.6 it is the caller who waits
+            await connection._do_sleep(keeper.back_off(now()))
+            step, _ = self._look(connection, keeper)
+        if step is TokenStep.TIMED_OUT:
             return True, False
-        if status is TokenStatus.FAILURE:
-            cause = claim.links.cause
-            text = f" {cause.message}" if cause is not None else ""
-            raise errors.AuthenticationException(f"Failed to open CBS authentication link.{text}")
-        if status is TokenStatus.ERROR:
-            await self._retry(connection, claim)
-        elif status is TokenStatus.IDLE:
-            self._put(connection, claim)
-        elif status is TokenStatus.EXPIRED and await self._renewed():
-            if self._has_ended():
+        if step is TokenStep.LOST:
+            why = f" {keeper.cause.message}" if keeper.cause is not None else ""
+            raise errors.AuthenticationException(f"Failed to open CBS authentication link.{why}")
+        if step is TokenStep.REFUSED and keeper.refusal is not None:
+            raise errors.TokenAuthFailure(keeper.refusal.status, keeper.refusal.description, encoding=self._encoding)
+        if step is TokenStep.PUT:
+            self._put(connection, keeper)
+        elif step in (TokenStep.RENEW, TokenStep.REPLACE) and await self._renewed():
+            if step is TokenStep.REPLACE and self._has_ended():
                 raise errors.TokenExpired(
                     "CBS Authentication Expired. The token that was to replace it has ended, too."
                 )
-            self._put(connection, claim)
-        elif status is TokenStatus.REFRESH_REQUIRED and await self._renewed():
-            if self.token != self._prev_token:
-                self._put(connection, claim)
-            else:
-                claim.postpone(wall())
-        return False, not claim.is_in_force(wall())
+            self._put(connection, keeper, is_new=self.token != self._prev_token)
+        return False, not connection._core.is_ready(wall())
 
-    async def _retry(self, connection: Connection, claim: TokenClaim) -> None:
-        """Put a token again that was refused, if the policy says so."""
-        refusal = claim.refusal
-        if refusal is not None and self.retries >= self._retry_policy.retries:
-            raise errors.TokenAuthFailure(refusal.status, refusal.description, encoding=self._encoding)
-        if self._has_ended() and not await self._renewed():
-            return
-        self.retries += 1
-        if self._retry_policy.backoff:
-            await connection._do_sleep(self._retry_policy.backoff)
-        self._put(connection, claim)
-
-    def _put(self, connection: Connection, claim: TokenClaim) -> None:
+    def _put(self, connection: Connection, keeper: TokenKeeper, *, is_new: bool = True) -> None:
         token = self._current_token()
         try:
             with connection._pump.lock, connection._pump.guard.step("putting a token"):
-                if claim.links.is_over:
-                    claim.links = self._make_links()
-                    claim.links.open(now())
-                claim.put(token, now())
+                keeper.put(token, now(), wall(), is_new=is_new)
         except LocalProtocolError as error:
             text = f"A new token can't be put: {error}. Close the client, and open it again."
             raise errors.AuthenticationException(text) from error
@@ -340,8 +314,6 @@ class CBSAuthMixin:
             raise ValueError("There is no token: call update_token() first.")
         if self.expires_at is None:
             raise ValueError("There is no time at which the token expires.")
-        if self.expires_at <= wall():
-            raise ValueError("Token has expired")
         return Token(
             text(self.token, "token", self._encoding),
             text(self.token_type, "token_type", self._encoding),
@@ -355,12 +327,9 @@ class CBSAuthMixin:
         refuse_unfinished(self.update_token(), "update_token")
         return True
 
-    def _next_look(self) -> float | None:
-        """Return in how many seconds `handle_token` has something to do by itself; None: not by itself."""
-        authenticator = self._cbs_auth
-        if authenticator is None or self._busy is not None:
-            return None  # who is at it wakes those who wait
-        return authenticator.claim.next_look(now(), wall())
+    def _renewing(self) -> object | None:
+        """Return what is getting a new token while nobody waits for it; None: nothing is."""
+        return None
 
     def _take_token(self, token: str | bytes, expires_at: float | str | datetime.datetime) -> None:
         """Note a new token."""

@@ -25,8 +25,10 @@ def is_coroutine(get_token: Any) -> bool:
     return is_coroutine_function(get_token)
 
 
-def _interrupt(connection: Connection | None) -> None:
-    """Have those who wait for a new token look, if anybody still has the connection."""
+def _end(renewal: object, authenticator: Authenticator | None, connection: Connection | None) -> None:
+    """A new token is there, or there is none: have those who wait look, if anybody still has the connection."""
+    if authenticator is not None:
+        authenticator.keeper.leave(renewal)
     if connection is not None:
         connection._pump.interrupt()
 
@@ -81,8 +83,8 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
             return True
         if self._renewal is None:
             self._renewal = spawn(self._update())
-            reference = weakref.ref(connection)
-            self._renewal.add_done_callback(lambda _: _interrupt(reference()))
+            reference, authenticator = weakref.ref(connection), self._cbs_auth
+            self._renewal.add_done_callback(lambda renewal: _end(renewal, authenticator, reference()))
             return False
         if not self._renewal.done():
             return False
@@ -90,8 +92,11 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         renewal.result()
         return True
 
-    def _next_look(self) -> float | None:
-        return None if self._renewal is not None and not self._renewal.done() else super()._next_look()
+    def _renewing(self) -> object | None:
+        renewal: Any = self._renewal
+        is_under_way = renewal is not None and not renewal.done() and not renewal.get_loop().is_closed()
+        task: object | None = renewal if is_under_way else None
+        return task
 
     async def _update(self) -> None:
         """As `update_token`, within `timeout`."""

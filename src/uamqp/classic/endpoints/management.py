@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...codec.text import shortened
-from ...core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestState, masked
+from ...core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestNode, RequestState, masked
 from ...engine import LocalProtocolError
 from ...transport.drive import run
 from ...transport.sansio.clock import FOREVER, now
@@ -69,13 +68,12 @@ class MgmtOperation:
         self._encoding = encoding
         self._status_fields = checked_names(status_code_field, "status_code_field", STATUS_FIELDS, encoding)
         self._description_fields = checked_names(description_fields, "description_fields", DESCRIPTION_FIELDS, encoding)
-        self._links: RequestLinks | None = None
-        self._was_open = False
+        self._requests: RequestNode | None = None  # made with the first request: before it the session isn't needed
 
     @property
     def open(self) -> constants.MgmtOpenStatus | None:
         """Where the links stand; None before the first request."""
-        links = self._links
+        links = self._requests.links if self._requests is not None else None
         if links is None:
             return None
         if links.is_open:
@@ -128,7 +126,7 @@ class MgmtOperation:
         pump = connection._pump
         try:
             with pump.lock, pump.guard.step("making a request"):
-                links = self._usable_links()
+                links = self._open_links()
                 request = links.request(encode, deadline, status_fields, description_fields)
         except LocalProtocolError as error:
             raise errors.AMQPConnectionError(f"{_NOT_OPEN} {error}") from error
@@ -149,19 +147,11 @@ class MgmtOperation:
             if request.done:
                 return
             await connection._turn(FOREVER if request.deadline is None else request.deadline - now(), seen)
-            self._was_open = self._was_open or links.is_open
 
-    def _usable_links(self) -> RequestLinks:
-        """Return the node's links; new ones if there are none, or they were lost."""
-        links = self._links
-        if links is None or links.is_over:
-            node, number = self._node, uuid.uuid4()
-            name = masked(node)  # names of links are in errors and logs
-            links = RequestLinks(self._session._core, node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
-            links.open(now())
-            self._links = links
-            self._was_open = False
-        return links
+    def _open_links(self) -> RequestLinks:
+        if self._requests is None:
+            self._requests = RequestNode(self._session._core, self._node)
+        return self._requests.open(now())
 
     def _encoder(self, operation: str | bytes, op_type: str | bytes | None, message: Message) -> Callable[[int], bytes]:
         request = copy.copy(checked_message(message))
@@ -198,7 +188,7 @@ class MgmtOperation:
         cause = request.cause
         policy = self.connection.error_policy
         why = cause.message if cause is not None else ""
-        if links.is_over and not self._was_open:
+        if links.is_over and not links.was_open:
             return errors.AMQPConnectionError(f"{_NOT_OPEN} {why}")
         error = cause.error if cause is not None else None
         condition = error.condition if error is not None else None
@@ -208,10 +198,10 @@ class MgmtOperation:
 
     def destroy(self) -> None:
         """Detach the links. The next request opens new ones."""
-        links, self._links = self._links, None
-        if links is not None:
+        requests, self._requests = self._requests, None
+        if requests is not None:
             with self.connection._pump.lock, self.connection._pump.guard.step("closing links"):
-                links.close(now())
+                requests.close(now())
             self.connection._pump.flush()
 
 
