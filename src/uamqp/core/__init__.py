@@ -10,6 +10,7 @@ from .. import engine  # noqa: F401 (before the compiled modules here: docs/desi
 from ..codec.signatures import present
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
+from .failure import NO_MESSAGES_FAULT, NOT_WORTH_RETRYING, Failure, Fault, Redirect
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
@@ -19,10 +20,14 @@ from .session import SessionCore
 __all__ = [
     "CBS_NODE",
     "DESCRIPTION_FIELDS",
+    "NOT_WORTH_RETRYING",
+    "NO_MESSAGES_FAULT",
     "STATUS_FIELDS",
     "ConnectionCore",
     "ConnectionOwner",
     "Entry",
+    "Failure",
+    "Fault",
     "Group",
     "LinkCore",
     "LinkHandler",
@@ -31,6 +36,7 @@ __all__ = [
     "LinkState",
     "Outbox",
     "ReceiverCore",
+    "Redirect",
     "Refusal",
     "Request",
     "RequestLinks",

@@ -19,10 +19,9 @@ from ...transport.guard import Guard, is_handlers
 from ...transport.signals import Signal, this_thread
 from ..message.batch import BatchMessage
 from ..message.message import Message
-from ..vocabulary import constants, errors
+from ..vocabulary import constants, errors, translate
 from ..vocabulary.callbacks import plain, refuse_unfinished
 from ..vocabulary.compat import TimeoutException
-from ..vocabulary.hints import address_hint
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -464,7 +463,7 @@ class SendQueue(LinkHandler):
                         continue  # what encodes it has used this client
                     delivery = sender.enqueue(payload, message._delivery_tag, message_format, settled, None, entry)
                 except MessageTooLarge as error:
-                    self._fail(entry, self._too_large(error))
+                    self._fail(entry, translate.too_large(error, self._policy))
                 except Exception as error:
                     if is_handlers(error) or (payload is not None and not isinstance(error, LocalProtocolError)):
                         raise
@@ -486,9 +485,6 @@ class SendQueue(LinkHandler):
             raise
         sender.drained()  # if the peer asked for what there is: that was it
         return False
-
-    def _too_large(self, error: MessageTooLarge) -> errors.MessageException:
-        return errors._process_send_error(self._policy, constants.ErrorCodes.LinkMessageSizeExceeded, str(error))
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message."""
@@ -521,7 +517,7 @@ class SendQueue(LinkHandler):
                 self._lost.append(entry)
             self._again(entry, None)
         else:
-            self._on_refused(entry, self._exception(delivery), now)
+            self._on_refused(entry, translate.refusal(delivery, self._policy), now)
 
     def catch_up(self, now: float) -> None:
         """The link is gone. An interrupt may have kept the queue from hearing of an outcome."""
@@ -561,16 +557,6 @@ class SendQueue(LinkHandler):
         if self.idlers and not self._outbox:
             for waiting in self.idlers:
                 waiting.wake()
-
-    def _exception(self, delivery: OutgoingDelivery) -> errors.MessageException:
-        state = delivery.remote_state
-        if isinstance(state, codec.Rejected) and state.error is not None:
-            error = state.error
-            refused = errors._process_send_error(self._policy, error.condition, error.description, error.info)
-            return errors._hinted(refused, address_hint(delivery.link.session.engine, error.description))
-        name = type(state).__name__.lower()
-        text = f"the peer's outcome for the message is {name}"
-        return errors._process_send_error(self._policy, constants.ErrorCodes.UnknownError, text)
 
     def _on_refused(self, entry: Entry, error: errors.MessageException, now: float) -> None:
         action = error.action
