@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .. import engine  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ..codec.signatures import present
+from .address import AddressError, Host, ParsedAddress, is_url, parse, split
 from .cbs import CBS_NODE, Refusal, Token, TokenClaim, TokenStatus
 from .connection import ConnectionCore, ConnectionOwner
 from .failure import NO_MESSAGES_FAULT, NOT_WORTH_RETRYING, Failure, Fault, Redirect
@@ -23,18 +24,21 @@ __all__ = [
     "NOT_WORTH_RETRYING",
     "NO_MESSAGES_FAULT",
     "STATUS_FIELDS",
+    "AddressError",
     "ConnectionCore",
     "ConnectionOwner",
     "Entry",
     "Failure",
     "Fault",
     "Group",
+    "Host",
     "LinkCore",
     "LinkHandler",
     "LinkOwner",
     "LinkSettings",
     "LinkState",
     "Outbox",
+    "ParsedAddress",
     "ReceiverCore",
     "Redirect",
     "Refusal",
@@ -46,8 +50,11 @@ __all__ = [
     "Token",
     "TokenClaim",
     "TokenStatus",
+    "is_url",
     "masked",
     "masked_within",
+    "parse",
+    "split",
 ]
 
 present(globals())
