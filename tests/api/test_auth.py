@@ -6,6 +6,7 @@ import datetime
 import enum
 import logging
 import pickle
+import socket
 import ssl
 import subprocess
 import sys
@@ -257,15 +258,26 @@ def test_a_password_over_an_open_line_is_warned_of_once(caplog: pytest.LogCaptur
     connection.destroy()
 
 
+def fail_to_connect(auth: AMQPAuth) -> None:
+    connection = Connection("h", auth)
+    with pytest.raises(errors.AMQPConnectionError):
+        connection.start()
+    connection.destroy()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.1.2.3", "LOCALHOST"])
 def test_no_warning_for_loopback(host: str, caplog: pytest.LogCaptureFixture) -> None:
-    SASLPlain(host, "me", SECRET, use_tls=False)._mechanisms()
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        fail_to_connect(SASLPlain(host, "me", SECRET, port=port, use_tls=False, connect_timeout=5))
     assert "unencrypted" not in caplog.text
 
 
 def test_no_warning_with_tls_or_without_a_password(caplog: pytest.LogCaptureFixture) -> None:
-    SASLPlain("h.example", "me", SECRET)._mechanisms()
-    SASLAnonymous("h.example", use_tls=False)._mechanisms()
+    fail_to_connect(SASLPlain("h.invalid", "me", SECRET))
+    fail_to_connect(SASLAnonymous("h.invalid", use_tls=False))
+    fail_to_connect(AMQPAuth("h.invalid", use_tls=False))
     assert caplog.text == ""
 
 

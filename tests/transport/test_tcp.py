@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
-from uamqp.transport.blocking.stream import READ_SIZE, Stream, Waker, connect, is_loopback
+from uamqp.transport.blocking.stream import READ_SIZE, Stream, Waker, connect
 from uamqp.transport.sansio.endpoint import Endpoint
 
 
@@ -86,27 +86,6 @@ def test_a_host_that_does_not_answer_is_given_up() -> None:
         assert time.monotonic() - begun < 5.0
         for sock in waiting:
             sock.close()
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("localhost", True),
-        ("LocalHost.", True),
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("localhost.example", False),
-        ("127.0.0.1.example", False),
-        ("10.0.0.1", False),
-        ("::2", False),
-        ("0.0.0.0", False),
-        ("", False),
-    ],
-)
-def test_is_loopback(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 # -- reading

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from .. import engine  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ..codec.signatures import present
+from .address import AddressError, Host, ParsedAddress, is_url, parse, split
 from .connection import ConnectionCore, ConnectionOwner
+from .failure import NO_MESSAGES_FAULT, NOT_WORTH_RETRYING, Failure, Fault, Redirect
 from .incoming import Custody, Inbox, Incoming, is_settled_by_sender, settle
 from .link import LinkCore, LinkHandler, LinkOwner, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked, masked_within
 from .outbox import Entry, Group, Outbox
-from .outgoing import NO_MESSAGES_FAULT, Outcome, OutcomeKind, Outgoing, RetryPolicy, Step, outcome_of
+from .outgoing import Outcome, OutcomeKind, Outgoing, RetryPolicy, Step, outcome_of
 from .requests import (
     CBS_FIELDS,
     DESCRIPTION_FIELDS,
@@ -32,13 +34,18 @@ __all__ = [
     "CBS_NODE",
     "DESCRIPTION_FIELDS",
     "MANAGEMENT_FIELDS",
+    "NOT_WORTH_RETRYING",
     "NO_MESSAGES_FAULT",
     "STATUS_FIELDS",
+    "AddressError",
     "ConnectionCore",
     "ConnectionOwner",
     "Custody",
     "Entry",
+    "Failure",
+    "Fault",
     "Group",
+    "Host",
     "Inbox",
     "Incoming",
     "LinkCore",
@@ -50,7 +57,9 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Outgoing",
+    "ParsedAddress",
     "ReceiverCore",
+    "Redirect",
     "Refusal",
     "Request",
     "RequestLinks",
@@ -67,10 +76,13 @@ __all__ = [
     "TokenStatus",
     "TokenStep",
     "is_settled_by_sender",
+    "is_url",
     "masked",
     "masked_within",
     "outcome_of",
+    "parse",
     "settle",
+    "split",
 ]
 
 present(globals())

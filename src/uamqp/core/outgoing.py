@@ -6,7 +6,8 @@ import enum
 from typing import Any, NamedTuple, Protocol
 
 from ..codec import ACCEPTED, Accepted, Received, Rejected
-from ..engine import LocalProtocolError, OutgoingDelivery, conditions
+from ..engine import LocalProtocolError, OutgoingDelivery
+from .failure import NO_MESSAGES_FAULT
 from .link import LinkHandler, SenderCore
 from .outbox import Entry, Group, Outbox
 
@@ -17,18 +18,6 @@ _LOOKS = 8
 """How often in a stall time-out it is looked for outcomes that are lost while others come."""
 
 _EXPIRED = "Message send timed out."
-
-NO_MESSAGES_FAULT = frozenset(
-    (
-        conditions.CONNECTION_FORCED,
-        conditions.CONNECTION_REDIRECT,
-        conditions.DETACH_FORCED,
-        conditions.LINK_REDIRECT,
-        conditions.RESOURCE_DELETED,
-        conditions.STOLEN,
-    )
-)
-"""Why a peer ends a link, a session or a connection, whatever is sent over it."""
 
 
 class OutcomeKind(enum.Enum):

@@ -10,7 +10,11 @@ from typing import Protocol
 
 
 class Mechanism(Protocol):
-    """One SASL mechanism. `repr` must not show secrets."""
+    """One SASL mechanism. `repr` must not show secrets.
+
+    It may have an attribute `exposes`: what whoever reads the bytes of the connection learns by it, such as "user name
+    and password". Where they go over the network without TLS, the library's transports warn of that.
+    """
 
     @property
     def name(self) -> str:
@@ -31,6 +35,7 @@ class _SingleStep:
     """A mechanism that has nothing to say after its initial response."""
 
     name: str
+    exposes = ""
 
     def initial_response(self) -> bytes | None:
         """See `Mechanism`."""
@@ -71,6 +76,7 @@ class Plain(_SingleStep):
     """
 
     name = "PLAIN"
+    exposes = "user name and password"
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         user = username.encode() if isinstance(username, str) else bytes(username)
@@ -102,9 +108,16 @@ class External(_SingleStep):
 
 
 class Mssbcbs(_SingleStep):
-    """MSSBCBS: as ANONYMOUS, for services where a claims-based token follows."""
+    """MSSBCBS: as ANONYMOUS, for services where a claims-based token follows.
+
+    Args:
+        exposes: see `Mechanism`; empty if no token follows.
+    """
 
     name = "MSSBCBS"
+
+    def __init__(self, exposes: str = "token") -> None:
+        self.exposes = exposes
 
     def initial_response(self) -> bytes | None:
         """Nothing."""

@@ -8,6 +8,7 @@ import contextlib
 import signal
 import sys
 
+from ..transport.sansio.endpoint import AMQP_PORT, AMQPS_PORT
 from .broker import Broker
 
 EPILOG = "For tests and demos only: everything is kept in memory. The first line of output is the broker's URL."
@@ -63,7 +64,7 @@ def broker_of(arguments: argparse.Namespace) -> Broker:
     """The broker that the command line asks for; raises ValueError or OSError."""
     port = arguments.port
     if port is None:
-        port = 5671 if arguments.tls_cert else 5672
+        port = AMQPS_PORT if arguments.tls_cert else AMQP_PORT
     return Broker(
         arguments.host,
         port,

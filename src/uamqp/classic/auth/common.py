@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...engine import sasl
-from ...transport.blocking.stream import is_loopback
-from ...transport.sansio.endpoint import Endpoint, Proxy
+from ...transport.sansio.endpoint import Endpoint, Proxy, TLSSettings, default_port
 from ..values.arguments import encoded, encoding_of, finite, given, having, path, shown, text
 from ..vocabulary import constants
 from ..vocabulary.constants import TransportType
@@ -27,16 +25,7 @@ if TYPE_CHECKING:
 
     from ...transport.sansio import tls
 
-_logger = logging.getLogger("uamqp.authentication.common")  # as in 1.6
-
 DEFAULT_WEBSOCKET_PATH = "/$servicebus/websocket/"
-
-_DEFAULT_PORTS = {  # by: WebSocket, TLS
-    (False, False): constants.DEFAULT_AMQP_PORT,
-    (False, True): constants.DEFAULT_AMQPS_PORT,
-    (True, False): 80,
-    (True, True): constants.DEFAULT_AMQP_WSS_PORT,
-}
 
 
 class AMQPAuth:
@@ -114,22 +103,21 @@ class AMQPAuth:
             "key": path(key, "key"),
         }
         self._key_password = _password(key_password)
-        self._warned = False
-        self._check_files(ssl_context)
-        self._ssl_context = ssl_context  # made when it is first needed: that reads files
+        self._tls = self._checked_tls(ssl_context)
+        self._mssbcbs = sasl.Mssbcbs(exposes="")
         self.port: int | None = None
         self._proxy: Proxy | None = None
         self._is_websocket = False
         self.set_io(hostname, port, http_proxy, transport_type)
 
-    def _check_files(self, context: ssl.SSLContext | None) -> None:
+    def _checked_tls(self, context: ssl.SSLContext | None) -> TLSSettings | None:
         files = {name: file for name, file in self._files.items() if file is not None}
         named = [*files, *(["key_password"] if self._key_password is not None else [])]
         if not self._use_tls:
             named += ["ssl_context"] if context is not None else []
             if named:
                 raise ValueError(f"use_tls=False goes without {', '.join(named)}: there is no TLS to apply it to.")
-            return
+            return None
         if context is not None:
             having(context, "ssl_context", "an ssl.SSLContext", "wrap_socket")
             if named:
@@ -140,10 +128,15 @@ class AMQPAuth:
         for name, file in files.items():
             if not Path(file).exists():
                 raise FileNotFoundError(f"{name}: there is no file {file!r}")
-        if files:
-            from ...transport.sansio import tls  # noqa: PLC0415 (who speaks no TLS does without)
-
-            tls.check_files(self._files["verify"], self._files["certificate"], self._files["key"], self._key_password)
+        settings = TLSSettings(
+            context,
+            ca_file=self._files["verify"],
+            certificate=self._files["certificate"],
+            key=self._files["key"],
+            password=self._key_password,
+        )
+        settings.check()
+        return settings
 
     def set_io(
         self, hostname: str | bytes, port: int | str | None, http_proxy: dict[str, Any] | None, transport_type: Any
@@ -196,9 +189,9 @@ class AMQPAuth:
 
     def _endpoint(self, port: int | None = None) -> Endpoint:
         """Return where the connection goes; `port` stands in where none was given."""
-        return Endpoint(
+        return Endpoint.of(
             *self._address(port),
-            self._context(),
+            self._tls,
             connect_timeout=self._connect_timeout,
             proxy=self._proxy,
             websocket_path=self._websocket_path if self._is_websocket else None,
@@ -207,34 +200,20 @@ class AMQPAuth:
     def _address(self, port: int | None = None) -> tuple[str, int]:
         """Return the host and port that the connection goes to; `port` stands in where none was given."""
         host = self.hostname.decode(self._encoding).strip("[]")
-        return host, self.port or port or _DEFAULT_PORTS[self._is_websocket, self._use_tls]
+        return host, self.port or port or default_port(is_tls=self._use_tls, is_websocket=self._is_websocket)
 
     @property
     def _is_prepared(self) -> bool:
         """There are no certificates to be read any more before the connection is made."""
-        return not self._use_tls or self._ssl_context is not None
+        return self._tls is None or self._tls.is_read
 
-    def _context(self) -> ssl.SSLContext | None:
-        """Return the TLS context; reads certificates the first time, so don't call it in an event loop."""
-        if self._use_tls and self._ssl_context is None:
-            from ...transport.sansio import tls  # noqa: PLC0415 (as above)
-
-            files = self._files
-            self._ssl_context = tls.client_context(
-                files["verify"], files["certificate"], files["key"], self._key_password
-            )
-        return self._ssl_context
-
-    def _warn_in_clear(self, secret: str) -> None:
-        """Warn, once, that a secret can be read on the network: TLS is off, and the host isn't this machine."""
-        host = self.hostname.decode(self._encoding)
-        if not self._warned and not self._use_tls and not is_loopback(host):
-            self._warned = True
-            _logger.warning("An unencrypted connection to %r carries the %s (use_tls=False).", host, secret)
+    def _announce_token(self) -> None:
+        """A token is going to be put over the connection: where the network can read it, transport warns of that."""
+        self._mssbcbs.exposes = "token"
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
         """Return the SASL mechanisms to use, best first."""
-        return (sasl.Mssbcbs(), sasl.Anonymous())
+        return (self._mssbcbs, sasl.Anonymous())
 
 
 class SASLPlain(AMQPAuth):
@@ -266,7 +245,6 @@ class SASLPlain(AMQPAuth):
         self.sasl = sasl.Plain(self.username, self.password)
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
-        self._warn_in_clear("user name and password")
         return (self.sasl,)
 
 

@@ -206,7 +206,7 @@ class CBSAuthMixin:
 
     async def _connect(self, connection: Connection) -> None:
         if isinstance(self, AMQPAuth):
-            self._warn_in_clear("token")
+            self._announce_token()
         try:
             await connection._do_start()
         except errors.ConnectionClose:

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ... import codec
 from ...core import Entry, Outcome, OutcomeKind, SenderCore
 from ...core.outbox import Group
 from ...core.outgoing import Outgoing
@@ -21,10 +20,9 @@ from ...transport.signals import Waiter, this_thread
 from ..endpoints.sender import SEND_AGAIN, result_of
 from ..message.batch import BatchMessage
 from ..message.message import Message
-from ..vocabulary import constants, errors
+from ..vocabulary import constants, errors, translate
 from ..vocabulary.callbacks import plain, refuse_unfinished
 from ..vocabulary.compat import TimeoutException
-from ..vocabulary.hints import address_hint
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -396,7 +394,8 @@ class SendQueue(Outgoing):
             action = ended.action
             hopeless = action is not None and not action.retry and ended.condition is not _UNAUTHORIZED
             return None if hopeless or entry.ends > policy.max_retries else 0.0
-        error = outcome.error = self._refusal(entry, outcome)
+        delivery: Any = entry.delivery
+        error = outcome.error = translate.refusal(delivery, policy)
         action = error.action
         if action is None or not action.retry or message.retries >= policy.max_retries:
             return None
@@ -404,18 +403,6 @@ class SendQueue(Outgoing):
         if action.increment_retries:
             message.retries += 1
         return action.backoff
-
-    def _refusal(self, entry: Entry, outcome: Outcome) -> errors.MessageException:
-        policy = self._error_policy
-        state = outcome.state
-        if isinstance(state, codec.Rejected) and state.error is not None:
-            error = state.error
-            refused = errors._process_send_error(policy, error.condition, error.description, error.info)
-            delivery: Any = entry.delivery
-            return errors._hinted(refused, address_hint(delivery.link.session.engine, error.description))
-        name = type(state).__name__.lower()
-        text = f"the peer's outcome for the message is {name}"
-        return errors._process_send_error(policy, constants.ErrorCodes.UnknownError, text)
 
     def note(self, entry: Entry, outcome: Outcome) -> None:
         """Note the outcome in 1.6's terms. The state comes last: who sees it sees the rest."""
@@ -443,8 +430,7 @@ class SendQueue(Outgoing):
         if outcome.kind is not OutcomeKind.FAILED:
             return error  # `retry` has kept it there
         if isinstance(error, MessageTooLarge):
-            large = constants.ErrorCodes.LinkMessageSizeExceeded
-            return errors._process_send_error(self._error_policy, large, str(error))
+            return translate.too_large(error, self._error_policy)
         return errors.ClientMessageError(error)
 
     def finished(self, entry: Entry, outcome: Outcome) -> None:

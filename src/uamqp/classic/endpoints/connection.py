@@ -10,9 +10,8 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
-from ... import codec
 from ...core import ConnectionCore, LinkCore
-from ...engine import Cause, CauseKind, EngineConfig, LocalProtocolError, Trace
+from ...engine import Cause, EngineConfig, LocalProtocolError, Trace
 from ...engine.limits import MIN_MAX_FRAME_SIZE
 from ...transport.blocking.driver import BlockingDriver
 from ...transport.blocking.stream import is_from_outside
@@ -25,7 +24,7 @@ from ..auth import AMQPAuth, CBSAuthMixin, SASLAnonymous
 from ..auth.common import checked_auth
 from ..values import convert
 from ..values.arguments import encoded, encoding_of, finite, given, having, integer, number, shown, text
-from ..vocabulary import compat, constants, errors
+from ..vocabulary import compat, constants, errors, translate
 from ..vocabulary.callbacks import is_overridden, plain
 from ..vocabulary.trace import log_frame
 
@@ -467,7 +466,7 @@ class Connection:
 
     def _close_received(self, cause: Cause) -> None:
         """Keep the exception that the next call raises."""
-        self._error = connection_error(cause, self.error_policy)
+        self._error = translate.connection_error(cause, self.error_policy)
         failure = cause.exception or self._pump.failure
         if failure is not None:
             self._error.__cause__ = failure
@@ -508,26 +507,6 @@ def redirected_host(redirect: Any) -> str | bytes:
     if not host:
         raise ValueError("The redirect names no host to go to.")
     return host
-
-
-def connection_error(cause: Cause, policy: errors.ErrorPolicy) -> errors.AMQPConnectionError:
-    """Return the exception for the end of a connection.
-
-    The peer's close has its own condition. A refused login is `UnauthorizedAccess`, which isn't worth a retry; silence
-    is `InternalServerError` and a broken transport `UnknownError`, which are.
-    """
-    condition = cause.condition
-    if cause.kind is CauseKind.PEER:
-        error = cause.error
-        description = error.description if error is not None else cause.message
-        return errors._process_connection_error(
-            policy, condition, description, error.info if error is not None else None
-        )
-    if cause.kind is CauseKind.TRANSPORT:
-        condition = None
-    elif cause.kind is CauseKind.TIMEOUT:
-        condition = codec.AmqpError.INTERNAL_ERROR
-    return errors._process_connection_error(policy, condition, cause.message)
 
 
 def checked_settings(settings: Mapping[str, Any], encoding: str) -> dict[str, Any]:

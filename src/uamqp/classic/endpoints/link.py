@@ -7,16 +7,14 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...core import LinkCore, LinkState, masked
-from ...engine import Cause, CauseKind, Engine, IncomingDelivery, LocalProtocolError, OutgoingDelivery
+from ...engine import Cause, IncomingDelivery, LocalProtocolError, OutgoingDelivery
 from ...engine.terms import MODE_FIRST
 from ...transport.drive import run
 from ...transport.sansio.clock import now
 from ..values import convert
 from ..values.arguments import encoded, given, having, integer, text
-from ..vocabulary import constants, errors
+from ..vocabulary import constants, errors, translate
 from ..vocabulary.callbacks import is_overridden, plain, refuse_unfinished
-from ..vocabulary.hints import address_hint
-from .connection import connection_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -287,7 +285,7 @@ class MessageLink:
     def _detach_received(self, cause: Cause | None) -> None:
         """Keep the exception that the next call raises."""
         if self._error is None:
-            self._error = link_error(cause, self.error_policy, self._conn.engine)
+            self._error = translate.link_error(cause, self.error_policy, self._conn.engine)
             self._logger.info("%s %r has ended: %r (%s)", self._kind, self.name, self._error, self._whereabouts)
 
     def on_delivery(self, delivery: IncomingDelivery) -> None:
@@ -309,24 +307,6 @@ _STATE_NAMES = {
     LinkState.CLOSED: "Idle",
     LinkState.LOST: "Error",
 }
-
-
-def link_error(
-    cause: Cause | None, policy: errors.ErrorPolicy, engine: Engine | None = None
-) -> errors.AMQPConnectionError:
-    """Return the exception for the end of a link of this engine's connection."""
-    if cause is None:
-        return errors.MessageHandlerError("The link was closed.")
-    if cause.kind is CauseKind.TRANSPORT or cause.kind is CauseKind.SASL:
-        return connection_error(cause, policy)
-    if cause.kind is CauseKind.PEER:
-        error = cause.error
-        text = error.description if error is not None else cause.message
-        info = error.info if error is not None else None
-        return errors._hinted(
-            errors._process_link_error(policy, cause.condition, text, info), address_hint(engine, text)
-        )
-    return errors._process_link_error(policy, cause.condition, cause.message)
 
 
 def checked_size(value: int | None) -> int:

@@ -16,7 +16,7 @@ from ..message import MessageProperties
 from ..message.message import Message, received_message
 from ..values import types
 from ..values.arguments import encoded, encoding_of, having, number, text
-from ..vocabulary import compat, constants, errors
+from ..vocabulary import compat, constants, errors, translate
 
 __all__ = ["MgmtOperation"]
 
@@ -186,15 +186,9 @@ class MgmtOperation:
 
     def _failure(self, request: Request, links: RequestLinks) -> BaseException:
         cause = request.cause
-        policy = self.connection.error_policy
-        why = cause.message if cause is not None else ""
         if links.is_over and not links.was_open:
-            return errors.AMQPConnectionError(f"{_NOT_OPEN} {why}")
-        error = cause.error if cause is not None else None
-        condition = error.condition if error is not None else None
-        if links.is_over:
-            return errors._process_link_error(policy, condition, why, error.info if error is not None else None)
-        return errors._process_send_error(policy, condition, why, error.info if error is not None else None)
+            return errors.AMQPConnectionError(f"{_NOT_OPEN} {cause.message if cause is not None else ''}")
+        return translate.request_error(cause, self.connection.error_policy, lost=links.is_over)
 
     def destroy(self) -> None:
         """Detach the links. The next request opens new ones."""

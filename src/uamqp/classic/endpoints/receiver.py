@@ -12,7 +12,7 @@ from ...engine import LocalProtocolError, Receiver
 from ...engine.limits import MAX_CREDIT
 from ..message import Message
 from ..values.arguments import encoding_of, having, integer, text
-from ..vocabulary import constants, errors
+from ..vocabulary import constants, errors, translate
 from ..vocabulary.callbacks import plain_function, refuse_unfinished
 from ..vocabulary.settings import CreditKeywords, Unpack
 from .link import MessageLink
@@ -225,8 +225,7 @@ class MessageReceiver(MessageLink):
             self._error = errors.AMQPClientShutdown()
         elif isinstance(error, RuntimeError):
             _logger.info("on_message_received raised an exception (%s).", self._whereabouts, exc_info=error)
-            self._error = errors._process_link_error(self.error_policy, constants.ErrorCodes.UnknownError, str(error))
-            self._error.__cause__ = error
+            self._error = translate.callback_error(error, self.error_policy)
         elif isinstance(error, Exception):
             _logger.error(
                 "on_message_received raised an exception; the message is given back (%s).",

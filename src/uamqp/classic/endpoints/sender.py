@@ -245,11 +245,11 @@ def outcome_fields(outcome: Outcome) -> list[Any] | None:
         if state.error is None:
             return []
         error = state.error
-        return [[error.condition.encode(), errors._as_bytes(error.description), errors._as_bytes(error.info)]]
+        return [[error.condition.encode(), errors.as_bytes(error.description), errors.as_bytes(error.info)]]
     if isinstance(state, codec.Modified):
         return [
             state.delivery_failed,
             state.undeliverable_here,
-            errors._as_bytes(state.message_annotations),
+            errors.as_bytes(state.message_annotations),
         ]
     return [] if state is not None else None

@@ -213,7 +213,7 @@ class Session:
     def _call_on_attach(self, attach: Link) -> None:
         source = Source.from_c_obj(attach.remote_source) if attach.remote_source is not None else None
         target = Target.from_c_obj(attach.remote_target) if attach.remote_target is not None else None
-        properties = errors._as_bytes(attach.remote_properties) or None
+        properties = errors.as_bytes(attach.remote_properties) or None
         error = None
         if source is None or target is None:
             source = target = None

@@ -13,12 +13,11 @@ link's source or target on the wire (`Address.address`) is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ... import codec
-from ...core import masked, masked_within
+from ...core import AddressError, masked, masked_within, parse, split
 from ..values import convert
 from ..values.arguments import encoding_of
 from ..values.arguments import text as _text
@@ -27,9 +26,6 @@ from . import compat, constants
 __all__ = ["Address", "Names", "Source", "Target", "address_of", "host_of", "split_url"]
 
 _AddressT = TypeVar("_AddressT", bound="Address")
-
-#: Schemes of URLs that name a host. "queue://q1" is a node's name.
-_URL_SCHEMES = frozenset(("amqp", "amqps", "sb", "ws", "wss", "http", "https"))
 
 _DEFAULT_EXPIRY_POLICY = b"session-end"
 
@@ -74,17 +70,15 @@ class Address:
             raise ValueError(f"Invalid {type(self).__name__} address: it is empty.")
         self._encoding = encoding
         self._text = text
-        self.parsed_address: Any = split_url(text, f"Invalid {type(self).__name__} address").encode("utf-8")
-        self._is_url = "://" in text and text.partition("://")[0].lower() in _URL_SCHEMES
-        if self._is_url and not text.isprintable():
-            raise ValueError(f"Invalid {type(self).__name__} address: it has control characters.")
-        self._port = self._checked_port()
-        if node is not None:
-            self._node: str | None = _text(node, "node", encoding) or None
-        elif self._is_url:
-            self._node = self._node_of_url()
-        else:
-            self._node = text
+        try:
+            parsed = parse(text)
+        except AddressError as error:
+            raise ValueError(f"Invalid {type(self).__name__} address: {error}") from None
+        parts = split(text)
+        self.parsed_address: Any = parts.encode("utf-8")
+        self._is_url = parsed.scheme is not None
+        self._port = parts.port if self._is_url else None
+        self._node: str | None = parsed.node if node is None else _text(node, "node", encoding) or None
         self._durable: int | None = None
         self._expiry_policy: bytes | None = None
         self._timeout: int | None = None
@@ -118,30 +112,6 @@ class Address:
         self._timeout = terminus.timeout or None
         self._dynamic = True if terminus.dynamic else None
         self._capabilities = tuple(getattr(terminus, "capabilities", None) or ())
-
-    def _checked_port(self) -> int | None:
-        if not self._is_url:
-            return None
-        try:
-            port: int | None = self.parsed_address.port
-        except ValueError:
-            pass  # what it says quotes what may be part of a password
-        else:
-            return port
-        raise ValueError(
-            f"Invalid {type(self).__name__} address: the port isn't a number from 0 to 65535. "
-            "Characters like '/', '#', '?' and '@' in a user name or password must be percent-encoded."
-        )
-
-    def _node_of_url(self) -> str | None:
-        url = self.parsed_address
-        rest = self._text.partition("://")[2]
-        authority = re.split("[/?#]", rest, maxsplit=1)[0]
-        if url.scheme == b"amqp":
-            return rest[len(authority) :].removeprefix("/") or None
-        host = authority.rpartition("@")[2]
-        host = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-        return f"{url.scheme.decode('utf-8')}://{host.lower()}{url.path.decode('utf-8')}"
 
     @property
     def address(self) -> str | None:
@@ -179,12 +149,7 @@ class Address:
 
         A plus sign stands for a space in an amqps:// or sb:// URL, as in 1.6, and for itself in an amqp:// URL.
         """
-        name, password = self.username, self.password
-        if name is None:
-            return None
-        if self.scheme == "amqp":
-            name, password = name.replace("+", "%2B"), (password or "").replace("+", "%2B")
-        return compat.unquote_plus(name), compat.unquote_plus(password or "")
+        return parse(self._text).credentials
 
     def _part(self, part: bytes | None) -> str | None:
         return part.decode("utf-8") if part is not None and self._is_url else None
@@ -406,15 +371,10 @@ def host_of(address: Address) -> str:
     """
     if address.hostname:
         return address.hostname
-    scheme, separator, _ = str(address).partition("://")
-    if not separator:
-        why = "it is no URL"
-    elif scheme.lower() not in _URL_SCHEMES:
-        named = f"its scheme is {scheme!r}, which" if re.fullmatch("[A-Za-z][A-Za-z0-9+.-]*", scheme) else "its scheme"
-        why = f"{named} isn't one of {', '.join(sorted(_URL_SCHEMES))}"
-    else:
-        why = "there is no host in it"
-    raise ValueError(f"Invalid remote address: {why}; it must be a URL with a host, as amqps://host/node.")
+    try:
+        return parse(address._text).host.name
+    except AddressError as error:
+        raise ValueError(f"Invalid remote address: {error}") from None
 
 
 def _symbols(value: Names | None, encoding: str, name: str) -> tuple[codec.Symbol, ...]:
@@ -456,17 +416,10 @@ def split_url(url: str, what: str) -> compat.ParseResult:
     Raises:
         ValueError: the host can't be read, or what should be a character is none; nothing of the URL is in it.
     """
-    why = "its host can't be read; an IPv6 address stands in brackets"
     try:
-        parts = compat.urlparse(url)
-        parts.encode("utf-8")
-    except UnicodeEncodeError:
-        why = "it has half of a surrogate pair, which is no character"
-    except ValueError:
-        pass  # what it says quotes what may be a password
-    else:
-        return parts
-    raise ValueError(f"{what}: {why}.")
+        return split(url)
+    except AddressError as error:
+        raise ValueError(f"{what}: {error}") from None
 
 
 def _integer(value: Any, most: int, name: str) -> int | None:

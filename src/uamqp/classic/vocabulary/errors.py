@@ -1,9 +1,7 @@
 """The exceptions of the 1.6 API, the policy that decides on retries, and the responses that settle a message.
 
 Conditions are `ErrorCodes` members where they are known and raw ``bytes`` where they are not. Every exception
-can be pickled and copied. What the peer said becomes an exception in one of three places:
-`_process_connection_error` (close, and end of a session), `_process_link_error` (detach) and
-`_process_send_error` (the outcome of a delivery).
+can be pickled and copied. What the peer said becomes one of them in `translate`.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from ... import codec
 from ...codec.text import shortened
-from ...core import masked_within
+from ...core import NOT_WORTH_RETRYING, masked_within
 from ..values import convert
 from ..values.arguments import encoded, encoding_of, having, number
 from .callbacks import plain, refuse_unfinished
@@ -135,22 +133,22 @@ def _text(condition: Condition, description: str | bytes | None, encoding: str) 
     return text
 
 
-def _as_bytes(value: Any) -> Any:
+def as_bytes(value: Any) -> Any:
     """A decoded value as 1.6 hands it out: text and symbols as bytes, at every depth."""
     if isinstance(value, str):
         return value.encode("utf-8")
     if isinstance(value, codec.Described):
-        return _as_bytes(value.value)
+        return as_bytes(value.value)
     if isinstance(value, Mapping):
-        return {_as_bytes(key): _as_bytes(item) for key, item in value.items()}
+        return {as_bytes(key): as_bytes(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_as_bytes(item) for item in value]
+        return [as_bytes(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     return value
 
 
-def _hinted(error: _HintedT, hint: str) -> _HintedT:
+def hinted(error: _HintedT, hint: str) -> _HintedT:
     """The exception, with a hint behind its text."""
     if hint:
         error.hint = hint
@@ -185,28 +183,7 @@ class ErrorPolicy:
 
     __module__ = "uamqp.errors"
 
-    no_retry: tuple[ErrorCodes, ...] = (
-        ErrorCodes.DecodeError,
-        ErrorCodes.LinkMessageSizeExceeded,
-        ErrorCodes.NotFound,
-        ErrorCodes.NotImplemented,
-        ErrorCodes.LinkRedirect,
-        ErrorCodes.NotAllowed,
-        ErrorCodes.UnauthorizedAccess,
-        ErrorCodes.LinkStolen,
-        ErrorCodes.ResourceLimitExceeded,
-        ErrorCodes.ConnectionRedirect,
-        ErrorCodes.PreconditionFailed,
-        ErrorCodes.InvalidField,
-        ErrorCodes.ResourceDeleted,
-        ErrorCodes.IllegalState,
-        ErrorCodes.FrameSizeTooSmall,
-        ErrorCodes.ConnectionFramingError,
-        ErrorCodes.SessionUnattachedHandle,
-        ErrorCodes.SessionHandleInUse,
-        ErrorCodes.SessionErrantLink,
-        ErrorCodes.SessionWindowViolation,
-    )
+    no_retry: tuple[ErrorCodes, ...] = tuple(code for code in ErrorCodes if code.value in NOT_WORTH_RETRYING)
 
     def __init__(self, max_retries: int = 3, on_error: Callable[[Any], Any] | None = None) -> None:
         self.max_retries = max_retries
@@ -282,9 +259,9 @@ class ErrorResponse:
                 padded = [*fields, None, None]
                 self.condition, self.description, self.info = padded[:3]
         elif hasattr(error_info, "condition"):
-            self.condition = _as_bytes(error_info.condition)
-            self.description = _as_bytes(getattr(error_info, "description", None))
-            self.info = _as_bytes(getattr(error_info, "info", None))
+            self.condition = as_bytes(error_info.condition)
+            self.description = as_bytes(getattr(error_info, "description", None))
+            self.info = as_bytes(getattr(error_info, "info", None))
 
 
 class AMQPError(_Portable, Exception):
@@ -507,7 +484,7 @@ class ClientMessageError(MessageException):
             super().__init__(ErrorCodes.ClientError, description=str(exception), info=info)
         else:
             super().__init__(condition, description=getattr(exception, "description", None), info=info)
-            _hinted(self, getattr(exception, "hint", ""))
+            hinted(self, getattr(exception, "hint", ""))
 
 
 class MessageAlreadySettled(MessageResponse):
@@ -636,51 +613,3 @@ class AMQPClientShutdown(_Portable, KeyboardInterrupt):
 
     def __init__(self) -> None:
         super().__init__("Client shutdown with keyboard interrupt.")
-
-
-def _process_send_error(
-    policy: ErrorPolicy, condition: Any, description: Any = None, info: Any = None
-) -> MessageException:
-    """The exception for an outcome other than accepted, with the policy's action.
-
-    `condition` (str, bytes or None for an outcome that carries no error), `description` and `info` are as they
-    were decoded.
-    """
-    known = condition_of(condition)
-    error: MessageException
-    if isinstance(known, ErrorCodes):
-        error = MessageSendFailed(known, _as_bytes(description), _as_bytes(info))
-        error.action = policy.on_message_error(error)
-    else:
-        error = MessageException(known, _as_bytes(description), _as_bytes(info))
-        error.action = policy.on_unrecognized_error(error)
-    return error
-
-
-def _process_link_error(policy: ErrorPolicy, condition: Any, description: Any = None, info: Any = None) -> LinkDetach:
-    """The exception for a detach of the peer, with the policy's action. Arguments as `_process_send_error`'s."""
-    known = condition_of(condition)
-    if not isinstance(known, ErrorCodes):
-        vendor = VendorLinkDetach(known, _as_bytes(description), _as_bytes(info))
-        vendor.action = policy.on_unrecognized_error(vendor)
-        return vendor
-    kind = LinkRedirect if known is ErrorCodes.LinkRedirect else LinkDetach
-    error = kind(known, _as_bytes(description), _as_bytes(info))
-    error.action = policy.on_link_error(error)
-    return error
-
-
-def _process_connection_error(
-    policy: ErrorPolicy, condition: Any, description: Any = None, info: Any = None
-) -> ConnectionClose:
-    """The exception for a close of the peer, with the policy's action. Arguments as `_process_send_error`'s."""
-    known = condition_of(condition)
-    error: ConnectionClose
-    if isinstance(known, ErrorCodes):
-        kind = ConnectionRedirect if known is ErrorCodes.ConnectionRedirect else ConnectionClose
-        error = kind(known, _as_bytes(description), _as_bytes(info))
-        error.action = policy.on_connection_error(error)
-    else:
-        error = VendorConnectionClose(known, _as_bytes(description), _as_bytes(info))
-        error.action = policy.on_unrecognized_error(error)
-    return error

@@ -24,6 +24,7 @@ from ..forks import INHERITED, tell
 from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
+from ..sansio.exposed import warn_of_exposed
 from ..shared import TOGETHER
 from ..signals import Signal
 from .connect import bury, open_connection
@@ -132,6 +133,7 @@ class AsyncPump:
             OSError: the host is unknown, or doesn't answer, or TLS fails, or the connection was closed meanwhile.
             RuntimeError: another loop is at it.
         """
+        warn_of_exposed(endpoint, config.mechanisms)
         await self._starting.run(lambda: self._start(endpoint, config, trace))
 
     async def _start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:

@@ -21,6 +21,7 @@ from ..forks import INHERITED, tell
 from ..guard import Guard
 from ..sansio import clock
 from ..sansio.endpoint import Endpoint
+from ..sansio.exposed import warn_of_exposed
 from ..sansio.heap import keep_freed_memory
 from ..shared import TOGETHER
 from ..signals import MAX_WAIT, Signal, ThreadWaiter
@@ -129,6 +130,7 @@ class BlockingPump:
         Raises:
             OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
         """
+        warn_of_exposed(endpoint, config.mechanisms)
         with self._starting, self._connecting.step("connecting"):
             if self._core.engine is None:
                 self._start(endpoint, config, trace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import select
 import socket
 import sys
@@ -108,16 +107,6 @@ def _dial(host: str, port: int, deadline: float, made: list[socket.socket]) -> s
         else:
             return sock
     raise failure
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether the host is this machine, as far as its name says."""
-    if host.lower() in ("localhost", "localhost."):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Stream:

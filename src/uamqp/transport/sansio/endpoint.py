@@ -1,12 +1,19 @@
-"""Where a connection goes, and by which way. Imports the standard library alone."""
+"""Where a connection goes, and by which way: ports, TLS, proxies."""
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
+
+    from . import tls as tls_files
+
+AMQP_PORT, AMQPS_PORT = 5672, 5671
+_HTTP_PORT, _HTTPS_PORT = 80, 443
 
 # OpenSSL's reasons for what starts with no TLS record; which of them depends on its version, and on the bytes.
 _NO_RECORDS = frozenset(("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
@@ -31,6 +38,59 @@ class Proxy:
         return address_text(self.host, self.port)
 
 
+class TLSSettings:
+    """What TLS with a peer takes: a context, or the files that one is made of when it is first needed.
+
+    Args:
+        context: a context to use as it is, in place of all the rest.
+        ca_file, certificate, key, password: see `tls.client_context`.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        *,
+        ca_file: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+        password: tls_files.Password | Callable[[], tls_files.Password] | None = None,
+    ) -> None:
+        self._context = context
+        self._ca_file = ca_file
+        self._certificate = certificate
+        self._key = key
+        self._password = password
+
+    @property
+    def is_read(self) -> bool:
+        """There is a context: no certificates have to be read any more before a connection is made."""
+        return self._context is not None
+
+    def check(self) -> None:
+        """Check that the files can be used, without reading the system's certificates.
+
+        Raises:
+            FileNotFoundError: one of them doesn't exist.
+            ValueError: one can't be used: the text says which, and why.
+        """
+        if self._ca_file is not None or self._certificate is not None:
+            from . import tls  # noqa: PLC0415 (who speaks no TLS does without)
+
+            tls.check_files(self._ca_file, self._certificate, self._key, self._password)
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context. The first time that reads certificates: not in an event loop (see `Driver.prepare`).
+
+        Raises:
+            FileNotFoundError, ValueError: see `check`.
+        """
+        if self._context is None:
+            from . import tls  # noqa: PLC0415 (as above)
+
+            self._context = tls.client_context(self._ca_file, self._certificate, self._key, self._password)
+        return self._context
+
+
 @dataclass(slots=True, frozen=True)
 class Endpoint:
     """Where a connection goes.
@@ -52,6 +112,38 @@ class Endpoint:
     proxy: Proxy | None = None
     websocket_path: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        host: str,
+        port: int | None,
+        tls: TLSSettings | None,
+        *,
+        connect_timeout: float = 10.0,
+        proxy: Proxy | None = None,
+        websocket_path: str | None = None,
+    ) -> Endpoint:
+        """Return where a connection is to go. It may have to read certificates: see `TLSSettings.context`.
+
+        Args:
+            host: a name, or an address; of IPv6 with brackets or without.
+            port: None or 0: `default_port`.
+            tls: None: plain TCP.
+            connect_timeout, proxy, websocket_path: see the class.
+
+        Raises:
+            FileNotFoundError, ValueError: see `TLSSettings.check`.
+        """
+        port = port or default_port(is_tls=tls is not None, is_websocket=websocket_path is not None)
+        return cls(
+            host.strip("[]"),
+            port,
+            None if tls is None else tls.context(),
+            connect_timeout=connect_timeout,
+            proxy=proxy,
+            websocket_path=websocket_path,
+        )
+
     def __str__(self) -> str:
         through = f" through the proxy {self.proxy}" if self.proxy is not None else ""
         return address_text(self.host, self.port) + through
@@ -64,7 +156,7 @@ class Endpoint:
     @property
     def is_tls_port(self) -> bool:
         """The port is assigned to TLS (amqps, https), and we speak AMQP without it."""
-        return self.tls is None and self.websocket_path is None and self.port in (5671, 443)
+        return self.tls is None and self.websocket_path is None and self.port in (AMQPS_PORT, _HTTPS_PORT)
 
     @property
     def tls_hostname(self) -> str | None:
@@ -89,6 +181,23 @@ class Endpoint:
         if stage:
             return f"the {stage} with {self} failed: {error}{hint}"
         return f"the connection to {self} broke: {error}"
+
+
+def default_port(*, is_tls: bool, is_websocket: bool) -> int:
+    """Return the port that is assigned to what is spoken."""
+    if is_websocket:
+        return _HTTPS_PORT if is_tls else _HTTP_PORT
+    return AMQPS_PORT if is_tls else AMQP_PORT
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether the host is this machine, as far as its name says."""
+    if host.lower() in ("localhost", "localhost."):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def address_text(host: str, port: int) -> str:
