@@ -300,8 +300,6 @@ class Outgoing(LinkHandler):
 
     def _leave(self, entry: Entry, outcome: Outcome) -> None:
         """A message has an outcome."""
-        if entry.done:
-            return  # `finished` of another one has taken it out
         self.note(entry, outcome)
         self.decided += 1
         self.outbox.finish(entry)
@@ -339,7 +337,7 @@ class Outgoing(LinkHandler):
                     self._time_out(entry, _EXPIRED)
                     continue
                 payload = self.encode(entry)
-                if not entry.waits:
+                if entry.done or not entry.waits:
                     continue  # what encodes it has used this queue
                 if not isinstance(payload, bytes):
                     self._leave(entry, payload)
@@ -478,6 +476,6 @@ class Outgoing(LinkHandler):
         return stalled if deadline is None else min(stalled, deadline)
 
     def _time_out(self, entry: Entry, text: str) -> None:
-        if not entry.done:
+        if not entry.done:  # `finished` of another one may have taken it out
             self._withdraw(entry)
             self._leave(entry, Outcome(OutcomeKind.TIMED_OUT, text=text, may_have_arrived=entry.may_have_arrived))

@@ -374,7 +374,7 @@ class SendQueue(Outgoing):
                 raise
             return Outcome(OutcomeKind.FAILED, error=error)  # a body of the user's may raise anything
         entry.tag = message._delivery_tag
-        if entry.waits:
+        if entry.waits and not entry.done:
             message.state = _IN_FLIGHT
         return payload
 
