@@ -397,7 +397,7 @@ def test_leaving_is_no_walk_through_the_queue(order: str, put_back: bool) -> Non
 @plain
 def test_a_change_that_was_broken_off_is_put_right() -> None:
     """An interrupt may come between any two lines; with the next change the outbox is whole again."""
-    for change in ("add", "hand over", "finish", "finish in flight", "put back"):
+    for change in ("add", "add in flight", "hand over", "finish", "finish in flight", "put back"):
         at = 0
         more = True
         while more:
@@ -409,6 +409,7 @@ def test_a_change_that_was_broken_off_is_put_right() -> None:
             new = Entry("new", 9.0, None, outbox)
             changes: dict[str, Callable[[], Any]] = {
                 "add": lambda new=new, outbox=outbox: outbox.add_entry(new),  # type: ignore[misc]
+                "add in flight": lambda new=new, outbox=outbox: outbox.add_in_flight(new, DELIVERY),  # type: ignore[misc]
                 "hand over": lambda entry=waiting, outbox=outbox: outbox.handed_over(entry, DELIVERY),  # type: ignore[misc]
                 "finish": lambda entry=waiting, outbox=outbox: outbox.finish(entry),  # type: ignore[misc]
                 "finish in flight": lambda entry=flying, outbox=outbox: outbox.finish(entry),  # type: ignore[misc]

@@ -58,7 +58,9 @@ class LinkSettings:
 
 
 class LinkOwner(Protocol):
-    """Who hears of a link. Called while events are handled; what it raises comes out there."""
+    """Who hears of a link; of its state alone, if it has a `LinkHandler`. Called while events are handled; what it
+    raises comes out there.
+    """
 
     def on_link_state(self, previous: LinkState, state: LinkState) -> None:
         """The state has changed."""

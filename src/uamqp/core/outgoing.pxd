@@ -8,7 +8,7 @@ from .link cimport LinkHandler, SenderCore as _SenderCore
 from .outbox cimport Entry as _Entry, Group as _Group, Outbox as _Outbox
 
 cdef object _LOST, _TAKEN
-cdef Outcome _ACCEPTED, _SETTLED
+cdef Outcome _ACCEPTED, _BACK, _BACK_UNCERTAIN, _SETTLED
 
 
 cdef class Outcome:
@@ -43,11 +43,14 @@ cdef class Outgoing(LinkHandler):
     cpdef waits(self, _Entry entry)
     cpdef not_ours(self, _Delivery delivery, object now)
     cpdef begin_to_add(self, double now)
+    @cython.locals(delivery=_Delivery, outcome=Outcome)
     cpdef give_back(self, _Entry entry, object now)
+    @cython.locals(delivery=_Delivery)
     cdef _withdraw(self, _Entry entry)
     cdef _leave(self, _Entry entry, Outcome outcome)
     @cython.locals(handed=cython.longlong, credit=cython.longlong, room=cython.longlong, places=cython.longlong, sender=_Sender, entry=_Entry, delivery=_Delivery)
     cpdef bint hand_over(self, double now) except -1
     @cython.locals(entry=_Entry, outcome=Outcome)
     cpdef on_outcome(self, _Delivery delivery, object now)
-    cdef _time_out(self, _Entry entry, object text)
+    @cython.locals(entry=_Entry, uncertain=Outcome, unsent=Outcome)
+    cdef _time_out(self, list entries, object text)

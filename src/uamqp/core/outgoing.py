@@ -17,8 +17,6 @@ _HAND_OVER_MESSAGES = 256
 _LOOKS = 8
 """How often in a stall time-out it is looked for outcomes that are lost while others come."""
 
-_EXPIRED = "Message send timed out."
-
 
 class OutcomeKind(enum.Enum):
     """What became of a message."""
@@ -50,7 +48,8 @@ class Outcome:
         kind: which of the possibilities it is.
         state: the receiver's last delivery state; None: it gave none.
         condition: of the receiver's error, or of the link's end for `SUSPECTED`; None: there is none.
-        error: what was raised, for `FAILED`; else free for the front, which may keep its own exception here.
+        error: what was raised, for `FAILED`. `retry` may keep the front's own exception here; many messages may have
+            the other outcomes in common.
         text: why, for people; empty where the other attributes say it.
         may_have_arrived: the receiver may have the message although it hasn't said so.
     """
@@ -81,6 +80,9 @@ class Outcome:
 # One object for all messages that have these.
 _ACCEPTED = Outcome(_TAKEN, ACCEPTED)
 _SETTLED = Outcome(_TAKEN)
+_BACK = Outcome(OutcomeKind.RETURNED)
+_BACK_UNCERTAIN = Outcome(OutcomeKind.RETURNED, may_have_arrived=True)
+_TIME_IS_OVER = "Message send timed out."
 
 
 def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
@@ -270,7 +272,7 @@ class Outgoing(LinkHandler):
             self.on_outcome(delivery, now)
         if not entry.done:
             self._withdraw(entry)
-            outcome = Outcome(OutcomeKind.RETURNED, may_have_arrived=entry.may_have_arrived)
+            outcome = _BACK_UNCERTAIN if entry.may_have_arrived else _BACK
             self.note(entry, outcome)
             self.outbox.finish(entry)
             self.finished(entry, outcome)
@@ -289,8 +291,6 @@ class Outgoing(LinkHandler):
 
     def _leave(self, entry: Entry, outcome: Outcome) -> None:
         """A message has an outcome."""
-        if entry.done:
-            return  # `finished` of another one has taken it out
         self.note(entry, outcome)
         self.decided += 1
         self.outbox.finish(entry)
@@ -325,10 +325,10 @@ class Outgoing(LinkHandler):
                 if entry is None:
                     break
                 if entry.deadline is not None and entry.deadline <= now:
-                    self._time_out(entry, _EXPIRED)
+                    self._time_out([entry], _TIME_IS_OVER)
                     continue
                 payload = self.encode(entry)
-                if not entry.waits:
+                if entry.done or not entry.waits:
                     continue  # what encodes it has used this queue
                 if not isinstance(payload, bytes):
                     self._leave(entry, payload)
@@ -442,19 +442,15 @@ class Outgoing(LinkHandler):
     def expire(self, now: float) -> None:
         """Give up what is past its time. Call it after what has arrived was read: an outcome wins over a time-out."""
         self._last_look = now
-        for entry in self.outbox.expired(now):
-            self._time_out(entry, _EXPIRED)
+        self._time_out(self.outbox.expired(now), _TIME_IS_OVER)
         if self.outbox and now - self._last_progress >= self._stall_timeout:
             text = f"Message send timed out: neither credit nor an outcome for {self._stall_timeout:g} seconds."
-            for entry in self.outbox.entries():
-                if entry.deadline is None:
-                    self._time_out(entry, text)
+            self._time_out([entry for entry in self.outbox.entries() if entry.deadline is None], text)
             self._last_progress = now
         elif self.outbox.is_awaiting() and now - self._paused >= self._look_due:
             self._look_due = now - self._paused + self._stall_timeout / _LOOKS
             text = f"Message send timed out: no outcome for {self._stall_timeout:g} seconds, while others had theirs."
-            for entry in self.outbox.overtaken(now - self._paused, self._stall_timeout):
-                self._time_out(entry, text)
+            self._time_out(self.outbox.overtaken(now - self._paused, self._stall_timeout), text)
 
     def next_deadline(self) -> float | None:
         """Return when `expire` or `hand_over` has something to do of itself; None: there are no messages."""
@@ -466,7 +462,20 @@ class Outgoing(LinkHandler):
         deadline = self.outbox.next_deadline()
         return stalled if deadline is None else min(stalled, deadline)
 
-    def _time_out(self, entry: Entry, text: str) -> None:
-        if not entry.done:
-            self._withdraw(entry)
-            self._leave(entry, Outcome(OutcomeKind.TIMED_OUT, text=text, may_have_arrived=entry.may_have_arrived))
+    def _time_out(self, entries: list[Entry], text: str) -> None:
+        """Give these up. There may be many, of which the application hears one by one."""
+        unsent: Outcome | None = None
+        uncertain: Outcome | None = None
+        for entry in entries:
+            if entry.done:
+                continue  # `finished` of another one has taken it out
+            if entry.delivery is not None:
+                self._withdraw(entry)
+            if entry.may_have_arrived:
+                if uncertain is None:
+                    uncertain = Outcome(OutcomeKind.TIMED_OUT, text=text, may_have_arrived=True)
+                self._leave(entry, uncertain)
+            else:
+                if unsent is None:
+                    unsent = Outcome(OutcomeKind.TIMED_OUT, text=text)
+                self._leave(entry, unsent)

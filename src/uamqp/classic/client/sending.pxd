@@ -7,7 +7,7 @@ from ...core.outgoing cimport Outcome as _Outcome, Outgoing
 from ...engine.delivery cimport OutgoingDelivery as _Delivery
 from ..message.message cimport Message as _Message
 
-cdef object _ALREADY_SETTLED, _IN_FLIGHT, _OK, _SENT, _TAKEN, _WAITING
+cdef object _ALREADY_SETTLED, _FAILED, _IN_FLIGHT, _OK, _RETURNED, _SENT, _TAKEN, _TIMED_OUT, _WAITING
 
 
 @cython.locals(message=_Message, messages=list)

@@ -35,11 +35,14 @@ _WAITS = (
 )
 
 _SENT = constants.MessageState.SendComplete
+_FAILED = constants.MessageState.SendFailed
 _IN_FLIGHT = constants.MessageState.WaitingForSendAck
 _WAITING = constants.MessageState.WaitingToBeSent
 _ALREADY_SETTLED = errors.MessageAlreadySettled()
 _OK = constants.MessageSendResult.Ok
 _TAKEN = OutcomeKind.TAKEN
+_TIMED_OUT = OutcomeKind.TIMED_OUT
+_RETURNED = OutcomeKind.RETURNED
 
 _UNDECIDED = (_WAITING, _IN_FLIGHT)
 
@@ -372,7 +375,7 @@ class SendQueue(Outgoing):
                 raise
             return Outcome(OutcomeKind.FAILED, error=error)  # a body of the user's may raise anything
         entry.tag = message._delivery_tag
-        if entry.waits:
+        if entry.waits and not entry.done:
             message.state = _IN_FLIGHT
         return payload
 
@@ -407,28 +410,29 @@ class SendQueue(Outgoing):
     def note(self, entry: Entry, outcome: Outcome) -> None:
         """Note the outcome in 1.6's terms. The state comes last: who sees it sees the rest."""
         message = entry.item
-        if outcome.kind is _TAKEN:
+        kind = outcome.kind
+        if kind is _TAKEN:
             message.fate = None
             message._response = _ALREADY_SETTLED
             message.state = _SENT
-        elif outcome.kind is OutcomeKind.RETURNED:
+        elif kind is _RETURNED:
             if message.state not in constants.DONE_STATES:  # else an interrupt has come between that and its leaving
                 _note_fate(message, outcome)
                 message.state = _WAITING
                 message._response = None
                 message.retries = 0
         else:
-            if outcome.kind is OutcomeKind.TIMED_OUT:
+            if kind is _TIMED_OUT:
                 _note_fate(message, outcome)
-            message._response = self._exception(outcome)  # 1.6 keeps time-outs there too
-            message.state = constants.MessageState.SendFailed
+                message._response = TimeoutException(outcome.text)  # 1.6 keeps it there too
+            elif kind is OutcomeKind.FAILED:
+                message._response = self._exception(outcome.error)
+            else:
+                message._response = outcome.error  # `retry` has kept it there
+            message.state = _FAILED
 
-    def _exception(self, outcome: Outcome) -> BaseException | None:
-        error = outcome.error
-        if outcome.kind is OutcomeKind.TIMED_OUT:
-            return TimeoutException(outcome.text)
-        if outcome.kind is not OutcomeKind.FAILED:
-            return error  # `retry` has kept it there
+    def _exception(self, error: BaseException | None) -> errors.AMQPError:
+        """Return why a message can't be sent."""
         if isinstance(error, MessageTooLarge):
             return translate.too_large(error, self._error_policy)
         return errors.ClientMessageError(error)
@@ -439,7 +443,7 @@ class SendQueue(Outgoing):
         message._entry = None
         if self.idlers and not self.outbox.is_awaiting():
             self._tell_idlers()
-        if message.on_send_complete is not None and outcome.kind is not OutcomeKind.RETURNED:
+        if message.on_send_complete is not None and outcome.kind is not _RETURNED:
             self._report(message, outcome)
 
     def not_ours(self, delivery: OutgoingDelivery, now: float) -> None:
