@@ -13,6 +13,7 @@ from uamqp.codec import ACCEPTED, Source, Target
 from uamqp.core import (
     ConnectionCore,
     LinkCore,
+    LinkHandler,
     LinkSettings,
     LinkState,
     ReceiverCore,
@@ -50,15 +51,22 @@ class Owner:
     def on_link_state(self, previous: LinkState, state: LinkState) -> None:
         self.note(f"{previous.value} to {state.value}")
 
-    def on_delivery(self, delivery: IncomingDelivery) -> None:
-        self.deliveries.append(delivery)
-        self.note(f"delivery {delivery.delivery_id}")
 
-    def on_outcome(self, delivery: OutgoingDelivery) -> None:
-        self.note(f"outcome of {delivery.context}")
+class Handler(LinkHandler):
+    """Handles links, and has the owner note what it hears."""
 
-    def on_credit(self) -> bool:
-        self.note("credit")
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+
+    def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
+        self.owner.deliveries.append(delivery)
+        self.owner.note(f"delivery {delivery.delivery_id}")
+
+    def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
+        self.owner.note(f"outcome of {delivery.context}")
+
+    def on_credit(self, now: float) -> bool:
+        self.owner.note("credit")
         return False
 
 
@@ -79,11 +87,15 @@ class Client:
 
     def sender(self, **settings: Any) -> SenderCore:
         name = settings.pop("name", "s")
-        return SenderCore(self.session, LinkSettings(name, Source("me"), Target("q"), **settings), self.owner)
+        core = SenderCore(self.session, LinkSettings(name, Source("me"), Target("q"), **settings), self.owner)
+        core.handler = Handler(self.owner)
+        return core
 
     def receiver(self, **settings: Any) -> ReceiverCore:
         name = settings.pop("name", "r")
-        return ReceiverCore(self.session, LinkSettings(name, Source("q"), Target("me"), **settings), self.owner)
+        core = ReceiverCore(self.session, LinkSettings(name, Source("q"), Target("me"), **settings), self.owner)
+        core.handler = Handler(self.owner)
+        return core
 
 
 def test_the_open_sequence() -> None:
@@ -416,11 +428,12 @@ def test_a_handler_may_give_commands() -> None:
     client = Client()
     receiver = client.receiver()
 
-    def accept(delivery: IncomingDelivery) -> None:
-        delivery.settle(ACCEPTED)
-        receiver.close(client.now)
+    class Accepting(LinkHandler):
+        def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
+            delivery.settle(ACCEPTED)
+            receiver.close(now)
 
-    client.owner.on_delivery = accept  # type: ignore[method-assign]
+    receiver.handler = Accepting()
     receiver.open(client.now)
     client.peer.accept_open()
     client.peer.accept_begin()
@@ -541,11 +554,12 @@ def test_a_drain_is_answered_after_what_is_sent_upon_it() -> None:
     client = Client()
     sender = opened_sender(client, credit=0)
 
-    def send() -> bool:
-        sender.sender.send(b"\x00\x53\x75\xa0\x00")
-        return False
+    class Sending(LinkHandler):
+        def on_credit(self, now: float) -> bool:
+            sender.sender.send(b"\x00\x53\x75\xa0\x00")
+            return False
 
-    client.owner.on_credit = send  # type: ignore[method-assign]
+    sender.handler = Sending()
     client.peer.grant(5, drain=True)
     client.peer.expect("transfer")
     client.peer.expect("flow", delivery_count=5, link_credit=0)
@@ -553,8 +567,12 @@ def test_a_drain_is_answered_after_what_is_sent_upon_it() -> None:
 
 def test_a_drain_waits_for_who_has_more_to_send() -> None:
     client = Client()
-    opened_sender(client, credit=0)
-    client.owner.on_credit = lambda: True  # type: ignore[method-assign]
+
+    class Waiting(LinkHandler):
+        def on_credit(self, now: float) -> bool:
+            return True
+
+    opened_sender(client, credit=0).handler = Waiting()
     client.peer.grant(5, drain=True)
     client.peer.expect_nothing()
 

@@ -213,8 +213,6 @@ class ConnectionCore:
                 handler = core.handler
                 if handler is not None:
                     handler.on_delivery(arrived, now)
-                else:
-                    core.owner.on_delivery(arrived)
         elif kind is OutgoingDelivery:
             sent: Any = event
             core = sent.link.context
@@ -222,8 +220,6 @@ class ConnectionCore:
                 handler = core.handler
                 if handler is not None:
                     handler.on_outcome(sent, now)
-                else:
-                    core.owner.on_outcome(sent)
         elif kind is IncomingSettled:
             settled: Any = event
             arrived = settled.delivery
@@ -240,7 +236,7 @@ class ConnectionCore:
             changed: LinkCore | None = event.sender.context
             if changed is not None:
                 listener = changed.handler
-                if not (changed.owner.on_credit() if listener is None else listener.on_credit(now)):
+                if listener is None or not listener.on_credit(now):
                     event.sender.drained()
         elif isinstance(event, ConnectionOpened):
             self.owner.on_connection_opened()

@@ -65,15 +65,6 @@ class LinkOwner(Protocol):
     def on_link_state(self, previous: LinkState, state: LinkState) -> None:
         """The state has changed."""
 
-    def on_delivery(self, delivery: IncomingDelivery) -> None:
-        """A message arrived (receivers only)."""
-
-    def on_outcome(self, delivery: OutgoingDelivery) -> None:
-        """Something became known of a message that was sent (senders only)."""
-
-    def on_credit(self) -> bool:
-        """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
-
 
 class LinkHandler:
     """Deals with the deliveries and the credit of a link in place of its owner, who hears of its state alone.
@@ -96,7 +87,7 @@ class LinkHandler:
 
     def on_credit(self, now: float) -> bool:
         """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
-        raise NotImplementedError
+        return False
 
     def on_settled(self, delivery: IncomingDelivery, now: float) -> None:
         """The sender has settled a delivery that had been given an outcome (rcv-settle-mode second)."""
@@ -114,15 +105,14 @@ class LinkCore:
     Attributes:
         session: the session it belongs to.
         settings: what it is attached with.
-        owner: who hears of it.
+        owner: who hears of its state.
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
         remote_closed: the peer has closed the link. False: it hasn't ended, or the peer has only detached it, or it
             went with its session or connection; then the peer's terminus may live on, and the link may be attached to
             it again (section 2.6.3).
         link: the engine's link; None before the session is open.
-        handler: who hears of deliveries and credit in place of the owner, who then hears of `on_link_state` alone;
-            None: the owner hears of all.
+        handler: who hears of deliveries, outcomes and credit; None: nobody does.
     """
 
     __slots__ = ("_state", "cause", "handler", "link", "owner", "remote_closed", "session", "settings")

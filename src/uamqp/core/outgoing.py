@@ -299,8 +299,12 @@ class Outgoing(LinkHandler):
     # -- hand-over and outcomes
 
     def on_credit(self, now: float) -> bool:
-        """The peer gave or took credit, or there is room again: send what there is."""
-        return self.hand_over(now)
+        """The peer gave or took credit, or there is room again: send what there is, and the rest when there is room."""
+        more = self.hand_over(now)
+        link = self.link
+        if more and link is not None:
+            link.sender.ask_for_room()
+        return more
 
     def hand_over(self, now: float) -> bool:
         """Give messages to the link as far as its credit goes, and its queue isn't long; tell whether there are more

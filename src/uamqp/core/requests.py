@@ -15,7 +15,7 @@ from typing import Any
 from .. import codec
 from ..engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from ..engine.terms import MODE_FIRST
-from .link import LinkCore, LinkSettings, LinkState, ReceiverCore, SenderCore
+from .link import LinkCore, LinkHandler, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked
 from .session import SessionCore
 
@@ -113,7 +113,7 @@ class Request:
         self.cause = cause or Cause(CauseKind.LOCAL, None, "the links to the node were closed")
 
 
-class RequestLinks:
+class RequestLinks(LinkHandler):
     """A pair of links to a node: requests out, answers in. Any number of requests may be under way.
 
     Args:
@@ -138,6 +138,7 @@ class RequestLinks:
         self._receiver = ReceiverCore(
             session, LinkSettings(receiver_name, source, target, _UNSETTLED, MODE_FIRST), self
         )
+        self._sender.handler = self._receiver.handler = self
         self._numbers = 0
         self._unsent: list[Request] = []
         self._waiting: dict[int, Request] = {}
@@ -251,11 +252,7 @@ class RequestLinks:
             self._receiver.receiver.auto_credit(ANSWER_CREDIT)
             self._send()
 
-    def on_credit(self) -> bool:
-        """The peer gave or took credit."""
-        return False
-
-    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+    def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a request's message: the node may have refused it."""
         request: Request = delivery.context
         if not delivery.settled or delivery.lost or request.done:
@@ -269,7 +266,7 @@ class RequestLinks:
             name = type(state).__name__.lower()
             self._fail(request, Cause(CauseKind.PEER, None, f"the peer's outcome for the request is {name}"))
 
-    def on_delivery(self, delivery: IncomingDelivery) -> None:
+    def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
         """An answer arrived."""
         if not delivery.settled:
             try:

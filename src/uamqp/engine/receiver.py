@@ -142,12 +142,18 @@ class Receiver(Link):
                 pass  # its end will be an event
 
     def taken(self, count: int = 1) -> None:
-        """Say that `count` deliveries have been dealt with, so that automatic credit may ask for more."""
+        """Say that `count` deliveries have been dealt with, so that automatic credit may ask for more.
+
+        On a connection that is closing nothing is asked for.
+        """
         self.buffered -= count
         if self.buffered < 0:
             self.buffered = 0
         if self.credit <= self._low_water:
-            self._ask_for_more()
+            try:
+                self._ask_for_more()
+            except LocalProtocolError:
+                pass  # the link's end will be an event
 
     def untaken(self, count: int = 1) -> None:
         """Say that `count` deliveries, of which `taken` has told, wait to be dealt with after all."""

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...core import LinkCore, LinkState, masked
-from ...engine import Cause, IncomingDelivery, LocalProtocolError, OutgoingDelivery
+from ...engine import Cause, LocalProtocolError
 from ...engine.terms import MODE_FIRST
 from ...transport.drive import run
 from ...transport.sansio.clock import now
@@ -287,16 +287,6 @@ class MessageLink:
         if self._error is None:
             self._error = translate.link_error(cause, self.error_policy, self._conn.engine)
             self._logger.info("%s %r has ended: %r (%s)", self._kind, self.name, self._error, self._whereabouts)
-
-    def on_delivery(self, delivery: IncomingDelivery) -> None:
-        """A message arrived."""
-
-    def on_outcome(self, delivery: OutgoingDelivery) -> None:
-        """Something became known of a message that was sent."""
-
-    def on_credit(self) -> bool:
-        """The peer gave or took credit; tell whether there is more to send than was handed over."""
-        return False
 
 
 _STATE_NAMES = {
