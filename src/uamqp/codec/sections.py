@@ -26,6 +26,9 @@ SEQUENCE = 0x76
 VALUE = 0x77
 FOOTER = 0x78
 
+BATCH_FORMAT = 0x80013700
+"""The message-format of a batch of Azure's services: each of its data sections is an encoded message."""
+
 SECTION_NAMES: dict[int, str] = {
     HEADER: "amqp:header:list",
     DELIVERY_ANNOTATIONS: "amqp:delivery-annotations:map",

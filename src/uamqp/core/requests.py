@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import codec
 from ..engine import Cause, CauseKind, IncomingDelivery, LocalProtocolError, MessageTooLarge, OutgoingDelivery
-from ..engine.terms import MODE_FIRST
+from ..engine.terms import MODE_FIRST, MODE_UNSETTLED
 from .link import LinkCore, LinkHandler, LinkSettings, LinkState, ReceiverCore, SenderCore
 from .masking import masked
 from .session import SessionCore
@@ -23,8 +23,6 @@ _logger = logging.getLogger(__name__)
 
 ANSWER_CREDIT = 100
 """Answers that the peer may send ahead."""
-
-_UNSETTLED = 0
 
 MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
 """Application properties of an answer, as the management draft has them: its status and the description of that."""
@@ -134,9 +132,9 @@ class RequestLinks(LinkHandler):
         self.was_open = False
         self.unmatched = 0
         source, target = codec.Source(node), codec.Target(node)
-        self._sender = SenderCore(session, LinkSettings(sender_name, source, target, _UNSETTLED, MODE_FIRST), self)
+        self._sender = SenderCore(session, LinkSettings(sender_name, source, target, MODE_UNSETTLED, MODE_FIRST), self)
         self._receiver = ReceiverCore(
-            session, LinkSettings(receiver_name, source, target, _UNSETTLED, MODE_FIRST), self
+            session, LinkSettings(receiver_name, source, target, MODE_UNSETTLED, MODE_FIRST), self
         )
         self._sender.handler = self._receiver.handler = self
         self._numbers = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..codec import Composite, Coordinator, Described, Source, Target
+from ..codec import Composite, Coordinator, Described, ReceiverSettleMode, SenderSettleMode, Source, Target
 
 Trace = Callable[[str, int, Composite | None, int], None]
 """Called for each frame: "->" or "<-", channel, performative (None: an empty frame), size of the payload."""
@@ -13,9 +13,12 @@ Trace = Callable[[str, int, Composite | None, int], None]
 AnySource: TypeAlias = Source | Described | None
 AnyTarget: TypeAlias = Target | Coordinator | Described | None
 
-# Settle modes of a link (sections 2.8.2, 2.8.3).
-MODE_UNSETTLED, MODE_SETTLED, MODE_MIXED = 0, 1, 2
-MODE_FIRST, MODE_SECOND = 0, 1
+# Settle modes of a link (sections 2.8.2, 2.8.3), as numbers that compiled code compares without an object.
+MODE_UNSETTLED = int(SenderSettleMode.UNSETTLED)
+MODE_SETTLED = int(SenderSettleMode.SETTLED)
+MODE_MIXED = int(SenderSettleMode.MIXED)
+MODE_FIRST = int(ReceiverSettleMode.FIRST)
+MODE_SECOND = int(ReceiverSettleMode.SECOND)
 
 DEFAULT_WINDOW = 2048
 OUTGOING_WINDOW = 0x7FFFFFFF

@@ -16,6 +16,7 @@ from ..codec import (
     Modified,
     Rejected,
     Released,
+    SaslCode,
     Source,
     StdDistMode,
     Symbol,
@@ -34,8 +35,10 @@ from ..engine import (
     Role,
     Sender,
     Session,
+    conditions,
     events,
 )
+from ..engine.terms import MODE_FIRST
 from . import dynamic
 from .cbs import MAX_IN_FORCE, UNAUTHORIZED, PutToken, covers
 from .directory import NoNode, local_name, node_name
@@ -58,9 +61,7 @@ OUTCOMES = (
     Symbol(Released.NAME),
     Symbol(Modified.NAME),
 )
-STOLEN = "amqp:link:stolen"
-_SASL_OK, _SASL_AUTH = 0, 1
-_FIRST = 0
+_SASL_OK, _SASL_AUTH = int(SaslCode.OK), int(SaslCode.AUTH)
 
 
 class Connection:
@@ -350,7 +351,7 @@ class Connection:
             self._check_token(address)
         size = self.server.options.max_message_size
         if isinstance(link, Receiver):
-            link.accept(self.now(), rcv_settle_mode=_FIRST, max_message_size=size)
+            link.accept(self.now(), rcv_settle_mode=MODE_FIRST, max_message_size=size)
             link.context = ServiceIncoming(self, link, name, service)
         elif isinstance(link, Sender):
             reply_address = getattr(link.remote_target, "address", None)
@@ -489,7 +490,7 @@ class Connection:
         if target.dynamic:
             answer.dynamic_node_properties = dynamic.properties_of(target)
         options = self.server.options
-        mode = None if options.allow_second else _FIRST
+        mode = None if options.allow_second else MODE_FIRST
         self._steal(link, node, hooked)
         link.accept(self.now(), target=answer, rcv_settle_mode=mode, **self._granted_to(hooked))
         link.context = incoming = Incoming(self, link, node, address)
@@ -558,14 +559,14 @@ class Connection:
         for rival in rivals:
             if rival.epoch is not None and not hooked.steals and (epoch is None or epoch < rival.epoch):
                 text = f"a link with epoch {rival.epoch} is attached; this one has {'none' if epoch is None else epoch}"
-                raise _Refused(error(STOLEN, text))
+                raise _Refused(error(conditions.STOLEN, text))
         stolen: list[Attached | ServiceIncoming | ServiceOutgoing] = []
         if hooked.steals or epoch is not None:
             stolen += rivals
         if self.server.options.steal_links:
             stolen += [each for each in self._namesakes(link) if each not in stolen]
         for each in stolen:
-            each.expel(STOLEN, "another link has taken its place")
+            each.expel(conditions.STOLEN, "another link has taken its place")
 
     def _namesakes(self, link: Link) -> list[Attached | ServiceIncoming | ServiceOutgoing]:
         """The links of the same client, by its container-id, that have the same name and direction."""

@@ -24,9 +24,6 @@ from ..codec import (
     scan_sections,
 )
 
-BATCH_FORMAT = 0x80013700
-"""The message-format of a batch: each of its data sections is an encoded message."""
-
 _HEADER_START = b"\x00\x53\x70"
 
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..codec import Error, append_value
+from ..engine.limits import MAX_DELIVERY_TAG
 from .faults import Outcome, error
-
-MAX_TAG = 32
-"""Bytes in a delivery-tag (section 2.8.7)."""
 
 _logger = logging.getLogger("uamqp.testing")
 
@@ -138,8 +136,8 @@ class Hooks:
             return None
         try:
             made: Any = self.on_tag(name, payload)
-            if made is not None and not (isinstance(made, bytes) and 0 < len(made) <= MAX_TAG):
-                raise ValueError(f"a delivery-tag has 1 to {MAX_TAG} bytes, not {made!r}")
+            if made is not None and not (isinstance(made, bytes) and 0 < len(made) <= MAX_DELIVERY_TAG):
+                raise ValueError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {made!r}")
         except Exception as problem:  # noqa: BLE001 - it is the test's, and is logged
             failure("hooks.on_tag", problem)
             return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..codec import ACCEPTED, RELEASED, Accepted, DecodeError, Modified, Rejected, Released, TransactionalState
 from ..engine import CauseKind, IncomingDelivery, MessageTooLarge, OutgoingDelivery, Receiver, Sender
+from ..engine.terms import MODE_SETTLED
 from .directory import NoNode, local_name, node_name, subscribe, unsubscribe
 from .envelope import NO_HEADER, read_header, read_to, with_annotations, with_header
 from .faults import Outcome, error
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Messages that wait in the engine for one link, at most; the others wait in their queue."""
-
-_SETTLED = 1
 
 
 class Incoming(Producer):
@@ -218,7 +217,7 @@ class Outgoing(Consumer):
             left = None if message.expires is None else max(1, int((message.expires - now) * 1000))
             payload = with_header(payload, message.delivery_count, left)
         link = self.link
-        settled = link.snd_settle_mode == _SETTLED or (self.browsing and link.snd_settle_mode > _SETTLED)
+        settled = link.snd_settle_mode == MODE_SETTLED or (self.browsing and link.snd_settle_mode > MODE_SETTLED)
         context = None if self.browsing else message
         tag = self.connection.server.hooks.tag(self.node.name, payload)
         try:
@@ -300,7 +299,7 @@ class Outgoing(Consumer):
         default = getattr(source, "default_outcome", None)
         if not delivery.sent:
             self.queue.release(message, self.connection.now())
-        elif link.snd_settle_mode == _SETTLED:
+        elif link.snd_settle_mode == MODE_SETTLED:
             self.queue.accept(message)
         elif default is not None:
             self._apply(default, message)

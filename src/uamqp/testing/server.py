@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..codec import BATCH_FORMAT
 from ..transport.asyncio.websocket import WebSocketProtocol
 from ..transport.sansio.endpoint import address_text
 from ..transport.sansio.websocket import WebSocket
 from .cbs import Tokens
 from .connection import Connection
 from .directory import Directory, DirectoryLimits, arrived, node_name
-from .envelope import BATCH_FORMAT, batch_parts
+from .envelope import batch_parts
 from .faults import Faults, error
 from .hooks import Hooks
 from .links import Outgoing

@@ -41,7 +41,6 @@ _logger = logging.getLogger("uamqp.connection")  # as in 1.6
 
 _MAX_UINT = 4294967295
 _UNSET_CHANNEL_MAX = 65535
-_REMOTE_MAX_FRAME_SIZE_BEFORE_OPEN = 512
 IDLE_WAIT = 0.05
 """Seconds that a polled step waits for input when there is nothing to do, so that polling loops don't burn the CPU."""
 
@@ -248,7 +247,7 @@ class Connection:
     def remote_max_frame_size(self) -> int:
         """Largest frame in bytes that the peer accepts; 512 until it has said so."""
         engine = self._core.engine
-        return engine.remote_max_frame_size if engine is not None else _REMOTE_MAX_FRAME_SIZE_BEFORE_OPEN
+        return engine.remote_max_frame_size if engine is not None else MIN_MAX_FRAME_SIZE
 
     @property
     def _state(self) -> constants.ConnectionState:

@@ -29,7 +29,12 @@ _AddressT = TypeVar("_AddressT", bound="Address")
 
 _DEFAULT_EXPIRY_POLICY = b"session-end"
 
-_OUTCOMES = {name: f"amqp:{name}:list" for name in ("accepted", "rejected", "released", "modified")}
+_OUTCOMES = {
+    "accepted": codec.Accepted.NAME,
+    "rejected": codec.Rejected.NAME,
+    "released": codec.Released.NAME,
+    "modified": codec.Modified.NAME,
+}
 
 Names = str | bytes | Iterable[str | bytes]
 """One name or several, as symbols go."""
