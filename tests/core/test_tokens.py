@@ -269,8 +269,31 @@ def test_the_tokens_deadline_is_one_of_the_connections(kept: Kept) -> None:
     assert kept.core.next_deadline() == 10.0  # for the answer
     kept.grant()
     kept.step()
+    assert kept.keeper.next_deadline() == 900.0
+    assert not kept.core.expire(10.0)  # it was answered
     assert kept.core.next_deadline() == 900.0
+    assert not kept.core.expire(899.9)
+    assert kept.core.expire(900.0)  # whoever waits looks
+    assert kept.core.next_deadline() is None
+    kept.pass_by(900)
+    assert kept.step() is TokenStep.RENEW
+    kept.keeper.leave("me")
+    assert kept.core.next_deadline() == 900.0
+
+
+def test_the_token_of_a_connection_that_is_over_has_no_deadline(kept: Kept) -> None:
+    kept.have()
     kept.core.end(None, kept.now)
+    assert kept.core.next_deadline() is None
+
+
+def test_a_token_that_is_not_needed_any_more_has_no_deadline(kept: Kept) -> None:
+    kept.have()
+    kept.keeper.close(kept.now)
+    kept.service.peer.expect("detach", handle=0)
+    kept.service.peer.send("detach", handle=0, closed=True)
+    kept.service.peer.expect("detach", handle=1)
+    kept.service.peer.send("detach", handle=1, closed=True)
     assert kept.core.next_deadline() is None
 
 
@@ -288,7 +311,7 @@ def test_a_token_is_renewed_before_it_ends(kept: Kept) -> None:
     kept.pass_by(899.75)
     assert kept.step() is TokenStep.NOTHING
     kept.pass_by(0.25)
-    assert kept.keeper.deadline == kept.now
+    assert kept.keeper.next_deadline() == kept.now
     assert kept.step() is TokenStep.RENEW
     assert kept.is_ready
     kept.pass_by(5)  # which it took to get one
@@ -298,7 +321,7 @@ def test_a_token_is_renewed_before_it_ends(kept: Kept) -> None:
     assert kept.is_ready
     kept.service.grant(request)
     assert kept.step() is TokenStep.NOTHING
-    assert kept.keeper.deadline == kept.now + 900
+    assert kept.keeper.next_deadline() == kept.now + 900
     kept.pass_by(800)
     assert kept.is_ready
 
@@ -320,7 +343,7 @@ def test_a_token_that_is_no_new_one_is_asked_for_again_later(kept: Kept) -> None
         assert kept.step() is TokenStep.RENEW
         kept.give(life=left, is_new=False)
         pause = min(REFRESH_PAUSE, left / 4)
-        assert kept.keeper.deadline == kept.now + pause
+        assert kept.keeper.next_deadline() == kept.now + pause
         kept.pass_by(pause - 0.01)
         assert kept.step() is TokenStep.NOTHING
         kept.pass_by(0.01)
@@ -379,7 +402,7 @@ def test_between_two_tries_there_is_a_pause() -> None:
     assert kept.keeper.back_off(kept.now) == 1
     assert kept.step("another") is TokenStep.NOTHING
     kept.keeper.leave("me")
-    assert kept.core.next_deadline() == 5
+    assert kept.keeper.next_deadline() == kept.core.next_deadline() == 5
     kept.pass_by(1)
     assert kept.keeper.back_off(kept.now) == 0
     assert kept.step() is TokenStep.PUT
@@ -448,9 +471,9 @@ def test_one_is_at_it_and_the_others_wait(kept: Kept) -> None:
     assert kept.step("first") is TokenStep.PUT  # a signal handler may have interrupted him
     assert kept.step("second") is TokenStep.NOTHING
     assert not kept.keeper.leave("second")  # he wasn't at it
-    assert kept.keeper.deadline is None
+    assert kept.keeper.next_deadline() is None
     assert kept.keeper.leave("first")  # somebody waits for it
-    assert kept.keeper.deadline == kept.now  # nothing has come of it
+    assert kept.keeper.next_deadline() == kept.now  # nothing has come of it
     assert kept.step("second") is TokenStep.PUT
     assert not kept.keeper.leave("second")
 
@@ -470,7 +493,7 @@ def test_who_is_at_it_hands_over(kept: Kept) -> None:
 
 def test_what_is_in_force_is_nobodys_business(kept: Kept) -> None:
     kept.have(life=1000)
-    assert kept.keeper.deadline == 900
+    assert kept.keeper.next_deadline() == 900
     assert kept.step("another") is TokenStep.NOTHING
     assert not kept.keeper.leave("another")
     kept.pass_by(900)

@@ -100,15 +100,6 @@ class ConnectionCore:
         """
         return self.keeper is None or self.keeper.is_in_force(wall)
 
-    def next_deadline(self) -> float | None:
-        """Return when something is due by itself, in monotonic seconds; None: nothing is.
-
-        That is `next_tick`, or the deadline of the token's keeper, whose `step` is to be asked for then.
-        """
-        due = self.next_tick()
-        look = self.keeper.deadline if self.keeper is not None and not self.ended else None
-        return look if due is None or (look is not None and look < due) else due
-
     def require_engine(self) -> Engine:
         """Return the engine.
 
@@ -137,7 +128,7 @@ class ConnectionCore:
         if self.engine is not None:
             self.engine.close(now)
 
-    def next_tick(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """Return when `tick` and `expire` are to be called, in monotonic seconds; None: not at all, as things are."""
         engine = self.engine
         if engine is None or self.ended:

@@ -295,13 +295,15 @@ class RequestNode:
         node: the node's address. The links have it in their names, unless it holds credentials.
 
     Attributes:
+        session: as given.
+        node: as given.
         links: the last pair of links, which may be over; None before the first.
     """
 
     def __init__(self, session: SessionCore, node: str) -> None:
+        self.session = session
         self.node = node
         self.links: RequestLinks | None = None
-        self._session = session
 
     def open(self, now: float) -> RequestLinks:
         """Return the links that requests go over: new ones, which are being opened, if there are none of use.
@@ -314,7 +316,7 @@ class RequestNode:
             if links is not None:
                 links.close(now)  # one of the two may be left
             name, number = masked(self.node), uuid.uuid4()  # names of links are in errors and logs
-            links = RequestLinks(self._session, self.node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
+            links = RequestLinks(self.session, self.node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
             links.open(now)
             self.links = links
         return links

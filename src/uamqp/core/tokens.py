@@ -243,8 +243,9 @@ class TokenKeeper:
     """Keeps a token in force: says what is to be done for it, and when to ask again.
 
     Tokens come from the application, and to get one takes its time. So the keeper gets none: whoever drives a
-    connection asks for its `step` before he waits and at `deadline`, and does what that says. There is the life of a
-    token in it. The first one is PUT, and the node answers (NOTHING) or doesn't (TIMED_OUT). When the last part of a
+    connection asks for its `step` before he waits and after it, and does what that says; at the keeper's deadline,
+    which is one of the connection's, waiting ends. A step is one in the life of a token. The first one is PUT, and
+    the node answers (NOTHING) or doesn't (TIMED_OUT). When the last part of a
     token's life begins, a new one is asked for (RENEW); the old one counts until the new one is granted or it ends
     (REPLACE). A new one that turns out to be the old one is asked for again later. A token that is refused is put again
     (PUT; RENEW if it has ended by then) after a pause (WAIT), a few times (REFUSED). Links that are gone are opened
@@ -267,17 +268,13 @@ class TokenKeeper:
         self.claim = TokenClaim(node, timeout)
         self.refusals = 0
         self._node = node
+        self._timers = node.session.connection.timers
         self._policy = policy
         self._deadline: float | None = None
         self._again_at: float | None = None  # when the token that was refused is put again
         self._is_early = False  # there is time to ask again for a token that is no new one
         self._at_it: object | None = None  # who was told of something to do
         self._awaited = False  # others wait for what comes of it
-
-    @property
-    def deadline(self) -> float | None:
-        """When to ask for `step` again, in monotonic seconds; None: not before something happens."""
-        return self._deadline if self._at_it is None else None
 
     @property
     def refusal(self) -> Refusal | None:
@@ -310,7 +307,8 @@ class TokenKeeper:
         self._node.open(now)
 
     def close(self, now: float) -> None:
-        """Close the links to the node."""
+        """Close the links to the node: the connection needs no token any more."""
+        self._timers.forget(self)
         self._node.close(now)
 
     def occupy(self, who: object) -> None:
@@ -328,6 +326,7 @@ class TokenKeeper:
             return False
         awaited, self._awaited = self._awaited, False
         self._at_it = successor
+        self._timers.watch(self)
         return awaited
 
     def step(self, who: object | None, now: float, wall: float) -> TokenStep:
@@ -341,18 +340,18 @@ class TokenKeeper:
         status = self.claim.status(now, wall)
         if status is TokenStatus.OK:
             self.refusals = 0
-            self._deadline = self._next_look(now, wall)
+            self._look_at(self._next_look(now, wall))
             return TokenStep.NOTHING
         if self._at_it is not None and self._at_it != who:
             self._awaited = True
             return TokenStep.NOTHING
         step = self._next(status, now, wall)
-        if step in (TokenStep.PUT, TokenStep.RENEW, TokenStep.REPLACE):
-            self._deadline = now  # if nothing comes of it
-        else:
-            self._deadline = self._again_at if step is TokenStep.WAIT else self._next_look(now, wall)
         if step is not TokenStep.NOTHING:
             self._at_it = who
+        if step in (TokenStep.PUT, TokenStep.RENEW, TokenStep.REPLACE):
+            self._look_at(now)  # if nothing comes of it
+        else:
+            self._look_at(self._again_at if step is TokenStep.WAIT else self._next_look(now, wall))
         return step
 
     def put(self, token: Token, now: float, wall: float, *, is_new: bool = True) -> None:
@@ -376,7 +375,21 @@ class TokenKeeper:
         else:
             self.claim.put(token, now)
             self._again_at = None
-        self._deadline = self._next_look(now, wall)
+        self._look_at(self._next_look(now, wall))
+
+    # -- for the connection's timers
+
+    def next_deadline(self) -> float | None:
+        """Return when to ask for `step` again, in monotonic seconds; None: not before something happens."""
+        return self._deadline if self._at_it is None else None
+
+    def expire(self, now: float) -> None:
+        """The deadline has come. Whoever waits hears that something was due, and asks for `step`."""
+        self._deadline = None
+
+    def _look_at(self, deadline: float | None) -> None:
+        self._deadline = deadline
+        self._timers.watch(self)
 
     def _next(self, status: TokenStatus, now: float, wall: float) -> TokenStep:
         self._is_early = status is TokenStatus.REFRESH_REQUIRED

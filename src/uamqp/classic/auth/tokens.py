@@ -188,7 +188,9 @@ class CBSAuthMixin:
             await session._do_destroy()
             raise
         finally:
-            if keeper.leave(caller):
+            with connection._pump.lock:
+                is_awaited = keeper.leave(caller)
+            if is_awaited:
                 connection._pump.interrupt()
         return authenticator
 
@@ -266,7 +268,9 @@ class CBSAuthMixin:
         except ValueError as error:
             raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
         finally:
-            if keeper.leave(caller, self._renewing()) or others_look:
+            with connection._pump.lock:
+                others_look = keeper.leave(caller, self._renewing()) or others_look
+            if others_look:
                 connection._pump.interrupt()
         return result
 

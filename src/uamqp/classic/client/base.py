@@ -690,10 +690,6 @@ class AMQPClient:
                 self._require_open()
             return
         auth = connection.auth
-        if isinstance(auth, CBSAuthMixin):  # whose token is looked at below
-            with connection._pump.lock:
-                deadline = connection._core.next_deadline()
-            timeout = timeout if deadline is None else min(timeout, max(0.0, deadline - now()))
         try:
             await connection._turn(timeout, self._seen_progress)
         except errors.AMQPConnectionError:

@@ -503,7 +503,7 @@ class AsyncPump:
 
     def next_deadline(self) -> float | None:
         """Return when something is due by itself."""
-        return self._core.next_tick()
+        return self._core.next_deadline()
 
     def on_time(self, now: float) -> None:
         """Something is due. What was told of in this turn of the loop, and not handled yet, comes before it."""

@@ -254,7 +254,7 @@ class BlockingPump:
 
     def _wait_time(self, timeout: float) -> float:
         timeout = min(timeout, MAX_WAIT)
-        deadline = self._core.next_tick()
+        deadline = self._core.next_deadline()
         return timeout if deadline is None else max(0.0, min(timeout, deadline - self.now()))
 
     def _is_clogged(self) -> bool:
@@ -301,7 +301,7 @@ class BlockingPump:
         if self._partings:
             self._part()
         now = self.now()
-        deadline = self._core.next_tick()
+        deadline = self._core.next_deadline()
         if deadline is not None and now >= deadline:
             for _ in range(_READS):  # what arrived while nobody called isn't late
                 if not self._read():
@@ -327,7 +327,7 @@ class BlockingPump:
         else:
             self._wake_for_unsent()
         for alarm in self._alarms:
-            alarm.follow(self._core.next_tick())
+            alarm.follow(self._core.next_deadline())
         return happened
 
     def _blame_handshake(self, now: float) -> None:
@@ -428,7 +428,7 @@ class BlockingPump:
     @property
     def is_due(self) -> bool:
         """A deadline of the connection has come. Look with the lock held."""
-        deadline = self._core.next_tick()
+        deadline = self._core.next_deadline()
         return deadline is not None and deadline <= self.now()
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
@@ -441,7 +441,7 @@ class BlockingPump:
         """
         if alarm not in self._alarms:
             self._alarms = [other for other in self._alarms if not other.stopped] + [alarm]
-        deadline = self._core.next_tick()
+        deadline = self._core.next_deadline()
         alarm.set(latest if deadline is None else min(latest, deadline))
 
     def _fail(self, error: OSError) -> None:
