@@ -324,6 +324,17 @@ def test_whoever_has_more_hears_when_there_is_room() -> None:
     assert line.front.handed == 276
 
 
+def test_credit_alone_has_everything_sent() -> None:
+    """Nobody takes steps: what there is no room for follows what has gone out."""
+    line = Line(credit=2000)
+    line.add(*(b"%d" % number for number in range(1000)))
+    assert line.front.on_credit(line.now)
+    for number in range(1000):
+        line.peer.expect("transfer", delivery_id=number)
+        line.core.handle_events(line.now)
+    assert line.front.handed == 1000
+
+
 def test_tag_and_format_are_the_entrys() -> None:
     class Tagging(Front):
         def encode(self, entry: Entry) -> bytes | Outcome:

@@ -303,6 +303,18 @@ def test_auto_credit_renews_at_half(rig: Rig) -> None:
     rig.peer.finish()
 
 
+def test_what_is_taken_while_the_connection_closes_asks_for_nothing(rig: Rig) -> None:
+    link = with_auto_credit(rig, 2)
+    rig.peer.send_delivery(b"x")
+    rig.peer.send_delivery(b"y")
+    rig.drop_events()
+    rig.engine.close(rig.now)
+    rig.peer.expect("close")
+    link.taken(2)
+    assert link.buffered == 0
+    rig.peer.expect_nothing()
+
+
 def test_auto_credit_never_asks_for_more_than_the_window_with_what_is_buffered(rig: Rig) -> None:
     link = with_auto_credit(rig, 10)
     for number in range(10):
