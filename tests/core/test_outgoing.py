@@ -42,7 +42,7 @@ class Front(Outgoing):
         self.outcomes: dict[Any, Outcome] = {}
         self.on_finished: Callable[[Entry], None] = lambda entry: None
 
-    def encode(self, entry: Entry) -> bytes | Outcome:
+    def encode(self, entry: Entry) -> bytes:
         return data_message(entry.item)
 
     def finished(self, entry: Entry, outcome: Outcome) -> None:
@@ -228,15 +228,29 @@ def test_the_message_knows_its_outcome_before_it_leaves() -> None:
 
 def test_a_front_has_to_say_how_a_message_is_encoded() -> None:
     class Mute(Outgoing):
-        pass
+        def finished(self, entry: Entry, outcome: Outcome) -> None:
+            ends.append((outcome.kind, type(outcome.error)))
 
+    ends: list[Any] = []
     line = Line()
     mute = Mute(None, 60.0)
     mute.begin_link(line.link, line.now)
     mute.add(b"it", line.now)
-    with pytest.raises(NotImplementedError):
-        mute.hand_over(line.now)
-    assert len(mute) == 1
+    mute.hand_over(line.now)
+    assert ends == [(FAILED, NotImplementedError)]
+
+
+def test_a_mistake_in_what_is_given_to_the_link_is_no_fault_of_the_message() -> None:
+    class Wrong(Front):
+        def encode(self, entry: Entry) -> bytes:
+            entry.message_format = "none"  # type: ignore[assignment]
+            return super().encode(entry)
+
+    line = Line(Wrong())
+    line.add(b"it")
+    with pytest.raises(TypeError):
+        line.front.hand_over(line.now)
+    assert (line.front.ends, len(line.front)) == ({}, 1)
 
 
 # -- hand-over
@@ -337,7 +351,7 @@ def test_credit_alone_has_everything_sent() -> None:
 
 def test_tag_and_format_are_the_entrys() -> None:
     class Tagging(Front):
-        def encode(self, entry: Entry) -> bytes | Outcome:
+        def encode(self, entry: Entry) -> bytes:
             if entry.item == b"tagged":
                 entry.tag = b"mine"
                 entry.message_format = 7
@@ -365,34 +379,39 @@ def test_what_is_past_its_time_is_not_sent() -> None:
 
 
 class Failing(Front):
-    """What a test has in `answers` is what `encode` gives, or raises."""
+    """What a test has in `answers` is what `encode` raises, or does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[bytes, Any] = {}
 
-    def encode(self, entry: Entry) -> bytes | Outcome:
+    def encode(self, entry: Entry) -> bytes:
         answer = self.answers.get(entry.item)
         if isinstance(answer, BaseException):
             raise answer
-        if callable(answer):
+        if answer is not None:
             answer(entry)
-        return answer if isinstance(answer, Outcome) else super().encode(entry)
+        return super().encode(entry)
+
+    def unsendable(self, entry: Entry, error: Exception) -> Outcome:
+        if isinstance(error, TimeoutError):  # a signal handler's
+            raise error
+        return super().unsendable(entry, error)
 
 
 def test_a_message_that_has_no_encoding_leaves_and_the_others_go() -> None:
     front = Failing()
     line = Line(front)
     error = ValueError("no encoding")
-    front.answers[b"bad"] = Outcome(FAILED, error=error)
+    front.answers[b"bad"] = error
     line.add(b"a", b"bad", b"b")
     assert line.sent() == [b"a", b"b"]
     assert front.ends == {b"bad": FAILED}
-    assert front.outcomes[b"bad"].error is error
+    assert (front.outcomes[b"bad"].error, front.outcomes[b"bad"].text) == (error, "no encoding")
 
 
-@pytest.mark.parametrize("error", [ValueError("encoding"), KeyboardInterrupt()])
-def test_what_encoding_raises_comes_out_and_the_message_waits_as_before(error: BaseException) -> None:
+@pytest.mark.parametrize("error", [TimeoutError(), KeyboardInterrupt()])
+def test_what_is_no_fault_of_the_message_comes_out_and_it_waits_as_before(error: BaseException) -> None:
     front = Failing()
     line = Line(front)
     front.answers[b"b"] = error

@@ -74,7 +74,6 @@ cdef class Outbox:
     cpdef handed_over(self, Entry entry, object delivery)
     @cython.locals(group=Group)
     cpdef finish(self, Entry entry)
-    cdef _fly(self, Entry entry, object delivery)
     cdef _land(self, Entry entry)
     @cython.locals(entry=Entry, index=cython.longlong, passed=cython.longlong, found=list)
     cpdef list overtaken(self, double now, double patience)

@@ -248,12 +248,11 @@ class Outbox:
         if not self._whole:
             self._mend()
         self._whole = False
-        self._fly(entry, delivery)
         if entry.group is not None:
             entry.group.left += 1
         if entry.deadline is not None:
             self._add_deadline(entry, entry.deadline)
-        self._whole = True
+        self.handed_over(entry, delivery)
 
     def _add_deadline(self, entry: Entry, deadline: float) -> None:
         there = len(self._again) + len(self._waiting) + self._in_flight.count
@@ -299,21 +298,18 @@ class Outbox:
     def handed_over(self, entry: Entry, delivery: OutgoingDelivery) -> None:
         """The message that `next_ready` gave is with the link; its outcome is awaited."""
         self._whole = False
-        self._fly(entry, delivery)
-        if entry.ends > 0:
-            self._alone = entry
-        if not self._waiting.drop(entry):
-            self._again.drop(entry)
-        entry.waits = False
-        self._whole = True
-
-    def _fly(self, entry: Entry, delivery: OutgoingDelivery) -> None:
-        """It is in flight from now on."""
         entry.delivery = delivery
         entry.place = self._places
         entry.passed = -1
         self._places += 1
         self._in_flight.add(entry)
+        if entry.ends > 0:
+            self._alone = entry
+        if entry.waits:
+            if not self._waiting.drop(entry):
+                self._again.drop(entry)
+            entry.waits = False
+        self._whole = True
 
     def not_handed_over(self, entry: Entry) -> None:
         """Handing the message over was broken off, and the link hasn't got it: it waits, as before."""

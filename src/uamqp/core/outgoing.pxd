@@ -5,9 +5,9 @@ cimport cython
 from ..engine.delivery cimport OutgoingDelivery as _Delivery
 from ..engine.sender cimport Sender as _Sender
 from .link cimport LinkHandler, SenderCore as _SenderCore
-from .outbox cimport Entry as _Entry, Group as _Group, Outbox as _Outbox
+from .outbox cimport Entry, Group as _Group, Outbox as _Outbox
 
-cdef object _LOST, _TAKEN
+cdef object _ACCEPTED_STATE, _LOST, _TAKEN
 cdef Outcome _ACCEPTED, _BACK, _BACK_UNCERTAIN, _SETTLED
 
 
@@ -36,21 +36,25 @@ cdef class Outgoing(LinkHandler):
     cdef public _SenderCore link
     cdef public _Outbox outbox
 
-    cpdef encode(self, _Entry entry)
-    cpdef retry(self, _Entry entry, Outcome outcome)
-    cpdef note(self, _Entry entry, Outcome outcome)
-    cpdef finished(self, _Entry entry, Outcome outcome)
-    cpdef waits(self, _Entry entry)
+    cpdef bytes encode(self, Entry entry)
+    cpdef Outcome unsendable(self, Entry entry, object error)
+    cpdef retry(self, Entry entry, Outcome outcome)
+    cpdef note(self, Entry entry, Outcome outcome)
+    cpdef finished(self, Entry entry, Outcome outcome)
+    cpdef waits(self, Entry entry)
     cpdef not_ours(self, _Delivery delivery, object now)
     cpdef begin_to_add(self, double now)
     @cython.locals(delivery=_Delivery, outcome=Outcome)
-    cpdef give_back(self, _Entry entry, object now)
+    cpdef give_back(self, Entry entry, object now)
+    @cython.final
     @cython.locals(delivery=_Delivery)
-    cdef _withdraw(self, _Entry entry)
-    cdef _leave(self, _Entry entry, Outcome outcome)
-    @cython.locals(handed=cython.longlong, credit=cython.longlong, room=cython.longlong, places=cython.longlong, sender=_Sender, entry=_Entry, delivery=_Delivery)
+    cdef _withdraw(self, Entry entry)
+    @cython.final
+    cdef _leave(self, Entry entry, Outcome outcome)
+    @cython.locals(handed=cython.longlong, credit=cython.longlong, room=cython.longlong, places=cython.longlong, sender=_Sender, entry=Entry, delivery=_Delivery, payload=bytes)
     cpdef bint hand_over(self, double now) except -1
-    @cython.locals(entry=_Entry, outcome=Outcome)
+    @cython.locals(entry=Entry, outcome=Outcome)
     cpdef on_outcome(self, _Delivery delivery, object now)
-    @cython.locals(entry=_Entry, uncertain=Outcome, unsent=Outcome)
+    @cython.final
+    @cython.locals(entry=Entry, uncertain=Outcome, unsent=Outcome)
     cdef _time_out(self, list entries, object text)

@@ -77,6 +77,8 @@ class Outcome:
         return f"<Outcome {self.kind.value}: {self.condition or self.text or self.state}>"
 
 
+_ACCEPTED_STATE = ACCEPTED
+
 # One object for all messages that have these.
 _ACCEPTED = Outcome(_TAKEN, ACCEPTED)
 _SETTLED = Outcome(_TAKEN)
@@ -96,7 +98,7 @@ def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
     state = delivery.remote_state
     if delivery.lost:
         return Outcome(_LOST, state, may_have_arrived=delivery.delivery_id is not None)
-    if state is ACCEPTED:
+    if state is _ACCEPTED_STATE:
         return _ACCEPTED
     if state is None:
         return _SETTLED
@@ -139,11 +141,12 @@ class Outgoing(LinkHandler):
     """The messages that go out over a link, and over those that come after it.
 
     It is the handler of its links, one after the other: `begin_link` makes it that. A front overrides `encode` and
-    `finished`, and further hooks (`retry`, `note`, `waits`, `not_ours`) where it has more to say. All are called with
-    the connection's lock held, and change nothing of the connection; `finished` alone may call the application.
+    `finished`, and further hooks (`unsendable`, `retry`, `note`, `waits`, `not_ours`) where it has more to say. All are
+    called with the connection's lock held, and change nothing of the connection; `finished` alone may call the
+    application.
 
-    Drive it so: `step`, wait for the connection until its deadline, `expire`. Messages that are `add`ed meanwhile are
-    handed over with the next step, or as soon as the peer gives credit.
+    Who drives the connection himself takes a `step`, waits for the connection until its deadline, and calls `expire`.
+    Where it is driven all the time, `hand_over` sends what was added, and `Timers.watch` has `expire` called.
 
     Args:
         policy: decides what is tried again; None: nothing that was refused is.
@@ -191,14 +194,22 @@ class Outgoing(LinkHandler):
 
     # -- for the front
 
-    def encode(self, entry: Entry) -> bytes | Outcome:
-        """Encode a message that is handed over next; set the entry's `tag` and `message_format` if they are to differ.
+    def encode(self, entry: Entry) -> bytes:
+        """Return the payload of a message that is handed over next; may set the entry's `tag` and `message_format`.
 
-        Returns:
-            The payload; or an outcome, `FAILED` mostly: the message leaves with that. Whatever is raised comes out of
-            `step` or of what else has called, and the message waits as before.
+        Raises:
+            Exception: the message has none: see `unsendable`.
         """
         raise NotImplementedError
+
+    def unsendable(self, entry: Entry, error: Exception) -> Outcome:
+        """Return the outcome of a message that `encode`, or the link, has raised an exception for.
+
+        Raises:
+            Exception: it is no fault of the message. It comes out of `step`, or what else has called; the message waits
+                as before.
+        """
+        return Outcome(OutcomeKind.FAILED, error=error, text=str(error))
 
     def retry(self, entry: Entry, outcome: Outcome) -> float | None:
         """Tell whether a message that was refused, lost or suspected is sent again; None: it leaves with this outcome.
@@ -331,16 +342,16 @@ class Outgoing(LinkHandler):
                 if entry.deadline is not None and entry.deadline <= now:
                     self._time_out([entry], _TIME_IS_OVER)
                     continue
-                payload = self.encode(entry)
-                if entry.done or not entry.waits:
-                    continue  # what encodes it has used this queue
-                if not isinstance(payload, bytes):
-                    self._leave(entry, payload)
-                    continue
+                payload: bytes | None = None
                 try:
+                    payload = self.encode(entry)
+                    if entry.done or not entry.waits:
+                        continue  # what encodes it has used this queue
                     delivery = sender.enqueue(payload, entry.tag, entry.message_format, False, None, entry)
-                except LocalProtocolError as error:
-                    self._leave(entry, Outcome(OutcomeKind.FAILED, error=error, text=str(error)))
+                except Exception as error:
+                    if payload is not None and not isinstance(error, LocalProtocolError):
+                        raise
+                    self._leave(entry, self.unsendable(entry, error))
                 else:
                     self._last_progress = now
                     room -= len(payload)
@@ -361,18 +372,21 @@ class Outgoing(LinkHandler):
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message."""
         context = delivery.context
-        if type(context) is not Entry or context.outbox is not self.outbox:
+        entry: Entry | None = context if type(context) is Entry else None
+        if entry is None or entry.outbox is not self.outbox:
             self.not_ours(delivery, now)
             return
-        entry: Entry = context
         if entry.delivery is not delivery:
             return  # it has timed out, or is the caller's again
         outcome = outcome_of(delivery)
         if outcome is None:
             return
         self._last_progress = now
-        if outcome.kind is _TAKEN:
-            self._leave(entry, outcome)
+        if outcome.kind is _TAKEN:  # what `_leave` does
+            self.note(entry, outcome)
+            self.decided += 1
+            self.outbox.finish(entry)
+            self.finished(entry, outcome)
             return
         if outcome.kind is _LOST and outcome.may_have_arrived:
             entry.may_have_arrived = True

@@ -359,25 +359,26 @@ class SendQueue(Outgoing):
         self.link = owner._sending_link()
         return Outgoing.hand_over(self, now)  # compiled, there is no `super()` here
 
-    def encode(self, entry: Entry) -> bytes | Outcome:
-        """Encode a message."""
+    def encode(self, entry: Entry) -> bytes:
+        """Return the encoded message."""
         message = entry.item
-        try:
-            if type(message) is Message:
-                payload = message._encoded()
-                entry.message_format = message._message_format
-            else:  # a class of the application's, which may do it in its own way
-                encoded = message.encode_message()
-                entry.message_format = message.message_format
-                payload = _checked_bytes(encoded)
-        except Exception as error:
-            if is_handlers(error):
-                raise
-            return Outcome(OutcomeKind.FAILED, error=error)  # a body of the user's may raise anything
+        if type(message) is Message:
+            payload = message._encoded()
+            entry.message_format = message._message_format
+        else:  # a class of the application's, which may do it in its own way
+            encoded = message.encode_message()
+            entry.message_format = message.message_format
+            payload = _checked_bytes(encoded)
         entry.tag = message._delivery_tag
         if entry.waits and not entry.done:
             message.state = _IN_FLIGHT
         return payload
+
+    def unsendable(self, entry: Entry, error: Exception) -> Outcome:
+        """Return a failure: a body of the user's may raise anything. But for what a signal handler raises."""
+        if is_handlers(error):
+            raise error
+        return Outcome(OutcomeKind.FAILED, error=error)
 
     def waits(self, entry: Entry) -> None:
         """The message isn't on its way any more."""
