@@ -26,7 +26,7 @@ class Connection:
     """A connection, with one session, and what opens and waits for its links."""
 
     def __init__(self, url: str, make_driver: Callable[[core.ConnectionCore], Driver]) -> None:
-        self.host = core.parse(url).host
+        self.host = core.address.parse(url).host
         self.core = core.ConnectionCore(self)
         self.driver = make_driver(self.core)
         self.session = core.SessionCore(self.core, incoming_window=1000)

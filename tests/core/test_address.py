@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uamqp.core import AddressError, Host, is_url, parse, split
+from uamqp.core.address import AddressError, Host, is_url, parse, split
 
 
 @pytest.mark.parametrize(

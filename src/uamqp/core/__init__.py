@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import engine  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 from ..codec.signatures import present
-from .address import AddressError, Host, ParsedAddress, is_url, parse, split
+from . import address
 from .connection import ConnectionCore, ConnectionOwner
 from .failure import NO_MESSAGES_FAULT, NOT_WORTH_RETRYING, Failure, Fault, Redirect
 from .incoming import Custody, Inbox, Incoming, is_settled_by_sender, settle
@@ -37,7 +37,6 @@ __all__ = [
     "NOT_WORTH_RETRYING",
     "NO_MESSAGES_FAULT",
     "STATUS_FIELDS",
-    "AddressError",
     "ConnectionCore",
     "ConnectionOwner",
     "Custody",
@@ -45,7 +44,6 @@ __all__ = [
     "Failure",
     "Fault",
     "Group",
-    "Host",
     "Inbox",
     "Incoming",
     "LinkCore",
@@ -57,7 +55,6 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Outgoing",
-    "ParsedAddress",
     "ReceiverCore",
     "Redirect",
     "Refusal",
@@ -75,14 +72,12 @@ __all__ = [
     "TokenPolicy",
     "TokenStatus",
     "TokenStep",
+    "address",
     "is_settled_by_sender",
-    "is_url",
     "masked",
     "masked_within",
     "outcome_of",
-    "parse",
     "settle",
-    "split",
 ]
 
 present(globals())

@@ -17,7 +17,8 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from ... import codec
-from ...core import AddressError, masked, masked_within, parse, split
+from ...core import address as addresses
+from ...core import masked, masked_within
 from ..values import convert
 from ..values.arguments import encoding_of
 from ..values.arguments import text as _text
@@ -76,10 +77,10 @@ class Address:
         self._encoding = encoding
         self._text = text
         try:
-            parsed = parse(text)
-        except AddressError as error:
+            parsed = addresses.parse(text)
+        except addresses.AddressError as error:
             raise ValueError(f"Invalid {type(self).__name__} address: {error}") from None
-        parts = split(text)
+        parts = addresses.split(text)
         self.parsed_address: Any = parts.encode("utf-8")
         self._is_url = parsed.scheme is not None
         self._port = parts.port if self._is_url else None
@@ -154,7 +155,7 @@ class Address:
 
         A plus sign stands for a space in an amqps:// or sb:// URL, as in 1.6, and for itself in an amqp:// URL.
         """
-        return parse(self._text).credentials
+        return addresses.parse(self._text).credentials
 
     def _part(self, part: bytes | None) -> str | None:
         return part.decode("utf-8") if part is not None and self._is_url else None
@@ -377,8 +378,8 @@ def host_of(address: Address) -> str:
     if address.hostname:
         return address.hostname
     try:
-        return parse(address._text).host.name
-    except AddressError as error:
+        return addresses.parse(address._text).host.name
+    except addresses.AddressError as error:
         raise ValueError(f"Invalid remote address: {error}") from None
 
 
@@ -422,8 +423,8 @@ def split_url(url: str, what: str) -> compat.ParseResult:
         ValueError: the host can't be read, or what should be a character is none; nothing of the URL is in it.
     """
     try:
-        return split(url)
-    except AddressError as error:
+        return addresses.split(url)
+    except addresses.AddressError as error:
         raise ValueError(f"{what}: {error}") from None
 
 
