@@ -9,7 +9,16 @@ import pytest
 from tests.core.test_requests import Called, answer
 from tests.peer.frames import decode_sections
 from uamqp.codec import ULong
-from uamqp.core import CBS_NODE, ConnectionCore, Token, TokenClaim, TokenKeeper, TokenStatus, TokenStep
+from uamqp.core import (
+    CBS_NODE,
+    ConnectionCore,
+    Token,
+    TokenClaim,
+    TokenKeeper,
+    TokenStatus,
+    TokenStep,
+    shared_access_signature,
+)
 from uamqp.core.tokens import REFRESH_PAUSE
 from uamqp.engine import LocalProtocolError
 
@@ -130,6 +139,15 @@ def test_an_answer_without_a_status_is_no_grant(claims: Claims) -> None:
     assert "no status" in claims.claim.refusal.description
 
 
+def test_the_status_of_the_cbs_draft_counts_first(claims: Claims) -> None:
+    request = claims.put()
+    properties = {"statusCode": 200, "status-code": 401, "statusDescription": "fine", "status-description": "not you"}
+    claims.node.answer(answer(ULong(request), properties))
+    assert claims.status(0) is TokenStatus.ERROR
+    assert claims.claim.refusal is not None
+    assert (claims.claim.refusal.status, claims.claim.refusal.description) == (401, "not you")
+
+
 def test_asking_again_is_put_off_while_there_is_no_new_token(claims: Claims) -> None:
     claims.grant(claims.put(life=1000))
     claims.status(0)
@@ -179,6 +197,18 @@ def test_an_answer_is_overdue_until_somebody_looks(claims: Claims) -> None:
 
 def test_a_token_is_never_shown() -> None:
     assert "secret" not in repr(Token("secret", "jwt", "aud", WALL))
+
+
+def test_a_shared_access_signature() -> None:
+    # RFC 2104 of "sb%3a%2f%2fhost\n1700000060" with the key "key", as `openssl dgst -sha256 -hmac key -binary` has it
+    signature = "EBeoTNzVwTIb1dgQgseKVg83yvpF2ac20fdKMolxjsk%3d"
+    made = shared_access_signature(b"key", b"sb%3a%2f%2fhost", b"name", 1_700_000_060, WALL)
+    assert made.decode() == f"SharedAccessSignature sr=sb%3a%2f%2fhost&sig={signature}&se=1700000060&skn=name"
+
+
+def test_a_shared_access_signature_that_would_have_ended() -> None:
+    with pytest.raises(ValueError, match="has passed"):
+        shared_access_signature(b"key", b"scope", b"name", int(WALL), WALL)
 
 
 # -- what is done about it

@@ -27,7 +27,17 @@ from .requests import (
     RequestState,
 )
 from .session import SessionCore
-from .tokens import CBS_NODE, Refusal, Token, TokenClaim, TokenKeeper, TokenPolicy, TokenStatus, TokenStep
+from .tokens import (
+    CBS_NODE,
+    Refusal,
+    Token,
+    TokenClaim,
+    TokenKeeper,
+    TokenPolicy,
+    TokenStatus,
+    TokenStep,
+    shared_access_signature,
+)
 
 __all__ = [
     "CBS_FIELDS",
@@ -78,6 +88,7 @@ __all__ = [
     "masked_within",
     "outcome_of",
     "settle",
+    "shared_access_signature",
 ]
 
 present(globals())

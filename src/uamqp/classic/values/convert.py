@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import calendar
 import datetime
 import decimal
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ... import codec
+from ...core import shared_access_signature
 from ...transport.sansio.clock import wall
 from . import native
 from .arguments import text
@@ -73,8 +73,8 @@ def create_sas_token(
             raise TypeError(f"{name} must be bytes, not {type(value).__name__}.")
     if not isinstance(expiry, datetime.timedelta):
         raise TypeError(f"expiry must be a datetime.timedelta, not {type(expiry).__name__}.")
-    key = base64.b64encode(shared_access_key)
-    return native.create_sas_token(key, scope, key_name, int(wall() + expiry.total_seconds()))
+    time = wall()
+    return shared_access_signature(shared_access_key, scope, key_name, int(time + expiry.total_seconds()), time)
 
 
 def get_running_loop() -> asyncio.AbstractEventLoop:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 from ... import codec
+from ...core import shared_access_signature
 from ...transport.sansio import clock
 from .composites import (
     CompositeValue,
@@ -143,16 +142,11 @@ def create_sas_token(key: bytes, scope: bytes, keyname: bytes, expiry: int) -> b
 
     Raises `ValueError` for a key that isn't base64 and for a time that has passed.
     """
-    if expiry <= clock.wall():
-        raise ValueError("Generated invalid SAS token: the time it is to be valid until has passed.")
     try:
         secret = base64.b64decode(key, validate=True)
     except binascii.Error:
         raise ValueError("The key of a SAS token must be base64.") from None
-    until = str(int(expiry)).encode("ascii")
-    digest = base64.b64encode(hmac.new(secret, scope + b"\n" + until, hashlib.sha256).digest())
-    signature = digest.replace(b"+", b"%2b").replace(b"/", b"%2f").replace(b"=", b"%3d")
-    return b"SharedAccessSignature sr=%b&sig=%b&se=%b&skn=%b" % (scope, signature, until, keyname)
+    return shared_access_signature(secret, scope, keyname, expiry, clock.wall())
 
 
 class _Slot:
