@@ -180,11 +180,57 @@ class Driver(ABC):
             ConnectionBusy: a signal handler calls in the middle of another command.
             Else, what the function raises. The connection goes on after a `LocalProtocolError`, which changes nothing.
         """
+        result = self.change(what, function)
+        self.pump.flush()
+        return result
+
+    def change(self, what: str, function: Callable[[float], T]) -> T:
+        """Do something with the core as `command` does; what that leads to is written with the next turn or command."""
         pump = self.pump
         with pump.lock, pump.guard.step(what):
-            result = function(clock.now())
-        pump.flush()
-        return result
+            return function(clock.now())
+
+    def call_out(self, function: Callable[[], T]) -> T:
+        """Call something of the application's in the middle of a command, or of what the core calls.
+
+        It may use the connection. An exception that comes out of it is one in the midst of the command.
+        """
+        pump = self.pump
+        with pump.lock, pump.guard.pause():  # with the lock: the command isn't another thread's
+            return function()
+
+    def flush(self) -> None:
+        """Write what is due; with asyncio in the next turn of the loop."""
+        self.pump.flush()
+
+    def interrupt(self) -> None:
+        """Have everybody who waits look again at what they wait for."""
+        self.pump.interrupt()
+
+    def caller(self) -> object:
+        """Return what tells the caller from others that may call meanwhile: the thread, or the task."""
+        return self.pump.caller()
+
+    def defer(self, function: Callable[[], None]) -> bool:
+        """Have a function called when the command is done that the caller interrupts, a signal handler mostly.
+
+        Returns False, and does nothing, if there is no such command.
+        """
+        return self.pump.defer(function)
+
+    def stop_closing(self) -> None:
+        """Somebody who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+        self.pump.stop_closing()
+
+    @property
+    def is_connected(self) -> bool:
+        """There is a socket."""
+        return self.pump.is_connected
+
+    @property
+    def foreign(self) -> str:
+        """Why this process can't use the connection, if it is a fork of the one that can; else empty."""
+        return self.pump.foreign
 
     def deadline(self, timeout: float | None) -> float | None:
         """Return when so many seconds from now are over; None, for no deadline, for None."""

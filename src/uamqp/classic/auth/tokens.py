@@ -169,29 +169,26 @@ class CBSAuthMixin:
         self._session = session = session_type(connection, **kwargs)
         keeper = TokenKeeper(RequestNode(session._core, CBS_NODE), self._retry_policy, self.timeout)
         self._cbs_auth = connection._cbs = authenticator = Authenticator(keeper)
-        caller = connection._pump.caller()
+        caller = connection._driver.caller()
         try:
             keeper.occupy(caller)
             connection._core.keeper = keeper
             await self._first_token()
             await self._connect(connection)
             try:
-                with connection._pump.lock, connection._pump.guard.step("attaching the token's links"):
-                    keeper.open(now())
+                connection._driver.change("attaching the token's links", keeper.open)
             except LocalProtocolError as error:
                 raise errors.AMQPConnectionError(f"The connection was closed meanwhile: {error}.") from error
         except BaseException:
             connection._cbs = connection._core.keeper = None
             if self._cbs_auth is authenticator:
                 self._cbs_auth = None
-            connection._pump.interrupt()  # others may wait for it
+            connection._driver.interrupt()  # others may wait for it
             await session._do_destroy()
             raise
         finally:
-            with connection._pump.lock:
-                is_awaited = keeper.leave(caller)
-            if is_awaited:
-                connection._pump.interrupt()
+            if connection._driver.call_out(lambda: keeper.leave(caller)):
+                connection._driver.interrupt()
         return authenticator
 
     async def _first_token(self) -> None:
@@ -228,10 +225,13 @@ class CBSAuthMixin:
         session, self._session = self._session, None
         connection = self._connection
         if authenticator is not None and connection is not None:
-            with connection._pump.lock, connection._pump.guard.step("closing the token's links"):
-                authenticator.keeper.close(now())
+
+            def close(now: float) -> None:
+                authenticator.keeper.close(now)
                 if connection._core.keeper is authenticator.keeper:
                     connection._core.keeper = None
+
+            connection._driver.change("closing the token's links", close)
         if session is not None:
             await session._do_destroy()
 
@@ -257,7 +257,7 @@ class CBSAuthMixin:
         keeper = authenticator.keeper
         if keeper.is_overdue(now()):
             await connection._turn(0.0)  # what was answered while nobody called isn't late
-        caller = connection._pump.caller()
+        caller = connection._driver.caller()
         others_look = True  # they may wait for what this one leaves undone
         try:
             step, is_ready = self._look(connection, keeper)
@@ -268,18 +268,20 @@ class CBSAuthMixin:
         except ValueError as error:
             raise errors.AuthenticationException(f"Token authentication failed: {error}") from error
         finally:
-            with connection._pump.lock:
-                others_look = keeper.leave(caller, self._renewing()) or others_look
-            if others_look:
-                connection._pump.interrupt()
+            if connection._driver.call_out(lambda: keeper.leave(caller, self._renewing())) or others_look:
+                connection._driver.interrupt()
         return result
 
     def _look(self, connection: Connection, keeper: TokenKeeper) -> tuple[TokenStep, bool]:
         """Return what is to be done, and whether a token is in force."""
-        with connection._pump.lock, connection._pump.guard.step("looking at the token"):
-            step = keeper.step(connection._pump.caller(), now(), wall())
+        driver = connection._driver
+
+        def look(now: float) -> tuple[TokenStep, bool]:
+            step = keeper.step(driver.caller(), now, wall())
             self.retries = keeper.refusals
             return step, connection._core.is_ready(wall())
+
+        return driver.change("looking at the token", look)
 
     async def _take(self, step: TokenStep, connection: Connection, keeper: TokenKeeper) -> tuple[bool, bool]:
         """Take a step; return what `handle_token` does."""
@@ -306,12 +308,10 @@ class CBSAuthMixin:
     def _put(self, connection: Connection, keeper: TokenKeeper, *, is_new: bool = True) -> None:
         token = self._current_token()
         try:
-            with connection._pump.lock, connection._pump.guard.step("putting a token"):
-                keeper.put(token, now(), wall(), is_new=is_new)
+            connection._driver.command("putting a token", lambda now: keeper.put(token, now, wall(), is_new=is_new))
         except LocalProtocolError as error:
             text = f"A new token can't be put: {error}. Close the client, and open it again."
             raise errors.AuthenticationException(text) from error
-        connection._pump.flush()
 
     def _current_token(self) -> Token:
         if not self.token:

@@ -28,9 +28,8 @@ def is_coroutine(get_token: Any) -> bool:
 def _end(renewal: object, authenticator: Authenticator | None, connection: Connection | None) -> None:
     """A new token is there, or there is none: have those who wait look, if anybody still has the connection."""
     if authenticator is not None and connection is not None:
-        with connection._pump.lock:
-            authenticator.keeper.leave(renewal)
-        connection._pump.interrupt()
+        connection._driver.call_out(lambda: authenticator.keeper.leave(renewal))
+        connection._driver.interrupt()
 
 
 class CBSAsyncAuthMixin(CBSAuthMixin):

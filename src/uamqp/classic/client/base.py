@@ -222,7 +222,7 @@ class AMQPClient:
     def __del__(self) -> None:
         """Release what a client holds that nobody has any more, and say that it wasn't closed."""
         connection: Connection | None = self.__dict__.get("_connection")
-        if connection is None or not connection._pump.is_connected or sys.is_finalizing():
+        if connection is None or not connection._driver.is_connected or sys.is_finalizing():
             return
         handler, session = self.message_handler, self._session
         if self._ext_connection:
@@ -327,7 +327,7 @@ class AMQPClient:
             self._session = None
         if connection._is_clients:
             if at_once:
-                connection._pump.abort("opening was interrupted")
+                connection._driver.abort("opening was interrupted")
             await connection._do_destroy()
 
     def _build_connection(self) -> Connection:
@@ -404,7 +404,7 @@ class AMQPClient:
             run(self._do_close(detach))
         except BaseException:
             if connection is not None and connection is self._connection and not self._ext_connection:
-                connection._pump.abort("closing was interrupted")
+                connection._driver.abort("closing was interrupted")
             raise
 
     def _defer(self, function: Callable[[], None]) -> bool:
@@ -413,7 +413,7 @@ class AMQPClient:
             if self._state.half_done and self._state.defer(function):
                 return True
         connection = self._connection
-        return connection is not None and connection._pump.defer(function)
+        return connection is not None and connection._driver.defer(function)
 
     async def _do_close(self, detach: bool | None = None) -> None:
         connection: Connection | None = None
@@ -430,7 +430,7 @@ class AMQPClient:
                 await self._close_all(connection, handler, session, owned, detach)
             except BaseException as error:
                 if owned and not isinstance(error, Exception):  # interrupted, or cancelled
-                    connection._pump.abort("closing was interrupted")
+                    connection._driver.abort("closing was interrupted")
                 raise
 
         try:
@@ -444,14 +444,14 @@ class AMQPClient:
             if connection is None:
                 await self._share_closing(None)
                 return
-            if connection._pump.foreign:
+            if connection._driver.foreign:
                 self._forget_inherited()
             self._opening.forget()
-            connection._pump.interrupt()
+            connection._driver.interrupt()
             await self._share_closing(close, waits=connection._core.engine is not None)
         except BaseException:
             if connection is not None and owned and not begun:
-                connection._pump.abort("closing was interrupted")
+                connection._driver.abort("closing was interrupted")
             raise
         _logger.debug("Client %r of %s is closed.", self._name, self._remote_address)
 
@@ -476,7 +476,7 @@ class AMQPClient:
             if not owned and handler is not None:
                 handler.close()
             elif owned and not isinstance(error, Exception):  # without a word to the peer
-                connection._pump.abort("closing was interrupted")
+                connection._driver.abort("closing was interrupted")
             raise
         finally:
             if owned:
@@ -787,4 +787,4 @@ def _part(connection: Connection, handler: MessageLink | None, session: Session 
     if handler is not None:
         handler._core.close(now())
     if session is not None and not isinstance(connection.auth, CBSAuthMixin):
-        session._end()
+        session._end(now())

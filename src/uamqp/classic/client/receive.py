@@ -409,7 +409,7 @@ class ReceiveClient(AMQPClient):
         connection = self._connection
         for iteration in tuple(self._iterations):
             iteration.leave()
-        if connection is not None and connection._pump.foreign:
+        if connection is not None and connection._driver.foreign:
             self._forget_inherited()
         unfinished, self._unfinished = self._unfinished, []
         messages = self._received_messages

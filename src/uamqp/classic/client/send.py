@@ -285,8 +285,8 @@ class SendClient(AMQPClient):
         with self._lock(), self._queue_guard.step("handing messages over"):
             until = self._steps_until
             if until is None or self._hand_over() or (deadline is not None and deadline < until):
-                connection._pump.interrupt()  # the leader has to look again
-        connection._pump.flush()
+                connection._driver.interrupt()  # the leader has to look again
+        connection._driver.flush()
         if is_done() or call.is_over or self._leader is None:
             return
         await connection._driver.follow(call.signal, FOREVER if deadline is None else deadline - now())
@@ -304,7 +304,7 @@ class SendClient(AMQPClient):
             if self._is_nested:
                 self._is_nested = False
                 if self._connection is not None:
-                    self._connection._pump.interrupt()  # the leader may have been served as well
+                    self._connection._driver.interrupt()  # the leader may have been served as well
 
     # -- messages
 

@@ -312,9 +312,11 @@ class Connection:
     def _renew_credit(self) -> None:
         """Have receivers that no client reads ask for more: whoever works the connection reads them."""
         if self._readers:
-            with self._pump.lock, self._pump.guard.pause():
-                for receiver in tuple(self._readers):
-                    receiver._renew()
+            self._driver.call_out(self._renew_readers)
+
+    def _renew_readers(self) -> None:
+        for receiver in tuple(self._readers):
+            receiver._renew()
 
     async def _turn(self, timeout: float, seen: int | None = None) -> bool:
         """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
@@ -340,10 +342,8 @@ class Connection:
 
     def _refuse_inherited(self) -> None:
         """Raise an error if the connection belongs to a process of which this one is a fork."""
-        pump = self._pump
-        if pump.foreign:
-            with pump.lock, pump.guard.step("looking whose it is"):
-                pass  # those who have to do with the connection hear that it is over
+        if self._driver.foreign:
+            self._driver.change("looking whose it is", lambda now: None)  # whom it concerns hears that it is over
             self._raise_error()
 
     def lock(self, timeout: float = 3.0) -> None:
@@ -381,7 +381,7 @@ class Connection:
 
         Waits for the peer's answer, 5 seconds at most.
         """
-        if not self._pump.defer(self.destroy):
+        if not self._driver.defer(self.destroy):
             run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
@@ -390,7 +390,7 @@ class Connection:
             await self._close_authenticator()
             await self._driver.close()
         except BaseException:
-            self._pump.stop_closing()
+            self._driver.stop_closing()
             raise
         finally:
             self._destroyed = True
@@ -466,7 +466,7 @@ class Connection:
     def _close_received(self, cause: Cause) -> None:
         """Keep the exception that the next call raises."""
         self._error = translate.connection_error(cause, self.error_policy)
-        failure = cause.exception or self._pump.failure
+        failure = cause.exception or self._driver.failure
         if failure is not None:
             self._error.__cause__ = failure
         _logger.info(
@@ -491,8 +491,7 @@ class Connection:
             if not is_overridden(self._state_changed, Connection._state_changed):
                 self._state_changed(previous, state)
                 return
-            with self._pump.lock, self._pump.guard.pause():  # with the lock: the step isn't another thread's
-                self._state_changed(previous, state)
+            self._driver.call_out(lambda: self._state_changed(previous, state))
 
 
 def redirected_host(redirect: Any) -> str | bytes:

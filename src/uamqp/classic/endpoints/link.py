@@ -10,7 +10,6 @@ from ...core import LinkCore, LinkState, masked
 from ...engine import Cause, LocalProtocolError
 from ...engine.terms import MODE_FIRST
 from ...transport.drive import run
-from ...transport.sansio.clock import now
 from ..values import convert
 from ..values.arguments import encoded, given, having, integer, text
 from ..vocabulary import constants, errors, translate
@@ -193,18 +192,19 @@ class MessageLink:
 
     def _attach(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Ask for the attach, if it `is_wanted`; the connection has started."""
-        pump = self._connection._pump
+
+        def attach(now: float) -> None:
+            core = self._session._core
+            if core.ended and core.cause is None:
+                raise LocalProtocolError("its session has ended.")
+            if is_wanted():
+                self._core.open(now)
+
         try:
-            with pump.lock, pump.guard.step("attaching a link"):
-                core = self._session._core
-                if core.ended and core.cause is None:
-                    raise LocalProtocolError("its session has ended.")
-                if is_wanted():
-                    self._core.open(now())
+            self._connection._driver.command("attaching a link", attach)
         except LocalProtocolError as error:
             self._error = errors.AMQPConnectionError(f"Failed to open {self._kind}: {error}")
             raise self._error from error
-        pump.flush()
 
     def close(self, *, detach: bool = False) -> None:
         """Close the link. Does nothing on one that isn't open.
@@ -212,10 +212,7 @@ class MessageLink:
         Args:
             detach: detach it only: a subscription or terminus that is to outlive the link does (section 2.6.3).
         """
-        pump = self._connection._pump
-        with pump.lock, pump.guard.step("closing a link"):
-            self._core.close(now(), closed=not detach)
-        pump.flush()
+        self._connection._driver.command("closing a link", lambda now: self._core.close(now, closed=not detach))
 
     def destroy(self, *, detach: bool = False) -> None:
         """Close the link and wait for the peer's answer, as long as the connection's `close_timeout` at most.
@@ -239,7 +236,7 @@ class MessageLink:
 
     def work(self) -> None:
         """Do what is due on the link, without waiting."""
-        self._connection._pump.flush()
+        self._connection._driver.flush()
 
     def get_state(self) -> Any:
         """Return the link's state.
@@ -277,8 +274,8 @@ class MessageLink:
             if not is_overridden(self.on_state_changed, MessageLink.on_state_changed):
                 return
             try:
-                with self._connection._pump.guard.pause():
-                    refuse_unfinished(self.on_state_changed(old, new), "on_state_changed")
+                answer = self._connection._driver.call_out(lambda: self.on_state_changed(old, new))
+                refuse_unfinished(answer, "on_state_changed")
             except Exception:  # a callback's fault must not stop the connection
                 self._logger.exception("on_state_changed of %s raised an exception.", self._whereabouts)
 

@@ -113,7 +113,6 @@ class MgmtOperation:
         **fields: Any,
     ) -> Answer:
         limit = number(timeout or 0, "timeout", "milliseconds")
-        deadline = now() + limit / 1000 if limit else None
         encode = self._encoder(operation, op_type, message)
         status_fields = checked_names(
             fields.get("status_code_field"), "status_code_field", self._status_fields, self._encoding
@@ -123,35 +122,36 @@ class MgmtOperation:
         )
         connection = self.connection
         await connection._do_start()
-        pump = connection._pump
+        driver = connection._driver
+        deadline = driver.deadline(limit / 1000 if limit else None)
+
+        def make(now: float) -> tuple[RequestLinks, Request]:
+            links = self._open_links(now)
+            return links, links.request(encode, deadline, status_fields, description_fields)
+
         try:
-            with pump.lock, pump.guard.step("making a request"):
-                links = self._open_links()
-                request = links.request(encode, deadline, status_fields, description_fields)
+            links, request = driver.command("making a request", make)
         except LocalProtocolError as error:
             raise errors.AMQPConnectionError(f"{_NOT_OPEN} {error}") from error
-        pump.flush()
         try:
             await self._wait(request, links)
         finally:
-            with pump.lock, pump.guard.step("forgetting a request"):
-                links.forget(request)
+            driver.change("forgetting a request", lambda now: links.forget(request))
         return self._result(request, links, limit)
 
     async def _wait(self, request: Request, links: RequestLinks) -> None:
         connection = self.connection
         while True:
             seen = connection._pump.progress
-            with connection._pump.lock, connection._pump.guard.step("giving requests up"):
-                links.expire(now())
+            connection._driver.change("giving requests up", links.expire)
             if request.done:
                 return
             await connection._turn(FOREVER if request.deadline is None else request.deadline - now(), seen)
 
-    def _open_links(self) -> RequestLinks:
+    def _open_links(self, now: float) -> RequestLinks:
         if self._requests is None:
             self._requests = RequestNode(self._session._core, self._node)
-        return self._requests.open(now())
+        return self._requests.open(now)
 
     def _encoder(self, operation: str | bytes, op_type: str | bytes | None, message: Message) -> Callable[[int], bytes]:
         request = copy.copy(checked_message(message))
@@ -194,9 +194,7 @@ class MgmtOperation:
         """Detach the links. The next request opens new ones."""
         requests, self._requests = self._requests, None
         if requests is not None:
-            with self.connection._pump.lock, self.connection._pump.guard.step("closing links"):
-                requests.close(now())
-            self.connection._pump.flush()
+            self.connection._driver.command("closing links", requests.close)
 
 
 def checked_message(message: Message) -> Message:

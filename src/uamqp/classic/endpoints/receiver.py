@@ -140,13 +140,12 @@ class MessageReceiver(MessageLink):
             return callback
 
         def call(message: Message) -> None:
-            with self._connection._pump.guard.pause():
-                try:
-                    refuse_unfinished(callback(message), _CALLBACK)
-                except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
-                    self._callback_failed(message, error)
+            try:
+                refuse_unfinished(callback(message), _CALLBACK)
+            except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+                self._callback_failed(message, error)
 
-        return call
+        return lambda message: self._connection._driver.call_out(lambda: call(message))
 
     @property
     def _receiver(self) -> Receiver | None:
@@ -168,16 +167,17 @@ class MessageReceiver(MessageLink):
             raise TypeError(f"reset_link_credit got unknown keywords: {', '.join(sorted(unknown))}")
         drain = bool(kwargs.get("drain", False))
         integer(link_credit, "link_credit", 0, MAX_CREDIT)
-        pump = self._connection._pump
+
+        def set_credit(now: float) -> None:
+            receiver = self._receiver
+            if receiver is None:
+                raise LocalProtocolError("The link is not open: there is no credit to set.")
+            receiver.set_credit(link_credit, drain=drain)
+
         try:
-            with pump.lock, pump.guard.step("setting credit"):
-                receiver = self._receiver
-                if receiver is None:
-                    raise LocalProtocolError("The link is not open: there is no credit to set.")
-                receiver.set_credit(link_credit, drain=drain)
+            self._connection._driver.command("setting credit", set_credit)
         except LocalProtocolError as error:
             raise ValueError(str(error)) from error
-        pump.flush()
 
     # -- credit: the prefetch when the link opens, more while somebody reads
 
@@ -188,22 +188,23 @@ class MessageReceiver(MessageLink):
 
     def _read(self) -> None:
         """Somebody reads from now on: keep up the credit."""
-        with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
-            self._core.read()
+        self._connection._driver.change("asking for messages", lambda now: self._core.read())
 
     def _pause(self, calls: object) -> None:
         """Give no more credit, unless there are calls that read."""
-        with self._connection._pump.lock, self._connection._pump.guard.step("asking for no more messages"):
+
+        def pause(now: float) -> None:
             self._core.reading = False  # first: a call that begins now is either seen here, or sees this
             if calls:
                 self._core.reading = True
             else:
                 self._core.pause()
 
+        self._connection._driver.change("asking for no more messages", pause)
+
     def _renew(self) -> None:
         """Somebody works the link: give the peer credit for what was received."""
-        with self._connection._pump.lock, self._connection._pump.guard.step("asking for messages"):
-            self._core.renew()
+        self._connection._driver.change("asking for messages", lambda now: self._core.renew())
 
     def work(self) -> None:
         """Do what is due on the link, without waiting: give the peer credit for what was received, too."""

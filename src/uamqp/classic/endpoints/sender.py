@@ -187,9 +187,7 @@ class MessageSender(MessageLink):
 
     def work(self) -> None:
         """Do what is due on the link, without waiting: time-outs of messages too."""
-        connection = self._connection
-        with connection._pump.lock, connection._pump.guard.step("giving messages up"):
-            self._expire(now())
+        self._connection._driver.change("giving messages up", self._expire)
         super().work()
 
     def _expire(self, due: float) -> None:

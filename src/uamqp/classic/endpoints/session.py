@@ -11,7 +11,6 @@ from ...core import LinkCore, SessionCore
 from ...engine import Link
 from ...engine.terms import MAX_HANDLE
 from ...transport.drive import run
-from ...transport.sansio.clock import now
 from ..message import Message
 from ..values.arguments import encoded, encoding_of, having, integer, number, text
 from ..vocabulary import constants, errors
@@ -129,18 +128,16 @@ class Session:
         run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
-        with self._connection._pump.lock, self._connection._pump.guard.step("ending a session"):
-            self._end()
-        self._connection._pump.flush()
+        self._connection._driver.command("ending a session", self._end)
 
-    def _end(self) -> None:
-        """As `destroy`, with the connection's lock held."""
+    def _end(self, now: float) -> None:
+        """As `destroy`; a command."""
         self._mgmt_links.clear()
         sessions = self._connection._sessions
         if self in sessions:
             sessions.remove(self)
         if self._session is not None:
-            self._session.end(now())
+            self._session.end(now)
 
     def mgmt_request(
         self,
@@ -218,9 +215,10 @@ class Session:
         if source is None or target is None:
             source = target = None
             error = errors.AMQPConnectionError("ATTACH frame Source and/or Target is NULL")
-        if self._on_attach is not None:
-            with self._connection._pump.guard.pause():
-                refuse_unfinished(self._on_attach(source, target, properties, error), "on_attach")
+        on_attach = self._on_attach
+        if on_attach is not None:
+            answer = self._connection._driver.call_out(lambda: on_attach(source, target, properties, error))
+            refuse_unfinished(answer, "on_attach")
 
 
 def check_request(
