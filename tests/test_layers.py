@@ -165,7 +165,10 @@ def length_faults(source: str, module: str) -> list[str]:
 
 
 def door_faults(source: str, module: str, is_package: bool = False) -> list[str]:
-    """What of a door is more than a docstring, imports and `__all__`, or comes from somewhere else than behind it."""
+    """What of a door is more than a docstring, imports and `__all__`, or comes from somewhere else than behind it.
+
+    As 1.6's modules had others as attributes, a door may have another as one: as a whole.
+    """
     tree = ast.parse(source)
     faults = []
     if ast.get_docstring(tree) is None:
@@ -174,6 +177,8 @@ def door_faults(source: str, module: str, is_package: bool = False) -> list[str]
         faults.append(f"{module}: {len(source.splitlines())} lines, {DOOR_LINES} are the most")
     for statement in tree.body[1:]:
         if isinstance(statement, ast.ImportFrom):
+            if statement.level and statement.module and statement.module.split(".")[0] not in LAYERS:
+                faults.append(f"{module}:{statement.lineno}: a door takes names from another one")
             continue
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         if not isinstance(target, ast.Name) or target.id != "__all__":
@@ -336,6 +341,8 @@ def test_the_checker_finds_what_a_door_must_not_do() -> None:
     )
     assert len(door_faults('"""A door."""\n\nx = 1\n', "uamqp.client")) == 1
     assert len(door_faults('"""A door."""\n\nfrom .core import x\n', "uamqp.client")) == 1
+    assert len(door_faults('"""A door."""\n\nfrom .session import Session\n', "uamqp.client")) == 1
+    assert door_faults('"""A door."""\n\nfrom . import session\n', "uamqp.client") == []
     assert len(door_faults("from .classic import x\n", "uamqp.client")) == 1
     assert len(door_faults('"""A door."""\n' + "\n" * 15, "uamqp.client")) == 1
 

@@ -4,12 +4,12 @@ from . import address, authentication, constants, errors
 from .classic.client.base import AMQPClient
 from .classic.client.receive import ReceiveClient
 from .classic.client.send import SendClient
-from .connection import Connection
-from .constants import TransportType
-from .message import BatchMessage, Message
-from .receiver import MessageReceiver
-from .sender import MessageSender
-from .session import Session
+from .classic.endpoints.connection import Connection
+from .classic.endpoints.receiver import MessageReceiver
+from .classic.endpoints.sender import MessageSender
+from .classic.endpoints.session import Session
+from .classic.message import BatchMessage, Message
+from .classic.vocabulary.constants import TransportType
 
 __all__ = ["AMQPClient", "BatchMessage", "Connection", "Message", "MessageReceiver", "MessageSender", "ReceiveClient"]
 __all__ += ["SendClient", "Session", "TransportType", "address", "authentication", "constants", "errors"]

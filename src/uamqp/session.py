@@ -1,6 +1,6 @@
 """Sessions. A door: the code is in `uamqp.classic.endpoints.session`."""
 
-from .address import Source, Target
 from .classic.endpoints.session import OnAttach, Session
+from .classic.vocabulary.address import Source, Target
 
 __all__ = ["OnAttach", "Session", "Source", "Target"]

@@ -2,12 +2,12 @@
 
 from .. import address
 from ..classic.aio.client import AMQPClientAsync, AsyncMessageIter, ReceiveClientAsync, SendClientAsync
-from ..compat import TimeoutException
-from .connection_async import ConnectionAsync
-from .receiver_async import MessageReceiverAsync
-from .sender_async import MessageSenderAsync
-from .session_async import SessionAsync
-from .utils import get_dict_with_loop_if_needed
+from ..classic.aio.connection import ConnectionAsync
+from ..classic.aio.loop import get_dict_with_loop_if_needed
+from ..classic.aio.receiver import MessageReceiverAsync
+from ..classic.aio.sender import MessageSenderAsync
+from ..classic.aio.session import SessionAsync
+from ..classic.vocabulary.compat import TimeoutException
 
 __all__ = ["AMQPClientAsync", "AsyncMessageIter", "ConnectionAsync", "MessageReceiverAsync"]
 __all__ += ["MessageSenderAsync", "ReceiveClientAsync", "SendClientAsync", "SessionAsync", "TimeoutException"]

@@ -1,6 +1,6 @@
 """Connections for asyncio. A door: the code is in `uamqp.classic.aio.connection`."""
 
 from ..classic.aio.connection import ConnectionAsync
-from .utils import get_dict_with_loop_if_needed
+from ..classic.aio.loop import get_dict_with_loop_if_needed
 
 __all__ = ["ConnectionAsync", "get_dict_with_loop_if_needed"]

@@ -1,8 +1,8 @@
 """Tokens for the asyncio clients. A door: the code is in `uamqp.classic.auth.tokens_async`."""
 
+from ..classic.auth.tokens import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
 from ..classic.auth.tokens_async import CBSAsyncAuthMixin, JWTTokenAsync, SASTokenAsync, is_coroutine
-from ..constants import TransportType
-from .cbs_auth import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
+from ..classic.vocabulary.constants import TransportType
 
 __all__ = ["CBSAsyncAuthMixin", "CBSAuthMixin", "JWTTokenAsync", "JWTTokenAuth", "SASTokenAsync", "SASTokenAuth"]
 __all__ += ["TokenRetryPolicy", "TransportType", "is_coroutine"]
