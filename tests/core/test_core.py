@@ -282,8 +282,8 @@ def test_the_session_is_begun_again_on_another_channel(channel_max: int, channel
     client.peer.accept_begin()
     refuse_session(client)
     client.peer.accept_begin()
-    assert client.session.session is not None
-    assert client.session.session.channel == channel
+    assert client.session.endpoint is not None
+    assert client.session.endpoint.channel == channel
     client.peer.accept_attach(SENDER)
     client.peer.grant(1, channel=channel)
     assert sender.sender is not None

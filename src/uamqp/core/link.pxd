@@ -14,8 +14,8 @@ cdef class LinkHandler:
 cdef class LinkCore:
     cdef public object _state
     cdef public object cause
+    cdef public _Link endpoint
     cdef public LinkHandler handler
-    cdef public _Link link
     cdef public object owner
     cdef public bint remote_closed
     cdef public object session

@@ -108,14 +108,14 @@ class LinkCore:
         owner: who hears of its state.
         state: see `LinkState`.
         cause: why it was lost; None while it wasn't.
+        endpoint: the engine's link; None before the session is open.
         remote_closed: the peer has closed the link. False: it hasn't ended, or the peer has only detached it, or it
             went with its session or connection; then the peer's terminus may live on, and the link may be attached to
             it again (section 2.6.3).
-        link: the engine's link; None before the session is open.
         handler: who hears of deliveries, outcomes and credit; None: nobody does.
     """
 
-    __slots__ = ("_state", "cause", "handler", "link", "owner", "remote_closed", "session", "settings")
+    __slots__ = ("_state", "cause", "endpoint", "handler", "owner", "remote_closed", "session", "settings")
 
     def __init__(self, session: SessionCore, settings: LinkSettings, owner: LinkOwner) -> None:
         self.session = session
@@ -124,7 +124,7 @@ class LinkCore:
         self._state = LinkState.IDLE
         self.cause: Cause | None = None
         self.remote_closed = False
-        self.link: Link | None = None
+        self.endpoint: Link | None = None
         self.handler: LinkHandler | None = None
 
     @property
@@ -141,7 +141,7 @@ class LinkCore:
     @property
     def remote_max_message_size(self) -> int:
         """The largest message in bytes that the peer takes; 0: it gave no limit, or hasn't answered yet."""
-        return self.link.remote_max_message_size if self.link is not None else 0
+        return self.endpoint.remote_max_message_size if self.endpoint is not None else 0
 
     def open(self, now: float) -> None:
         """Attach as soon as the session is open. Does nothing when that was asked for already."""
@@ -158,7 +158,7 @@ class LinkCore:
         if self._state not in (LinkState.OPENING, LinkState.OPEN):
             return
         self.session.remove_link(self)
-        link = self.link
+        link = self.endpoint
         if link is None or link.local_state is not EndpointState.ACTIVE or not self.session.connection.is_open:
             self._set_state(LinkState.CLOSED)
             return
@@ -173,7 +173,7 @@ class LinkCore:
 
     def on_opened(self) -> None:
         """Both sides have attached. A link that the peer refuses isn't open: its detach follows."""
-        link = self.link
+        link = self.endpoint
         if self._state is LinkState.OPENING and link is not None and link.is_open and not link.is_refused:
             self._set_state(LinkState.OPEN)
 
@@ -207,8 +207,8 @@ class SenderCore(LinkCore):
         source = settings["source"]
         if isinstance(source, Source) and not source.outcomes:
             settings["source"] = replace(source, outcomes=_OUTCOMES)
-        self.link = session.attach_sender(now, self.settings.name, **settings)
-        self.link.context = self
+        self.endpoint = session.attach_sender(now, self.settings.name, **settings)
+        self.endpoint.context = self
 
     @property
     def sender(self) -> Sender:
@@ -217,14 +217,14 @@ class SenderCore(LinkCore):
         Raises:
             LocalProtocolError: the link isn't open.
         """
-        if self._state is not LinkState.OPEN or not isinstance(self.link, Sender):
+        if self._state is not LinkState.OPEN or not isinstance(self.endpoint, Sender):
             raise LocalProtocolError(f"link {self.settings.name!r} is not open")
-        return self.link
+        return self.endpoint
 
     @property
     def credit(self) -> int:
         """Messages that can go out now; 0 when the link isn't open."""
-        return self.link.credit if self._state is LinkState.OPEN and isinstance(self.link, Sender) else 0
+        return self.endpoint.credit if self._state is LinkState.OPEN and isinstance(self.endpoint, Sender) else 0
 
 
 class ReceiverCore(LinkCore):
@@ -264,33 +264,33 @@ class ReceiverCore(LinkCore):
     def attach(self, now: float) -> None:
         """Send the attach."""
         session = self.session.require_open()
-        self.link = session.attach_receiver(now, self.settings.name, **self.settings.keywords())
-        self.link.context = self
+        self.endpoint = session.attach_receiver(now, self.settings.name, **self.settings.keywords())
+        self.endpoint.context = self
 
     def on_opened(self) -> None:
         """Both sides have attached: give credit."""
         super().on_opened()
-        if self._state is LinkState.OPEN and isinstance(self.link, Receiver) and self.credit_window:
-            self.link.auto_credit(self.credit_window)
+        if self._state is LinkState.OPEN and isinstance(self.endpoint, Receiver) and self.credit_window:
+            self.endpoint.auto_credit(self.credit_window)
             if not self.reading:
-                self.link.pause_credit()
+                self.endpoint.pause_credit()
 
     def read(self) -> None:
         """Somebody reads from now on: keep up the credit."""
         self.reading = True
-        if isinstance(self.link, Receiver):
-            self.link.resume_credit()
+        if isinstance(self.endpoint, Receiver):
+            self.endpoint.resume_credit()
 
     def pause(self) -> None:
         """Nobody reads from now on: what was given stays, and no more is given."""
         self.reading = False
-        if isinstance(self.link, Receiver):
-            self.link.pause_credit()
+        if isinstance(self.endpoint, Receiver):
+            self.endpoint.pause_credit()
 
     def renew(self) -> None:
         """Give credit for what has left, though nobody may be reading: once, if half of the window is used."""
-        if isinstance(self.link, Receiver):
-            self.link.renew()
+        if isinstance(self.endpoint, Receiver):
+            self.endpoint.renew()
 
     @property
     def receiver(self) -> Receiver:
@@ -299,6 +299,6 @@ class ReceiverCore(LinkCore):
         Raises:
             LocalProtocolError: the link isn't open.
         """
-        if self._state is not LinkState.OPEN or not isinstance(self.link, Receiver):
+        if self._state is not LinkState.OPEN or not isinstance(self.endpoint, Receiver):
             raise LocalProtocolError(f"link {self.settings.name!r} is not open")
-        return self.link
+        return self.endpoint

@@ -27,6 +27,7 @@ class SessionCore:
     Attributes:
         cause: why the session ended; None while it hasn't, or when that was asked for.
         ended: it is over.
+        endpoint: the engine's session; None before the connection is open.
         flow_properties: those of the peer's last flow for the session that had any.
     """
 
@@ -39,8 +40,8 @@ class SessionCore:
         "cause",
         "connection",
         "ended",
+        "endpoint",
         "flow_properties",
-        "session",
         "wanted",
     )
 
@@ -56,7 +57,7 @@ class SessionCore:
         self._incoming_window = incoming_window
         self._outgoing_window = outgoing_window
         self._handle_max = handle_max
-        self.session: Session | None = None
+        self.endpoint: Session | None = None
         self.cause: Cause | None = None
         self.ended = False
         self.flow_properties: dict[Symbol, Any] = {}
@@ -67,7 +68,7 @@ class SessionCore:
     @property
     def is_open(self) -> bool:
         """Both sides have begun it."""
-        session = self.session
+        session = self.endpoint
         return (
             session is not None
             and session.local_state is EndpointState.ACTIVE
@@ -80,9 +81,9 @@ class SessionCore:
         Raises:
             LocalProtocolError: it isn't open.
         """
-        if self.session is None or not self.is_open:
+        if self.endpoint is None or not self.is_open:
             raise LocalProtocolError("the session is not open")
-        return self.session
+        return self.endpoint
 
     def open(self, now: float) -> None:
         """Begin as soon as the connection is open. Does nothing when that was asked for already."""
@@ -96,7 +97,7 @@ class SessionCore:
             return
         self.ended = True
         self.connection.remove_session(self)
-        session = self.session
+        session = self.endpoint
         if session is not None and session.local_state is EndpointState.ACTIVE and self.connection.is_open:
             session.end(now)
         for link in tuple(self._links):
@@ -132,7 +133,7 @@ class SessionCore:
         """
         engine = self.connection.require_engine()
         try:
-            self.session = engine.begin(
+            self.endpoint = engine.begin(
                 now,
                 incoming_window=self._incoming_window,
                 outgoing_window=self._outgoing_window,
@@ -142,7 +143,7 @@ class SessionCore:
         except LocalProtocolError as error:
             self.on_ended(Cause(CauseKind.LOCAL, None, str(error)), now)
         else:
-            self.session.context = self
+            self.endpoint.context = self
 
     def on_opened(self, now: float) -> None:
         """Both sides have begun."""
@@ -159,7 +160,7 @@ class SessionCore:
     def on_link_detached(self, link: Link, cause: Cause | None, now: float, *, closed: bool) -> None:
         """A link of this session is gone, alone or with the session; `closed` by the peer, or not."""
         core: LinkCore = link.context
-        opening = core.state is LinkState.OPENING and core.link is link
+        opening = core.state is LinkState.OPENING and core.endpoint is link
         if opening and _is_not_implemented(cause):
             if link.session.remote_state is EndpointState.CLOSED:
                 if link.remote_attach is None:
@@ -184,7 +185,7 @@ class SessionCore:
             return False
         for core in undecided:
             core.settings.rcv_settle_mode = MODE_FIRST
-            core.link = None
+            core.endpoint = None
         self.begin(now, again=True)
         return True
 
@@ -205,5 +206,5 @@ def _is_not_implemented(cause: Cause | None) -> bool:
 
 def _waits_for_reason(core: LinkCore) -> bool:
     """Whether a link was refused, perhaps for its settle mode: the owner hears of it when the reason is known."""
-    link = core.link
+    link = core.endpoint
     return link is not None and link.is_refused and core.settings.rcv_settle_mode != MODE_FIRST

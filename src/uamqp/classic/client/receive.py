@@ -433,7 +433,7 @@ class ReceiveClient(AMQPClient):
 
     def _owes_outcomes(self) -> bool:
         receiver = self._message_receiver
-        link = receiver._core.link if receiver is not None else None
+        link = receiver._core.endpoint if receiver is not None else None
         if link is None:
             return False
         undecided = sum(delivery.state is None for delivery in link.session.unsettled.incoming.values())

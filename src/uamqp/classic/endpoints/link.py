@@ -37,7 +37,7 @@ class NativeLink:
         Raises:
             ValueError: the link isn't attached yet.
         """
-        link = self._core.link
+        link = self._core.endpoint
         if link is None or link.remote_attach is None:
             raise ValueError("The link is not attached yet.")
         return link.remote_max_message_size

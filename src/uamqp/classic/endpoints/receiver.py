@@ -149,7 +149,7 @@ class MessageReceiver(MessageLink):
 
     @property
     def _receiver(self) -> Receiver | None:
-        link = self._core.link
+        link = self._core.endpoint
         return link if isinstance(link, Receiver) and self._core.state is LinkState.OPEN else None
 
     def reset_link_credit(self, link_credit: int, **kwargs: Unpack[CreditKeywords]) -> None:

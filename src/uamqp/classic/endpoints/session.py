@@ -91,7 +91,7 @@ class Session:
     @property
     def incoming_window(self) -> int:
         """Transfer frames that the peer may send now."""
-        session = self._session.session if self._session is not None else None
+        session = self._session.endpoint if self._session is not None else None
         return session.incoming_window if session is not None else self._incoming_window
 
     @incoming_window.setter
@@ -197,10 +197,10 @@ class Session:
         return result
 
     def _attach_received(self, link: LinkCore) -> None:
-        if self._on_attach is None or link.link is None:
+        if self._on_attach is None or link.endpoint is None:
             return
         try:
-            self._call_on_attach(link.link)
+            self._call_on_attach(link.endpoint)
         except Exception:  # a callback's fault must not end the link
             connection = self._connection
             _logger.exception(
