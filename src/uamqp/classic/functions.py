@@ -53,7 +53,7 @@ def receive_message(
     Args:
         source: a `Source`, or a URL such as amqps://host/node.
         auth: credentials; see `AMQPClient`.
-        timeout: milliseconds to wait; 0: for ever.
+        timeout: milliseconds to wait; 0: forever.
         debug: trace frames to the log.
 
     Returns:
@@ -80,7 +80,7 @@ def receive_messages(
         source: a `Source`, or a URL such as amqps://host/node.
         auth: credentials; see `AMQPClient`.
         max_batch_size: how many at most; it becomes the prefetch, too.
-        timeout: milliseconds to wait for the first; 0: for ever.
+        timeout: milliseconds to wait for the first; 0: forever.
         debug: trace frames to the log.
         kwargs: for `ReceiveClient`.
 

@@ -231,7 +231,7 @@ class ConnectionCore:
                     event.sender.drained()
         elif isinstance(event, ConnectionOpened):
             self.owner.on_connection_opened()
-            if self.is_open:  # it may have been closed in the same breath: that event follows
+            if self.is_open:  # it may have been closed at the same moment: that event follows
                 for session in tuple(self._sessions):
                     session.begin(now)
         elif isinstance(event, SessionOpened):
@@ -293,5 +293,5 @@ class ConnectionCore:
 
 
 def _is_unanswered(endpoint: Session | Link) -> bool:
-    """Whether what the peer has opened still waits for our answer: it may have gone in the same breath."""
+    """Whether what the peer has opened still waits for our answer: it may have gone at the same moment."""
     return endpoint.local_state is EndpointState.IDLE and endpoint.remote_state is EndpointState.ACTIVE

@@ -214,7 +214,7 @@ class Outgoing(LinkHandler):
     def retry(self, entry: Entry, outcome: Outcome) -> float | None:
         """Tell whether a message that was refused, lost or suspected is sent again; None: it leaves with this outcome.
 
-        By default the policy is asked, but for what was lost: that is sent again over the next link.
+        By default the policy is asked, except for what was lost: that is sent again over the next link.
 
         Returns:
             Seconds in which nothing is handed over, or None.
@@ -245,7 +245,7 @@ class Outgoing(LinkHandler):
 
         Args:
             item: the message; `encode` makes bytes of it.
-            timeout: seconds from now until it is given up; None: never, but for the stall time-out.
+            timeout: seconds from now until it is given up; None: never, except by the stall time-out.
             group: who waits for it.
         """
         self.begin_to_add(now)
@@ -295,7 +295,7 @@ class Outgoing(LinkHandler):
         self.outbox.clear()
 
     def _withdraw(self, entry: Entry) -> None:
-        """Have nothing more of a message go out, if that can be; else note that it may arrive."""
+        """Send nothing more of a message, if that can be; else note that it may arrive."""
         delivery = entry.delivery
         if delivery is not None and not delivery.withdraw() and delivery.delivery_id is not None:
             entry.may_have_arrived = True

@@ -188,7 +188,7 @@ class RequestLinks(LinkHandler):
         """Make a request; it goes out when the links are open.
 
         Args:
-            encode: called with the message-id (an ulong); returns the encoded message.
+            encode: called with the message-id (a ulong); returns the encoded message.
             deadline: when it is given up, in monotonic seconds; None: never.
             status_fields, description_fields: names of application properties of the answer; the first that is there
                 counts.
@@ -269,7 +269,7 @@ class RequestLinks(LinkHandler):
         if not delivery.settled:
             try:
                 delivery.settle(codec.ACCEPTED)
-            except LocalProtocolError as error:  # the link has gone in the same breath
+            except LocalProtocolError as error:  # the link has gone at the same moment
                 _logger.info("An answer of %s isn't settled: %s", self._whereabouts, error)
         delivery.link.taken()
         try:

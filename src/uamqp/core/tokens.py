@@ -267,7 +267,7 @@ class TokenKeeper:
     """Keeps a token in force: says what is to be done for it, and when to ask again.
 
     Tokens come from the application, and to get one takes its time. So the keeper gets none: whoever drives a
-    connection asks for its `step` before and after he waits, and does what that says; at the keeper's deadline, which
+    connection asks for its `step` before and after it waits, and does what that says; at the keeper's deadline, which
     is one of the connection's, waiting ends. The first token is PUT, and the node answers (NOTHING) or doesn't
     (TIMED_OUT). When the last part of a token's life begins, a new one is asked for (RENEW); the old one counts until
     the new one is granted or it ends (REPLACE). A new one that turns out to be the old one is asked for again later. A

@@ -357,7 +357,7 @@ class Link:
         elif self.local_state is CLOSED and self.remote_state is not CLOSED:
             what = "detach"
         elif self.local_state is ACTIVE and self.is_refused:
-            what = "attach, but for a refusal without a reason,"
+            what = "attach, except for a refusal without a reason,"
         else:
             return
         engine = self.session.engine

@@ -61,7 +61,7 @@ class Broker:
         max_nodes: queues and topics at a time.
         queues: addresses that exist from the start.
         allow_second: grant rcv-settle-mode second to clients that ask for it on links that they send over. Else they
-            get first, as from most brokers: uamqp 1.6 asks for second, and then waits for ever for a settlement.
+            get first, as from most brokers: uamqp 1.6 asks for second, and then waits forever for a settlement.
         close_timeout: seconds that clients have to answer the close when the broker stops.
         cbs: there is a node `$cbs`, and links need a token that was put there; see `tokens`.
         steal_links: a link of the same name and container as one that is attached takes its place (amqp:link:stolen).

@@ -69,7 +69,7 @@ def node_name(address: str, own_hosts: Collection[str]) -> str:
 
 
 def local_name(address: str, own_hosts: Collection[str]) -> str:
-    """As `node_name`, but for names that begin with $, too.
+    """As `node_name`, also for names that begin with $.
 
     Raises:
         NoNode: the address is empty, or another host's.

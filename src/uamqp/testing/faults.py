@@ -79,7 +79,7 @@ class Faults:
         withhold_credit: give senders no credit any more.
         withhold_outcomes: keep messages as ever, but don't say so.
         withhold_settlement: settle nothing: a message that is taken gets its outcome unsettled, and a client that
-            waits for our settlement after its own outcome (rcv-settle-mode second) waits for ever.
+            waits for our settlement after its own outcome (rcv-settle-mode second) waits forever.
         outcome: what senders get to hear instead of accepted, with the message not kept; or a function of the
             address and the encoded message, which returns an outcome or None for the usual course.
         silent: what is never sent: performatives by name ("open" to "close"), "sasl" (its frames), "header"

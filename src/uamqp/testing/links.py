@@ -227,7 +227,7 @@ class Outgoing(Consumer):
                 self.queue.modify(message, now, failed=False, not_to=self)
 
     def delivered(self) -> None:
-        """Have what was sent written."""
+        """Write what was sent."""
         self.connection.wake()
 
     def outcome(self, delivery: OutgoingDelivery) -> None:

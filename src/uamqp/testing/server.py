@@ -107,7 +107,7 @@ class _Listening(socket.socket):
 
 
 class Server:
-    """The broker. Used in its event loop's thread only, but for `faults`.
+    """The broker. Used in its event loop's thread only, except `faults`.
 
     Args:
         options: its settings.

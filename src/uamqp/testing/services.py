@@ -1,6 +1,6 @@
 """Nodes of the embedded broker that answer requests: `$management`, `$cbs`, or any other. No I/O.
 
-A `Service` is a function of yours, from a `ServiceRequest` to a `ServiceResponse`.
+A `Service` is a function of your own, from a `ServiceRequest` to a `ServiceResponse`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Services:
         self._services: dict[str, Service] = {}
 
     def serve(self, pattern: str, service: Service | None) -> None:
-        """Have a service answer at an address; None: no more."""
+        """Put a service at an address; None: no more."""
         self._services.pop(pattern, None)
         if service is not None:
             self._services[pattern] = service
@@ -217,7 +217,7 @@ class ServiceOutgoing(ServiceLink):
 def take_request(
     connection: Connection, session: Session, name: str, service: Service, payload: bytes
 ) -> Accepted | Rejected:
-    """Have a service answer a request.
+    """Let a service answer a request.
 
     Args:
         connection, session: that it came over.

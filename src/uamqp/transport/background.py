@@ -1,6 +1,6 @@
 """The helper threads of the blocking front, which keep nothing alive, and what is done where none can be started.
 
-While the interpreter ends no thread can be started, and those that are daemons stand still for ever, with the locks
+While the interpreter ends no thread can be started, and those that are daemons stand still forever, with the locks
 that they hold. So nothing here waits for them then. Imports the standard library.
 """
 
@@ -180,7 +180,7 @@ class ExitLock:
 
     def __enter__(self) -> bool:
         if not self.acquire():
-            raise RuntimeError("The interpreter ends, and a thread that stands still for ever holds the connection.")
+            raise RuntimeError("The interpreter ends, and a thread that stands still forever holds the connection.")
         return True
 
     def __exit__(

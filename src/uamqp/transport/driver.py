@@ -70,10 +70,10 @@ class Pump(Protocol):
         """Write what is due, and leave the events to the next turn."""
 
     def flush_soon(self) -> None:
-        """Have what is due written within a few milliseconds."""
+        """Write what is due within a few milliseconds."""
 
     def interrupt(self) -> None:
-        """Have everybody who waits look again at what he waits for."""
+        """Wake everybody who waits, to look again at what they wait for."""
 
     def caller(self) -> object:
         """Return what tells the caller from others that may call meanwhile."""
@@ -94,7 +94,7 @@ class Pump(Protocol):
         """Nobody has the connection any more: give it up. For finalizers."""
 
     def set_alarm(self, alarm: Alarm, latest: float) -> None:
-        """Have the alarm go off at the engine's next deadline, or at `latest`. Call it with the lock held."""
+        """Set the alarm for the engine's next deadline, or for `latest`. Call it with the lock held."""
 
 
 class Driver(ABC):
@@ -204,7 +204,7 @@ class Driver(ABC):
         self.pump.flush()
 
     def interrupt(self) -> None:
-        """Have everybody who waits look again at what they wait for."""
+        """Wake everybody who waits, to look again at what they wait for."""
         self.pump.interrupt()
 
     def caller(self) -> object:
@@ -212,7 +212,7 @@ class Driver(ABC):
         return self.pump.caller()
 
     def defer(self, function: Callable[[], None]) -> bool:
-        """Have a function called when the command is done that the caller interrupts, a signal handler mostly.
+        """Call a function when the command is done that the caller interrupts, a signal handler mostly.
 
         Returns False, and does nothing, if there is no such command.
         """

@@ -55,13 +55,13 @@ _process = os.getpid()
 
 
 def owned(sock: _SocketT) -> _SocketT:
-    """Have a socket closed in children that are forked: the parent's connection would stay open as long as they run."""
+    """Close a socket in children that are forked: the parent's connection would stay open as long as they run."""
     _sockets.add(sock)
     return sock
 
 
 def tell(inherited: Inherited) -> None:
-    """Have an object told, in the child, that the process was forked."""
+    """Tell an object, in the child, that the process was forked."""
     _inherited.add(inherited)
 
 

@@ -154,7 +154,7 @@ class Guard:
         return False
 
     def defer(self, function: Callable[[], None]) -> bool:
-        """Have a function called as soon as the step that is under way is done, by the frame that does it.
+        """Call a function as soon as the step that is under way is done, by the frame that does it.
 
         For what a signal handler or finalizer wants of the connection in the middle of such a step. Returns False,
         and does nothing, if the step isn't one that the caller has interrupted.

@@ -20,7 +20,7 @@ class Waiter(Protocol):
     """What one thread, or one task, waits with. `set` may be called from anywhere."""
 
     def set(self) -> None:
-        """Have who waits go on."""
+        """Wake who waits."""
 
     def wait(self, timeout: float) -> Awaitable[None] | bool:
         """Wait until it is set, at most `timeout` seconds; a task's is to be awaited."""
@@ -57,7 +57,7 @@ class Signal:
             waiter.set()
 
     def add(self, waiter: Waiter) -> None:
-        """Have a waiter wait: behind the others, or before them if it was woken and somebody else was faster."""
+        """Let a waiter wait: behind the others, or before them if it was woken and somebody else was faster."""
         self._waiters[waiter] = None
         if waiter in self._woken:
             self._woken.discard(waiter)
@@ -89,7 +89,7 @@ class ThreadWaiter:
         self._lock.acquire()
 
     def set(self) -> None:
-        """Have the thread go on; or not wait at all, if it doesn't wait yet."""
+        """Wake the thread; or let it not wait at all, if it doesn't wait yet."""
         try:
             self._lock.release()
         except RuntimeError:

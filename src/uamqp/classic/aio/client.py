@@ -138,7 +138,7 @@ class AMQPClientAsync(LoopArgument, AMQPClient):
         await self._do_open(connection)
 
     async def close_async(self, *, detach: bool | None = None) -> None:
-        """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
+        """Close link, session and connection, except a shared connection. Does nothing on a closed client.
 
         Each step waits for the peer's answer for some seconds at most. Of several tasks that close the client all wait
         for that; when the last of them is cancelled the connection is closed at once, without a word to the peer.
@@ -436,7 +436,7 @@ class AsyncMessageIter(AsyncIterator[Message]):
             message = await iteration.next()
         except Busy:
             raise
-        except Exception:  # but for cancelling: then it can go on
+        except Exception:  # except cancelling: then it can go on
             await iteration.end()
             raise
         if message is None:

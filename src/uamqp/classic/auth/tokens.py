@@ -192,7 +192,7 @@ class CBSAuthMixin:
         return authenticator
 
     async def _first_token(self) -> None:
-        """Have a token before the first is put: the one that is at hand, unless it has ended."""
+        """Get a token before the first is put: the one that is at hand, unless it has ended."""
         if self._has_ended():
             await self._update()
 
@@ -242,7 +242,7 @@ class CBSAuthMixin:
             Whether the node has not answered in time, and whether no token is in force yet.
 
         Raises:
-            TokenAuthFailure: the node refused it, time and again; with the node's status and description.
+            TokenAuthFailure: the node refused it repeatedly; with the node's status and description.
             TokenExpired: it has ended, and there is no new one.
             AuthenticationException: the node's links are gone, or there is no token to put.
         """
@@ -327,7 +327,7 @@ class CBSAuthMixin:
         )
 
     async def _renewed(self) -> bool:
-        """Have the token renewed; False: that takes its time, and the next step looks again."""
+        """Renew the token; False: that takes its time, and the next step looks again."""
         refuse_unfinished(self.update_token(), "update_token")
         return True
 
@@ -518,7 +518,7 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
 
 
 class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
-    """A token that a function of yours gives, such as a JSON web token.
+    """A token that a function of your own gives, such as a JSON web token.
 
     Args:
         audience: what the token is for.

@@ -126,7 +126,7 @@ class SASTokenAsync(SASTokenAuth, CBSAsyncAuthMixin):
 
 
 class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
-    """A token that a coroutine function of yours gives. Arguments as `JWTTokenAuth`.
+    """A token that a coroutine function of your own gives. Arguments as `JWTTokenAuth`.
 
     `get_token` is a coroutine function, or a `functools.partial` of one. It may take as long as `timeout`.
     """

@@ -73,7 +73,7 @@ class AMQPClient:
     Args:
         remote_address: an `Address`, or the URL: amqps://host/node, or amqp://host/node. A user name and password in
             it are used where there is no `auth`.
-        auth: credentials and transport settings. None: from the URL, ANONYMOUS if it has none; over TLS, but for an
+        auth: credentials and transport settings. None: from the URL, ANONYMOUS if it has none; over TLS, except for an
             amqp:// URL, which means plain TCP.
         client_name: the container-id; None: a new UUID.
         debug: trace frames to the log.
@@ -388,7 +388,7 @@ class AMQPClient:
             raise TypeError(f"{type(auth).__name__} is for asyncio clients; use SASTokenAuth or JWTTokenAuth here.")
 
     def close(self, *, detach: bool | None = None) -> None:
-        """Close link, session and connection, but for a shared connection. Does nothing on a closed client.
+        """Close link, session and connection, except a shared connection. Does nothing on a closed client.
 
         Each step waits for the peer's answer for some seconds at most. Messages that wait to be sent stay in the queue.
 
@@ -408,7 +408,7 @@ class AMQPClient:
             raise
 
     def _defer(self, function: Callable[[], None]) -> bool:
-        """Have a function called when the step that a signal handler has interrupted is done, if there is one."""
+        """Call a function when the step that a signal handler has interrupted is done, if there is one."""
         with self._lock(), TOGETHER:
             if self._state.half_done and self._state.defer(function):
                 return True
@@ -623,7 +623,7 @@ class AMQPClient:
         return self._attach(handler)
 
     def _attach(self, handler: MessageLink) -> bool:
-        """Have a link attached, unless another thread or task was faster; tell whether the link is open."""
+        """Attach a link, unless another thread or task was faster; tell whether the link is open."""
         connection = self._connection
         if connection is None:
             return False  # closed meanwhile

@@ -455,7 +455,7 @@ class ReceiveClient(AMQPClient):
 
     @staticmethod
     def _give_back(message: Message) -> None:
-        """Have a message delivered again, and counted as one that failed: if it does so each time, a broker notices."""
+        """Give a message back as one that failed: if that happens each time, a broker notices."""
         try:
             if not message.settled:
                 message.modify(True, False)

@@ -44,7 +44,7 @@ class SendClient(AMQPClient):
     Args:
         target: a `Target`, or the URL.
         auth, client_name, debug, error_policy, keep_alive_interval: see `AMQPClient`.
-        msg_timeout: milliseconds from queueing until a message is given up; 0: never, but for
+        msg_timeout: milliseconds from queueing until a message is given up; 0: never, except by
             `stall_timeout`. Connecting, with asyncio the TLS handshake, and `get_token` of the credentials are not
             broken off for it: they have time-outs of their own, or take what they take.
 
@@ -277,7 +277,7 @@ class SendClient(AMQPClient):
             return False
 
     async def _follow(self, call: SendCall, is_done: Callable[[], bool]) -> None:
-        """Have the call's messages sent, and wait until it is woken, or its own time is over."""
+        """Make sure that the call's messages are sent, and wait until it is woken, or its own time is over."""
         connection = self._connection
         if connection is None or call.signal is None:
             return

@@ -173,7 +173,7 @@ class SendCall(Group):
         self.wake()
 
     def wake(self) -> None:
-        """Have who waits for the call look at it."""
+        """Wake whoever waits for the call."""
         if self.signal is not None:
             self.signal.set()
 
@@ -248,7 +248,7 @@ class SendQueue(Outgoing):
         """Take in messages: all of them or, if one can't be, none.
 
         Args:
-            timeout: milliseconds from now until they are given up; 0: never, but for the stall time-out.
+            timeout: milliseconds from now until they are given up; 0: never, except by the stall time-out.
             tick: what `idle_time` of the messages becomes.
             call: what waits for them; None: nobody does, and they stay until they have an outcome.
 

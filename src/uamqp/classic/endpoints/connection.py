@@ -310,7 +310,7 @@ class Connection:
         await self._turn(0.0)
 
     def _renew_credit(self) -> None:
-        """Have receivers that no client reads ask for more: whoever works the connection reads them."""
+        """Let receivers that no client reads ask for more: whoever works the connection reads them."""
         if self._readers:
             self._driver.call_out(self._renew_readers)
 

@@ -73,7 +73,7 @@ class MessageLink:
             plain(getattr(self, override_point), override_point)
         self._error: BaseException | None = None
         self._send_settle_mode = checked_send_mode(send_settle_mode)
-        # None: PeekLock with whatever mode the peer knows. Said in so many words, it is mode second.
+        # None: PeekLock with whatever mode the peer knows. Said explicitly, it is mode second.
         mode = checked_receive_mode(receive_settle_mode)
         self._explicit_mode = mode is not None
         self._receive_settle_mode = mode if mode is not None else constants.ReceiverSettleMode.PeekLock

@@ -40,7 +40,7 @@ class MessageReceiver(MessageLink):
         on_message_received: called with each `Message`, while the connection works.
         name: the link's name; None: a new UUID.
         receive_settle_mode: `constants.ReceiverSettleMode`. None: messages are settled by the application, in the
-            mode that every broker knows. `PeekLock` in so many words: rcv-settle-mode second, where the peer confirms
+            mode that every broker knows. `PeekLock` explicitly: rcv-settle-mode second, where the peer confirms
             each settlement, if it can. `ReceiveAndDelete`: messages arrive settled.
         send_settle_mode: `constants.SenderSettleMode` that is asked of the peer.
         max_message_size: in bytes. The default is neither announced nor held; any other is announced, and larger
@@ -238,7 +238,7 @@ class MessageReceiver(MessageLink):
             raise error
 
     def _give_back(self, message: Message) -> None:
-        """Have a message delivered to somebody else, unless it was settled."""
+        """Give a message back for somebody else, unless it was settled."""
         try:
             if not message.settled:
                 message.modify(True, True)

@@ -95,7 +95,7 @@ class Intake(Incoming):
 
 
 def flush(pump: Any, session: Session) -> None:
-    """Have what was settled written: now, if nothing else waits to be settled, else soon, with what follows."""
+    """Write what was settled: now, if nothing else waits to be settled, else soon, with what follows."""
     if not session.unsettled.incoming:
         pump.flush()
     elif not pump.flush_is_due:

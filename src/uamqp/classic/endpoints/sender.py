@@ -129,7 +129,7 @@ class MessageSender(MessageLink):
         return core
 
     def _hand_to(self, handler: LinkHandler) -> None:
-        """Have somebody else deal with credit, and with outcomes but for those of what `send` was given."""
+        """Let somebody else deal with credit, and with outcomes except those of what `send` was given."""
         self._handler = self._core.handler = handler
 
     def _detach_received(self, cause: Cause | None) -> None:

@@ -76,7 +76,7 @@ class Message:
     """An AMQP message, to send or received.
 
     `body`: text, bytes or a list of them (data sections), or any other value (an AMQP value); `body_type`
-    (`constants.MessageBodyType`) says it in so many words: `Data`, `Value` or `Sequence` (a list, or a list of
+    (`constants.MessageBodyType`) says it explicitly: `Data`, `Value` or `Sequence` (a list, or a list of
     lists). An empty list is one empty section. `properties`: a `MessageProperties`. `header`: a `MessageHeader`.
     `application_properties`, `annotations`, `delivery_annotations`, `footer`: dicts. The keys of the last three are
     text or bytes of ASCII, which go out as symbols (section 3.2.10; 1.6 sent strings), or integers from 0 to
@@ -721,7 +721,7 @@ def _clear(message: Message, encoding: str) -> None:
 
 
 def _unread(message: Message) -> None:
-    """Have its sections decoded when they are looked at."""
+    """Decode its sections when they are first looked at."""
     message._header = message._delivery_annotations = message._annotations = _UNREAD
     message._properties = message._application_properties = message._content = message._footer = _UNREAD
 

@@ -178,7 +178,7 @@ class AsyncPump:
         return self._protocol is not None and not self._protocol.writable
 
     async def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
-        """Have what is due written, and wait at most `timeout` seconds until anything happens; tell whether it did.
+        """Write what is due, and wait at most `timeout` seconds until anything happens; tell whether it did.
 
         Args:
             timeout: 0 doesn't wait, but reads what has arrived.
@@ -278,7 +278,7 @@ class AsyncPump:
             self._hold_on(False)
 
     def _hold_on(self, is_awaited: bool) -> None:
-        """Have the loop know of this while anybody waits: asyncio keeps no task that does."""
+        """Keep this known to the loop while anybody waits: asyncio keeps no task that does."""
         link = self._link
         if link is not None and (is_awaited or not (self._waiters or self._sleepers)):
             link.pump = self if is_awaited else None
@@ -363,7 +363,7 @@ class AsyncPump:
             self.guard = Guard(self._give_up, self.foreign)
 
     def flush(self) -> None:
-        """Have what is due written in the next turn of the loop; does nothing on a connection that is gone."""
+        """Write what is due in the next turn of the loop; does nothing on a connection that is gone."""
         protocol = self._protocol
         if protocol is not None:
             self._in_loop(protocol.wake)
@@ -385,7 +385,7 @@ class AsyncPump:
         return self._protocol is not None and self._protocol.woken
 
     def interrupt(self) -> None:
-        """Have everybody who waits look again at what he waits for."""
+        """Wake everybody who waits, to look again at what they wait for."""
         self._in_loop(self._wake_all)
 
     def part(self, parting: Callable[[], None]) -> None:
@@ -447,7 +447,7 @@ class AsyncPump:
     """The loop keeps the engine's deadlines by itself."""
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
-        """Have the alarm go off at `latest`, or with `retire`."""
+        """Set the alarm for `latest`, or with `retire`."""
         if alarm not in self._alarms:
             self._alarms.append(alarm)
         alarm.set(latest)

@@ -20,7 +20,7 @@ class LoopWaiter:
         self._is_set = False
 
     def set(self) -> None:
-        """Have the task go on; or not wait at all, if it doesn't wait yet."""
+        """Wake the task; or let it not wait at all, if it doesn't wait yet."""
         if threading.get_ident() == self._thread:
             self._set()
             return

@@ -79,7 +79,7 @@ class WebSocketProtocol(Reading):
             self._fail(error)
             return
         self._answer()
-        # It may have ended in the same breath, behind its first bytes.
+        # It may have ended at the same moment, behind its first bytes.
         if (websocket.is_open or arrived) and not self._is_connected and self.transport is not None:
             self._is_connected = True
             self._timer.cancel()

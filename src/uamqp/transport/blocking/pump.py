@@ -242,13 +242,13 @@ class BlockingPump:
             follower.set()
 
     def _release_all(self) -> None:
-        """Have everybody who waits look again."""
+        """Wake everybody who waits, to look again."""
         self._release_followers()
         for successor in self._successors:
             successor.set()
 
     def _wake_successor(self) -> None:
-        """Have one of those who wait for something that isn't read yet take the place of the one who has read."""
+        """Wake one of those who wait for something that isn't read yet, to take the place of the one who has read."""
         if not self._waiting and self._successors:
             next(iter(self._successors)).set()
 
@@ -338,12 +338,12 @@ class BlockingPump:
             self._fail(TimeoutError("the peer didn't answer in time"))
 
     def _wake_for_unsent(self) -> None:
-        """Have the thread that waits for input wait for the socket to take more, too."""
+        """Make the thread that waits for input wait for the socket to take more, too."""
         if self._waiting and self.has_unsent:
             self._wake()
 
     def _wake(self) -> None:
-        """Have the thread that waits look again."""
+        """Wake the thread that waits, to look again."""
         if self._waker is not None:
             self._waker.wake()
 
@@ -386,7 +386,7 @@ class BlockingPump:
             self._wake_for_unsent()
 
     def interrupt(self) -> None:
-        """Have everybody who waits look again at what he waits for."""
+        """Wake everybody who waits, to look again at what they wait for."""
         with self.lock, self.guard.pause():
             self.progress += 1
             self._wake()
@@ -402,7 +402,7 @@ class BlockingPump:
             return bool(half_done) and self.guard.defer(function)
 
     def flush_soon(self) -> None:
-        """Have what is due written within a few milliseconds, whether or not anybody calls `turn`.
+        """Write what is due within a few milliseconds, whether or not anybody calls `turn`.
 
         For things that come in quick succession, such as settling one message after the other.
         """
@@ -432,7 +432,7 @@ class BlockingPump:
         return deadline is not None and deadline <= self.now()
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
-        """Have the alarm go off at the connection's next deadline, whichever that will be, or at `latest`.
+        """Set the alarm for the connection's next deadline, whichever that will be, or for `latest`.
 
         Call it with the lock held.
 
@@ -597,7 +597,7 @@ class BlockingPump:
             self.guard = Guard(self._give_up, self.foreign)
 
     def _drop_stream(self) -> None:
-        """Have the socket closed. What is interrupted in here is done again, so each thing goes when it is over."""
+        """Close the socket. What is interrupted in here is done again, so each thing goes when it is over."""
         stream, waker = self._stream, self._waker
         if stream is None or waker is None:
             return

@@ -43,10 +43,10 @@ def is_from_outside(error: BaseException) -> bool:
 def connect(endpoint: Endpoint, made: list[socket.socket] | None = None) -> socket.socket:
     """Return a TCP socket that is connected to an endpoint, through its proxy if it has one.
 
-    `connect_timeout` bounds it, but for looking the name up.
+    `connect_timeout` bounds it, except for looking the name up.
 
     Args:
-        made: the sockets that were made are appended to it, for a caller who is interrupted before he has what is
+        made: the sockets that were made are appended to it, for a caller who is interrupted before it has what is
             returned.
 
     Raises:

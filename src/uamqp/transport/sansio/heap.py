@@ -9,7 +9,7 @@ _LARGEST = 8 * 1024 * 1024
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Have glibc keep the memory of a turn's buffers for those of the next turn; the first call does it.
+    """Make glibc keep the memory of a turn's buffers for those of the next turn; the first call does it.
 
     What is free at the end of its heap glibc gives back to the system once that is more than twice the largest block
     that was mapped apart and freed so far (M_TRIM_THRESHOLD in mallopt(3)). At first that is less than a turn's
