@@ -44,6 +44,8 @@ cdef class Outgoing(LinkHandler):
     cpdef waits(self, Entry entry)
     cpdef not_ours(self, _Delivery delivery, object now)
     cpdef begin_to_add(self, double now)
+    @cython.locals(link=_SenderCore, more=cython.bint)
+    cpdef bint on_credit(self, double now) except -1
     @cython.locals(delivery=_Delivery, outcome=Outcome)
     cpdef give_back(self, Entry entry, object now)
     @cython.final

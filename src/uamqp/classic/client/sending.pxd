@@ -37,6 +37,7 @@ cdef class SendQueue(Outgoing):
     @cython.locals(entry=_Entry, message=Message)
     cpdef take_back(self, SendCall call, double now)
     cdef _give_back(self, _Entry entry, object now)
+    cpdef bint on_credit(self, double now) except -1
     cpdef bint hand_over(self, double now) except -1
     @cython.locals(message=Message, payload=bytes)
     cpdef bytes encode(self, _Entry entry)

@@ -351,6 +351,10 @@ class SendQueue(Outgoing):
 
     # -- what the outbox tells, and asks
 
+    def on_credit(self, now: float) -> bool:
+        """The peer gave credit: send what there is room for. Whoever waits for the rest sends it, step by step."""
+        return self.hand_over(now)
+
     def hand_over(self, now: float) -> bool:
         """Give messages to the link over which the client sends."""
         owner: Owner | None = self.outbox.owner() if self.outbox.owner is not None else None
