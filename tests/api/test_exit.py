@@ -11,6 +11,7 @@ import textwrap
 
 import pytest
 
+from tests.peer.certs import Certificates
 from uamqp import Message
 from uamqp.testing import Broker
 
@@ -291,6 +292,10 @@ UNCLOSED = {
         connection = Connection('127.0.0.1', authentication.SASLAnonymous('127.0.0.1', port=PORT, use_tls=False))
         connection.start()
         """,
+    "blocking, without a thread": """
+        client = ReceiveClient(URL + '/q')
+        messages = client.receive_message_batch(timeout=5000)
+        """,
     "asyncio": """
         import asyncio
         async def main():
@@ -309,3 +314,16 @@ def test_the_end_is_no_reason_to_complain_of_clients(broker: Broker, program: st
     program = f"PORT = {broker.port}\n" + textwrap.dedent(program)
     assert run_to_its_end(program, broker, "-W", "always::ResourceWarning") == ""
     broker.wait_for(lambda: not broker.connections)
+
+
+def test_the_end_is_no_reason_to_complain_of_tls(certificates: Certificates) -> None:
+    program = f"""
+        auth = authentication.SASLAnonymous('localhost', port=PORT, verify={certificates.ca!r})
+        client = ReceiveClient(URL + '/q', auth=auth)
+        messages = client.receive_message_batch(timeout=5000)
+        """
+    with Broker("localhost", tls=certificates.server_context()) as broker:
+        fill(broker)
+        program = f"PORT = {broker.port}\n" + textwrap.dedent(program)
+        assert run_to_its_end(program, broker, "-W", "always::ResourceWarning") == ""
+        broker.wait_for(lambda: not broker.connections)

@@ -366,7 +366,7 @@ def test_an_outcome_that_came_in_time_wins_over_the_time_out(clock: Clock) -> No
         until(client.client_ready, lambda: None)
         until(lambda: client.message_handler._core.credit, client.do_work)  # type: ignore[union-attr]
         client.queue_message(message := Message(b"x"))
-        client._hand_over()
+        client._change("handing messages over", client._queue.hand_over)
         client._connection._pump.flush()  # type: ignore[union-attr]
         server.wait("settled")
         clock.move(20)

@@ -139,6 +139,16 @@ def test_an_answer_without_a_status_is_no_grant(claims: Claims) -> None:
     assert "no status" in claims.claim.refusal.description
 
 
+def test_a_token_that_another_has_taken_the_place_of_is_forgotten(claims: Claims) -> None:
+    first = claims.put()
+    second = claims.put()
+    claims.grant(first, 401)
+    assert claims.node.links.unmatched == 1
+    assert claims.status(0) is TokenStatus.IN_PROGRESS
+    claims.grant(second)
+    assert claims.status(0) is TokenStatus.OK
+
+
 def test_the_status_of_the_cbs_draft_counts_first(claims: Claims) -> None:
     request = claims.put()
     properties = {"statusCode": 200, "status-code": 401, "statusDescription": "fine", "status-description": "not you"}

@@ -17,6 +17,7 @@ from .background import Alarm
 from .guard import Guard
 from .sansio import clock
 from .sansio.endpoint import Endpoint
+from .shared import Own
 from .signals import Signal, Waiter
 
 T = TypeVar("T")
@@ -184,11 +185,30 @@ class Driver(ABC):
         self.pump.flush()
         return result
 
-    def change(self, what: str, function: Callable[[float], T]) -> T:
-        """Do something with the core as `command` does; what that leads to is written with the next turn or command."""
+    def change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
+        """Do something with the core as `command` does; what that leads to is written with the next turn or command.
+
+        Args:
+            what, function: see `command`.
+            guard: of what the caller has beside the connection, which isn't given up then; None: the connection's.
+        """
         pump = self.pump
-        with pump.lock, pump.guard.step(what):
+        with pump.lock, (guard or pump.guard).step(what):
             return function(clock.now())
+
+    def settling(self, function: Callable[..., T], *arguments: Any) -> T:
+        """As `change`, for one message, of which there are many: it costs less."""
+        pump = self.pump
+        with pump.lock, pump.guard.settling:
+            return function(*arguments)
+
+    def settled(self, is_last: bool) -> None:
+        """Write what was settled: now if it `is_last`, and nothing else is to be settled, else soon, with the rest."""
+        pump = self.pump
+        if is_last:
+            pump.flush()
+        elif not pump.flush_is_due:
+            pump.flush_soon()
 
     def call_out(self, function: Callable[[], T]) -> T:
         """Call something of the application's in the middle of a command, or of what the core calls.
@@ -202,6 +222,64 @@ class Driver(ABC):
     def flush(self) -> None:
         """Write what is due; with asyncio in the next turn of the loop."""
         self.pump.flush()
+
+    def flush_now(self) -> None:
+        """Write what is due, and leave the events to the next turn: no handler runs in here, and none can raise."""
+        self.pump.flush_now()
+
+    def flush_soon(self) -> None:
+        """Write what is due within a few milliseconds."""
+        self.pump.flush_soon()
+
+    @property
+    def has_unsent(self) -> bool:
+        """The socket takes no more for now."""
+        return self.pump.has_unsent
+
+    @property
+    def sends(self) -> int:
+        """How often the socket was given something to send; it may have taken it."""
+        return self.pump.sends
+
+    @property
+    def is_given_up(self) -> bool:
+        """The connection was given up in the middle of a command."""
+        return self.pump.guard.is_over
+
+    def share_lock(self, own: Own) -> None:
+        """Have the same lock as something that outlives the connection: before anything is done with it."""
+        self.pump.lock = own.lock
+
+    def part(self, parting: Callable[[], None]) -> None:
+        """Call a function that uses the engine, when nobody works on the connection. For finalizers."""
+        self.pump.part(parting)
+
+    def abandon(self, message: str) -> None:
+        """Nobody has the connection any more: give it up. For finalizers."""
+        self.pump.abandon(message)
+
+    def attend(self, alarm: Alarm, latest: float, work: Callable[[], None]) -> bool | None:
+        """Do what a thread has to do that keeps the connection alive, and set its alarm for the next time.
+
+        Args:
+            alarm: what the thread sleeps on.
+            latest: when there is work, although nothing is due; see `deadline`.
+            work: called if there is.
+
+        Returns:
+            Whether there was; None: the thread is to end.
+        """
+        pump = self.pump
+        if not alarm.acquire(pump.lock):
+            return None
+        try:
+            is_time = clock.now() >= latest or pump.is_due
+            if is_time:
+                work()
+            pump.set_alarm(alarm, latest)
+        finally:
+            pump.lock.release()
+        return is_time
 
     def interrupt(self) -> None:
         """Wake everybody who waits, to look again at what they wait for."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from .forks import tell
+from .guard import Guard
+from .sansio import clock
+
+T = TypeVar("T")
 
 TOGETHER = contextlib.nullcontext()
 """Stands behind a lock in a `with` statement: then no line is left between the end of what is inside and the lock's."""
@@ -15,20 +19,40 @@ TOGETHER = contextlib.nullcontext()
 Operation = Callable[[], Coroutine[Any, Any, None]]
 
 
-class OwnLock:
-    """A lock of something that outlives its connections; a child of a fork has one of its own.
+class Own:
+    """What is changed by one thread at a time, and outlives its connections: while there is one, by its `Driver`.
+
+    A child of a fork begins anew.
 
     Attributes:
-        lock: reentrant.
+        lock: reentrant; connections may have the same (`Driver.share_lock`).
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self._begin()
         tell(self)
+
+    def _begin(self) -> None:
+        self.lock = threading.RLock()
+        self._guard = Guard()
 
     def after_fork(self, parent: int) -> None:
         """This is the child of a fork: see `forks`."""
-        self.lock = threading.RLock()
+        self._begin()
+
+    def forget(self) -> None:
+        """What was under way never goes on."""
+        self._guard = Guard()
+
+    def change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
+        """See `Driver.change`."""
+        with self.lock, (guard or self._guard).step(what):
+            return function(clock.now())
+
+    def call_out(self, function: Callable[[], T]) -> T:
+        """See `Driver.call_out`."""
+        with self.lock, TOGETHER:
+            return function()
 
 
 class SharedAmongThreads:

@@ -15,7 +15,7 @@ from ...transport.drive import run
 from ...transport.forks import tell
 from ...transport.guard import Guard
 from ...transport.sansio.clock import FOREVER, now
-from ...transport.shared import TOGETHER, Operation, OwnLock, SharedAmongThreads
+from ...transport.shared import Operation, Own, SharedAmongThreads
 from ..auth import AMQPAuth, CBSAsyncAuthMixin, CBSAuthMixin, SASLAnonymous, SASLPlain
 from ..auth.common import checked_auth
 from ..endpoints.connection import IDLE_WAIT, Connection, checked_settings, redirected_host
@@ -28,10 +28,13 @@ from ..values.native import TickCounter
 from ..vocabulary import address, compat, constants, errors
 from ..vocabulary.callbacks import plain
 from ..vocabulary.settings import ClientKeywords, ClientRequestKeywords, Unpack
+from .keep_alive import keep_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -132,7 +135,7 @@ class AMQPClient:
         self._connection: Connection | None = None
         self._ext_connection = False
         self._session: Session | None = None
-        self._own_lock = OwnLock()
+        self._own = Own()
         self._state = Guard()
         self._opening = self._shared_type()
         self._backoff: float = 0
@@ -226,9 +229,9 @@ class AMQPClient:
             return
         handler, session = self.message_handler, self._session
         if self._ext_connection:
-            connection._pump.part(lambda: _part(connection, handler, session))
+            connection._driver.part(lambda: _part(connection, handler, session))
         elif not self._owes_outcomes():
-            connection._pump.abandon(_DROPPED)
+            connection._driver.abandon(_DROPPED)
             connection._release_auth()
         # Not with `source=self`: whoever records the warning would have the client again.
         warnings.warn(f"unclosed client {self!r}, connected to {self._hostname}", ResourceWarning, stacklevel=2)
@@ -257,21 +260,31 @@ class AMQPClient:
         if self._session is None:
             await self._opening.run(lambda: self._open_now(connection))
 
-    def _lock(self) -> Any:
-        """The lock of the client's state, and of what it sends: its connection's.
+    def _change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
+        """Change the client's state, or what it sends, as `Driver.change` does; without a connection, too.
 
-        The client's own connections have one in common, so who has it sees one of them come after the other.
+        The client's own connections have a lock in common, so whoever changes something sees one of them come after the
+        other.
         """
         connection = self._connection
-        return self._own_lock.lock if connection is None else connection._pump.lock
+        return (self._own if connection is None else connection._driver).change(what, function, guard)
+
+    def _look(self, function: Callable[[], T]) -> T:
+        """Look at the client's state while nobody changes it."""
+        connection = self._connection
+        return (self._own if connection is None else connection._driver).call_out(function)
 
     async def _open_now(self, shared: Connection | None) -> None:
         if shared:
-            having(shared, "connection", "a Connection", "auth", "container_id", "_core", "_pump")
-        with self._lock(), self._state.step(_OPENING):
+            having(shared, "connection", "a Connection", "auth", "container_id", "_core", "_driver")
+
+        def begin(now: float) -> bool:
             is_free = self._connection is None
             if is_free:
                 self._shutdown = False
+            return is_free
+
+        is_free = self._change(_OPENING, begin, self._state)
         if self._session is not None:
             return
         if not is_free:
@@ -309,13 +322,17 @@ class AMQPClient:
         Raises:
             AMQPConnectionError: the client was closed meanwhile.
         """
-        with self._lock(), self._state.step(_OPENING):
+
+        def begin(now: float) -> bool:
             is_open = self._session is not None
             if not is_open and not self._shutdown and self._connection is None:
                 self._ext_connection = is_shared
                 self._connection = connection
                 if is_shared:
                     self._auth = connection.auth
+            return is_open
+
+        is_open = self._change(_OPENING, begin, self._state)
         if not is_open and self._connection is not connection:
             raise errors.AMQPConnectionError(_CLOSED_MEANWHILE)
         return not is_open
@@ -349,7 +366,7 @@ class AMQPClient:
         )
         connection._port = self._remote_address.port
         connection._is_clients = True
-        connection._pump.lock = self._own_lock.lock
+        connection._driver.share_lock(self._own)
         return connection
 
     async def _make_session(self, connection: Connection) -> None:
@@ -375,11 +392,14 @@ class AMQPClient:
         self._take_session(connection, auth._session)
 
     def _take_session(self, connection: Connection, session: Session | None) -> None:
-        with self._lock(), self._state.step(_OPENING):
+
+        def take(now: float) -> bool:
             is_there = self._connection is connection and session is not None
             if is_there:
                 self._session = session
-        if not is_there:
+            return is_there
+
+        if not self._change(_OPENING, take, self._state):
             raise errors.AMQPConnectionError(_CLOSED_MEANWHILE)
 
     @staticmethod
@@ -409,9 +429,8 @@ class AMQPClient:
 
     def _defer(self, function: Callable[[], None]) -> bool:
         """Call a function when the step that a signal handler has interrupted is done, if there is one."""
-        with self._lock(), TOGETHER:
-            if self._state.half_done and self._state.defer(function):
-                return True
+        if self._look(lambda: bool(self._state.half_done) and self._state.defer(function)):
+            return True
         connection = self._connection
         return connection is not None and connection._driver.defer(function)
 
@@ -433,13 +452,16 @@ class AMQPClient:
                     connection._driver.abort("closing was interrupted")
                 raise
 
+        def begin(now: float) -> None:
+            nonlocal connection, handler, session, owned
+            self._shutdown = True
+            self._on_closing()
+            owned = not self._ext_connection
+            handler, session, connection = self.message_handler, self._session, self._connection
+            self.message_handler = self._session = self._connection = None
+
         try:
-            with self._lock(), self._state.step("closing"):
-                self._shutdown = True
-                self._on_closing()
-                owned = not self._ext_connection
-                handler, session, connection = self.message_handler, self._session, self._connection
-                self.message_handler = self._session = self._connection = None
+            self._change("closing", begin, self._state)
             self._stop_keep_alive()
             if connection is None:
                 await self._share_closing(None)
@@ -539,7 +561,7 @@ class AMQPClient:
     def _start_keep_alive(self) -> None:
         alarm = Alarm()
         thread = threading.Thread(
-            target=_keep_alive,
+            target=keep_alive,
             args=(weakref.ref(self, lambda _: alarm.stop()), alarm, self._keep_alive_interval),
             name=f"uamqp-keep-alive-{self._name}",
             daemon=True,
@@ -609,14 +631,16 @@ class AMQPClient:
         """Make the client's link; the base client has none."""
         return None
 
+    def _new_handler(self) -> MessageLink | None:
+        if self._session is None:
+            raise errors.AMQPConnectionError("The client is not open: call open() first.")
+        return self._make_handler()
+
     async def _do_link_ready(self) -> bool:
         """Tell whether the link is open; have it attached if that wasn't done."""
         if self.message_handler is not None:
             return self._link_is_open(self.message_handler)
-        with self._lock(), TOGETHER:
-            if self._session is None:
-                raise errors.AMQPConnectionError("The client is not open: call open() first.")
-            handler = self._make_handler()
+        handler = self._look(self._new_handler)
         if handler is None:
             return True
         await handler._do_connect()
@@ -749,37 +773,6 @@ class AMQPClient:
         if state.name in ("Error", "Closing", "Idle"):
             raise errors.MessageHandlerError(f"{handler._kind} is not open any more: its state is {state.name}.")
         return False
-
-
-def _keep_alive(reference: weakref.ref[AMQPClient], alarm: Alarm, interval: float) -> None:
-    """Do the work of a client's connection after each interval, and whenever its engine has a deadline.
-
-    The function of the keep-alive thread, which keeps neither client nor connection alive.
-    """
-    latest = now() + interval
-    while (connection := _connection_of(reference)) is not None:
-        pump = connection._pump
-        if not alarm.acquire(pump.lock):
-            break
-        try:
-            if now() >= latest or pump.is_due:
-                connection.work()
-                latest = max(latest, now() + interval)
-            pump.set_alarm(alarm, latest)
-        except Exception as error:  # noqa: BLE001 (the client's next call raises it)
-            _logger.info("The keep-alive thread of connection %r ends: %s", connection.container_id, error)
-            break
-        finally:
-            pump.lock.release()
-        del connection, pump
-        alarm.sleep()
-    alarm.stop()
-
-
-def _connection_of(reference: weakref.ref[AMQPClient]) -> Connection | None:
-    """Return the connection of a client that is open, and that somebody has."""
-    client = reference()
-    return client._connection if client is not None and not client._shutdown else None
 
 
 def _part(connection: Connection, handler: MessageLink | None, session: Session | None) -> None:

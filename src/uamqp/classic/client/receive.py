@@ -252,9 +252,7 @@ class ReceiveClient(AMQPClient):
         """The message leaves the client: the peer may send another in its place."""
         connection = self._connection
         if connection is not None:
-            pump = connection._pump
-            with pump.lock, pump.guard.settling:
-                self._received_messages.leave(message)
+            connection._driver.settling(self._received_messages.leave, message)
 
     @staticmethod
     def _complete_message(message: Message) -> None:
@@ -415,10 +413,13 @@ class ReceiveClient(AMQPClient):
         messages = self._received_messages
         messages.move_back(self._inbox.arrived)
         if connection is not None and connection._error is None:
-            with connection._pump.lock, connection._pump.guard.pause():
+
+            def release() -> list[Any]:
                 for message in unfinished:
                     self._give_back(message)
-                kept = messages.release_all()
+                return messages.release_all()
+
+            kept = connection._driver.call_out(release)
         else:
             kept = messages.drop_stale()
         if kept and connection is not None:
@@ -589,25 +590,31 @@ class ReceiveClient(AMQPClient):
         connection = self._connection
         if queue.empty() or connection is None:
             return
-        pump = connection._pump
-        with pump.lock, pump.guard.step("handing messages out"):
-            batch.sends = pump.sends
+        driver = connection._driver
+
+        def hand_out(now: float) -> None:
+            batch.sends = driver.sends
             queue.hand_out(count, self._auto_complete, batch)
+
+        driver.change("handing messages out", hand_out)
         if queue.qsize() <= len(batch):
-            pump.flush_now()  # the peer sends on while the application works on what it has got
+            driver.flush_now()  # the peer sends on while the application works on what it has got
         else:
-            pump.flush_soon()  # the rest is handed out just as quickly
+            driver.flush_soon()  # the rest is handed out just as quickly
 
     def _put_back(self, batch: Batch) -> None:
         """A call has been interrupted, and nobody was given these messages: the next one is."""
         connection = self._connection
         if not batch or connection is None:
             return
-        pump = connection._pump
-        with pump.lock, pump.guard.step("putting messages back"):
-            if pump.guard.is_over and pump.sends == batch.sends:
+        driver = connection._driver
+
+        def put_back(now: float) -> None:
+            if driver.is_given_up and driver.sends == batch.sends:
                 batch.forget_accepted()
             self._received_messages.take_back(batch)
+
+        driver.change("putting messages back", put_back)
 
     def receive_messages(self, on_message_received: Callable[[Message], Any]) -> None:
         """Call `on_message_received` with each message until the timeout, `close` or an error.

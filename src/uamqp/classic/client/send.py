@@ -13,12 +13,10 @@ from typing import Any
 from ...core import SenderCore
 from ...engine.limits import MAX_CREDIT
 from ...transport.drive import run
-from ...transport.guard import Guard, is_handlers
+from ...transport.guard import is_handlers
 from ...transport.sansio.clock import FOREVER, now
 from ...transport.signals import this_thread
 from ..auth import AMQPAuth
-from ..endpoints.connection import Connection
-from ..endpoints.link import MessageLink
 from ..endpoints.sender import MessageSender
 from ..message import BatchMessage, Message
 from ..values.arguments import encoding_of, given, integer, number
@@ -88,7 +86,6 @@ class SendClient(AMQPClient):
             **settings,
         )
         self._queue = SendQueue(self._error_policy, stall_timeout, self)
-        self._own_guard = Guard()  # while there is no connection
         self._is_nested = False
         # Of those who wait for outcomes, one takes the steps; it wakes the others for theirs, or to take its place.
         self._leader: SendCall | None = None
@@ -133,9 +130,9 @@ class SendClient(AMQPClient):
             encoding=self._encoding,
             desired_capabilities=self._desired_capabilities,
         )
-        self._queue.guard = sender._connection._pump.guard
-        with self._lock(), self._queue_guard.step("beginning a link"):
-            self._queue.begin_link(sender._core, now())  # type: ignore[arg-type]  # a SenderCore
+        self._queue.call_out = sender._connection._driver.call_out
+        core: Any = sender._core  # a SenderCore
+        self._change("beginning a link", lambda now: self._queue.begin_link(core, now))
         sender._hand_to(self._queue)
         reference = weakref.ref(self)  # the connection doesn't keep its clients alive
 
@@ -146,12 +143,6 @@ class SendClient(AMQPClient):
 
         sender._end_handler = on_end
         return sender
-
-    def _take_handler(self, handler: MessageLink, connection: Connection) -> bool:
-        taken = super()._take_handler(handler, connection)
-        if taken:
-            self._queue.guard = connection._pump.guard  # without a loop an asyncio connection changes its pump
-        return taken
 
     def _on_link_ended(self, sender: MessageSender, error: BaseException, by_peer: bool) -> None:
         """The link is lost: what calls wait for is theirs again, and what was queued stays."""
@@ -177,13 +168,6 @@ class SendClient(AMQPClient):
             return None
         return sender._core  # type: ignore[return-value]  # a SenderCore
 
-    def _hand_over(self) -> bool:
-        """Give messages to the link as far as it takes them; tell whether there are more that it has credit for.
-
-        Call it within a step of the connection.
-        """
-        return self._queue.hand_over(now())
-
     async def _do_step(self, timeout: float) -> bool:
         await self._send_step(timeout)
         return True
@@ -191,15 +175,18 @@ class SendClient(AMQPClient):
     async def _send_step(self, timeout: float) -> None:
         """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
         connection = self._require_open()
-        with self._lock(), self._queue_guard.step("handing messages over"):
-            start = now()
-            step = self._queue.step(start)
-            if step.decided or (step.more and not connection._pump.has_unsent):
-                timeout = 0
+
+        def step(now: float) -> float:
+            step = self._queue.step(now)
             deadline = step.deadline
             self._steps_until = FOREVER if deadline is None else deadline
+            if step.decided or (step.more and not connection._driver.has_unsent):
+                return 0.0
+            return timeout if deadline is None else max(0.0, min(timeout, deadline - now))
+
+        limit = self._change("handing messages over", step)
         try:
-            await self._turn(timeout if deadline is None else max(0.0, min(timeout, deadline - start)))
+            await self._turn(limit)
         finally:
             self._steps_until = None
         self._expire()
@@ -222,17 +209,14 @@ class SendClient(AMQPClient):
 
     def _expire(self) -> None:
         """Give up the messages whose time is over."""
-        with self._lock(), self._queue_guard.step("giving messages up"):
-            self._queue.expire(now())
+
+        def expire(now: float) -> None:
+            self._queue.expire(now)
             sender = self._message_sender
             if sender is not None and len(sender._direct):
-                sender._expire(now())  # the application has sent some over the link itself
+                sender._expire(now)  # the application has sent some over the link itself
 
-    @property
-    def _queue_guard(self) -> Guard:
-        """What is half done with the queue. Look with the lock held."""
-        connection = self._connection
-        return self._own_guard if connection is None else connection._pump.guard
+        self._change("giving messages up", expire)
 
     # -- waiting
 
@@ -261,7 +245,8 @@ class SendClient(AMQPClient):
 
     def _leads(self, call: SendCall) -> bool:
         """Tell whether the call takes the next step; else another takes it for all."""
-        with self._lock(), self._queue_guard.step("taking turns"):
+
+        def take_turn(now: float) -> bool:
             leader, connection = self._leader, self._connection
             if leader is None or leader is call:
                 self._leader = call
@@ -276,16 +261,21 @@ class SendClient(AMQPClient):
             self._followers[call] = None
             return False
 
+        return self._change("taking turns", take_turn)
+
     async def _follow(self, call: SendCall, is_done: Callable[[], bool]) -> None:
         """Make sure that the call's messages are sent, and wait until it is woken, or its own time is over."""
         connection = self._connection
         if connection is None or call.signal is None:
             return
         deadline = call.deadline
-        with self._lock(), self._queue_guard.step("handing messages over"):
+
+        def hand_over(now: float) -> None:
             until = self._steps_until
-            if until is None or self._hand_over() or (deadline is not None and deadline < until):
+            if until is None or self._queue.hand_over(now) or (deadline is not None and deadline < until):
                 connection._driver.interrupt()  # the leader has to look again
+
+        self._change("handing messages over", hand_over)
         connection._driver.flush()
         if is_done() or call.is_over or self._leader is None:
             return
@@ -295,7 +285,8 @@ class SendClient(AMQPClient):
 
     def _leave(self, call: SendCall) -> None:
         """The call waits no more: if it was the leader, or was to be, another is."""
-        with self._lock(), self._queue_guard.step("taking turns"):
+
+        def hand_on(now: float) -> None:
             self._followers.pop(call, None)
             if self._leader is call:
                 self._leader = None
@@ -305,6 +296,8 @@ class SendClient(AMQPClient):
                 self._is_nested = False
                 if self._connection is not None:
                     self._connection._driver.interrupt()  # the leader may have been served as well
+
+        self._change("taking turns", hand_on)
 
     # -- messages
 
@@ -339,22 +332,25 @@ class SendClient(AMQPClient):
         tick = self._counter.get_current_ms()
         if self._connection is not None:
             self._connection._refuse_inherited()
-        refusal: ValueError | None = None
-        with self._lock(), self._queue_guard.step("queueing messages"):
+
+        def add(now: float) -> ValueError | None:
             try:
-                self._queue.add_all(messages, self._msg_timeout, now(), tick, call)
+                self._queue.add_all(messages, self._msg_timeout, now, tick, call)
             except ValueError as error:
-                refusal = error
+                return error  # nothing is half done
+            return None
+
+        refusal = self._change("queueing messages", add)
         if refusal is not None:
             raise refusal
 
     def _forget_inherited(self) -> None:
-        self._own_guard = Guard()
+        self._own.forget()
         self._queue.drop_all(now())
 
     def _forget_threads(self) -> None:
         super()._forget_threads()
-        self._own_guard = Guard()
+        self._own.forget()
         self._leader = self._steps_until = None
         self._followers = OrderedDict()
         self._is_nested = False
@@ -445,8 +441,7 @@ class SendClient(AMQPClient):
 
     def _end_call(self, call: SendCall) -> None:
         """Nobody waits for the call any more: what has no outcome is the caller's again."""
-        with self._lock(), self._queue_guard.step("giving messages back"):
-            self._queue.take_back(call, now())
+        self._change("giving messages back", lambda now: self._queue.take_back(call, now))
         self._leave(call)
 
     @staticmethod
@@ -501,9 +496,7 @@ class SendClient(AMQPClient):
         node = getattr(redirect, "address", None)
         if node:  # a redirect of the connection leaves the node as it is
             self._remote_address = address.Target(node, encoding=self._encoding)
-        with self._lock(), self._queue_guard.step("dropping messages"):
-            self._queue.drop_all(now())
+        self._change("dropping messages", self._queue.drop_all)
 
     def _on_closing(self) -> None:
-        with self._queue_guard.step("giving messages back"):
-            self._queue.end_calls(None, now())
+        self._change("giving messages back", lambda now: self._queue.end_calls(None, now))

@@ -28,8 +28,8 @@ cdef class SendQueue(Outgoing):
     cdef public object _error_policy
     cdef public object _reporting
     cdef public object backoff
+    cdef public object call_out
     cdef public dict calls
-    cdef public object guard
     cdef public dict idlers
 
     @cython.locals(entry=_Entry, index=cython.Py_ssize_t, message=Message, outbox=_Outbox, pending=_Entry)

@@ -15,7 +15,7 @@ from ...core import Entry, Outcome, OutcomeKind, SenderCore
 from ...core.outbox import Group
 from ...core.outgoing import Outgoing
 from ...engine import MessageTooLarge, OutgoingDelivery
-from ...transport.guard import Guard, is_handlers
+from ...transport.guard import is_handlers
 from ...transport.signals import Waiter, this_thread
 from ..endpoints.sender import SEND_AGAIN, result_of
 from ..message.batch import BatchMessage
@@ -227,7 +227,7 @@ class SendQueue(Outgoing):
         guard: of the connection in use.
     """
 
-    __slots__ = ("_error_policy", "_reporting", "backoff", "calls", "guard", "idlers")
+    __slots__ = ("_error_policy", "_reporting", "backoff", "call_out", "calls", "idlers")
 
     def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float, owner: Owner | None = None) -> None:
         super().__init__(None, stall_timeout, None if owner is None else weakref.ref(owner))
@@ -236,7 +236,7 @@ class SendQueue(Outgoing):
         self.backoff = 0.0
         self.calls: dict[SendCall, None] = {}
         self.idlers: dict[SendCall, None] = {}
-        self.guard: Guard | None = None
+        self.call_out: Callable[[Callable[[], object]], object] | None = None
 
     def pending(self) -> list[Message]:
         """Return the messages that wait to be sent, or for an outcome."""
@@ -473,11 +473,11 @@ class SendQueue(Outgoing):
         error = None if result is _OK else message._response
         before, self._reporting = self._reporting, this_thread()
         try:
-            if self.guard is None:
-                refuse_unfinished(callback(result, error), "on_send_complete")
+            if self.call_out is None:
+                answer = callback(result, error)
             else:
-                with self.guard.pause():
-                    refuse_unfinished(callback(result, error), "on_send_complete")
+                answer = self.call_out(lambda: callback(result, error))
+            refuse_unfinished(answer, "on_send_complete")
         except Exception:  # a callback's fault must not stop the other messages
             _logger.exception("on_send_complete of %r raised an exception.", message)
         finally:

@@ -175,7 +175,7 @@ class Connection:
         if driver is None or sys.is_finalizing():
             return
         self._release_auth()
-        if driver.pump.is_connected and not self._is_clients:
+        if driver.is_connected and not self._is_clients:
             warnings.warn(f"unclosed connection {self!r} to {self.hostname!r}", ResourceWarning, stacklevel=2)
 
     # -- settings

@@ -14,7 +14,6 @@ from ..message.message import Message, received_message
 from ..vocabulary import errors
 
 if TYPE_CHECKING:
-    from ...engine import Session
     from .receiver import MessageReceiver
 
 _logger = logging.getLogger("uamqp.receiver")  # as in 1.6
@@ -76,27 +75,18 @@ class Intake(Incoming):
         self._dispose(delivery, outcome)
 
     def _dispose(self, delivery: IncomingDelivery, outcome: Any) -> None:
-        pump = self._receiver._connection._pump
+        driver = self._receiver._connection._driver
         session = delivery.link.session
         try:
-            with pump.lock, pump.guard.settling:
-                settle(delivery, outcome)
+            driver.settling(settle, delivery, outcome)
         except LocalProtocolError as error:
             name = type(outcome).__name__.lower()
             raise RuntimeError(
                 f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: "
-                f"{pump.foreign or error}"
+                f"{driver.foreign or error}"
             ) from error
         except ConnectionBusy:  # a signal handler or finalizer has called
-            if not pump.defer(partial(self._dispose, delivery, outcome)):
+            if not driver.defer(partial(self._dispose, delivery, outcome)):
                 raise
             return
-        flush(pump, session)
-
-
-def flush(pump: Any, session: Session) -> None:
-    """Write what was settled: now, if nothing else waits to be settled, else soon, with what follows."""
-    if not session.unsettled.incoming:
-        pump.flush()
-    elif not pump.flush_is_due:
-        pump.flush_soon()
+        driver.settled(is_last=not session.unsettled.incoming)

@@ -11,7 +11,7 @@ from ... import codec
 from ...core import Entry, LinkHandler, LinkSettings, Outcome, OutcomeKind, Outgoing, SenderCore
 from ...engine import Cause, CauseKind, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from ...engine.limits import MAX_CREDIT
-from ...transport.guard import Guard
+from ...transport.driver import Driver
 from ...transport.sansio.clock import now
 from ..values.arguments import encoding_of, given, having, integer, number, text
 from ..vocabulary import constants, errors
@@ -160,25 +160,27 @@ class MessageSender(MessageLink):
         if message._entry is not None and not message._entry.done:
             raise ValueError(f"The message is pending in a client, which sends it once. {SEND_AGAIN}")
         self.get_state()
-        pump = self._connection._pump
+        driver = self._connection._driver
         message._on_message_sent = callback
         payload = message.encode_message()
-        sent = _Sent(message, callback, pump.guard, self._core.settings.name)
+        sent = _Sent(message, callback, driver, self._core.settings.name)
+        core: Any = self._core  # a SenderCore
+
+        def hand_over(now: float) -> None:
+            entry = self._direct.outbox.new_entry(sent, now + timeout / 1000 if timeout > 0 else None, None)
+            entry.tag = message.delivery_tag
+            entry.message_format = message.message_format
+            self._direct.send_at_once(core, entry, payload, now)
+            message.state = constants.MessageState.WaitingForSendAck
+            message.fate = None
+
         try:
-            with pump.lock, pump.guard.step("handing a message over"):
-                start = now()
-                entry = self._direct.outbox.new_entry(sent, start + timeout / 1000 if timeout > 0 else None, None)
-                entry.tag = message.delivery_tag
-                entry.message_format = message.message_format
-                self._direct.send_at_once(self._core, entry, payload, start)  # type: ignore[arg-type]  # a SenderCore
-                message.state = constants.MessageState.WaitingForSendAck
-                message.fate = None
+            driver.command("handing a message over", hand_over)
         except MessageTooLarge as error:
             raise ValueError(str(error)) from error
         except LocalProtocolError as error:
             _logger.info("A message isn't sent: %s (%s)", error, self._whereabouts)
             return False
-        pump.flush()
         return True
 
     def send_async(self, message: Message, callback: Callable[..., Any] | None = None, timeout: float = 0) -> bool:
@@ -204,7 +206,7 @@ class _Sent(NamedTuple):
 
     message: Message
     callback: Callable[..., Any] | None
-    guard: Guard
+    driver: Driver
     link: str
 
 
@@ -225,13 +227,13 @@ class _Direct(Outgoing):
 
     def finished(self, entry: Entry, outcome: Outcome) -> None:
         """Report the outcome to the callback."""
-        message, callback, guard, link = entry.item
+        message, callback, driver, link = entry.item
         if callback is None:
             return
         state = None if outcome.kind is OutcomeKind.TIMED_OUT else outcome_fields(outcome)
         try:
-            with guard.pause():
-                refuse_unfinished(callback(message, result_of(outcome), delivery_state=state), "callback")
+            answer = driver.call_out(lambda: callback(message, result_of(outcome), delivery_state=state))
+            refuse_unfinished(answer, "callback")
         except Exception:  # a callback's fault must not stop the connection
             _logger.exception("The callback of a message that was sent over link %r raised an exception.", link)
 

@@ -1,0 +1,49 @@
+"""What the thread does that works for a client's connection while the application is busy with something else."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ...transport.sansio.clock import now
+
+if TYPE_CHECKING:
+    import weakref
+
+    from ...transport.background import Alarm
+    from ..endpoints.connection import Connection
+    from .base import AMQPClient
+
+_logger = logging.getLogger("uamqp.client")  # as in 1.6
+
+
+def keep_alive(reference: weakref.ref[AMQPClient], alarm: Alarm, interval: float) -> None:
+    """Do the work of a client's connection after each interval, and whenever the connection has a deadline.
+
+    It keeps neither client nor connection alive, and ends with them.
+
+    Args:
+        reference: to the client.
+        alarm: what the thread sleeps on.
+        interval: seconds.
+    """
+    latest = now() + interval
+    while (connection := _connection_of(reference)) is not None:
+        try:
+            worked = connection._driver.attend(alarm, latest, connection.work)
+        except Exception as error:  # noqa: BLE001 (the client's next call raises it)
+            _logger.info("The keep-alive thread of connection %r ends: %s", connection.container_id, error)
+            break
+        if worked is None:
+            break
+        if worked:
+            latest = max(latest, now() + interval)
+        del connection
+        alarm.sleep()
+    alarm.stop()
+
+
+def _connection_of(reference: weakref.ref[AMQPClient]) -> Connection | None:
+    """Return the connection of a client that is open, and that somebody has."""
+    client = reference()
+    return client._connection if client is not None and not client._shutdown else None
