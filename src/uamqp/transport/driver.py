@@ -131,7 +131,7 @@ class Driver(ABC):
         """Do what is due, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
 
         Args:
-            seen: the pump's `progress` when the caller last looked: if there was any since, there is no waiting.
+            seen: `mark` when the caller last looked: if anything has happened since, there is no waiting.
         """
 
     @abstractmethod
@@ -309,6 +309,11 @@ class Driver(ABC):
     def foreign(self) -> str:
         """Why this process can't use the connection, if it is a fork of the one that can; else empty."""
         return self.pump.foreign
+
+    @property
+    def mark(self) -> int:
+        """How far the connection has come; it is another one when anything has happened."""
+        return self.pump.progress
 
     def deadline(self, timeout: float | None) -> float | None:
         """Return when so many seconds from now are over; None, for no deadline, for None."""

@@ -139,7 +139,7 @@ class AMQPClient:
         self._state = Guard()
         self._opening = self._shared_type()
         self._backoff: float = 0
-        self._seen_progress: int | None = None  # of the pump, when our last turn ended
+        self._seen_progress: int | None = None  # when our last turn ended: `Driver.mark`
         self._worked_on: MessageLink | None = None  # the link that `do_work` last took a step with
         self._error_policy = errors.policy_of(error_policy)
         self._keep_alive_interval = int(finite(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
@@ -720,7 +720,7 @@ class AMQPClient:
             if not self._shutdown:
                 raise
         finally:
-            self._seen_progress = connection._pump.progress
+            self._seen_progress = connection._driver.mark
         if isinstance(auth, CBSAuthMixin) and not self._shutdown and self._session is not None:
             await self._authorized()  # messages flow while the token is renewed
 

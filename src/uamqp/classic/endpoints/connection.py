@@ -324,7 +324,7 @@ class Connection:
         This is where every operation of both fronts waits.
 
         Args:
-            seen: the pump's `progress` when the caller last looked: if there was any since, there is no waiting.
+            seen: the driver's `mark` when the caller last looked: if there was any since, there is no waiting.
         """
         self._raise_error()
         try:

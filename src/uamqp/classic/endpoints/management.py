@@ -142,7 +142,7 @@ class MgmtOperation:
     async def _wait(self, request: Request, links: RequestLinks) -> None:
         connection = self.connection
         while True:
-            seen = connection._pump.progress
+            seen = connection._driver.mark
             connection._driver.change("giving requests up", links.expire)
             if request.done:
                 return
