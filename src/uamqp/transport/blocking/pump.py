@@ -6,6 +6,7 @@ What an exception out of a signal handler must not leave half done is done in a 
 
 from __future__ import annotations
 
+import atexit
 import socket
 import sys
 import threading
@@ -47,6 +48,13 @@ _Stream: TypeAlias = "Stream | WebSocketStream"
 
 _open: set[tuple[_Stream, Waker]] = set()
 """The sockets of all pumps. Those of a pump that nobody has any more aren't collected with it: it closes them."""
+
+
+@atexit.register
+def _leave_to_the_system() -> None:
+    for stream, waker in tuple(_open):
+        stream.keep_to_the_end()
+        waker.keep_to_the_end()
 
 
 class BlockingPump:

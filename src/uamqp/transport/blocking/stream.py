@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..forks import owned
@@ -40,29 +40,19 @@ def is_from_outside(error: BaseException) -> bool:
     return False
 
 
-def _finalize(
-    sock: socket.socket,
-    is_finalizing: Callable[[], bool] = sys.is_finalizing,
-    finalize: Callable[[socket.socket], None] = socket.socket.__del__,  # type: ignore[attr-defined]
-) -> None:
-    """As the finalizer of sockets, but not at the interpreter's end. What it uses is gone from modules by then."""
-    if not is_finalizing():
-        finalize(sock)
-
-
 _kept: dict[type[socket.socket], type[socket.socket]] = {}
 """Classes of sockets, and those that `keep_to_the_end` makes of them."""
 
 
 def keep_to_the_end(sock: socket.socket) -> None:
-    """Leave a socket that is open at the interpreter's end to the system, which closes it.
+    """Leave a socket to the system, which closes it when the process ends: the interpreter is about to.
 
-    Finalizers may still write over it then, and Python would complain of each that nobody has closed.
+    Finalizers may still write over it, and Python would complain of each that nobody has closed.
     """
     kind = type(sock)
     if kind not in _kept:
         names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-        _kept[kind] = type(kind.__name__, (kind,), {"__slots__": (), "__del__": _finalize, **names})
+        _kept[kind] = type(kind.__name__, (kind,), {"__slots__": (), "__del__": lambda sock: None, **names})
     sock.__class__ = _kept[kind]
 
 
@@ -120,7 +110,6 @@ def _dial(host: str, port: int, deadline: float, made: list[socket.socket]) -> s
             break
         made.append(socket.socket(family, kind, protocol))
         sock = owned(made[-1])
-        keep_to_the_end(sock)
         try:
             sock.settimeout(remaining)
             sock.connect(address)
@@ -181,7 +170,6 @@ class Stream:
                     sock, server_hostname=server_hostname, do_handshake_on_connect=False, suppress_ragged_eofs=True
                 )
                 owned(self._sock)
-                keep_to_the_end(self._sock)
             except BaseException:
                 sock.close()
                 self._sock.close()
@@ -322,6 +310,10 @@ class Stream:
         if waker is not None:
             waker.rest()
 
+    def keep_to_the_end(self) -> None:
+        """See the function of that name."""
+        keep_to_the_end(self._sock)
+
     def close(self) -> None:
         """End the connection, TLS with a goodbye but without waiting for an answer, and close the socket.
 
@@ -349,7 +341,6 @@ class Waker:
             pair.extend(socket.socketpair())
             for sock in pair:
                 owned(sock).setblocking(False)
-                keep_to_the_end(sock)
             self._reader, self._writer = pair
         except BaseException:
             for sock in pair:
@@ -375,6 +366,11 @@ class Waker:
         except OSError as error:
             if is_from_outside(error):
                 raise
+
+    def keep_to_the_end(self) -> None:
+        """See the function of that name."""
+        keep_to_the_end(self._reader)
+        keep_to_the_end(self._writer)
 
     def close(self) -> None:
         """Close both ends."""

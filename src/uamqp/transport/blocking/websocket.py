@@ -130,6 +130,10 @@ class WebSocketStream:
             timeout = 0.0
         self._stream.wait(timeout, waker, for_reading=for_reading and not self._is_clogged)
 
+    def keep_to_the_end(self) -> None:
+        """See `Stream.keep_to_the_end`."""
+        self._stream.keep_to_the_end()
+
     def close(self) -> None:
         """End the connection, with a goodbye but without waiting for an answer, and close the socket."""
         try:
