@@ -61,7 +61,6 @@ CIRCLES: dict[tuple[str, str], str] = {
 
 # Where the front may name a pump or a lock, and why. Everywhere else it gives commands to its driver, and waits there.
 PUMPS: dict[str, str] = {
-    "uamqp.classic.aio.connection": "lock_async and release_async of the 1.6 API",
     "uamqp.classic.endpoints.connection": "lock and release of the 1.6 API",
 }
 

@@ -439,6 +439,21 @@ def test_a_callback_that_raises_at_renewal(service: Broker, clock: Clock) -> Non
             keep_sending(client)
 
 
+def test_a_token_that_ends_before_it_is_put_leaves_the_one_in_force(service: Broker, clock: Clock) -> None:
+    """It is refused here. The connection, and the others that use it, go on with the token that they have."""
+    giver = Giver(lifetime=300, clock=clock.wall)
+    with SendClient(uri(service), auth=given(service, giver, refresh_window=250)) as client, bounded(20):
+        client.send_message(Message(b"x"))
+        (connection,) = service.connections
+        clock.move(151)
+        giver.lifetime = -5
+        with pytest.raises(errors.AuthenticationException, match="Token has expired"):
+            keep_sending(client)
+        giver.lifetime = 300
+        client.send_message(Message(b"y"))
+        assert service.connections == (connection,)
+
+
 def test_a_token_that_has_expired_already(service: Broker) -> None:
     client = SendClient(uri(service), auth=given(service, Giver(lifetime=-5)))
     with pytest.raises(errors.AuthenticationException, match="Token has expired"), bounded(10):

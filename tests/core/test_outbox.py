@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -446,3 +448,22 @@ def test_letting_go_of_those_that_have_left_may_be_broken_off() -> None:
         assert (len(outbox), outbox.waiting, outbox.in_flight) == (0, 0, 0), at
         at += 7
     assert at > 100
+
+
+def test_what_has_left_is_let_go_of() -> None:
+    """Whoever waits for nothing any more doesn't ask for deadlines."""
+
+    class Item:
+        """Can be referred to weakly."""
+
+    box, items = Outbox(), [Item() for _ in range(100)]
+    for item in items:
+        box.add(item, 3600.0)
+    references = [weakref.ref(item) for item in items]
+    while (entry := hand_over(box)) is not None:
+        pass
+    for entry in box.entries():
+        box.finish(entry)
+    del entry, item, items
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 100

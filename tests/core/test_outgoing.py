@@ -591,6 +591,17 @@ def test_a_message_that_is_the_callers_again_is_not_held_to_be_the_reason() -> N
     assert line.front.ends == {b"it": RETURNED}
 
 
+def test_one_that_was_withdrawn_is_not_taken() -> None:
+    """An interrupt has come between that and its leaving: it never went out."""
+    line = Line(begin={"incoming_window": 0})
+    (entry,) = line.add(b"it")
+    line.front.hand_over(line.now)
+    assert entry.delivery is not None
+    assert entry.delivery.withdraw()
+    line.front.give_back(entry, line.now)
+    assert line.front.ends == {b"it": RETURNED}
+
+
 def test_an_outcome_that_nobody_heard_of_counts() -> None:
     """An interrupt has kept the queue from hearing of it."""
     line = Line()

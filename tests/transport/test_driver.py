@@ -315,6 +315,99 @@ def test_the_end_of_the_connection_ends_waiting(kind: Any, end: str, monkeypatch
         connection.run(use(server))
 
 
+@BOTH
+@pytest.mark.parametrize("name", ["wait", "wait_for"])
+def test_what_is_waited_for_is_asked_with_the_lock_held(kind: Any, name: str) -> None:
+    connection = Connection(kind)
+    driver = connection.driver
+    taken: list[bool] = []
+
+    def done() -> bool:
+        def take() -> None:
+            if free := driver.pump.lock.acquire(blocking=False):
+                driver.pump.lock.release()
+            taken.append(free)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join(20)
+        return len(taken) == 2
+
+    signal = Signal()
+
+    async def use(server: ScriptedServer) -> None:
+        await connection.open(server)
+        deadline = driver.deadline(20)
+        waiting = driver.wait(signal, done, deadline) if name == "wait" else driver.wait_for(done, deadline)
+
+        def look_again() -> None:
+            driver.change("firing", lambda now: signal.fire())
+            driver.interrupt()
+
+        threading.Timer(0.01, look_again).start()
+        assert await waiting
+        await driver.close()
+
+    with ScriptedServer(accept_and_leave) as server, bounded(20):
+        connection.run(use(server))
+    assert taken == [False, False]
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["close", "abort"])
+def test_waiting_ends_with_a_connection_that_is_never_made(kind: Any, name: str) -> None:
+    connection = Connection(kind)
+    driver = connection.driver
+    signal = Signal()
+
+    async def end() -> None:
+        if name == "close":
+            await driver.close()
+        else:
+            driver.abort("enough")
+
+    async def use() -> None:
+        waiting = asyncio.ensure_future(driver.wait(signal, lambda: False))
+        await asyncio.sleep(0)
+        await end()
+        assert not await asyncio.wait_for(waiting, 20)
+
+    with bounded(20):
+        if kind is AsyncDriver:
+            asyncio.run(use())
+        else:
+            thread = threading.Thread(target=run, args=(driver.wait(signal, lambda: False),), daemon=True)
+            thread.start()
+            until(lambda: len(signal) == 1, lambda: time.sleep(0.001))
+            run(end())
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_tasks_do_not_wait_for_the_peers_close() -> None:
+    connection = Connection(AsyncDriver)
+    go_on = threading.Event()
+
+    def script(peer: SocketPeer) -> None:
+        peer.accept_open()
+        peer.expect("close")
+        assert go_on.wait(20)
+        peer.send("close")
+
+    async def use(server: ScriptedServer) -> None:
+        await connection.open(server)
+        waiting = asyncio.ensure_future(connection.driver.wait(Signal(), lambda: False))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(connection.driver.close())
+        assert not await asyncio.wait_for(waiting, 20)
+        assert not closing.done()
+        go_on.set()
+        await closing
+
+    with ScriptedServer(script) as server, bounded(20):
+        connection.run(use(server))
+
+
 # -- who is woken
 
 
@@ -399,6 +492,48 @@ def test_a_thread_is_woken_for_its_own_signal_and_no_other() -> None:
             alive = [n for n in range(count) if threads[n].is_alive()]
             assert woken <= {number, *alive[:2], 0}, (number, woken)
         run(driver.close())
+
+
+@pytest.mark.usefixtures("patient")
+def test_the_thread_that_reads_is_woken_by_its_signal_as_well() -> None:
+    """It waits for input then; the peer says nothing."""
+    connection = Connection(BlockingDriver)
+    with ScriptedServer(accept_and_leave) as server, bounded(20):
+        run(connection.open(server))
+        thing = Counted()
+        reader = threading.Thread(target=run, args=(connection.driver.wait(thing.signal, thing.look),), daemon=True)
+        reader.start()
+        until(lambda: thing.looks == 1, lambda: time.sleep(0.001))
+        connection.driver.change("deciding", thing.come)
+        reader.join(20)
+        assert not reader.is_alive()
+        run(connection.driver.close())
+
+
+@BOTH
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("name", ["change", "command"])
+def test_a_deadline_that_is_set_while_others_wait_is_kept(kind: Any, name: str) -> None:
+    """Who waits for input, or the loop, learns that something is due sooner than they would wake."""
+    connection = Connection(kind)
+    driver, timers = connection.driver, connection.core.timers
+
+    def watch(now: float) -> None:
+        slow.deadline = now + 0.05
+        timers.watch(slow)
+
+    slow = Slow(0)
+    slow.deadline = None
+
+    async def use(server: ScriptedServer) -> None:
+        await connection.open(server)
+        timer = threading.Timer(0.05, lambda: getattr(driver, name)("setting a timer", watch))
+        timer.start()
+        assert await driver.wait(slow.over, lambda: bool(slow.expired), driver.deadline(3600))
+        await driver.close()
+
+    with ScriptedServer(accept_and_leave) as server, bounded(20):
+        connection.run(use(server))
 
 
 @pytest.mark.usefixtures("patient")

@@ -92,6 +92,12 @@ class ConnectionCore:
             and engine.remote_state is EndpointState.ACTIVE
         )
 
+    @property
+    def is_over(self) -> bool:
+        """It was closed, or is being closed: nothing that anybody waits for will come any more."""
+        engine = self.engine
+        return engine is not None and (engine.local_state is EndpointState.CLOSED or engine.is_closed)
+
     def is_ready(self, wall: float) -> bool:
         """Tell whether a front may attach its links and send: no token is needed, or one is in force.
 

@@ -88,7 +88,7 @@ class Fault(enum.Enum):
     OURS = "ours"
     """On this side: the application asked for what there isn't or what it may not have, or this library did wrong."""
     PEER = "peer"
-    """On the other side: its operator, another client of its, a fault of its own, or nobody knows."""
+    """On the other side: its operator, another of its clients, a fault of its own, or nobody knows."""
     NETWORK = "network"
     """Between the two: the transport broke, or nothing was heard any more."""
 

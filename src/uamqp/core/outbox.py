@@ -13,7 +13,7 @@ _FEW = 64
 """What so few entries cost isn't worth looking for something better."""
 
 _SPARE = 1024
-"""Slots of messages in flight that may be free, before it is looked whether most are."""
+"""Slots of messages in flight that may be free, before the outbox checks whether most are."""
 
 
 class Group:
@@ -173,7 +173,7 @@ class Outbox:
         self._again = Fifo()  # entries that were put back
         self._waiting = Fifo()  # entries that were never handed over
         self._gone = 0  # entries in these two that are done
-        self._swept_at = _FEW  # with so many of them it is looked whether they are half
+        self._swept_at = _FEW  # with so many of them it checks whether they are half
         self._whole = True  # no change is under way
         self._in_flight = InFlight()
         self._places = 0
@@ -333,6 +333,8 @@ class Outbox:
             if self._gone > self._swept_at:
                 self._sweep_if_due()
         self._whole = True
+        if self._deadlines and not len(self):
+            self._deadlines.clear()  # who waits for nothing doesn't ask for them
         group = entry.group
         if group is not None:
             group.left -= 1

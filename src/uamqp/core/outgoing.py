@@ -15,7 +15,7 @@ from .outbox import Entry, Group, Outbox
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 256
 _LOOKS = 8
-"""How often in a stall time-out it is looked for outcomes that are lost while others come."""
+"""How often in a stall time-out outcomes are looked for that are lost while others come."""
 
 
 class OutcomeKind(enum.Enum):
@@ -101,7 +101,8 @@ def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
     if state is _ACCEPTED_STATE:
         return _ACCEPTED
     if state is None:
-        return _SETTLED
+        # One that never went out was withdrawn, and whoever did that was interrupted before it was noted.
+        return _SETTLED if delivery.delivery_id is not None else None
     if isinstance(state, (Accepted, Received)):
         return Outcome(_TAKEN, state)
     error = state.error if isinstance(state, Rejected) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
@@ -21,12 +22,16 @@ class Timers:
     """Calls each `Timed` at its deadlines.
 
     Most deadlines move into the future, as what they are for is done in time. So each `Timed` has one timer, which may
-    go off early: then it is looked when the next one is due. That takes no time as long as nothing is.
+    go off early: then it is asked when the next one is due. That takes no time as long as nothing is.
+
+    Attributes:
+        on_earlier: called when something is due earlier than anything was; None: nobody wants to know.
     """
 
-    __slots__ = ("_due", "_number", "_queue")
+    __slots__ = ("_due", "_number", "_queue", "on_earlier")
 
     def __init__(self) -> None:
+        self.on_earlier: Callable[[], None] | None = None
         self._queue: list[tuple[float, int, Timed]] = []
         self._due: dict[Timed, float] = {}
         self._number = count()
@@ -38,8 +43,11 @@ class Timers:
             return
         due = self._due.get(timed)
         if due is None or deadline < due:
+            first = self.next_deadline()
             self._due[timed] = deadline
             heapq.heappush(self._queue, (deadline, next(self._number), timed))
+            if self.on_earlier is not None and (first is None or deadline < first):
+                self.on_earlier()
 
     def forget(self, timed: Timed) -> None:
         """Don't call it any more."""

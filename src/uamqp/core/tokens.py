@@ -16,9 +16,14 @@ from typing import Protocol
 from .. import codec
 from ..engine import Cause
 from .masking import masked
-from .requests import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestNode, RequestState
+from .requests import CBS_FIELDS, MANAGEMENT_FIELDS, Request, RequestNode, RequestState
 
 CBS_NODE = "$cbs"
+
+# Those of the CBS draft are looked for first.
+_STATUS_FIELDS = (CBS_FIELDS[0], MANAGEMENT_FIELDS[0])
+_DESCRIPTION_FIELDS = (CBS_FIELDS[1], MANAGEMENT_FIELDS[1])
+
 
 REFRESH_PART = 0.1
 """The part of a token's life before its end in which it is renewed, where no window was given."""
@@ -146,8 +151,7 @@ class TokenClaim:
         deadline = now + self._timeout if self._timeout else None
         self.asked = token
         self._timed_out = False
-        # Those of the CBS draft are looked for first.
-        self._request = links.request(token.encode, deadline, STATUS_FIELDS[::-1], DESCRIPTION_FIELDS[::-1])
+        self._request = links.request(token.encode, deadline, _STATUS_FIELDS, _DESCRIPTION_FIELDS)
 
     def postpone(self, wall: float) -> None:
         """The token that was asked for is the one in force: ask again later, but before its end."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _FORMAT_0 = uint_bytes(0)
-_FEW = 64  # so many that were withdrawn may stay in the queue, before it is looked whether they are most of it
+_FEW = 64  # so many that were withdrawn may stay in the queue, before it checks whether they are most of it
 
 
 # Drain, from the sender's side (section 2.6.7). A receiver that sets `drain` in a flow asks us to use up its credit at

@@ -107,7 +107,7 @@ class Flusher:
 
 
 class Alarm:
-    """What a thread sleeps on that follows an engine's deadlines. One thread may `sleep`, any may do the rest.
+    """What a thread sleeps on that follows a connection's deadlines. One thread may `sleep`, any may do the rest.
 
     Attributes:
         stopped: `stop` was called.
@@ -123,7 +123,7 @@ class Alarm:
         self._due = due
 
     def follow(self, deadline: float | None) -> None:
-        """The engine's deadline is this one now: wake the thread if it would sleep beyond it."""
+        """The connection's deadline is this one now: wake the thread if it would sleep beyond it."""
         if deadline is not None and deadline < self._due and not self.stopped:
             self._due = deadline
             self._calls.put(None)

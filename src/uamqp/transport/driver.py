@@ -95,7 +95,7 @@ class Pump(Protocol):
         """Nobody has the connection any more: give it up. For finalizers."""
 
     def set_alarm(self, alarm: Alarm, latest: float) -> None:
-        """Set the alarm for the engine's next deadline, or for `latest`. Call it with the lock held."""
+        """Set the alarm for the connection's next deadline, or for `latest`. Call it with the lock held."""
 
 
 class Driver(ABC):
@@ -142,8 +142,8 @@ class Driver(ABC):
     async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """Wait until `done()`, and look whenever the signal says so; tell whether it is.
 
-        It is looked at first as well. Of those that `Signal.fire_one` has woken, one that is cancelled, or whose time
-        is over, leaves what it was woken for to the next.
+        `done` is asked before waiting, too. One of those that `Signal.fire_one` has woken, and that is cancelled, or
+        whose time is over, leaves what it was woken for to the next.
 
         Args:
             deadline: see `deadline`; None: as long as the connection lasts.

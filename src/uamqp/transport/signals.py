@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 this_thread = threading.get_ident
@@ -80,13 +80,17 @@ class ThreadWaiter:
     """What one thread waits with. `set` may be called from anywhere, from a signal handler within `set` as well.
 
     It is a bare lock: a `threading.Event` has one of its own, which an interrupted `set` would hold forever.
+
+    Args:
+        on_set: called with it when it is set: the thread may wait for something else meanwhile, such as input.
     """
 
-    __slots__ = ("_lock",)
+    __slots__ = ("_lock", "_on_set")
 
-    def __init__(self) -> None:
+    def __init__(self, on_set: Callable[[ThreadWaiter], None] | None = None) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
+        self._on_set = on_set
 
     def set(self) -> None:
         """Wake the thread; or let it not wait at all, if it doesn't wait yet."""
@@ -94,6 +98,8 @@ class ThreadWaiter:
             self._lock.release()
         except RuntimeError:
             pass  # it was set already
+        if self._on_set is not None:
+            self._on_set(self)
 
     def wait(self, timeout: float) -> bool:
         """Wait until it was set since the last wait, at most `timeout` seconds, and `MAX_WAIT` at a stretch.

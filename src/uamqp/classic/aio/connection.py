@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...transport.asyncio.driver import AsyncDriver
-from ...transport.asyncio.shared import SharedAmongTasks
+from ...transport.asyncio.shared import Mutex, SharedAmongTasks
 from ...transport.driver import Driver
 from ..auth import AMQPAuth
 from ..endpoints import connection
@@ -56,6 +56,7 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         **timeouts: Unpack[TimeoutKeywords],
     ) -> None:
         self._internal_kwargs = get_dict_with_loop_if_needed(loop)
+        self._mutex = Mutex()  # see `lock_async`
         super().__init__(
             hostname,
             sasl,
@@ -86,15 +87,12 @@ class ConnectionAsync(LoopArgument, connection.Connection):
             asyncio.TimeoutError: it wasn't free within `timeout` seconds.
         """
         limit = finite(timeout, "timeout", "seconds")
-        pump = self._tasks.loop_pump
-        if pump is not None:
-            await pump.acquire(limit)
+        if self._tasks.has_loop:
+            await self._mutex.acquire(limit)
 
     async def release_async(self) -> None:
         """Release the lock of `lock_async`; does nothing if it is free."""
-        pump = self._tasks.loop_pump
-        if pump is not None:
-            pump.release()
+        self._mutex.release()
 
     async def work_async(self) -> None:
         """Give the loop a turn, in which the connection does what is due. Does nothing while it is being closed.

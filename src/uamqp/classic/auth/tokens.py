@@ -307,11 +307,21 @@ class CBSAuthMixin:
 
     def _put(self, connection: Connection, keeper: TokenKeeper, *, is_new: bool = True) -> None:
         token = self._current_token()
+
+        def put(now: float) -> ValueError | None:
+            try:
+                keeper.put(token, now, wall(), is_new=is_new)
+            except ValueError as error:
+                return error  # nothing is half done
+            return None
+
         try:
-            connection._driver.command("putting a token", lambda now: keeper.put(token, now, wall(), is_new=is_new))
+            refusal = connection._driver.command("putting a token", put)
         except LocalProtocolError as error:
             text = f"A new token can't be put: {error}. Close the client, and open it again."
             raise errors.AuthenticationException(text) from error
+        if refusal is not None:
+            raise refusal
 
     def _current_token(self) -> Token:
         if not self.token:

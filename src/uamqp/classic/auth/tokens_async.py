@@ -14,6 +14,7 @@ from .tokens import Authenticator, CBSAuthMixin, JWTTokenAuth, SASTokenAuth
 __all__ = ["CBSAsyncAuthMixin", "JWTTokenAsync", "SASTokenAsync", "is_coroutine"]
 
 if TYPE_CHECKING:
+    from ...core import TokenKeeper
     from ..aio import ConnectionAsync
     from ..endpoints.connection import Connection
 
@@ -25,10 +26,10 @@ def is_coroutine(get_token: Any) -> bool:
     return is_coroutine_function(get_token)
 
 
-def _end(renewal: object, authenticator: Authenticator | None, connection: Connection | None) -> None:
-    """A new token is there, or there is none: have those who wait look, if anybody still has the connection."""
-    if authenticator is not None and connection is not None:
-        connection._driver.call_out(lambda: authenticator.keeper.leave(renewal))
+def _end(renewal: object, keeper: TokenKeeper | None, connection: Connection | None) -> None:
+    """A new token is there, or there is none: wake those who wait, if anybody still has the connection."""
+    if keeper is not None and connection is not None:
+        connection._driver.call_out(lambda: keeper.leave(renewal))
         connection._driver.interrupt()
 
 
@@ -77,13 +78,13 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         from ...transport.asyncio.pump import is_in_loop, spawn  # noqa: PLC0415 (blocking clients do without asyncio)
 
         connection = self._connection
-        if not is_in_loop() or connection is None:
+        if not is_in_loop() or connection is None or self._cbs_auth is None:
             await self._update()
             return True
         if self._renewal is None:
             self._renewal = spawn(self._update())
-            reference, authenticator = weakref.ref(connection), self._cbs_auth
-            self._renewal.add_done_callback(lambda renewal: _end(renewal, authenticator, reference()))
+            reference, keeper = weakref.ref(connection), weakref.ref(self._cbs_auth.keeper)  # no client is kept by it
+            self._renewal.add_done_callback(lambda renewal: _end(renewal, keeper(), reference()))
             return False
         if not self._renewal.done():
             return False

@@ -10,6 +10,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar
 
+from ...core import LinkState
 from ...transport.background import Alarm, started
 from ...transport.drive import run
 from ...transport.forks import tell
@@ -768,11 +769,10 @@ class AMQPClient:
             LinkDetach, ConnectionClose, MessageHandlerError: it has failed.
         """
         state = handler.get_state()
-        if state.name == "Open":
-            return True
-        if state.name in ("Error", "Closing", "Idle"):
+        current = handler._core.state
+        if current not in (LinkState.OPEN, LinkState.OPENING):
             raise errors.MessageHandlerError(f"{handler._kind} is not open any more: its state is {state.name}.")
-        return False
+        return current is LinkState.OPEN
 
 
 def _part(connection: Connection, handler: MessageLink | None, session: Session | None) -> None:

@@ -121,9 +121,9 @@ class MgmtOperation:
             fields.get("description_fields"), "description_fields", self._description_fields, self._encoding
         )
         connection = self.connection
-        await connection._do_start()
         driver = connection._driver
         deadline = driver.deadline(limit / 1000 if limit else None)
+        await connection._do_start()
 
         def make(now: float) -> tuple[RequestLinks, Request]:
             links = self._open_links(now)

@@ -8,9 +8,6 @@ from ...engine.session cimport Session as _Session
 from ..message.message cimport Message as _Message, received_message
 
 
-cpdef flush(object pump, _Session session)
-
-
 cdef class Taker:
     cpdef take_in(self, _Message message)
 

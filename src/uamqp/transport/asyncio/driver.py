@@ -35,9 +35,9 @@ class AsyncDriver(Driver):
         return self._pump if self._pump is not None else self._blocking.pump
 
     @property
-    def loop_pump(self) -> AsyncPump | None:
-        """The pump, if it is a loop's."""
-        return self._pump
+    def has_loop(self) -> bool:
+        """A loop drives it, or will; it didn't turn into a blocking one."""
+        return self._pump is not None
 
     @property
     def _blocking(self) -> BlockingDriver:

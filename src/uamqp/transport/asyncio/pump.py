@@ -1,6 +1,6 @@
 """The asyncio pump: what `blocking.pump.BlockingPump` is for the blocking front, for an event loop.
 
-The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the engine's deadlines whether or
+The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the deadlines whether or
 not anybody waits. Who waits, waits for the next progress. No polling, no threads.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ...core import ConnectionCore
-from ...engine import CauseKind, EndpointState, Engine, EngineConfig, Trace
+from ...engine import CauseKind, Engine, EngineConfig, Trace
 from ...engine.events import Event
 from .. import background
 from ..forks import INHERITED, tell
@@ -28,7 +28,7 @@ from ..sansio.exposed import warn_of_exposed
 from ..shared import TOGETHER
 from ..signals import Signal
 from .connect import bury, open_connection
-from .protocol import EngineProtocol, stream_of, within
+from .protocol import EngineProtocol, stream_of
 from .reading import Reading
 from .shared import SharedAmongTasks
 from .signals import LoopWaiter
@@ -100,12 +100,12 @@ class AsyncPump:
         self._link: _Link | None = None  # between the transport and the protocol
         self._endpoint: Endpoint | None = None
         self._starting = SharedAmongTasks(self._cancel_start)
-        self._mutex: asyncio.Lock | None = None
         self._waiters: dict[asyncio.Future[None], None] = {}  # for anything that happens; in order
         self._sleepers: dict[LoopWaiter, None] = {}  # for a signal
         self._closed = False
         self._closers = 0  # tasks that wait for the end
         self._alarms: list[background.Alarm] = []
+        core.timers.on_earlier = self._on_earlier
         background.watch(self)
         tell(self)
 
@@ -230,16 +230,16 @@ class AsyncPump:
     @property
     def _is_over(self) -> bool:
         """Nothing that anybody waits for will come any more."""
-        engine = self._core.engine
-        return engine is not None and (engine.local_state is EndpointState.CLOSED or engine.is_closed)
+        return self._core.is_over or (self._closed and self._core.engine is None)
 
     async def wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
         """See `Driver.wait_for`."""
         self._look_at_loop()
         while True:
-            seen = self.progress
-            if done():
-                return True
+            with self.lock, TOGETHER:
+                if done():
+                    return True
+                seen = self.progress
             remaining = clock.FOREVER if deadline is None else deadline - clock.now()
             if self._is_over or remaining <= 0:
                 return False
@@ -251,8 +251,6 @@ class AsyncPump:
         Raises:
             RuntimeError: another loop drives the connection.
         """
-        if done():
-            return True
         self._look_at_loop()
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
@@ -294,6 +292,7 @@ class AsyncPump:
             self._closed = True
             self._core.close(clock.now())
             engine = self._core.engine
+        self._wake_sleepers()
         if engine is None or self._loop is None:
             return
         deadline = clock.now() + engine.config.close_timeout
@@ -355,7 +354,7 @@ class AsyncPump:
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.forget()
-        self._loop = self._mutex = self._link = self._socket = None
+        self._loop = self._link = self._socket = None
         self._waiters, self._sleepers = {}, {}
         engine = self._core.engine
         if engine is not None and not engine.is_closed:
@@ -428,7 +427,6 @@ class AsyncPump:
         if loop is None or not loop.is_closed():
             return
         self._loop = None
-        self._mutex = None
         self._waiters.clear()
         self._sleepers.clear()
         with self.lock, self.guard.step("giving the connection up"):
@@ -444,7 +442,7 @@ class AsyncPump:
     # -- a keep-alive thread, of a client that turns out to be used without a loop
 
     is_due = False
-    """The loop keeps the engine's deadlines by itself."""
+    """The loop keeps the deadlines by itself."""
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
         """Set the alarm for `latest`, or with `retire`."""
@@ -457,26 +455,6 @@ class AsyncPump:
         with self.lock:
             for alarm in self._alarms:
                 alarm.follow(-math.inf)
-
-    # -- a mutex between tasks, which 1.6 gave to applications
-
-    async def acquire(self, timeout: float) -> None:
-        """Take the mutex.
-
-        Raises:
-            asyncio.TimeoutError: it wasn't free within `timeout` seconds.
-        """
-        if self._mutex is None:
-            self._mutex = asyncio.Lock()
-        try:
-            await within(self._mutex.acquire(), timeout)
-        except TimeoutError:
-            raise asyncio.TimeoutError(f"the lock wasn't free within {timeout:g} seconds") from None
-
-    def release(self) -> None:
-        """Release the mutex; does nothing if it is free."""
-        if self._mutex is not None and self._mutex.locked():
-            self._mutex.release()
 
     # -- for the protocol; in the loop's thread
 
@@ -500,6 +478,12 @@ class AsyncPump:
         engine = self._core.engine
         if engine is not None:
             engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
+
+    def _on_earlier(self) -> None:
+        """Something is due earlier than anything was: the loop is to wake for it."""
+        protocol = self._protocol
+        if protocol is not None:
+            self._in_loop(protocol.wake)
 
     def next_deadline(self) -> float | None:
         """Return when something is due by itself."""

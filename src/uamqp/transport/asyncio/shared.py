@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..shared import Operation, SharedAmongThreads
+from .protocol import within
 
 
 class _Attempt:
@@ -104,3 +105,30 @@ class SharedAmongTasks(SharedAmongThreads):
             self._attempt = None
         if not task.cancelled():
             task.exception()  # nobody may wait any more: then it is none that was overlooked
+
+
+class Mutex:
+    """A lock that the tasks of a loop agree on. With another loop it is another one."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock: asyncio.Lock | None = None
+
+    async def acquire(self, timeout: float) -> None:
+        """Take the lock.
+
+        Raises:
+            asyncio.TimeoutError: it wasn't free within `timeout` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        if self._lock is None or self._loop is not loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        try:
+            await within(self._lock.acquire(), timeout)
+        except TimeoutError:
+            raise asyncio.TimeoutError(f"the lock wasn't free within {timeout:g} seconds") from None
+
+    def release(self) -> None:
+        """Release the lock; does nothing if it is free."""
+        if self._lock is not None and self._lock.locked():
+            self._lock.release()

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...core import ConnectionCore
-from ...engine import CauseKind, EndpointState, EngineConfig, Trace
+from ...engine import CauseKind, EngineConfig, Trace
 from .. import background
 from ..forks import INHERITED, tell
 from ..guard import Guard
@@ -88,6 +88,7 @@ class BlockingPump:
         self._alarms: list[background.Alarm] = []
         self._partings: deque[Callable[[], None]] = deque()
         self._init_locks()
+        core.timers.on_earlier = self._on_earlier
         background.watch(self)
         tell(self)
 
@@ -110,6 +111,7 @@ class BlockingPump:
         self._successors: OrderedDict[ThreadWaiter, None] = OrderedDict()  # who may have to read, in order
         self._waiting = 0  # the thread that waits for the socket
         self._waits_until = 0.0
+        self._reader: ThreadWaiter | None = None  # what that thread waits with, if it waits for a signal
 
     now = staticmethod(clock.now)
     """Returns the time that the engine is given."""
@@ -206,6 +208,7 @@ class BlockingPump:
             if follower is None:
                 self._waits_until = self.now() + wait
                 self._waiting = me
+                self._reader = waiter
         if follower is not None or stream is None or waker is None:
             return happened or (follower is not None and follower.wait(timeout))
         try:
@@ -243,6 +246,11 @@ class BlockingPump:
     def _stop_waiting(self, waker: Waker, me: int) -> None:
         if self._waiting == me and self._waker is waker:  # nobody has taken over
             self._waiting = 0
+
+    def _on_set(self, waiter: ThreadWaiter) -> None:
+        """Somebody was woken: if that is who waits for input, by its signal and not by input."""
+        if self._waiting and self._reader is waiter:
+            self._wake()
 
     def _release_followers(self) -> None:
         followers, self._followers = self._followers, []
@@ -348,6 +356,11 @@ class BlockingPump:
     def _wake_for_unsent(self) -> None:
         """Make the thread that waits for input wait for the socket to take more, too."""
         if self._waiting and self.has_unsent:
+            self._wake()
+
+    def _on_earlier(self) -> None:
+        """Something is due earlier than anything was: who waits for input is to wake for it."""
+        if self._waiting and self._waiting != threading.get_ident():
             self._wake()
 
     def _wake(self) -> None:
@@ -468,6 +481,7 @@ class BlockingPump:
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
         """Give the connection up at once, without a word to the peer."""
         with self.lock, self.guard.step("giving the connection up"):
+            self._closed = True
             engine = self._core.engine
             if engine is not None:
                 engine.abort(self.now(), message, kind=kind)
@@ -535,6 +549,7 @@ class BlockingPump:
         with self.lock, self.guard.step("closing"):
             self._closed = True
             self._core.close(self.now())
+            self._release_all()
             engine = self._core.engine
         if engine is None:
             return
@@ -552,8 +567,7 @@ class BlockingPump:
     @property
     def _is_over(self) -> bool:
         """Nothing that anybody waits for will come any more."""
-        engine = self._core.engine
-        return engine is not None and (engine.local_state is EndpointState.CLOSED or engine.is_closed)
+        return self._core.is_over or (self._closed and self._core.engine is None)
 
     def wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
         """See `Driver.wait_for`."""
@@ -573,7 +587,7 @@ class BlockingPump:
         One of the threads that wait reads for all. The others sleep until their signal wakes them, or the place of the
         one who reads is free.
         """
-        waiter = ThreadWaiter()
+        waiter = ThreadWaiter(self._on_set)
         try:
             while True:
                 with self.lock, TOGETHER:

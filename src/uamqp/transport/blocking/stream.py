@@ -181,11 +181,6 @@ class Stream:
         return not self._unwritable
 
     @property
-    def is_secure(self) -> bool:
-        """TLS is spoken."""
-        return self._tls is not None
-
-    @property
     def is_handshaking(self) -> bool:
         """The TLS handshake isn't finished."""
         return self._handshaking
