@@ -207,8 +207,8 @@ class BlockingPump:
             for_reading = not self._is_clogged()
             if follower is None:
                 self._waits_until = self.now() + wait
-                self._waiting = me
                 self._reader = waiter
+                self._waiting = me  # last: from here on this frame closes the waker
         if follower is not None or stream is None or waker is None:
             return happened or (follower is not None and follower.wait(timeout))
         try:
