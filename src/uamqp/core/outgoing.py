@@ -379,7 +379,11 @@ class Outgoing(LinkHandler):
             return
         if entry.delivery is not delivery:
             return  # it has timed out, or is the caller's again
-        outcome = outcome_of(delivery)
+        outcome: Outcome | None
+        if delivery.remote_state is _ACCEPTED_STATE and delivery.settled and not delivery.lost:
+            outcome = _ACCEPTED  # what `outcome_of` says of most: 25 instructions less
+        else:
+            outcome = outcome_of(delivery)
         if outcome is None:
             return
         self._last_progress = now

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ...codec import ACCEPTED
 from ...core.incoming import Inbox
 from ...engine import IncomingDelivery
 from ..endpoints.receiving import Taker
@@ -93,7 +94,7 @@ class MessageQueue(Inbox):
         message: Any = item
         if message._delivery is None:
             return complete(message)
-        if not Inbox.accept(self, message):
+        if not self._settle(message._delivery, ACCEPTED, "accepted"):
             return False
         message._response = _ACCEPTANCE
         message.state = _SETTLED
