@@ -10,6 +10,7 @@ cdef class ConnectionCore:
     cdef public list _backlog
     cdef public list _sessions
     cdef public object cause
+    cdef public bint closed
     cdef public bint ended
     cdef public object engine
     cdef public object keeper

@@ -64,18 +64,20 @@ class ConnectionCore:
     Attributes:
         engine: the engine, None before `start`.
         owner: who hears of it.
+        closed: somebody wants it closed, or has given it up; it may not be over yet, or never have been started.
         cause: why it ended; None while it hasn't, or when that was asked for.
         ended: all have heard that it has.
         keeper: keeps the token in force that it needs; None: it needs none.
         timers: what else has deadlines on the connection, such as messages that wait to be sent.
     """
 
-    __slots__ = ("_backlog", "_sessions", "cause", "ended", "engine", "keeper", "owner", "timers")
+    __slots__ = ("_backlog", "_sessions", "cause", "closed", "ended", "engine", "keeper", "owner", "timers")
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self.owner = owner
         self.engine: Engine | None = None
         self.cause: Cause | None = None
+        self.closed = False
         self.ended = False
         self.keeper: TokenKeeper | None = None
         self._sessions: list[SessionCore] = []
@@ -96,7 +98,9 @@ class ConnectionCore:
     def is_over(self) -> bool:
         """It was closed, or is being closed: nothing that anybody waits for will come any more."""
         engine = self.engine
-        return engine is not None and (engine.local_state is EndpointState.CLOSED or engine.is_closed)
+        if engine is None:
+            return self.closed
+        return engine.local_state is EndpointState.CLOSED or engine.is_closed
 
     def is_ready(self, wall: float) -> bool:
         """Tell whether a front may attach its links and send: no token is needed, or one is in force.
@@ -131,6 +135,7 @@ class ConnectionCore:
 
     def close(self, now: float) -> None:
         """Close the connection; `on_connection_closed` tells when it is done."""
+        self.closed = True
         if self.engine is not None:
             self.engine.close(now)
 

@@ -160,9 +160,11 @@ class Driver(ABC):
     def waiter(self, busy: int) -> Waiter | None:
         """Return what to wait with while thread `busy` takes the steps; None: the caller has to take them itself."""
 
-    @abstractmethod
     async def follow(self, waiter: Waiter, timeout: float) -> None:
         """Wait with what `waiter` has returned, `timeout` seconds at most; it may end before."""
+        waited = waiter.wait(timeout)
+        if not isinstance(waited, bool):  # a thread's waits by itself
+            await waited
 
     def command(self, what: str, function: Callable[[float], T]) -> T:
         """Do something with the core, which no thread and no signal handler finds half done; have it written.
@@ -327,10 +329,3 @@ class Driver(ABC):
     def abort(self, message: str) -> None:
         """Give the connection up at once, without a word to the peer. `message` says why."""
         self.pump.abort(message)
-
-
-async def waiting(waiter: Waiter, timeout: float) -> None:
-    """Wait with a waiter of either kind: a thread's waits by itself."""
-    waited = waiter.wait(timeout)
-    if not isinstance(waited, bool):
-        await waited

@@ -25,7 +25,7 @@ class Batch(list[Message]):
     """Messages on their way to the caller of `receive_message_batch`.
 
     Attributes:
-        sends: the pump's, before they were accepted.
+        sends: the driver's, before they were accepted.
     """
 
     sends = 0

@@ -176,7 +176,7 @@ class SendClient(AMQPClient):
         """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
         connection = self._require_open()
 
-        def step(now: float) -> float:
+        def hand_over(now: float) -> float:
             step = self._queue.step(now)
             deadline = step.deadline
             self._steps_until = FOREVER if deadline is None else deadline
@@ -184,7 +184,7 @@ class SendClient(AMQPClient):
                 return 0.0
             return timeout if deadline is None else max(0.0, min(timeout, deadline - now))
 
-        limit = self._change("handing messages over", step)
+        limit = self._change("handing messages over", hand_over)
         try:
             await self._turn(limit)
         finally:

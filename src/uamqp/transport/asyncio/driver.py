@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
 from ..blocking.driver import BlockingDriver
-from ..driver import Driver, Pump, waiting
+from ..driver import Driver, Pump
 from ..sansio.endpoint import Endpoint
 from ..signals import Signal, Waiter
 from .pump import AsyncPump, is_in_loop, off_loop
@@ -94,7 +94,3 @@ class AsyncDriver(Driver):
         if pump is None:
             return self._blocking.waiter(busy)
         return LoopWaiter() if pump.is_driven_here else None
-
-    async def follow(self, waiter: Waiter, timeout: float) -> None:
-        """See `Driver`."""
-        await waiting(waiter, timeout)

@@ -102,7 +102,6 @@ class AsyncPump:
         self._starting = SharedAmongTasks(self._cancel_start)
         self._waiters: dict[asyncio.Future[None], None] = {}  # for anything that happens; in order
         self._sleepers: dict[LoopWaiter, None] = {}  # for a signal
-        self._closed = False
         self._closers = 0  # tasks that wait for the end
         self._alarms: list[background.Alarm] = []
         core.timers.on_earlier = self._on_earlier
@@ -149,9 +148,9 @@ class AsyncPump:
             self._link = _Link(protocol)
             return self._link
 
-        if not self._closed:
+        if not self._core.closed:
             await open_connection(endpoint, make_protocol, handshake_timeout=config.handshake_timeout)
-        if self._closed:
+        if self._core.closed:
             self.abort("the connection was closed before it was made")
             raise ConnectionAbortedError("the connection was closed before it was made")
 
@@ -227,11 +226,6 @@ class AsyncPump:
             self._waiters.pop(future, None)
             self._hold_on(False)
 
-    @property
-    def _is_over(self) -> bool:
-        """Nothing that anybody waits for will come any more."""
-        return self._core.is_over or (self._closed and self._core.engine is None)
-
     async def wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
         """See `Driver.wait_for`."""
         self._look_at_loop()
@@ -241,7 +235,7 @@ class AsyncPump:
                     return True
                 seen = self.progress
             remaining = clock.FOREVER if deadline is None else deadline - clock.now()
-            if self._is_over or remaining <= 0:
+            if self._core.is_over or remaining <= 0:
                 return False
             await self.turn(remaining, seen)
 
@@ -263,7 +257,7 @@ class AsyncPump:
                         signal.take(waiter)
                         return True
                     remaining = clock.FOREVER if deadline is None else deadline - clock.now()
-                    if self._is_over or remaining <= 0:
+                    if self._core.is_over or remaining <= 0:
                         return False
                     signal.add(waiter)
                     self._sleepers[waiter] = None
@@ -289,7 +283,6 @@ class AsyncPump:
         """
         self._look_at_loop()
         with self.lock, self.guard.step("closing"):
-            self._closed = True
             self._core.close(clock.now())
             engine = self._core.engine
         self._wake_sleepers()
@@ -320,7 +313,7 @@ class AsyncPump:
         """Give the connection up at once, without a word to the peer. For the loop's thread."""
         self._look_at_loop()
         with self.lock, self.guard.step("giving the connection up"):
-            self._closed = True
+            self._core.closed = True
             engine = self._core.engine
             if engine is not None:
                 engine.abort(clock.now(), message, kind=kind)
@@ -526,7 +519,7 @@ class AsyncPump:
         waiters, self._waiters = self._waiters, {}
         for future in waiters:
             _set(future)
-        if self._sleepers and self._is_over:
+        if self._sleepers and self._core.is_over:
             self._wake_sleepers()
 
     def _wake_sleepers(self) -> None:

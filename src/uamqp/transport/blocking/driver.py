@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
-from ..driver import Driver, Pump, waiting
+from ..driver import Driver, Pump
 from ..sansio.endpoint import Endpoint
 from ..signals import Signal, ThreadWaiter, Waiter, this_thread
 from .pump import BlockingPump
@@ -60,7 +60,3 @@ class BlockingDriver(Driver):
     def waiter(self, busy: int) -> Waiter | None:
         """See `Driver`."""
         return ThreadWaiter() if busy != this_thread() else None
-
-    async def follow(self, waiter: Waiter, timeout: float) -> None:
-        """See `Driver`."""
-        await waiting(waiter, timeout)

@@ -82,7 +82,6 @@ class BlockingPump:
         self._sends = 0  # of a stream that is gone
         self._endpoint: Endpoint | None = None
         self._waker: Waker | None = None
-        self._closed = False
         self._broken_since = 0.0  # when a write failed, if `failure` says so
         self._flusher: background.Flusher | None = None
         self._alarms: list[background.Alarm] = []
@@ -153,7 +152,7 @@ class BlockingPump:
             stream = _stream(connect(endpoint, sockets), endpoint)
             waker = Waker()
             with self.lock, self.guard.step("connecting"):
-                if not self._closed:
+                if not self._core.closed:
                     keep_freed_memory()
                     self._endpoint = endpoint
                     self._core.start(config, self.now(), trace)
@@ -481,7 +480,7 @@ class BlockingPump:
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
         """Give the connection up at once, without a word to the peer."""
         with self.lock, self.guard.step("giving the connection up"):
-            self._closed = True
+            self._core.closed = True
             engine = self._core.engine
             if engine is not None:
                 engine.abort(self.now(), message, kind=kind)
@@ -547,7 +546,6 @@ class BlockingPump:
 
     def _close(self) -> None:
         with self.lock, self.guard.step("closing"):
-            self._closed = True
             self._core.close(self.now())
             self._release_all()
             engine = self._core.engine
@@ -564,18 +562,13 @@ class BlockingPump:
             self._advance()
             self._drop_stream()
 
-    @property
-    def _is_over(self) -> bool:
-        """Nothing that anybody waits for will come any more."""
-        return self._core.is_over or (self._closed and self._core.engine is None)
-
     def wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
         """See `Driver.wait_for`."""
         while True:
             with self.lock, TOGETHER:
                 if done():
                     return True
-                seen, is_over = self.progress, self._is_over
+                seen, is_over = self.progress, self._core.is_over
             remaining = clock.FOREVER if deadline is None else deadline - self.now()
             if is_over or remaining <= 0:
                 return False
@@ -595,7 +588,7 @@ class BlockingPump:
                         signal.take(waiter)
                         return True
                     remaining = clock.FOREVER if deadline is None else deadline - self.now()
-                    if self._is_over or remaining <= 0:
+                    if self._core.is_over or remaining <= 0:
                         return False
                     signal.add(waiter)
                     self._successors[waiter] = None
