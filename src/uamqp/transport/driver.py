@@ -1,8 +1,8 @@
-"""What a front drives a connection by: one interface, for threads and for event loops.
+"""The interface that a front drives a connection with, the same for threads and for event loops.
 
-A front's operations are coroutines, and all that they wait for is awaited here. A `BlockingDriver` waits by itself, so
-that they never suspend (`drive.run`); an `AsyncDriver` leaves that to the event loop. They are in `blocking` and
-`asyncio`, so that neither front loads the other's.
+A front's operations are coroutines, and everything they wait for is awaited here. A `BlockingDriver` waits in the
+calling thread, so they never suspend (`drive.run`); an `AsyncDriver` leaves the waiting to the event loop. The two live
+in `blocking` and `asyncio`, so that neither front loads the other's.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ T = TypeVar("T")
 
 
 class Pump(Protocol):
-    """What the pumps of both worlds do without waiting. Each method may be called from any thread.
+    """What both pumps can do without waiting. Any thread may call any method.
 
     Attributes:
-        lock: guards the core and its engine; reentrant. Hold it for every command to them, briefly, and never across
+        lock: guards the core and its engine; reentrant. Hold it briefly for every command to them, and never across
             an `await`.
-        guard: tells what is half done; whoever gives a command does so in a step of it.
+        guard: records what is half done; every command runs in one of its steps.
         progress: grows with every turn in which anything happened.
-        sends: how often the socket was given something to send; it may have taken it.
-        foreign: why this process can't use the connection, if it is a fork of the one that can; else empty.
+        sends: how many times the socket was given something to send, which it may have taken.
+        foreign: in a fork, why this process can't use its parent's connection; otherwise empty.
     """
 
     lock: Any
@@ -42,170 +42,187 @@ class Pump(Protocol):
 
     @property
     def failure(self) -> Exception | None:
-        """What broke the transport, if anything did."""
+        """The exception that broke the transport, if one did."""
 
     @property
     def sends(self) -> int:
-        """See the class."""
+        """See the attributes above."""
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket."""
+        """Whether there is a socket."""
 
     @property
     def has_unsent(self) -> bool:
-        """The socket takes no more for now."""
+        """Whether the socket accepts no more data for now; a turn that waits ends once it does."""
 
     @property
     def flush_is_due(self) -> bool:
-        """What `flush_soon` was asked for is still to be written."""
+        """Whether the output that `flush_soon` was called for is still to be written."""
 
     @property
     def is_due(self) -> bool:
-        """A deadline of the engine has come that nobody else keeps. Look with the lock held."""
+        """Whether a deadline of the engine that nobody else watches has passed. Hold the lock to read it."""
 
     def flush(self) -> None:
-        """Write what is due."""
+        """Write pending output; with asyncio, in the loop's next turn. Do nothing once the connection is gone."""
 
     def flush_now(self) -> None:
-        """Write what is due, and leave the events to the next turn."""
+        """Write pending output, and leave events to the next turn: no handler runs in here, so none can raise."""
 
     def flush_soon(self) -> None:
-        """Write what is due within a few milliseconds."""
+        """Write pending output within a few milliseconds, whether or not anybody calls `turn`.
+
+        For calls in quick succession, such as settling one message after another.
+        """
 
     def interrupt(self) -> None:
-        """Wake everybody who waits, to look again at what they wait for."""
+        """Wake everybody who is waiting, so that they check again what they wait for."""
 
     def caller(self) -> object:
-        """Return what tells the caller from others that may call meanwhile."""
+        """Return an object that identifies the caller: its thread, or its task."""
 
     def defer(self, function: Callable[[], None]) -> bool:
         """See `Guard.defer`."""
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
-        """Give the connection up at once, without a word to the peer."""
+        """End the connection at once, without telling the peer."""
 
     def stop_closing(self) -> None:
-        """Who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+        """Abort the connection because closing it was interrupted, unless others are waiting for it to close."""
 
     def part(self, parting: Callable[[], None]) -> None:
-        """Call a function that uses the engine, when nobody works on the connection. For finalizers."""
+        """Call a function that uses the engine, as soon as nobody is working on the connection.
+
+        For finalizers, which may interrupt anything, in any thread.
+        """
 
     def abandon(self, message: str) -> None:
-        """Nobody has the connection any more: give it up. For finalizers."""
+        """Write pending output and end a connection that nobody refers to any longer. For finalizers."""
 
     def set_alarm(self, alarm: Alarm, latest: float) -> None:
-        """Set the alarm for the connection's next deadline, or for `latest`. Call it with the lock held."""
+        """Set the alarm for the connection's next deadline, or for `latest` if that is earlier.
+
+        Call it with the lock held.
+
+        Args:
+            alarm: the alarm.
+            latest: in monotonic seconds.
+        """
 
 
 class Driver(ABC):
-    """Drives one connection, and is all that a front sees of locks, clocks and input and output.
+    """Drives one connection: all that a front sees of locks, clocks, input and output.
 
-    Waiting comes with a question, `done`, which is asked with the lock held: between a look and a wait that are two
-    steps, another thread may take what is waited for. Deadlines are those of `deadline`.
+    Every wait takes a question, `done`, which is asked with the lock held: if checking and waiting were two steps,
+    another thread could take what is waited for in between. Deadlines are those that `deadline` returns.
     """
 
     @property
     @abstractmethod
     def pump(self) -> Pump:
-        """What it drives it with; another one after `renew`, and where an asyncio connection is made without a loop."""
+        """The pump at work. `renew` replaces it, as does connecting an asyncio connection without a loop."""
 
     @abstractmethod
     def renew(self, core: ConnectionCore) -> None:
-        """Drive another connection from now on, with the same lock."""
+        """Switch to another connection, and keep the same lock."""
 
     @abstractmethod
     async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
-        """Return the endpoint to connect to, which may have to read certificates unless `is_quick`."""
+        """Return the endpoint to connect to; making it may mean reading certificates unless `is_quick`."""
 
     @abstractmethod
     async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
-        """Connect, and have the engine start, unless that was done.
+        """Connect and start the engine, unless that has been done.
 
         Raises:
-            OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
+            OSError: the host is unknown or doesn't answer, or the connection was closed meanwhile.
         """
 
     @abstractmethod
     async def turn(self, timeout: float, seen: int | None = None) -> bool:
-        """Do what is due, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
+        """Do what is due, or wait up to `timeout` seconds if nothing is; return whether anything happened.
 
         Args:
-            seen: `mark` when the caller last looked: if anything has happened since, there is no waiting.
+            timeout: in seconds.
+            seen: `mark` when the caller last checked; if anything has happened since, return without waiting.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Close the connection, and wait for the peer's answer, for the engine's `close_timeout` at most."""
+        """Close the connection, and wait up to the engine's `close_timeout` for the peer's answer."""
 
     @abstractmethod
     async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
-        """Wait until `done()`, and look whenever the signal says so; tell whether it is.
+        """Wait until `done()` is true; ask at first, and then each time the signal fires.
 
-        `done` is asked before waiting, too. One of those that `Signal.fire_one` has woken, and that is cancelled, or
-        whose time is over, leaves what it was woken for to the next.
+        A waiter that `Signal.fire_one` woke and that is then cancelled or times out passes the wake-up on to the next.
 
         Args:
-            deadline: see `deadline`; None: as long as the connection lasts.
+            signal: fires when the answer may have changed.
+            done: the question, asked with the lock held.
+            deadline: see `deadline`; None waits as long as the connection lasts.
 
         Returns:
-            False when the deadline has passed, or the connection is over, and it isn't done.
+            True once done; False if the deadline passes or the connection ends first.
         """
 
     @abstractmethod
     async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
-        """Wait until `done()`, and look whenever anything happens on the connection; otherwise as `wait`."""
+        """Wait until `done()` is true, as `wait` does, but ask whenever anything happens on the connection."""
 
     @abstractmethod
     def waiter(self, busy: int) -> Waiter | None:
-        """Return what to wait with while thread `busy` takes the steps; None: the caller has to take them itself."""
+        """Return what to wait with while thread `busy` does the work, or None if the caller has to do it itself."""
 
     async def follow(self, waiter: Waiter, timeout: float) -> None:
-        """Wait with what `waiter` has returned, `timeout` seconds at most; it may end before."""
+        """Wait on what `waiter` returned for up to `timeout` seconds; it may return early."""
         waited = waiter.wait(timeout)
-        if not isinstance(waited, bool):  # a thread's waits by itself
+        if not isinstance(waited, bool):  # a `ThreadWaiter` has already waited
             await waited
 
     def command(self, what: str, function: Callable[[float], T]) -> T:
-        """Do something with the core, which no thread and no signal handler finds half done; have it written.
+        """Run a command on the core that no thread or signal handler sees half done, and write its output.
 
-        It is a call, and no context manager: plain Python can't enter and leave one of those without a line at which an
-        exception of a signal handler would keep the lock taken.
+        This is a call rather than a context manager: in plain Python, entering or leaving one has a line at which an
+        exception from a signal handler would leave the lock held.
 
         Args:
-            what: a gerund, for the error if an exception leaves it half done: the connection is given up then.
-            function: is given the time.
+            what: a gerund, for the error if an exception leaves the command half done, which ends the connection.
+            function: the command; called with the current time.
 
         Returns:
             What the function returns.
 
         Raises:
-            ConnectionBusy: a signal handler calls in the middle of another command.
-            Else, what the function raises. The connection goes on after a `LocalProtocolError`, which changes nothing.
+            ConnectionBusy: a signal handler made the call in the middle of another command.
+            Exception: whatever the function raises. A `LocalProtocolError` changes nothing, so the connection lives on.
         """
         result = self.change(what, function)
         self.pump.flush()
         return result
 
     def change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
-        """Do something with the core as `command` does; what that leads to is written with the next turn or command.
+        """Run a command on the core as `command` does, but leave its output to the next turn or command.
 
         Args:
-            what, function: see `command`.
-            guard: of what the caller has beside the connection, which isn't given up then; None: the connection's.
+            what: see `command`.
+            function: see `command`.
+            guard: guards something of the caller's that, left half done, doesn't end the connection; None uses the
+                connection's own.
         """
         pump = self.pump
         with pump.lock, (guard or pump.guard).step(what):
             return function(clock.now())
 
     def settling(self, function: Callable[..., T], *arguments: Any) -> T:
-        """As `change`, for one message, of which there are many: it costs less."""
+        """Do what `change` does at less cost, for a single message."""
         pump = self.pump
         with pump.lock, pump.guard.settling:
             return function(*arguments)
 
     def settled(self, is_last: bool) -> None:
-        """Write what was settled: now if it `is_last`, and nothing else is to be settled, else soon, with the rest."""
+        """Write what was settled: at once if it `is_last` of what is to be settled, otherwise soon, with the rest."""
         pump = self.pump
         if is_last:
             pump.flush()
@@ -213,63 +230,63 @@ class Driver(ABC):
             pump.flush_soon()
 
     def call_out(self, function: Callable[[], T]) -> T:
-        """Call something of the application's in the middle of a command, or of what the core calls.
+        """Call a function of the application's in the middle of a command or of a callback from the core.
 
-        It may use the connection. An exception that comes out of it is one in the midst of the command.
+        The function may use the connection. An exception that it raises counts as raised by the command.
         """
         pump = self.pump
-        with pump.lock, pump.guard.pause():  # with the lock: the command isn't another thread's
+        with pump.lock, pump.guard.pause():  # with the lock held, the command isn't another thread's
             return function()
 
     def flush(self) -> None:
-        """Write what is due; with asyncio in the next turn of the loop."""
+        """See `Pump`."""
         self.pump.flush()
 
     def flush_now(self) -> None:
-        """Write what is due, and leave the events to the next turn: no handler runs in here, and none can raise."""
+        """See `Pump`."""
         self.pump.flush_now()
 
     def flush_soon(self) -> None:
-        """Write what is due within a few milliseconds."""
+        """See `Pump`."""
         self.pump.flush_soon()
 
     @property
     def has_unsent(self) -> bool:
-        """The socket takes no more for now."""
+        """See `Pump`."""
         return self.pump.has_unsent
 
     @property
     def sends(self) -> int:
-        """How often the socket was given something to send; it may have taken it."""
+        """See `Pump`."""
         return self.pump.sends
 
     @property
     def is_given_up(self) -> bool:
-        """The connection was given up in the middle of a command."""
+        """Whether the connection was ended because a command was left half done."""
         return self.pump.guard.is_over
 
     def share_lock(self, own: Own) -> None:
-        """Have the same lock as something that outlives the connection: before anything is done with it."""
+        """Use the lock of something that outlives the connection; call it before anything else."""
         self.pump.lock = own.lock
 
     def part(self, parting: Callable[[], None]) -> None:
-        """Call a function that uses the engine, when nobody works on the connection. For finalizers."""
+        """See `Pump`."""
         self.pump.part(parting)
 
     def abandon(self, message: str) -> None:
-        """Nobody has the connection any more: give it up. For finalizers."""
+        """See `Pump`."""
         self.pump.abandon(message)
 
     def attend(self, alarm: Alarm, latest: float, work: Callable[[], None]) -> bool | None:
-        """Do what a thread has to do that keeps the connection alive, and set its alarm for the next time.
+        """Do the work of a keep-alive thread, and set its alarm for the next time.
 
         Args:
             alarm: what the thread sleeps on.
-            latest: when there is work, although nothing is due; see `deadline`.
-            work: called if there is.
+            latest: when there is work even if nothing is due; see `deadline`.
+            work: called if there is work.
 
         Returns:
-            Whether there was; None: the thread is to end.
+            Whether there was work, or None if the thread should end.
         """
         pump = self.pump
         if not alarm.acquire(pump.lock):
@@ -284,48 +301,49 @@ class Driver(ABC):
         return is_time
 
     def interrupt(self) -> None:
-        """Wake everybody who waits, to look again at what they wait for."""
+        """See `Pump`."""
         self.pump.interrupt()
 
     def caller(self) -> object:
-        """Return what tells the caller from others that may call meanwhile: the thread, or the task."""
+        """See `Pump`."""
         return self.pump.caller()
 
     def defer(self, function: Callable[[], None]) -> bool:
-        """Call a function when the command is done that the caller interrupts, a signal handler mostly.
+        """Call a function once the command that the caller interrupted is done, typically from a signal handler.
 
-        Returns False, and does nothing, if there is no such command.
+        Returns:
+            Whether there is such a command; if not, the function isn't called.
         """
         return self.pump.defer(function)
 
     def stop_closing(self) -> None:
-        """Somebody who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+        """See `Pump`."""
         self.pump.stop_closing()
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket."""
+        """See `Pump`."""
         return self.pump.is_connected
 
     @property
     def foreign(self) -> str:
-        """Why this process can't use the connection, if it is a fork of the one that can; else empty."""
+        """See `Pump`."""
         return self.pump.foreign
 
     @property
     def mark(self) -> int:
-        """How far the connection has come; it is another one when anything has happened."""
+        """A number that changes whenever anything happens on the connection."""
         return self.pump.progress
 
     def deadline(self, timeout: float | None) -> float | None:
-        """Return when so many seconds from now are over; None, for no deadline, for None."""
+        """Return the time `timeout` seconds from now; None means no deadline, and stays None."""
         return None if timeout is None else clock.now() + timeout
 
     @property
     def failure(self) -> Exception | None:
-        """What broke the transport, if anything did."""
+        """The exception that broke the transport, if one did."""
         return self.pump.failure
 
     def abort(self, message: str) -> None:
-        """Give the connection up at once, without a word to the peer. `message` says why."""
+        """End the connection at once, without telling the peer. `message` says why."""
         self.pump.abort(message)

@@ -1,6 +1,6 @@
 """`AsyncDriver`: drives a connection in an event loop.
 
-Without a running loop it turns into a blocking one when the connection is made, as 1.6's asyncio classes did.
+Without a running loop it becomes a blocking one when the connection is made, as 1.6's asyncio classes did.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .signals import LoopWaiter
 
 
 class AsyncDriver(Driver):
-    """Drives a connection in the event loop of the moment in which it is made; without one as `BlockingDriver` does.
+    """Drives a connection in the event loop that is running when it is made, or as `BlockingDriver` does without one.
 
     Args:
         core: the connection.
@@ -36,7 +36,7 @@ class AsyncDriver(Driver):
 
     @property
     def has_loop(self) -> bool:
-        """A loop drives it, or will; it didn't turn into a blocking one."""
+        """Whether a loop drives the connection, or will: it hasn't become a blocking one."""
         return self._pump is not None
 
     @property

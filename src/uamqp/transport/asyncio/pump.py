@@ -1,7 +1,7 @@
-"""The asyncio pump: what `blocking.pump.BlockingPump` is for the blocking front, for an event loop.
+"""The asyncio pump: drives a connection's engine in an event loop, as `blocking.pump.BlockingPump` does in threads.
 
-The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the deadlines whether or
-not anybody waits. Who waits, waits for the next progress. No polling, no threads.
+The loop drives the connection by itself: an `EngineProtocol` reads, writes and keeps the deadlines whether or not
+anybody is waiting. Waiting means waiting for the next progress; there is no polling and there are no threads.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _LOOP_CLOSED = (
 
 
 def is_in_loop() -> bool:
-    """Tell whether an event loop runs in this thread."""
+    """Return whether an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -63,26 +63,21 @@ def spawn(operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 async def off_loop(function: Callable[[], T]) -> T:
-    """Call a function that blocks, in a thread of the loop's if it still has any, and return what it returns."""
+    """Call a blocking function in a thread of the loop's, if it still has any, and return its result."""
     try:
         result = asyncio.get_running_loop().run_in_executor(None, function)
     except RuntimeError:
-        return function()  # the interpreter ends
+        return function()  # the interpreter is shutting down
     return await result
 
 
 class AsyncPump:
-    """Drives one connection in an event loop. Coroutines belong to that loop; the other methods may be called anywhere.
+    """Drives one connection in an event loop. See `Pump` for its attributes and for what isn't said here.
+
+    Coroutines belong to that loop. The other methods may be called from any thread: messages may be settled in others.
 
     Args:
         core: the connection.
-
-    Attributes:
-        lock: guards the core and its engine, which other threads may settle messages with; reentrant. Hold it for every
-            command to them, briefly, and never across an `await`.
-        failure: the OSError that broke the transport, if one did, or what a handler has raised.
-        progress: grows with every turn in which anything happened.
-        sends: how often the socket was given something to send; it may have taken it.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
@@ -109,7 +104,7 @@ class AsyncPump:
         tell(self)
 
     def __del__(self) -> None:
-        """Nobody has the connection any more, and nobody waits for it: close the socket."""
+        """Close the socket: nobody refers to the connection any longer, or waits for it."""
         if self.__dict__.get("_protocol") is None:
             return
         protocol, loop, engine = self._protocol, self._loop, self._core.engine
@@ -124,13 +119,13 @@ class AsyncPump:
     # -- for the connection
 
     async def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
-        """Connect, TLS included, and have the engine start, unless that was done.
+        """Connect, including TLS, and start the engine, unless that has been done.
 
-        It is done once for all tasks that wait for it, and goes on until the last of them is cancelled.
+        This is done once for all waiting tasks, and continues until the last of them is cancelled.
 
         Raises:
-            OSError: the host is unknown, or doesn't answer, or TLS fails, or the connection was closed meanwhile.
-            RuntimeError: another loop is at it.
+            OSError: the host is unknown or doesn't answer, TLS fails, or the connection was closed meanwhile.
+            RuntimeError: another loop is connecting it.
         """
         warn_of_exposed(endpoint, config.mechanisms)
         await self._starting.run(lambda: self._start(endpoint, config, trace))
@@ -155,7 +150,7 @@ class AsyncPump:
             raise ConnectionAbortedError("the connection was closed before it was made")
 
     def _cancel_start(self, task: asyncio.Task[None]) -> None:
-        """Nobody waits any more. A connection that is made stays: opening it goes on, as it does later on."""
+        """Stop connecting, because nobody waits any longer. A connection already made stays, and goes on opening."""
         if self._protocol is None:
             if self._link is not None:
                 self._link.cut()
@@ -163,26 +158,26 @@ class AsyncPump:
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket."""
+        """See `Pump`."""
         return self._protocol is not None
 
     @property
     def is_driven_here(self) -> bool:
-        """The connection was started by the event loop that runs in this thread."""
+        """Whether the event loop running in this thread started the connection."""
         return self._loop is not None and self._thread == threading.get_ident() and is_in_loop()
 
     @property
     def has_unsent(self) -> bool:
-        """The socket takes no more for now: a turn that waits ends when it does."""
+        """See `Pump`."""
         return self._protocol is not None and not self._protocol.writable
 
     async def turn(self, timeout: float = 0.0, seen: int | None = None) -> bool:
-        """Write what is due, and wait at most `timeout` seconds until anything happens; tell whether it did.
+        """Write pending output, and wait up to `timeout` seconds until anything happens; return whether it did.
 
         Args:
-            timeout: 0 doesn't wait, but reads what has arrived.
-            seen: `progress` when the caller last looked at what it waits for. If there was any since, there is no
-                waiting: it may be there. The loop has its turn all the same.
+            timeout: in seconds; 0 reads what has arrived without waiting.
+            seen: `progress` when the caller last checked what it waits for. If anything has happened since, return
+                without waiting: it may be there. The loop gets its turn all the same.
 
         Raises:
             RuntimeError: another loop drives the connection.
@@ -270,16 +265,15 @@ class AsyncPump:
             self._hold_on(False)
 
     def _hold_on(self, is_awaited: bool) -> None:
-        """Keep this known to the loop while anybody waits: asyncio keeps no task that does."""
+        """Keep this pump referenced by the loop while anybody waits: asyncio keeps no waiting task alive."""
         link = self._link
         if link is not None and (is_awaited or not (self._waiters or self._sleepers)):
             link.pump = self if is_awaited else None
 
     async def close(self) -> None:
-        """Close the connection, and wait for the peer's answer and the end of the socket.
+        """Close the connection, and wait up to the engine's `close_timeout` for the peer's answer and the socket's end.
 
-        That takes as long as the engine's `close_timeout` at most. Of several tasks that wait for it the last one's
-        cancelling has it done at once, without a word to the peer.
+        Cancelling the last of the tasks that wait for it ends the connection at once, without telling the peer.
         """
         self._look_at_loop()
         with self.lock, self.guard.step("closing"):
@@ -305,12 +299,12 @@ class AsyncPump:
         await asyncio.sleep(0)  # the transport closes its socket in a turn of its own
 
     def stop_closing(self) -> None:
-        """Somebody who wanted the connection closed was interrupted: give it up, unless others wait for its end."""
+        """See `Pump`."""
         if not self._closers:
             self.abort("closing was interrupted")
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
-        """Give the connection up at once, without a word to the peer. For the loop's thread."""
+        """See `Pump`. Call it in the loop's thread."""
         self._look_at_loop()
         with self.lock, self.guard.step("giving the connection up"):
             self._core.closed = True
@@ -324,7 +318,7 @@ class AsyncPump:
         self._wake_waiters()
 
     def _give_up(self, why: str) -> None:
-        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        """End the connection, because something is half done and nobody knows how far it got."""
         protocol = self._protocol
         self._core.give_up(why, clock.now())
         if protocol is not None:
@@ -332,7 +326,7 @@ class AsyncPump:
         self._in_loop(self.on_progress)
 
     def caller(self) -> object:
-        """Return what tells the caller from others that may call meanwhile: the task."""
+        """See `Pump`."""
         return asyncio.current_task() if is_in_loop() else None
 
     def defer(self, function: Callable[[], None]) -> bool:
@@ -341,7 +335,7 @@ class AsyncPump:
             return bool(half_done) and self.guard.defer(function)
 
     def after_fork(self, parent: int) -> None:
-        """This is the child of a fork: see `forks`. The connection is the parent's, if there is one."""
+        """Leave the connection, if there is one, to the parent: this process is a fork. See `forks`."""
         self.lock = threading.RLock()
         self.guard = Guard(self._give_up)
         protocol, self._protocol = self._protocol, None
@@ -355,7 +349,7 @@ class AsyncPump:
             self.guard = Guard(self._give_up, self.foreign)
 
     def flush(self) -> None:
-        """Write what is due in the next turn of the loop; does nothing on a connection that is gone."""
+        """See `Pump`."""
         protocol = self._protocol
         if protocol is not None:
             self._in_loop(protocol.wake)
@@ -363,9 +357,9 @@ class AsyncPump:
     flush_soon = flush
 
     def flush_now(self) -> None:
-        """Write what is due before the caller goes on, who may keep the loop for long; from another thread soon.
+        """Write pending output before returning to a caller that may keep the loop for long; from another thread, soon.
 
-        Handlers run in the next turn of the loop, not in here.
+        Handlers run in the loop's next turn, not in here.
         """
         protocol = self._protocol
         if protocol is not None:
@@ -373,15 +367,15 @@ class AsyncPump:
 
     @property
     def flush_is_due(self) -> bool:
-        """What `flush` was asked for is still to be written."""
+        """See `Pump`."""
         return self._protocol is not None and self._protocol.woken
 
     def interrupt(self) -> None:
-        """Wake everybody who waits, to look again at what they wait for."""
+        """See `Pump`."""
         self._in_loop(self._wake_all)
 
     def part(self, parting: Callable[[], None]) -> None:
-        """Call a function that uses the engine, soon, in the loop's thread. For finalizers; see `BlockingPump.part`."""
+        """See `Pump`. The function runs in the loop's thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed() and self.is_connected:
             loop.call_soon_threadsafe(self._part, parting)
@@ -392,13 +386,13 @@ class AsyncPump:
         self.flush()
 
     def abandon(self, message: str) -> None:
-        """Nobody has the connection any more: give it up. For finalizers."""
+        """See `Pump`."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self.abort, message)
 
     def _in_loop(self, function: Callable[[], None]) -> None:
-        """Call a function in the loop's thread: now if this is it, else soon."""
+        """Call a function in the loop's thread: at once if this is it, otherwise soon."""
         loop = self._loop
         if loop is None:
             return
@@ -407,7 +401,7 @@ class AsyncPump:
         elif threading.get_ident() == self._thread:
             function()
         elif sys.is_finalizing() and self._protocol is not None:
-            self._protocol.flush()  # the loop's thread stands still
+            self._protocol.flush()  # the loop's thread is frozen
         else:
             try:
                 loop.call_soon_threadsafe(function)
@@ -415,7 +409,7 @@ class AsyncPump:
                 _logger.debug("The event loop of the connection to %s is closed.", self._endpoint)
 
     def _look_at_loop(self) -> None:
-        """A loop that was closed drives nothing any more: the connection is over, and the socket ours to close."""
+        """If the loop was closed, end the connection that it drove, and close the socket."""
         loop = self._loop
         if loop is None or not loop.is_closed():
             return
@@ -432,19 +426,19 @@ class AsyncPump:
                 protocol.transport = None
             self._handle_rest()
 
-    # -- a keep-alive thread, of a client that turns out to be used without a loop
+    # -- for a keep-alive thread, of a client that turns out to be used without a loop
 
     is_due = False
-    """The loop keeps the deadlines by itself."""
+    """Always False: the loop keeps the deadlines by itself."""
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
-        """Set the alarm for `latest`, or with `retire`."""
+        """Set the alarm for `latest`; `retire` brings it forward."""
         if alarm not in self._alarms:
             self._alarms.append(alarm)
         alarm.set(latest)
 
     def retire(self) -> None:
-        """Another pump takes the place of this one: look there for deadlines."""
+        """Set off the alarms, because another pump replaces this one: its deadlines are the ones to watch."""
         with self.lock:
             for alarm in self._alarms:
                 alarm.follow(-math.inf)
@@ -452,65 +446,65 @@ class AsyncPump:
     # -- for the protocol; in the loop's thread
 
     def on_made(self, protocol: _ClientProtocol) -> None:
-        """The socket is connected."""
+        """Record the protocol of a socket that is connected."""
         self._protocol = protocol
 
     def on_events(self, events: list[Event]) -> None:
-        """The engine has events. What a handler raises ends the connection: nobody knows what it has left undone."""
+        """Handle events. An exception from a handler ends the connection: nobody knows what it left undone."""
         while events or self._core.has_backlog:
             try:
                 self._core.handle_all(events, clock.now())
-            except Exception as error:  # noqa: BLE001 (it comes out as the connection's)
+            except Exception as error:  # noqa: BLE001 (it becomes the connection's failure)
                 self._end(error)
             events = []
 
     def _end(self, error: Exception) -> None:
-        """A handler has raised an exception."""
+        """End the connection with an exception that a handler raised."""
         _logger.info("A handler raised an exception; the connection to %s is given up.", self._endpoint)
-        self.failure = error  # comes out as the cause of the connection's error
+        self.failure = error  # becomes the cause of the connection's error
         engine = self._core.engine
         if engine is not None:
             engine.abort(clock.now(), f"a handler raised {error!r}", kind=CauseKind.LOCAL)
 
     def _on_earlier(self) -> None:
-        """Something is due earlier than anything was: the loop is to wake for it."""
+        """Wake the loop, because something is due earlier than it knew."""
         protocol = self._protocol
         if protocol is not None:
             self._in_loop(protocol.wake)
 
     def next_deadline(self) -> float | None:
-        """Return when something is due by itself."""
+        """Return the next deadline of the connection, if it has one."""
         return self._core.next_deadline()
 
     def on_time(self, now: float) -> None:
-        """Something is due. What was told of in this turn of the loop, and not handled yet, comes before it."""
+        """Do what is due, after the events of this turn of the loop that aren't handled yet."""
         self._core.tick(now)
         events = self._core.require_engine().events()
         happened = bool(events)
         self.on_events(events)
         try:
             happened = self._core.expire(now) or happened
-        except Exception as error:  # noqa: BLE001 (it comes out as the connection's)
+        except Exception as error:  # noqa: BLE001 (it becomes the connection's failure)
             self._end(error)
         if happened:
             self.on_progress()
 
     def on_progress(self) -> None:
-        """Something has happened that somebody may wait for."""
+        """Wake those that wait for anything to happen."""
         self.progress += 1
         self._wake_waiters()
 
     def on_lost(self) -> None:
-        """The socket is closed."""
+        """Forget the protocol of a socket that was closed."""
         self._protocol = None
         self.on_progress()
 
     def describe(self, error: Exception) -> str:
-        """Return what to say about the error that has broken the transport."""
+        """Return a description of the error that broke the transport."""
         return self._endpoint.describe(error, "") if self._endpoint is not None else str(error)
 
     def _handle_rest(self) -> None:
-        """Deal with events that come when there is no socket (any more). Within a step."""
+        """Handle events while there is no socket (any longer). Call it within a step."""
         if self._core.handle_events(clock.now()):
             self.progress += 1
             self._wake_waiters()
@@ -537,13 +531,13 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 class _Link(Reading):
-    """What the transport, and so the loop, holds on to: it leads to a pump's protocol while somebody has the pump.
+    """What the transport, and so the loop, refers to: it leads to a pump's protocol for as long as the pump lives.
 
     Args:
-        protocol: the protocol; it is held on to until the socket is connected, and by the pump from then on.
+        protocol: the protocol, referred to here until the socket is connected, and by the pump from then on.
 
     Attributes:
-        pump: a pump that somebody waits for; else None.
+        pump: a pump that somebody waits for; otherwise None.
     """
 
     def __init__(self, protocol: _ClientProtocol) -> None:
@@ -552,12 +546,12 @@ class _Link(Reading):
         self._reference: Callable[[], _ClientProtocol | None] = weakref.ref(protocol)
 
     def cut(self) -> None:
-        """Nobody wants the connection: if it is made all the same, it is closed at once."""
+        """Have the connection closed as soon as it is made, because nobody wants it any longer."""
         self._new = None
         self._reference = _nobody
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected, and TLS is up."""
+        """See `asyncio.BaseProtocol`."""
         protocol, self._new = self._new, None
         if protocol is None:
             stream_of(transport).abort()
@@ -565,36 +559,36 @@ class _Link(Reading):
             protocol.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """See `asyncio.Protocol`."""
         protocol = self._reference()
         if protocol is not None:
             protocol.data_received(data)
 
     def on_interrupted(self) -> None:
-        """Something was read, and is lost."""
+        """Deal with an exception that has lost what was read."""
         protocol = self._reference()
         if protocol is not None:
             protocol.on_interrupted()
 
     def eof_received(self) -> bool | None:
-        """The peer sends nothing more."""
+        """See `asyncio.Protocol`."""
         protocol = self._reference()
         return None if protocol is None else protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """The transport is clogged."""
+        """See `asyncio.BaseProtocol`."""
         protocol = self._reference()
         if protocol is not None:
             protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """The transport isn't clogged any more."""
+        """See `asyncio.BaseProtocol`."""
         protocol = self._reference()
         if protocol is not None:
             protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """See `asyncio.BaseProtocol`."""
         self.pump = None
         protocol = self._reference()
         if protocol is not None:
@@ -602,7 +596,7 @@ class _Link(Reading):
 
 
 def _nobody() -> None:
-    """As a reference to what is gone."""
+    """Stand in for a weak reference to something that is gone."""
 
 
 class _ClientProtocol(EngineProtocol):
@@ -619,55 +613,55 @@ class _ClientProtocol(EngineProtocol):
         self._pump = pump
 
     def forget(self) -> None:
-        """The process was forked, and this is the child: nothing is to reach the transport, which is the parent's."""
+        """Let go of the transport, which is the parent's: this process is a fork."""
         self.transport = None
 
     def on_interrupted(self) -> None:
-        """Something was read, and is lost."""
+        """Deal with an exception that has lost what was read."""
         guard = self._pump.guard
         with self._pump.lock, guard.pause():
             guard.half_done = guard.half_done or _READING
             guard.broken("")
 
     def now(self) -> float:
-        """Return the time that the engine is given."""
+        """See `EngineProtocol`."""
         return clock.now()
 
     def next_deadline(self) -> float | None:
-        """Return when `tick` is to be called; None: not at all, as things are."""
+        """See `EngineProtocol`."""
         return self._pump.next_deadline()
 
     def tick(self, now: float) -> None:
-        """Do what is due; a turn follows."""
+        """See `EngineProtocol`."""
         self._pump.on_time(now)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected, and TLS is up."""
+        """See `asyncio.BaseProtocol`."""
         pump = self._pump
         with pump.lock, pump.guard.step("connecting"):
             pump.on_made(self)
             super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """See `asyncio.Protocol`."""
         pump = self._pump
         with pump.lock, pump.guard.step(_READING):
             super().data_received(data)
 
     def eof_received(self) -> bool | None:
-        """The peer sends nothing more."""
+        """See `asyncio.Protocol`."""
         pump = self._pump
         with pump.lock, pump.guard.step(_READING):
             return super().eof_received()
 
     def resume_writing(self) -> None:
-        """The transport isn't clogged any more."""
+        """See `asyncio.BaseProtocol`."""
         pump = self._pump
         with pump.lock, pump.guard.step(_WRITING):
             super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """See `asyncio.BaseProtocol`."""
         pump = self._pump
         with pump.lock, pump.guard.step("closing"):
             if exc is not None and not self.engine.is_closed:
@@ -676,12 +670,12 @@ class _ClientProtocol(EngineProtocol):
             super().connection_lost(exc)
 
     def write(self, data: bytes | bytearray) -> None:
-        """Put bytes on the wire."""
+        """See `EngineProtocol`."""
         self._pump.sends += 1
         super().write(data)
 
     def flush(self) -> None:
-        """Write what is due at once."""
+        """See `EngineProtocol`."""
         pump = self._pump
         with pump.lock, pump.guard.step(_WRITING):
             super().flush()

@@ -13,7 +13,7 @@ from .pump import BlockingPump
 
 
 class BlockingDriver(Driver):
-    """Drives a connection from whatever thread calls; its coroutines never suspend.
+    """Drives a connection from whatever thread calls; the coroutines never suspend.
 
     Args:
         core: the connection.

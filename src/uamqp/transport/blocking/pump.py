@@ -1,7 +1,7 @@
 """The blocking pump: drives a connection's engine over a socket, from whatever threads call it.
 
 One lock guards the engine. It isn't held while a thread waits for the socket, so others can send and settle meanwhile.
-What an exception out of a signal handler must not leave half done is done in a step of `guard`.
+Whatever an exception from a signal handler must not leave half done runs in a step of `guard`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from .websocket import WebSocketStream
 
 _GRACE = 1.0
-"""Seconds after the end of a wait for the socket until it counts as one that an exception has ended unnoticed."""
+"""Seconds after a wait for the socket should have ended until an exception is taken to have ended it unnoticed."""
 
 _READS = 4
+"""How often the socket is read before a deadline that has passed counts as missed."""
 
 _MAX_OUTPUT = 16 * 1024 * 1024
-"""Bytes that the engine may have to write before nothing more is read from a peer that doesn't read."""
+"""Bytes of pending output beyond which nothing more is read from a peer that doesn't read."""
 
 # What may be half done, for `Guard`.
 _READING = "reading"
@@ -47,7 +48,7 @@ _HANDLING = "handling what arrived"
 _Stream: TypeAlias = "Stream | WebSocketStream"
 
 _open: set[tuple[_Stream, Waker]] = set()
-"""The sockets of all pumps. Those of a pump that nobody has any more aren't collected with it: it closes them."""
+"""The sockets of all pumps. They outlive a pump that is garbage-collected, which closes them itself."""
 
 
 @atexit.register
@@ -58,18 +59,10 @@ def _leave_to_the_system() -> None:
 
 
 class BlockingPump:
-    """Drives one connection. Every method may be called from any thread.
+    """Drives one connection from any thread. See `Pump` for its attributes and for what isn't said here.
 
     Args:
         core: the connection.
-
-    Attributes:
-        lock: guards the core and its engine; reentrant. Hold it for every command to them, and briefly.
-        guard: tells what is half done; whoever gives a command does so in a step of it.
-        failure: the OSError that broke the transport, if one did.
-        progress: grows with every turn, of whatever thread, in which anything happened.
-        flush_is_due: what `flush_soon` was asked for is still to be written.
-        foreign: why this process can't use the connection, if it is a fork of the one that can; else empty.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
@@ -79,7 +72,7 @@ class BlockingPump:
         self.foreign = ""
         self._core = core
         self._stream: _Stream | None = None
-        self._sends = 0  # of a stream that is gone
+        self._sends = 0  # counted by a stream that is gone
         self._endpoint: Endpoint | None = None
         self._waker: Waker | None = None
         self._broken_since = 0.0  # when a write failed, if `failure` says so
@@ -92,11 +85,11 @@ class BlockingPump:
         tell(self)
 
     def __del__(self) -> None:
-        """Nobody has the connection any more, and nobody works on it: write what is due, and close the socket."""
+        """Write pending output and close the socket: nobody refers to the connection any longer."""
         if self.__dict__.get("_stream") is None:
             return
         with self.guard.step(_WRITING):
-            if sys.is_finalizing():  # other finalizers may use it yet: the system closes it
+            if sys.is_finalizing():  # other finalizers may still use it; the system closes it
                 self._write()
             else:
                 self._abandon("nobody had the connection any more")
@@ -106,38 +99,38 @@ class BlockingPump:
         self.guard = Guard(self._give_up)
         self._starting = threading.RLock()
         self._connecting = Guard()
-        self._followers: list[ThreadWaiter] = []  # they are set when somebody has read something
-        self._successors: OrderedDict[ThreadWaiter, None] = OrderedDict()  # who may have to read, in order
+        self._followers: list[ThreadWaiter] = []  # set whenever a thread has read something
+        self._successors: OrderedDict[ThreadWaiter, None] = OrderedDict()  # those that may have to read, in order
         self._waiting = 0  # the thread that waits for the socket
         self._waits_until = 0.0
         self._reader: ThreadWaiter | None = None  # what that thread waits with, if it waits for a signal
 
     now = staticmethod(clock.now)
-    """Returns the time that the engine is given."""
+    """Return the time that the engine is given."""
 
     @property
     def is_connected(self) -> bool:
-        """There is a socket."""
+        """See `Pump`."""
         return self._stream is not None
 
     @property
     def sends(self) -> int:
-        """How often the socket was given something to send; it may have taken it."""
+        """See `Pump`."""
         return self._stream.sends if self._stream is not None else self._sends
 
     @property
     def has_unsent(self) -> bool:
-        """The socket takes no more for now: a turn that waits ends when it does."""
+        """See `Pump`."""
         stream = self._stream
         return stream is not None and stream.unsent
 
     def start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None = None) -> None:
-        """Connect the socket, and have the engine start on it, unless that was done. TLS and AMQP follow with `turn`.
+        """Connect the socket and start the engine on it, unless that has been done. TLS and AMQP follow with `turn`.
 
-        The lock isn't held while the socket is connected; of several threads one connects, and the others wait for it.
+        The lock isn't held while the socket connects; if several threads call, one connects and the others wait for it.
 
         Raises:
-            OSError: the host is unknown, or doesn't answer, or the connection was closed meanwhile.
+            OSError: the host is unknown or doesn't answer, or the connection was closed meanwhile.
         """
         warn_of_exposed(endpoint, config.mechanisms)
         with self._starting, self._connecting.step("connecting"):
@@ -173,14 +166,15 @@ class BlockingPump:
             raise
 
     def turn(self, timeout: float = 0.0, seen: int | None = None, waiter: ThreadWaiter | None = None) -> bool:
-        """Write what is due, wait for input at most `timeout` seconds, deal with it; tell whether anything happened.
-
-        Args:
-            seen: `progress` when the caller last looked at what it waits for. If another thread has dealt with anything
-                since, there is no waiting: it may be there.
-            waiter: waits while another thread waits for input; None: one that is woken by whatever is read.
+        """Write pending output, wait up to `timeout` seconds for input and handle it; return whether anything happened.
 
         Handlers of the core's owners run in the calling thread, with the lock held.
+
+        Args:
+            timeout: in seconds.
+            seen: `progress` when the caller last checked what it waits for. If anything has happened since, return
+                without waiting: it may be there.
+            waiter: what to wait on while another thread waits for input; None uses one that any input wakes.
         """
         me = threading.get_ident()
         follower: ThreadWaiter | None = None
@@ -227,17 +221,17 @@ class BlockingPump:
                     self._wake_successor()
 
     def _somebody_waits(self, me: int) -> bool:
-        """Tell whether a thread waits for the socket and will read it.
+        """Return whether a thread is waiting for the socket and will read it.
 
-        If it is the caller's own, a signal handler has called, and the frame that waits can't go on before the handler
-        returns. Then the caller waits in its place, with a waker of its own. The frame may also have been left by an
-        exception that came before that was noted.
+        If that is the caller's own thread, a signal handler has called, and the waiting frame can't continue before the
+        handler returns. The caller then waits in its place, with a waker of its own. An exception may also have left
+        the frame before that could be recorded.
         """
-        waiting = 0 if sys.is_finalizing() else self._waiting  # then the thread that waits stands still
+        waiting = 0 if sys.is_finalizing() else self._waiting  # at the interpreter's end that thread is frozen
         is_own = waiting == me
         if waiting and (is_own or self.now() > self._waits_until + _GRACE):
             if not is_own or _is_under_way(self.turn):
-                self._wake()  # what it waits for may have happened by the time when it goes on
+                self._wake()  # by the time it continues, what it waits for may have happened
                 self._waker = Waker()
             self._waiting = waiting = 0
         return waiting != 0
@@ -247,7 +241,7 @@ class BlockingPump:
             self._waiting = 0
 
     def _on_set(self, waiter: ThreadWaiter) -> None:
-        """Somebody was woken: if that is who waits for input, by its signal and not by input."""
+        """Wake the thread that waits for input, if it is its waiter that the signal has set."""
         if self._waiting and self._reader is waiter:
             self._wake()
 
@@ -257,13 +251,13 @@ class BlockingPump:
             follower.set()
 
     def _release_all(self) -> None:
-        """Wake everybody who waits, to look again."""
+        """Wake every waiting thread, so that it checks again."""
         self._release_followers()
         for successor in self._successors:
             successor.set()
 
     def _wake_successor(self) -> None:
-        """Wake one of those who wait for something that isn't read yet, to take the place of the one who has read."""
+        """Wake one of the threads still waiting, to take over reading."""
         if not self._waiting and self._successors:
             next(iter(self._successors)).set()
 
@@ -273,7 +267,7 @@ class BlockingPump:
         return timeout if deadline is None else max(0.0, min(timeout, deadline - self.now()))
 
     def _is_clogged(self) -> bool:
-        """The peer makes us answer and doesn't read the answers: nothing is read from it until it does."""
+        """Return whether the peer leaves our answers unread; nothing more is read from it until it reads them."""
         stream, engine = self._stream, self._core.engine
         return stream is not None and engine is not None and stream.unsent and len(engine.output) > _MAX_OUTPUT
 
@@ -282,7 +276,7 @@ class BlockingPump:
         return self._advance() or happened
 
     def _read(self) -> bool:
-        """Give the engine what has arrived; tell whether anything has."""
+        """Pass input to the engine; return whether there was any."""
         stream = self._stream
         engine = self._core.engine
         if stream is None or engine is None:
@@ -305,11 +299,11 @@ class BlockingPump:
         if unforeseen is not None:
             engine.unforeseen = None
             if is_from_outside(unforeseen):
-                raise unforeseen  # the engine has taken it for what the peer's bytes have led to
+                raise unforeseen  # the engine took it for a result of the peer's bytes
         return True
 
     def _advance(self) -> bool:
-        """Timers, events and output, until there is nothing more to do."""
+        """Work on timers, events and output until nothing is left to do; return whether anything happened."""
         engine = self._core.engine
         if engine is None:
             return False
@@ -318,7 +312,7 @@ class BlockingPump:
         now = self.now()
         deadline = self._core.next_deadline()
         if deadline is not None and now >= deadline:
-            for _ in range(_READS):  # what arrived while nobody called isn't late
+            for _ in range(_READS):  # input that arrived while nobody called isn't late
                 if not self._read():
                     break
             self._blame_handshake(now)
@@ -346,24 +340,24 @@ class BlockingPump:
         return happened
 
     def _blame_handshake(self, now: float) -> None:
-        """A deadline has passed. If that was in a TLS handshake, the engine can't know it."""
+        """Fail if the deadline passed during a TLS handshake, which the engine knows nothing of."""
         stream, engine = self._stream, self._core.engine
         deadline = engine.next_deadline() if engine is not None else None
         if isinstance(stream, Stream) and stream.is_handshaking and deadline is not None and now >= deadline:
             self._fail(TimeoutError("the peer didn't answer in time"))
 
     def _wake_for_unsent(self) -> None:
-        """Make the thread that waits for input wait for the socket to take more, too."""
+        """Make the thread that waits for input wait for the socket to accept more output as well."""
         if self._waiting and self.has_unsent:
             self._wake()
 
     def _on_earlier(self) -> None:
-        """Something is due earlier than anything was: who waits for input is to wake for it."""
+        """Wake the thread that waits for input, because something is due earlier than it knew."""
         if self._waiting and self._waiting != threading.get_ident():
             self._wake()
 
     def _wake(self) -> None:
-        """Wake the thread that waits, to look again."""
+        """Wake the thread that waits for the socket, so that it checks again."""
         if self._waker is not None:
             self._waker.wake()
 
@@ -388,44 +382,41 @@ class BlockingPump:
             if stream.is_handshaking:
                 self._fail(error)
             elif self.failure is None:
-                # The peer may have said why before it went: that is still to be read.
+                # The peer may have said why before it left, and that is still to be read.
                 self.failure = error
                 self._broken_since = self.now()
                 stream.give_up_writing()
 
     def flush(self) -> None:
-        """Write what is due now; does nothing on a connection that is gone."""
+        """See `Pump`."""
         with self.lock, self.guard.step(_HANDLING):
             if self._stream is not None:
                 self._advance()
 
     def flush_now(self) -> None:
-        """Write what is due, and leave the events to the next turn: no handler runs in here, and none can raise."""
+        """See `Pump`."""
         with self.lock, self.guard.step(_WRITING):
             self._write()
             self._wake_for_unsent()
 
     def interrupt(self) -> None:
-        """Wake everybody who waits, to look again at what they wait for."""
+        """See `Pump`."""
         with self.lock, self.guard.pause():
             self.progress += 1
             self._wake()
             self._release_all()
 
     def caller(self) -> object:
-        """Return what tells the caller from others that may call meanwhile: the thread."""
+        """See `Pump`."""
         return threading.get_ident()
 
     def defer(self, function: Callable[[], None]) -> bool:
         """See `Guard.defer`."""
-        with self.lock, self.guard.pause() as half_done:  # with the lock: it isn't another thread's
+        with self.lock, self.guard.pause() as half_done:  # with the lock held, the command isn't another thread's
             return bool(half_done) and self.guard.defer(function)
 
     def flush_soon(self) -> None:
-        """Write what is due within a few milliseconds, whether or not anybody calls `turn`.
-
-        For things that come in quick succession, such as settling one message after the other.
-        """
+        """See `Pump`."""
         flusher = self._flusher
         if flusher is None:
             with self.lock, self.guard.pause():
@@ -439,26 +430,20 @@ class BlockingPump:
         flusher.wake()
 
     def _start_flusher(self) -> background.Flusher | None:
-        """Return a flusher; None where no thread can be started."""
-        flusher = self._flusher = background.Flusher(self)  # before it runs: an exception may come in between
+        """Return a flusher, or None where no thread can be started."""
+        flusher = self._flusher = background.Flusher(self)  # set before it runs: an exception may come in between
         if not flusher.start():
             self._flusher = None
         return self._flusher
 
     @property
     def is_due(self) -> bool:
-        """A deadline of the connection has come. Look with the lock held."""
+        """See `Pump`."""
         deadline = self._core.next_deadline()
         return deadline is not None and deadline <= self.now()
 
     def set_alarm(self, alarm: background.Alarm, latest: float) -> None:
-        """Set the alarm for the connection's next deadline, whichever that will be, or for `latest`.
-
-        Call it with the lock held.
-
-        Args:
-            latest: in monotonic seconds.
-        """
+        """See `Pump`. The alarm follows the deadline as it changes."""
         if alarm not in self._alarms:
             self._alarms = [other for other in self._alarms if not other.stopped] + [alarm]
         deadline = self._core.next_deadline()
@@ -478,7 +463,7 @@ class BlockingPump:
         return self._endpoint.describe(error, stage) if self._endpoint is not None else str(error)
 
     def abort(self, message: str, *, kind: CauseKind = CauseKind.LOCAL) -> None:
-        """Give the connection up at once, without a word to the peer."""
+        """See `Pump`."""
         with self.lock, self.guard.step("giving the connection up"):
             self._core.closed = True
             engine = self._core.engine
@@ -489,25 +474,22 @@ class BlockingPump:
             self._release_all()
 
     def _give_up(self, why: str) -> None:
-        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        """End the connection, because something is half done and nobody knows how far it got."""
         stream = self._stream
         if stream is not None:
-            stream.give_up_writing()  # what it has left to write may have been written
+            stream.give_up_writing()  # its unsent output may in fact have been written
         self._core.give_up(why, self.now())
         self._drop_stream()
         self._release_all()
 
     def part(self, parting: Callable[[], None]) -> None:
-        """Call a function that uses the engine: now, or when whoever works on the connection is done.
-
-        For finalizers, which may interrupt anything, in any thread.
-        """
+        """See `Pump`."""
         if not self.is_connected:
             return
         self._partings.append(parting)
         if self.lock.acquire(blocking=False):
             try:
-                if not self.guard.half_done:  # else it is a step of this thread that was interrupted
+                if not self.guard.half_done:  # otherwise a step of this very thread was interrupted
                     with self.guard.step("parting"):
                         self._part()
             finally:
@@ -520,7 +502,7 @@ class BlockingPump:
         self._wake_for_unsent()
 
     def abandon(self, message: str) -> None:
-        """Nobody has the connection any more: write what is due, and give it up. For finalizers; see `part`."""
+        """See `Pump`."""
         self.part(lambda: self._abandon(message))
 
     def _abandon(self, message: str) -> None:
@@ -533,7 +515,7 @@ class BlockingPump:
             self._drop_stream()
 
     def close(self) -> None:
-        """Close the connection and wait for the peer's answer, as long as the engine's `close_timeout` at most."""
+        """See `Driver`."""
         try:
             self._close()
         except BaseException:
@@ -541,7 +523,7 @@ class BlockingPump:
             raise
 
     def stop_closing(self) -> None:
-        """Closing was interrupted: give the connection up."""
+        """See `Pump`."""
         self.abort("closing was interrupted")
 
     def _close(self) -> None:
@@ -577,8 +559,8 @@ class BlockingPump:
     def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None) -> bool:
         """See `Driver.wait`.
 
-        One of the threads that wait reads for all. The others sleep until their signal wakes them, or the place of the
-        one who reads is free.
+        One of the waiting threads reads for all of them. The others sleep until their signal wakes them, or until the
+        reader stops and one of them has to take over.
         """
         waiter = ThreadWaiter(self._on_set)
         try:
@@ -600,7 +582,7 @@ class BlockingPump:
                 self._wake_successor()
 
     def after_fork(self, parent: int) -> None:
-        """This is the child of a fork: see `forks`. The connection is the parent's, if there is one."""
+        """Leave the connection, if there is one, to the parent: this process is a fork. See `forks`."""
         self._init_locks()
         if self._stream is not None and self._waker is not None:
             _open.discard((self._stream, self._waker))
@@ -612,7 +594,7 @@ class BlockingPump:
             self.guard = Guard(self._give_up, self.foreign)
 
     def _drop_stream(self) -> None:
-        """Close the socket. What is interrupted in here is done again, so each thing goes when it is over."""
+        """Close the socket. If interrupted, this runs again, so each thing is forgotten only once it is closed."""
         stream, waker = self._stream, self._waker
         if stream is None or waker is None:
             return
@@ -622,10 +604,10 @@ class BlockingPump:
             self._flusher.stop()
             self._flusher = None
         if self._waiting and self._waiting != threading.get_ident():
-            waker.wake()  # its number may be used anew as soon as a socket is closed: that thread closes it
+            waker.wake()  # a closed socket's number may be reused at once: that thread closes it
         else:
             stream.close()
-            if self._waiting and _is_under_way(self.turn):  # in a frame that is to look at it, and closes it
+            if self._waiting and _is_under_way(self.turn):  # in an outer frame, which checks it and closes it
                 waker.wake()
             else:
                 waker.close()
@@ -633,8 +615,8 @@ class BlockingPump:
 
 
 def _is_under_way(method: Callable[..., object]) -> bool:
-    """Tell whether a method, which has called the caller, is also being called in an outer frame of this thread."""
-    function, owner = method.__func__, method.__self__  # type: ignore[attr-defined]  # it is bound
+    """Return whether a method that called the caller is also running in an outer frame of this thread."""
+    function, owner = method.__func__, method.__self__  # type: ignore[attr-defined]  # a bound method
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and (frame := frame.f_back) is not None:
         if frame.f_code is function.__code__ and frame.f_locals.get("self") is owner:
