@@ -8,7 +8,7 @@ import pytest
 
 from tests.api import peers
 from tests.api.bridge import KINDS, TWINS, Loop, bridged
-from tests.peer.certs import certificates  # noqa: F401 - a fixture
+from tests.peer.certs import certificates  # noqa: F401 (a fixture)
 from uamqp.testing import Broker
 
 # Modules whose tests run with the blocking front, and with the asyncio front in its clothes (see `bridge`). A test that

@@ -96,7 +96,7 @@ def run_to(
     sys.settrace(trace)
     try:
         function()
-    except BaseException as error:  # noqa: BLE001 - whatever it is
+    except BaseException as error:  # noqa: BLE001 (whatever it is)
         run.raised = error.with_traceback(None)
     finally:
         sys.settrace(before)

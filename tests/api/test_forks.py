@@ -39,7 +39,7 @@ def in_child(function: Callable[[], Any]) -> str:
             signal.alarm(30)
             try:
                 answer = repr(function())
-            except BaseException as error:  # noqa: BLE001 - the parent looks at it
+            except BaseException as error:  # noqa: BLE001 (the parent looks at it)
                 answer = f"{type(error).__name__}: {error}"
             os.write(writer, pickle.dumps(answer))
         finally:

@@ -242,7 +242,7 @@ def test_check_message_send_results(broker: Broker, capsys: pytest.CaptureFixtur
     results = client.send_all_messages()
     for result in results:
         if result == MessageState.SendComplete:
-            print("Message sent successfully")  # noqa: T201 - as it stands there
+            print("Message sent successfully")  # noqa: T201 (as it stands there)
         elif result == MessageState.SendFailed:
             print("Message send failed")  # noqa: T201
     assert capsys.readouterr().out == "Message sent successfully\n" * 2

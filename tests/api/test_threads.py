@@ -54,7 +54,7 @@ class Running(threading.Thread):
     def run(self) -> None:
         try:
             self._result = self._function()
-        except BaseException as error:  # noqa: BLE001 - it comes out of result()
+        except BaseException as error:  # noqa: BLE001 (it comes out of result())
             self._error = error
 
     def result(self, seconds: float = WAIT) -> Any:

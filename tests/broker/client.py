@@ -114,7 +114,7 @@ class Client:
     def now(self) -> float:
         return self.protocol.loop.time()
 
-    async def __aenter__(self) -> Client:  # noqa: PYI034 - Self came with Python 3.11
+    async def __aenter__(self) -> Client:  # noqa: PYI034 (Self came with Python 3.11)
         return self
 
     async def __aexit__(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peer.certs import certificates  # noqa: F401 - a fixture
+from tests.peer.certs import certificates  # noqa: F401 (a fixture)
 from uamqp.testing import Broker
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.downstream.service import Service, running
-from tests.peer.certs import certificates  # noqa: F401 - a fixture
+from tests.peer.certs import certificates  # noqa: F401 (a fixture)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def service(certificates: Any) -> Iterator[Service]:  # noqa: F811 - the fixture above
+def service(certificates: Any) -> Iterator[Service]:  # noqa: F811 (the fixture above)
     with running(certificates) as service:
         yield service
 

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from .certs import certificates  # noqa: F401 - a fixture
+from .certs import certificates  # noqa: F401 (a fixture)

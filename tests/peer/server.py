@@ -346,7 +346,7 @@ class ScriptedServer:
                 source = SocketSource(sock) if self.tls is None else self._handshake(sock, self.tls)
                 if source is not None:
                     self._run_script(source, index)
-            except BaseException as error:  # noqa: BLE001 - kept, and raised in the test
+            except BaseException as error:  # noqa: BLE001 (kept, and raised in the test)
                 if not self._stopping:
                     self.failures.append(error)
 
@@ -373,7 +373,7 @@ class ScriptedServer:
         try:
             self.scripts[index](peer)
             peer.finish()
-        except BaseException as error:  # noqa: BLE001 - kept, and raised in the test
+        except BaseException as error:  # noqa: BLE001 (kept, and raised in the test)
             # Before the client can see the end of the connection, and fail for that.
             if not self._stopping and not isinstance(error, _Stopped):
                 if peer.saw_the_end:

@@ -186,7 +186,7 @@ def test_a_value_equals_its_own_kind_and_plain_python_only() -> None:
     assert uint(5) != ulong(5)
     assert sym("x") == "x"
     assert sym("x") != codec.string("x")
-    assert uint(1) != True  # noqa: E712 - the point
+    assert uint(1) != True  # noqa: E712 (the point)
     assert codec.binary(b"x") != "x"
     assert {sym("k"): uint(1)} == {"k": 1}
     assert len({uint(1): 0, ulong(1): 0}) == 2

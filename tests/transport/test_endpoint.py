@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
+from tests.peer.certs import Certificates, certificates  # noqa: F401 (a fixture)
 from uamqp.core import ConnectionCore, LinkCore
 from uamqp.engine import Cause, EngineConfig, sasl
 from uamqp.transport.asyncio.driver import AsyncDriver

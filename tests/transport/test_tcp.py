@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
+from tests.peer.certs import Certificates, certificates  # noqa: F401 (a fixture)
 from uamqp.transport.blocking.stream import READ_SIZE, Stream, Waker, connect
 from uamqp.transport.sansio.endpoint import Endpoint
 

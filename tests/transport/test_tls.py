@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.peer.certs import Certificates, certificates  # noqa: F401 - a fixture
+from tests.peer.certs import Certificates, certificates  # noqa: F401 (a fixture)
 from uamqp.transport.sansio.tls import client_context
 
 

@@ -95,7 +95,7 @@ class ParsedAddress:
 
 
 def is_url(text: str) -> bool:
-    """Tell whether it is a URL that names a host, and not the name of a node."""
+    """Return whether it is a URL that names a host, and not the name of a node."""
     scheme, separator, _ = text.partition("://")
     return bool(separator) and scheme.lower() in URL_SCHEMES
 

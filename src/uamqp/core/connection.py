@@ -103,7 +103,7 @@ class ConnectionCore:
         return engine.local_state is EndpointState.CLOSED or engine.is_closed
 
     def is_ready(self, wall: float) -> bool:
-        """Tell whether a front may attach its links and send: no token is needed, or one is in force.
+        """Return whether a front may attach its links and send: no token is needed, or one is in force.
 
         Args:
             wall: seconds since 1970.
@@ -153,7 +153,7 @@ class ConnectionCore:
             self.engine.tick(now)
 
     def expire(self, now: float) -> bool:
-        """Do what else is due, once what has arrived was handled; tell whether anything was."""
+        """Do what else is due, once what has arrived was handled; return whether anything was."""
         return not self.ended and self.timers.expire(now)
 
     def add_session(self, session: SessionCore, now: float) -> None:
@@ -168,7 +168,7 @@ class ConnectionCore:
             self._sessions.remove(session)
 
     def handle_events(self, now: float) -> bool:
-        """Hand the engine's events to whom they concern; tell whether there were any.
+        """Hand the engine's events to whom they concern; return whether there were any.
 
         When a handler raises, the events after it are kept for the next call.
         """

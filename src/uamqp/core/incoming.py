@@ -43,7 +43,7 @@ _LEFT = Custody.LEFT
 
 
 def is_settled_by_sender(delivery: IncomingDelivery) -> bool:
-    """Tell whether the sender has settled a delivery by itself: it has forgotten it, and nothing can be said of it."""
+    """Return whether the sender settled a delivery by itself: it has forgotten it, so no outcome can reach it."""
     return delivery.settled and delivery.state is None
 
 
@@ -67,7 +67,7 @@ def leave(delivery: IncomingDelivery) -> None:
 
 
 def move_one(queue: deque[Any], to: list[Any]) -> bool:
-    """Move the first item of a queue to the end of a list; tell whether there is one.
+    """Move the first item of a queue to the end of a list; return whether there is one.
 
     The two ends are one call in C: no exception of a signal handler comes in between, and no other thread.
     """
@@ -113,7 +113,7 @@ class Inbox:
         return found
 
     def is_settled(self, item: Any) -> bool:
-        """Tell whether an item's fate is decided: it arrived settled, or an outcome was given."""
+        """Return whether an item's fate is decided: it arrived settled, or an outcome was given."""
         delivery: Any = self.delivery_of(item)
         return bool(delivery.settled or delivery.state is not None)
 
@@ -181,7 +181,7 @@ class Inbox:
             pass
 
     def move_one(self, to: list[Any]) -> bool:
-        """Move the oldest item to the end of a list; tell whether there is one."""
+        """Move the oldest item to the end of a list; return whether there is one."""
         return move_one(self._items, to)
 
     def take_over(self, items: list[Any]) -> None:

@@ -86,7 +86,7 @@ class LinkHandler:
         raise NotImplementedError
 
     def on_credit(self, now: float) -> bool:
-        """The peer gave or took credit (senders only); tell whether there is more to send than was handed over."""
+        """The peer gave or took credit (senders only); return whether there is more to send than was handed over."""
         return False
 
     def on_settled(self, delivery: IncomingDelivery, now: float) -> None:

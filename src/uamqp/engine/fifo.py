@@ -53,7 +53,7 @@ class Fifo:
         return item
 
     def drop(self, item: Any) -> bool:
-        """Take out the item that goes first, if it is this one; tell whether it is."""
+        """Take out the item that goes first, if it is this one; return whether it is."""
         items = self._items
         start = self._start
         if start >= len(items) or items[start] is not item:

@@ -102,7 +102,7 @@ class Timers:
                 engine.trace("->", 0, None, 0)
 
     def _connection_expired(self, now: float) -> bool:
-        """End the connection if one of its own time-outs has passed; tell whether it did."""
+        """End the connection if one of its own time-outs has passed; return whether it did."""
         engine = self._engine
         config = engine.config
         if self._close_deadline is not None:

@@ -137,7 +137,7 @@ class Broker:
         for name in queues:
             self._server.directory.ensure(node_name(name, self._server.hosts))
 
-    # -- running --
+    # -- running
 
     def start(self) -> None:
         """Run the broker in a thread of its own. After a `stop` it goes on with the same port and messages.
@@ -195,7 +195,7 @@ class Broker:
             await self._server.stop()
             self._loop_thread = None
 
-    def __enter__(self) -> Broker:  # noqa: PYI034 - Self came with Python 3.11
+    def __enter__(self) -> Broker:  # noqa: PYI034 (Self came with Python 3.11)
         self.start()
         return self
 
@@ -217,7 +217,7 @@ class Broker:
         self._stopping = asyncio.Event()
         try:
             await self._server.start()
-        except BaseException as problem:  # noqa: BLE001 - it is raised in the thread that waits
+        except BaseException as problem:  # noqa: BLE001 (it is raised in the thread that waits)
             started.set_exception(problem)
             return
         self._loop_thread = threading.get_ident()
@@ -238,13 +238,13 @@ class Broker:
         if self._thread is not None or self._loop_thread is not None:
             raise RuntimeError("the broker runs already")
 
-    # -- where it is --
+    # -- where it is
 
     @property
     def host(self) -> str:
         """The host to connect to."""
         host = self._server.options.host
-        return self._server.address[0] if host in {"", "0.0.0.0", "::"} else host  # noqa: S104 - not bound here
+        return self._server.address[0] if host in {"", "0.0.0.0", "::"} else host  # noqa: S104 (not bound here)
 
     @property
     def port(self) -> int:
@@ -257,7 +257,7 @@ class Broker:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'amqps' if self._tls is not None else 'amqp'}://{host}:{self.port}"
 
-    # -- looking at it, and using it --
+    # -- looking at it, and using it
 
     @property
     def faults(self) -> Faults:
@@ -365,7 +365,7 @@ class Broker:
     def _unmet(self, timeout: float) -> str:
         return f"the condition didn't hold within {timeout:g} seconds; {self.counters}"
 
-    # -- making trouble --
+    # -- making trouble
 
     def drop_connections(self) -> int:
         """Cut every connection, without a close; returns how many there were."""
@@ -434,7 +434,7 @@ class Broker:
         def run() -> None:
             try:
                 future.set_result(function(self._server))
-            except BaseException as problem:  # noqa: BLE001 - it is raised in the thread that waits
+            except BaseException as problem:  # noqa: BLE001 (it is raised in the thread that waits)
                 future.set_exception(problem)
 
         loop.call_soon_threadsafe(run)

@@ -31,7 +31,7 @@ _TOPIC = "topic://"
 class PutToken:
     """A token that a client has put.
 
-    Fields:
+    Attributes:
         audience: what it is for, a URI.
         type: its type, such as jwt.
         token: the token itself; not shown.
@@ -127,7 +127,7 @@ def end_of(token: str) -> float | None:
 
 
 def covers(audience: str, name: str) -> bool:
-    """Tell whether a token for a URI is good for the node of this name."""
+    """Return whether a token for a URI is good for the node of this name."""
     try:
         path = unquote(urlsplit(audience).path if "://" in audience else audience).strip("/").lower()
     except ValueError:  # no URL after all

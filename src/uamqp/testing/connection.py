@@ -166,7 +166,7 @@ class Connection:
             link.detach(self.now(), error(condition, description))
             self.wake()
 
-    # -- the engine --
+    # -- the engine
 
     def _make_engine(self, transport: asyncio.Transport) -> Engine:
         options = self.server.options
@@ -220,7 +220,7 @@ class Connection:
         self._late.clear()
         self._dynamic.clear()
 
-    # -- SASL and open --
+    # -- SASL and open
 
     def _on_sasl_init(self, event: events.SaslInit) -> None:
         self.mechanism = event.mechanism
@@ -264,7 +264,7 @@ class Connection:
             self.hosts = self.hosts | {event.open.hostname.partition(":")[0].lower()}
         engine.open(self.now())
 
-    # -- sessions and links --
+    # -- sessions and links
 
     def _on_session(self, event: events.SessionOpening) -> None:
         session: Session = event.session
@@ -336,7 +336,7 @@ class Connection:
             raise _Refused(answer)
         return answer
 
-    # -- services and tokens --
+    # -- services and tokens
 
     def _attach_to_service(self, link: Link) -> bool:
         """Attach a link to a service, if its address is one's."""
@@ -461,7 +461,7 @@ class Connection:
         """What a token must cover for a link: without an address, all of the broker."""
         return "" if address is None else local_name(address, self.hosts)
 
-    # -- links to queues and topics --
+    # -- links to queues and topics
 
     def _check_refusal(self, link: Link) -> None:
         rule = self.server.faults.refuse_attach

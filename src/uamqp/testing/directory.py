@@ -42,7 +42,7 @@ class NoNode(ValueError):
 class DirectoryLimits:
     """Which nodes there may be.
 
-    Fields:
+    Attributes:
         max_nodes: queues and topics altogether.
         make_nodes: a node is made when an address is used that there is none for.
         max_address: characters in an address.

@@ -398,7 +398,7 @@ class WireFaults:
         return _unsettled(frame, start) if code == _DISPOSITION and faults.withhold_settlement else frame
 
     def _is_unheard_of(self, frame: bytes, start: int, code: int, dropped: bool) -> bool:
-        """Keep account of what the peer hasn't heard of; tell whether the frame belongs to such a thing."""
+        """Keep account of what the peer hasn't heard of; return whether the frame belongs to such a thing."""
         channel = int.from_bytes(frame[6:8], "big")
         if dropped and code == _OPEN:
             self._mute = True

@@ -18,7 +18,7 @@ _logger = logging.getLogger("uamqp.testing")
 class AttachRequest:
     """A client's attach, before it is answered.
 
-    Fields:
+    Attributes:
         name: of the link.
         address: of the node, as the client gave it; None: it gave none.
         sends: the client wants to send.
@@ -41,7 +41,7 @@ class AttachRequest:
 class AttachAnswer:
     """How a client's attach is answered.
 
-    Fields:
+    Attributes:
         node: the queue or topic that the link is for; None: what the client's address means.
         properties: of the answer.
         filters: that are granted, by name: what the answer's source says.
@@ -72,7 +72,7 @@ class AttachAnswer:
 class Settlement:
     """What a client made of a message that it received.
 
-    Fields:
+    Attributes:
         node: the queue or topic.
         payload: the encoded message, as it was stored.
         tag: the delivery-tag that it went out with.
@@ -96,7 +96,7 @@ class Hooks:
     What they raise is logged, and told to the client as amqp:internal-error; a message whose `on_tag` raises goes out
     with the usual tag, and one whose `on_settle` raises gets the client's outcome.
 
-    Fields:
+    Attributes:
         on_attach: called with each attach to a queue or topic. It returns an error to refuse it, an `AttachAnswer`, or
             None for the usual course.
         on_store: called with the name of the node and each encoded message that comes in, by `Broker.put` too; it
@@ -138,7 +138,7 @@ class Hooks:
             made: Any = self.on_tag(name, payload)
             if made is not None and not (isinstance(made, bytes) and 0 < len(made) <= MAX_DELIVERY_TAG):
                 raise ValueError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {made!r}")
-        except Exception as problem:  # noqa: BLE001 - it is the test's, and is logged
+        except Exception as problem:  # noqa: BLE001 (it is the test's, and is logged)
             failure("hooks.on_tag", problem)
             return None
         return bytes(made) if made is not None else None
@@ -151,7 +151,7 @@ class Hooks:
             made: Any = self.on_settle(settlement)
             if made is not None and not isinstance(made, Outcome):
                 raise TypeError(f"it returns an outcome or None, not {made!r}")
-        except Exception as problem:  # noqa: BLE001 - as above
+        except Exception as problem:  # noqa: BLE001 (as above)
             failure("hooks.on_settle", problem)
             return settlement.outcome
         return settlement.outcome if made is None else made

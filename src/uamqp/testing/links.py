@@ -264,7 +264,7 @@ class Outgoing(Consumer):
         return not link.drain
 
     def resume(self) -> bool:
-        """Go on if there is room in the output again; tell whether there is."""
+        """Go on if there is room in the output again; return whether there is."""
         if not self.connection.writable or self.link.queued > BATCH >> 1:
             return False
         self._stalled = False

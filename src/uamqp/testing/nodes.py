@@ -21,7 +21,7 @@ Deadletter = Callable[["StoredMessage", str, str], bool]
 class NodeLimits:
     """Bounds on what a node holds, and what becomes of what it can't deliver.
 
-    Fields:
+    Attributes:
         max_messages: messages in one queue, waiting and unsettled. At that no sender gets credit.
         max_bytes: likewise, of encoded messages.
         max_deliveries: failed deliveries after which a message is a dead letter; None: any number.
@@ -251,7 +251,7 @@ class Queue(Node):
         self._stale = 0  # messages in _fresh and _returned that are gone
         self._expiring: list[tuple[float, int]] = []
 
-    # -- looking --
+    # -- looking
 
     @property
     def depth(self) -> int:
@@ -295,7 +295,7 @@ class Queue(Node):
         """Every link of this queue."""
         return [*self.producers, *self.consumers, *self.browsers]
 
-    # -- messages in --
+    # -- messages in
 
     def put(self, message: StoredMessage) -> None:
         """Take a message in."""
@@ -314,7 +314,7 @@ class Queue(Node):
             browser.pending.append(message)
         self.mark()
 
-    # -- links --
+    # -- links
 
     def add_consumer(self, consumer: Consumer) -> None:
         """A receiver has attached. A browser sees all that the queue holds, handed out to others or not."""
@@ -340,7 +340,7 @@ class Queue(Node):
                 self._give_back(item[1], excluded - {consumer.number})
         self.mark()
 
-    # -- messages out --
+    # -- messages out
 
     def dispatch(self, now: float) -> None:
         """Hand out what consumers have room for; then let senders go on where there is room again."""
@@ -418,7 +418,7 @@ class Queue(Node):
                 room -= 1
         browser.delivered()
 
-    # -- outcomes --
+    # -- outcomes
 
     def accept(self, message: StoredMessage) -> None:
         """The consumer has it: it is done with."""

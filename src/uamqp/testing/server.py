@@ -242,7 +242,7 @@ class Server:
         """The name of the node that an address means, for the broker itself."""
         return node_name(address, self.hosts)
 
-    # -- for connections --
+    # -- for connections
 
     def number(self) -> int:
         """A number for a consumer."""
@@ -311,7 +311,7 @@ class Server:
         for there, each in found:
             there.put(each)
 
-    # -- knobs --
+    # -- knobs
 
     def _faults_changed(self) -> None:
         loop = self.loop
@@ -325,7 +325,7 @@ class Server:
                 link.faults_changed()
         self.turn_soon()
 
-    # -- for tests --
+    # -- for tests
 
     async def wait_for(self, predicate: Predicate, timeout: float) -> bool:
         """Wait until the predicate is true; it is looked at whenever something has changed. False: not in time."""
@@ -350,7 +350,7 @@ class Server:
             try:
                 if predicate():
                     future.set_result(True)
-            except Exception as problem:  # noqa: BLE001 - it belongs to whoever waits
+            except Exception as problem:  # noqa: BLE001 (it belongs to whoever waits)
                 future.set_exception(problem)
 
 

@@ -41,7 +41,7 @@ MAX_ANSWERS = 1000
 class ServiceRequest:
     """A request to a service.
 
-    Fields:
+    Attributes:
         node: the address that it was sent to.
         operation, type: its application properties of these names; None if it has none.
         properties: all its application properties.
@@ -69,7 +69,7 @@ class ServiceRequest:
 class ServiceResponse:
     """What a service answers.
 
-    Fields:
+    Attributes:
         status: a number, as in HTTP. None: leave it out, as no service should.
         description: the status in words. None: leave it out.
         body: becomes an amqp-value section; `bytes` in it go out as binary.
@@ -247,7 +247,7 @@ def _ask(service: Service, request: ServiceRequest) -> tuple[bytes | None, float
         if not isinstance(response, ServiceResponse):
             raise TypeError(f"a service returns a ServiceResponse or None, not {response!r}")
         return response.encode(request), max(0.0, response.delay)
-    except Exception as problem:  # noqa: BLE001 - it is the test's, and its client is to hear of it
+    except Exception as problem:  # noqa: BLE001 (it is the test's, and its client is to hear of it)
         text = str(failure(f"the service at {request.node}", problem).description)
         status, description = CBS_FIELDS
         both = {status: 500, description: text}  # whichever the client looks for

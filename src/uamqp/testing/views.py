@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class MessageView:
     """A message as it stood on a queue. What is read out of its encoding is of the codec's typed mapping.
 
-    Fields:
+    Attributes:
         payload: the encoded message.
         sequence: its place in the queue.
         delivery_count: failed deliveries so far.
@@ -88,7 +88,7 @@ class MessageView:
 class ConnectionView:
     """A connection as it stood.
 
-    Fields:
+    Attributes:
         container_id, hostname, properties: from the client's open.
         mechanism: its SASL mechanism; None without SASL.
         user: the name that it authenticated with, or None.

@@ -1,5 +1,5 @@
 """Internal: the only place with I/O, threads and clocks.
 
-`blocking` drives an engine over a socket, `asyncio` does the same in an event loop, and `sansio` is what both need
-without I/O. Imports `uamqp.core`, `uamqp.engine` and the standard library.
+`blocking` drives an engine over a socket, `asyncio` does the same in an event loop, and `sansio` holds what both need
+without I/O.
 """

@@ -1,7 +1,7 @@
-"""The helper threads of the blocking front, which keep nothing alive, and what is done where none can be started.
+"""The blocking front's helper threads, which keep nothing alive, and what to do where no thread can be started.
 
-While the interpreter ends no thread can be started, and those that are daemons stand still forever, with the locks
-that they hold. So nothing here waits for them then. Imports the standard library.
+While the interpreter shuts down, no thread can be started, and daemon threads freeze for good together with the locks
+that they hold. So nothing here waits for them then.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _logger = logging.getLogger(__name__)
 
 _FLUSH_DELAY = 0.005
 _LOOK = 0.1
-"""Seconds after which a thread that waits for a lock looks whether it is to end."""
+"""Seconds after which a thread that waits for a lock checks whether it should end."""
 
 _LONGEST_SLEEP = 3600.0
 
 _EXIT_PATIENCE = 1.0
-"""Seconds that the interpreter's end waits for a pump's lock, to write what is due."""
+"""Seconds to wait at the interpreter's exit for a pump's lock, in order to write its pending output."""
 
 
 def started(thread: threading.Thread) -> bool:
-    """Start a thread; tell whether that was possible: not while the interpreter ends, or if there are too many."""
+    """Start a thread; return False if the interpreter is shutting down or has too many threads."""
     if sys.is_finalizing():
-        return False  # before Python 3.12 it would be waited for, and never run
+        return False  # before Python 3.12, the start would wait for a thread that never runs
     try:
         thread.start()
     except RuntimeError as error:
         _logger.debug("The thread %s can't be started: %s", thread.name, error)
         return False
     except KeyError as error:
-        # The thread runs and has taken itself off the list of those that are being started, and so does `start` for
-        # what a signal handler has raised meanwhile.
+        # A thread that runs takes itself off the list of threads being started, and `start` does so if a signal
+        # handler raises meanwhile.
         if error.__context__ is None:
             raise
         raise error.__context__ from None
@@ -52,24 +52,24 @@ def started(thread: threading.Thread) -> bool:
 
 
 class Flushable(Protocol):
-    """What a `Flusher` flushes: a pump."""
+    """Something that a `Flusher` flushes: a pump."""
 
     flush_is_due: bool
     _endpoint: Endpoint | None
 
     def flush(self) -> None:
-        """Write what is due."""
+        """Write pending output."""
 
 
 class Flusher:
-    """A thread that writes what a pump was asked for, and otherwise sleeps. It doesn't keep the pump alive.
+    """A thread that flushes a pump when woken, and otherwise sleeps. It doesn't keep the pump alive.
 
     Args:
-        pump: what it flushes.
+        pump: the pump to flush.
     """
 
     def __init__(self, pump: Flushable) -> None:
-        # Unlike an event's, `put` may be called by a finalizer that interrupts another call of it.
+        # Unlike an event's `set`, `put` may be called by a finalizer that interrupts another call of it.
         self._calls: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._armed = False
         calls = self._calls
@@ -77,7 +77,7 @@ class Flusher:
         self._thread = threading.Thread(target=self._run, name="uamqp-flush", daemon=True)
 
     def start(self) -> bool:
-        """Start the thread; tell whether that was possible."""
+        """Start the thread; return whether that was possible."""
         return started(self._thread)
 
     def wake(self) -> None:
@@ -92,7 +92,7 @@ class Flusher:
 
     def _run(self) -> None:
         while self._calls.get():
-            time.sleep(_FLUSH_DELAY)  # what comes in the meantime goes out in the same write
+            time.sleep(_FLUSH_DELAY)  # what is added meanwhile goes out in the same write
             self._flush()
 
     def _flush(self) -> None:
@@ -102,15 +102,15 @@ class Flusher:
         self._armed = pump.flush_is_due = False
         try:
             pump.flush()
-        except Exception:  # a callback's fault must not end the thread
+        except Exception:  # an error in a callback must not end the thread
             _logger.exception("Writing in the background to %s raised an exception.", pump._endpoint)
 
 
 class Alarm:
-    """What a thread sleeps on that follows a connection's deadlines. One thread may `sleep`, any may do the rest.
+    """Wakes a thread at a connection's deadlines. One thread may `sleep` on it, any may call the rest.
 
     Attributes:
-        stopped: `stop` was called.
+        stopped: whether `stop` was called.
     """
 
     def __init__(self) -> None:
@@ -119,22 +119,22 @@ class Alarm:
         self._due = -math.inf
 
     def set(self, due: float) -> None:
-        """The thread is going to sleep until `due`, in monotonic seconds. Call it before the engine is left alone."""
+        """Let the next sleep last until `due`, in monotonic seconds. Call it before releasing the connection's lock."""
         self._due = due
 
     def follow(self, deadline: float | None) -> None:
-        """The connection's deadline is this one now: wake the thread if it would sleep beyond it."""
+        """Wake the thread if it would sleep beyond `deadline`, the connection's new one."""
         if deadline is not None and deadline < self._due and not self.stopped:
             self._due = deadline
             self._calls.put(None)
 
     def stop(self) -> None:
-        """Wake the thread, for the last time."""
+        """Wake the thread for the last time."""
         self.stopped = True
         self._calls.put(None)
 
     def sleep(self) -> None:
-        """Sleep until the time that was set, or until somebody wakes the thread: it may be time for another look."""
+        """Sleep until the time that was set, or until somebody wakes the thread to check again."""
         if not self.stopped:
             try:
                 self._calls.get(timeout=min(_LONGEST_SLEEP, max(0.0, self._due - time.monotonic())))
@@ -142,30 +142,30 @@ class Alarm:
                 pass
 
     def acquire(self, lock: Any) -> bool:
-        """Take a lock; False if the thread is to end, which whoever holds the lock may wait for."""
+        """Take a lock; return False if the thread should end, since the lock's holder may be waiting for that."""
         while not self.stopped:
             if lock.acquire(timeout=_LOOK):
                 return True
         return False
 
 
-# -- the interpreter's end
+# -- the interpreter's exit
 
 
 class Pump(Protocol):
-    """What the interpreter's end has to know of a pump."""
+    """What has to be known of a pump at the interpreter's exit."""
 
     lock: Any
 
     def flush_now(self) -> None:
-        """Write what is due."""
+        """Write pending output."""
 
 
 class ExitLock:
-    """A pump's lock from the interpreter's end on. Who can't have it then is told so: it won't become free any more.
+    """A pump's lock once the interpreter is exiting: it raises instead of waiting for a lock that is never released.
 
     Args:
-        lock: the pump's reentrant lock, which is still the one that counts.
+        lock: the pump's reentrant lock, which this one takes.
     """
 
     def __init__(self, lock: Any) -> None:
@@ -190,21 +190,21 @@ class ExitLock:
 
 
 class _Exit:
-    """What is done when the interpreter ends, before threads stand still."""
+    """What is done when the interpreter exits, before threads freeze."""
 
     def __init__(self) -> None:
         self.begun = False
-        self._pumps: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # with the process
+        self._pumps: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # and the process of each
 
     def watch(self, pump: Pump) -> None:
-        """The pump is to be prepared for the end."""
+        """Prepare a pump when the interpreter exits."""
         if is_ending():
             pump.lock = ExitLock(pump.lock)
         else:
             self._pumps[pump] = os.getpid()
 
     def run(self) -> None:
-        """From now on there is no background: what is due is written at once."""
+        """Write pending output, from now on without threads in the background."""
         self.begun = True
         for pump, process in self._all():
             lock = pump.lock
@@ -220,7 +220,7 @@ class _Exit:
             try:
                 return list(self._pumps.items())
             except RuntimeError:
-                pass  # another thread has made a pump meanwhile
+                pass  # another thread made a pump meanwhile
 
 
 _exit = _Exit()
@@ -229,5 +229,5 @@ atexit.register(_exit.run)
 
 
 def is_ending() -> bool:
-    """Tell whether the interpreter ends: what is put off is never done."""
+    """Return whether the interpreter is exiting, so that whatever is put off is never done."""
     return _exit.begun or sys.is_finalizing()

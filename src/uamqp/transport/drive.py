@@ -1,8 +1,8 @@
-"""How the two fronts share their operations. Imports nothing of ours.
+"""How the two fronts share their operations.
 
-What a client does is written once, as a coroutine (`_do_open`, `_do_send_message`, ...), and waits in one place:
-`Connection._turn`. The blocking front's `_turn` waits for the socket itself and never suspends the coroutine, so `run`
-gets through it in one go. The asyncio front awaits the same coroutine, and its connection's `_turn` suspends.
+Each operation of a client is written once, as a coroutine (`_do_open`, `_do_send_message`, ...), and waits for nothing
+but its driver. A blocking front's driver waits in the calling thread and never suspends the coroutine, so `run` gets
+through it in one go. An asyncio front awaits the same coroutine, which its driver suspends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def run(operation: Coroutine[Any, Any, T]) -> T:
     """Run an operation of the blocking front to its end, and return its result.
 
     Raises:
-        RuntimeError: it has to wait for an event loop: the object is used by asyncio.
+        RuntimeError: the operation has to wait for an event loop, because asyncio uses the object.
     """
     try:
         operation.send(None)
@@ -32,7 +32,7 @@ def run(operation: Coroutine[Any, Any, T]) -> T:
     try:
         operation.throw(RuntimeError(_SUSPENDED))
     except StopIteration:
-        pass  # it took the error for one of the connection's
+        pass  # it took the error for the connection's
     finally:
         operation.close()
     raise RuntimeError(_SUSPENDED)

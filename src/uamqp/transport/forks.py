@@ -1,7 +1,6 @@
-"""What a forked child inherits: sockets that are its parent's, and locks that nobody will release. Imports the standard
-library.
+"""What a forked child inherits: its parent's sockets, and locks that nobody will release.
 
-Nothing is looked up in the calls that send and receive: the child puts everything out of use as soon as it runs.
+The calls that send and receive check nothing: the child puts everything out of use as soon as it runs.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import weakref
 from typing import Any, Protocol, TypeVar
 
 INHERITED = "the connection belongs to process {}, of which this one is a fork: each process needs a client of its own"
-"""Why a child can't use a connection."""
+"""Why a child process can't use a connection."""
 
 _SocketT = TypeVar("_SocketT", bound=socket.socket)
 
@@ -21,17 +20,17 @@ class Inherited(Protocol):
     """Something that doesn't survive a fork."""
 
     def after_fork(self, parent: int) -> None:
-        """This is the child of the process `parent`; no other thread is left. Use no lock, and write nothing."""
+        """Adapt to being in a fork of the process `parent`. No other thread is left; use no lock, and write nothing."""
 
 
 _FEW = 64
 
 
 class _References:
-    """Weak references, without callbacks: what a signal handler raises within one of those is lost."""
+    """Weak references without callbacks, in which exceptions from signal handlers would be lost."""
 
     def __init__(self) -> None:
-        self._references: dict[int, weakref.ref[Any]] = {}  # by what `id` says
+        self._references: dict[int, weakref.ref[Any]] = {}  # by `id`
         self._most = _FEW
 
     def add(self, item: Any) -> None:
@@ -45,7 +44,7 @@ class _References:
             self._most = 2 * len(references) + _FEW
 
     def items(self) -> list[Any]:
-        """Return what is still there."""
+        """Return the items that still exist."""
         return [item for reference in self._references.values() if (item := reference()) is not None]
 
 
@@ -55,13 +54,13 @@ _process = os.getpid()
 
 
 def owned(sock: _SocketT) -> _SocketT:
-    """Close a socket in children that are forked: the parent's connection would stay open as long as they run."""
+    """Close a socket in forked children, which would otherwise keep the parent's connection open while they run."""
     _sockets.add(sock)
     return sock
 
 
 def tell(inherited: Inherited) -> None:
-    """Tell an object, in the child, that the process was forked."""
+    """Tell an object in the child that the process was forked."""
     _inherited.add(inherited)
 
 
@@ -69,7 +68,7 @@ def _after_fork_in_child() -> None:
     global _process
     parent, _process = _process, os.getpid()
     for sock in _sockets.items():
-        sock.close()  # the child's copy of the number alone: nothing is written, and no TLS is ended
+        sock.close()  # closes just the child's copy of the number: nothing is written, and TLS isn't ended
     for inherited in _inherited.items():
         inherited.after_fork(parent)
 

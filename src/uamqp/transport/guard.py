@@ -1,8 +1,7 @@
-"""What is half done on a connection: for exceptions out of signal handlers, for handlers that call, and for forks.
+"""Records what is half done on a connection: for signal handlers that raise exceptions or make calls, and for forks.
 
-A signal handler runs between any two bytecodes of the main thread, and what it raises comes out there: between a system
-call and its bookkeeping, too. So whoever changes a connection's state in steps says so before and after. Imports the
-standard library.
+A signal handler runs between any two bytecodes of the main thread, and an exception from it appears right there, even
+between a system call and its bookkeeping. So code that changes a connection's state in steps says so before and after.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ def _own_frames() -> int:
 
 
 _CALLER = _own_frames()
-"""What `sys._getframe` is given for the frame of the caller."""
+"""The argument of `sys._getframe` that stands for the caller's frame."""
 
 
 def is_handlers(error: BaseException) -> bool:
-    """Tell whether a signal handler has raised an error: it was given the frame that comes before its own.
+    """Return whether a signal handler raised an error. A handler is given the frame that it interrupted.
 
-    What we call of the application's, such as a body's generator, isn't given ours.
+    Functions of the application's that we call, such as a body's generator, aren't given ours.
     """
     traceback = error.__traceback__
     while traceback is not None and (following := traceback.tb_next) is not None:
@@ -46,28 +45,29 @@ def is_handlers(error: BaseException) -> bool:
 
 
 class ConnectionBusy(RuntimeError):
-    """A signal handler, or what else runs in the middle of a step (a finalizer, the `encode_message` of a message class
-    of the application's), called while the frame that it interrupts works on the connection itself.
+    """A call came from the middle of a step: the frame that it interrupts is at work on the connection itself.
+
+    Such calls come from signal handlers, finalizers, and the `encode_message` of an application's own message class.
     """
 
 
 class Guard:
-    """Tells whether a connection's state is half done.
+    """Records whether a connection's state is half done.
 
-    With the connection's lock held: ``with guard.step("writing"): ...``. Where an exception leaves such a step, the
-    connection is given up at once; nobody knows what took place. The engine's refusals (`LocalProtocolError`) are no
-    such exceptions, since they change nothing. Should an exception come before that was done, the next step finds what
-    is half done, and gives the connection up then.
+    With the connection's lock held: ``with guard.step("writing"): ...``. If an exception leaves such a step, the
+    connection is ended at once, because nobody knows how far the step got. The engine's refusals (`LocalProtocolError`)
+    don't count, since they change nothing. If a second exception prevents that, the next step finds what is half done,
+    and ends the connection then.
 
     Args:
-        give_up: called, with the lock held, with a text that says why; afterwards the connection is over. None: what is
-            half done needs nothing.
-        foreign: why nothing can be done with the connection in this process; empty: it can.
+        give_up: ends the connection; called with the lock held and a text that says why. None if nothing has to be
+            done about what is half done.
+        foreign: why this process can't use the connection; empty if it can.
 
     Attributes:
-        half_done: what is under way, as a gerund; empty: nothing, all is booked.
-        is_over: the connection was given up.
-        settling: a step for one message, of which there are many; it costs less.
+        half_done: what is under way, as a gerund; empty if nothing is.
+        is_over: whether the connection was ended for what was half done.
+        settling: a cheaper step, for settling a single message.
     """
 
     __slots__ = ("_deferred", "_foreign", "_frame", "_give_up", "half_done", "is_over", "settling")
@@ -81,7 +81,10 @@ class Guard:
         self.settling = Settling(self)
 
     def step(self, what: str) -> Guard:
-        """Begin what ends with the `with` block that this is given to.
+        """Begin a step that ends with the `with` block that this is passed to.
+
+        Args:
+            what: a gerund, for errors.
 
         Raises:
             ConnectionBusy: a step is under way in a frame that the caller has interrupted.
@@ -106,11 +109,10 @@ class Guard:
             self._run_deferred()
 
     def judge(self) -> None:
-        """Somebody comes, with the lock, while something is half done: either a handler has interrupted it, or it will
-        never be finished.
+        """Decide about something half done, found with the lock held: it was interrupted, or will never be finished.
 
         Raises:
-            ConnectionBusy: it goes on when the caller has returned.
+            ConnectionBusy: it was interrupted by the caller, and continues when the caller has returned.
         """
         if not self._foreign and self.is_in_outer_frame():
             raise ConnectionBusy(
@@ -121,10 +123,10 @@ class Guard:
         self.broken("")
 
     def broken(self, kind: str) -> None:
-        """Give the connection up for what is half done.
+        """End the connection for what is half done.
 
         Args:
-            kind: of the exception that came in between; empty: it isn't known any more.
+            kind: the type of the exception that interrupted it; empty if that is no longer known.
         """
         self.is_over = True
         by = f" by {kind}" if kind else ""
@@ -137,10 +139,10 @@ class Guard:
         self.half_done = self._foreign = ""
 
     def is_in_outer_frame(self) -> bool:
-        """Tell whether the step that is under way belongs to a frame that the caller's has interrupted.
+        """Return whether the step that is under way belongs to a frame that the caller interrupted.
 
-        Between the two there are frames of somebody else's, the handler's. Without them the caller is called by the
-        step's own function, which an exception has made leave the step.
+        In that case frames from outside the package, the handler's, stand between the two. Without them, the caller was
+        called by the step's own function, which an exception has thrown out of the step.
         """
         owner = self._frame
         frame: FrameType | None = _getframe(_CALLER)
@@ -154,10 +156,12 @@ class Guard:
         return False
 
     def defer(self, function: Callable[[], None]) -> bool:
-        """Call a function as soon as the step that is under way is done, by the frame that does it.
+        """Have the frame at work call a function as soon as its step is done.
 
-        For what a signal handler or finalizer wants of the connection in the middle of such a step. Returns False,
-        and does nothing, if the step isn't one that the caller has interrupted.
+        For what a signal handler or finalizer asks of the connection in the middle of such a step.
+
+        Returns:
+            Whether the caller has interrupted a step; if not, the function isn't called.
         """
         if not self.is_in_outer_frame():
             return False
@@ -169,11 +173,11 @@ class Guard:
         for function in deferred:
             try:
                 function()
-            except Exception:  # whoever wanted it has gone on
+            except Exception:  # whoever asked for it has moved on
                 _logger.exception("What a signal handler or finalizer wanted of a connection raised an exception.")
 
     def pause(self) -> Pause:
-        """Return a context for calling something of the application's within a step: it may use the connection."""
+        """Return a context in which code of the application's may use the connection in the middle of a step."""
         return Pause(self)
 
 
@@ -198,7 +202,7 @@ class Settling:
 
 
 class Pause:
-    """What `Guard.pause` returns. All is booked at its beginning; if it ends with an exception, so does the step."""
+    """The context that `Guard.pause` returns. Nothing may be half done when it begins; its exceptions end the step."""
 
     __slots__ = ("_frame", "_guard", "_half_done")
 
@@ -208,7 +212,7 @@ class Pause:
         self._frame = guard._frame
 
     def __enter__(self) -> str:
-        """Return what is half done."""
+        """Return what was half done."""
         self._guard.half_done = ""
         return self._half_done
 

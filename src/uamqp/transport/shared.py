@@ -1,4 +1,4 @@
-"""What several threads wait for, and one of them does: connecting, opening, closing. Imports no AMQP."""
+"""Operations that several threads wait for and one does: connecting, opening, closing."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .sansio import clock
 T = TypeVar("T")
 
 TOGETHER = contextlib.nullcontext()
-"""Stands behind a lock in a `with` statement: then no line is left between the end of what is inside and the lock's."""
+"""Follows a lock in a `with` statement, so that no line is left between the end of the block and the lock's release."""
 
 Operation = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Own:
-    """What is changed by one thread at a time, and outlives its connections: while there is one, by its `Driver`.
+    """Guards what one thread at a time may change and what outlives its connections; those are changed by a `Driver`.
 
-    A child of a fork begins anew.
+    A forked child begins anew.
 
     Attributes:
-        lock: reentrant; connections may have the same (`Driver.share_lock`).
+        lock: reentrant; connections may share it (`Driver.share_lock`).
     """
 
     def __init__(self) -> None:
@@ -37,11 +37,11 @@ class Own:
         self._guard = Guard()
 
     def after_fork(self, parent: int) -> None:
-        """This is the child of a fork: see `forks`."""
+        """Begin anew: this process is a fork. See `forks`."""
         self._begin()
 
     def forget(self) -> None:
-        """What was under way never goes on."""
+        """Forget what was under way, which will never continue."""
         self._guard = Guard()
 
     def change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
@@ -56,10 +56,10 @@ class Own:
 
 
 class SharedAmongThreads:
-    """An operation that one thread does while the others wait, who look then whether it has to be done any more.
+    """An operation that one thread does while others wait; each of those then checks whether it still has to be done.
 
-    So if the one is interrupted, another does it. A thread that has begun it may begin it again, in a signal handler
-    for instance: the operation has to notice.
+    So if one thread is interrupted, another does it. The thread at work may begin it once more, for instance in a
+    signal handler: the operation has to notice that.
     """
 
     def __init__(self) -> None:
@@ -67,14 +67,14 @@ class SharedAmongThreads:
         tell(self)
 
     def after_fork(self, parent: int) -> None:
-        """This is the child of a fork: see `forks`. Nobody is at it here."""
+        """Begin anew: this process is a fork, in which nobody is doing the operation. See `forks`."""
         self._lock = threading.RLock()
         self.forget()
 
     async def run(self, operation: Operation) -> None:
-        """Do the operation, when nobody else is at it."""
+        """Do the operation once nobody else is doing it."""
         with self._lock, TOGETHER:
             await operation()
 
     def forget(self) -> None:
-        """Who comes from now on doesn't wait for those who are at it: nothing, among threads."""
+        """Let later callers begin anew; among threads there is nothing to do."""

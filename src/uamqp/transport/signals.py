@@ -1,6 +1,6 @@
-"""What threads and tasks wait for: a signal keeps them in order, and wakes them all or the first.
+"""Signals that threads and tasks wait for. A signal keeps them in order, and wakes all of them or the first.
 
-What one thread waits with is here, too; a task's is in `asyncio.signals`.
+The object that a thread waits on is here, too; a task's is in `asyncio.signals`.
 """
 
 from __future__ import annotations
@@ -13,63 +13,63 @@ from typing import Protocol
 this_thread = threading.get_ident
 
 MAX_WAIT = 1.0
-"""Seconds that a thread waits at a stretch, at most: a bound for what nobody sets."""
+"""Maximum seconds that a thread waits at a stretch, in case nobody sets what it waits on."""
 
 
 class Waiter(Protocol):
-    """What one thread, or one task, waits with. `set` may be called from anywhere."""
+    """What one thread or one task waits on. `set` may be called from anywhere."""
 
     def set(self) -> None:
-        """Wake who waits."""
+        """Wake the thread or task."""
 
     def wait(self, timeout: float) -> Awaitable[None] | bool:
-        """Wait until it is set, at most `timeout` seconds; a task's is to be awaited."""
+        """Wait up to `timeout` seconds until it is set; a task has to await the result."""
 
 
 class Signal:
-    """Something that several may wait for, in the order in which they came: see `Driver.wait`.
+    """Something that several waiters may wait for, in the order in which they came: see `Driver.wait`.
 
-    Fire it with the connection's lock held: in a command, or in what the core calls. Firing wakes those that wait at
-    that moment; who comes later looks first whether there is anything to wait for.
+    Fire it with the connection's lock held: in a command, or in a callback from the core. Firing wakes those that are
+    waiting at that moment; later ones first check whether there is anything to wait for.
     """
 
     __slots__ = ("_waiters", "_woken")
 
     def __init__(self) -> None:
         self._waiters: OrderedDict[Waiter, None] = OrderedDict()
-        self._woken: set[Waiter] = set()  # by `fire_one`, for something that they haven't taken yet
+        self._woken: set[Waiter] = set()  # woken by `fire_one` for something that they haven't taken yet
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of waiters."""
         return len(self._waiters)
 
     def fire(self) -> None:
-        """Wake all: something is decided, or has another state."""
+        """Wake all waiters: something is decided, or has changed its state."""
         waiters, self._waiters = self._waiters, OrderedDict()
         for waiter in waiters:
             waiter.set()
 
     def fire_one(self) -> None:
-        """Wake the first: there is something for one of them, such as room, or a message at hand."""
+        """Wake the first waiter: there is something for one of them, such as room or a message."""
         if self._waiters:
             waiter, _ = self._waiters.popitem(last=False)
             self._woken.add(waiter)
             waiter.set()
 
     def add(self, waiter: Waiter) -> None:
-        """Let a waiter wait: behind the others, or before them if it was woken and somebody else was faster."""
+        """Add a waiter, after the others, or before them if it was woken and somebody else was faster."""
         self._waiters[waiter] = None
         if waiter in self._woken:
             self._woken.discard(waiter)
             self._waiters.move_to_end(waiter, last=False)
 
     def take(self, waiter: Waiter) -> None:
-        """The waiter has found what it waited for."""
+        """Remove a waiter that has found what it waited for."""
         self._waiters.pop(waiter, None)
         self._woken.discard(waiter)
 
     def leave(self, waiter: Waiter) -> None:
-        """The waiter goes without it, cancelled for instance: what it was woken for is the next one's."""
+        """Remove a waiter that leaves without it, for instance when cancelled, and wake the next in its place."""
         self._waiters.pop(waiter, None)
         if waiter in self._woken:
             self._woken.discard(waiter)
@@ -77,12 +77,12 @@ class Signal:
 
 
 class ThreadWaiter:
-    """What one thread waits with. `set` may be called from anywhere, from a signal handler within `set` as well.
+    """What one thread waits on. `set` may be called from anywhere, even from a signal handler that interrupts `set`.
 
-    It is a bare lock: a `threading.Event` has one of its own, which an interrupted `set` would hold forever.
+    It is a bare lock: a `threading.Event` has a lock of its own, which an interrupted `set` would hold forever.
 
     Args:
-        on_set: called with it when it is set: the thread may wait for something else meanwhile, such as input.
+        on_set: called with the waiter when it is set, as the thread may be waiting for something else, such as input.
     """
 
     __slots__ = ("_lock", "_on_set")
@@ -93,7 +93,7 @@ class ThreadWaiter:
         self._on_set = on_set
 
     def set(self) -> None:
-        """Wake the thread; or let it not wait at all, if it doesn't wait yet."""
+        """Wake the thread, or let its next wait return at once."""
         try:
             self._lock.release()
         except RuntimeError:
@@ -102,9 +102,9 @@ class ThreadWaiter:
             self._on_set(self)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until it was set since the last wait, at most `timeout` seconds, and `MAX_WAIT` at a stretch.
+        """Wait until it is set, but no longer than `timeout` or `MAX_WAIT` seconds.
 
         Returns:
-            Whether it was.
+            Whether it was set, now or since the last wait.
         """
         return self._lock.acquire(timeout=max(0.0, min(timeout, MAX_WAIT)))

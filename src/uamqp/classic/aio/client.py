@@ -150,11 +150,11 @@ class AMQPClientAsync(LoopArgument, AMQPClient):
         await self._do_close(detach)
 
     async def auth_complete_async(self) -> bool:
-        """Take a step of the authentication; tell whether it is done. See `AMQPClient.auth_complete`."""
+        """Take a step of the authentication; return whether it is done. See `AMQPClient.auth_complete`."""
         return await self._do_auth_complete()
 
     async def client_ready_async(self) -> bool:
-        """Take a step towards the open link; tell whether it is open. See `AMQPClient.client_ready`."""
+        """Take a step towards the open link; return whether it is open. See `AMQPClient.client_ready`."""
         return await self._do_client_ready()
 
     async def mgmt_request_async(

@@ -25,7 +25,7 @@ class Kind(enum.Enum):
     """Every message, for its callback."""
 
     def goes_with(self, other: Kind) -> bool:
-        """Tell whether two calls may be under way at the same time."""
+        """Return whether two calls may be under way at the same time."""
         return Kind.STREAM not in (self, other) or Kind.STEP in (self, other)
 
 
@@ -40,7 +40,7 @@ class Call:
         self.thread = this_thread()
 
     def was_left(self) -> bool:
-        """Tell whether an exception has left it, which may have come before it could end: its frames are kept by the
+        """Return whether an exception has left it, which may have come before it could end: its frames are kept by the
         exception's traceback alone. Not for calls of tasks, whose frames stand still.
         """
         if self.thread != this_thread():
@@ -123,7 +123,7 @@ class ReceivingCalls:
                 raise Busy(_REASONS[call.kind])
 
     def end(self, call: Call) -> bool:
-        """The call is over; tell whether it was the last."""
+        """The call is over; return whether it was the last."""
         self._forget(call.reference)
         calls = self._calls
         if calls:

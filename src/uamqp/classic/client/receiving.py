@@ -85,7 +85,7 @@ class MessageQueue(Inbox):
         return found
 
     def is_settled(self, item: Any) -> bool:
-        """Tell whether it is known what became of a message."""
+        """Return whether it is known what became of a message."""
         message: Any = item
         return message._response is not None
 

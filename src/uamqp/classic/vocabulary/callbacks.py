@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def is_coroutine_function(callback: Any) -> bool:
-    """Tell whether a call of it gives a coroutine: `async def`, a partial of one, an object whose `__call__` is one."""
+    """Return whether calling it gives a coroutine: `async def`, a partial of one, an object with such a `__call__`."""
     return _any(inspect.iscoroutinefunction, callback)
 
 
@@ -52,7 +52,7 @@ def awaitable(callback: T | None, name: str) -> T | None:
 
 
 def is_overridden(method: Any, original: Any) -> bool:
-    """Tell whether the application has something of its own in a method's place: that is a callback of its."""
+    """Return whether the application has something of its own in a method's place: that is a callback of its."""
     return getattr(method, "__func__", None) is not original
 
 

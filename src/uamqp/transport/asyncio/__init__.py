@@ -1,1 +1,1 @@
-"""The asyncio pump: a protocol that an event loop drives."""
+"""The asyncio driver and pump, and the protocol that an event loop drives."""

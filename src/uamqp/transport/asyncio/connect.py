@@ -21,20 +21,21 @@ if TYPE_CHECKING:
     from .websocket import WebSocketProtocol
 
 _TURNS_OF_CLOSING = 10
-"""Turns of the loop that a transport may need to notice the end of its socket, and to close it."""
+"""Turns of the loop in which a transport should notice the end of its socket and close it."""
 
 
 async def open_connection(
     endpoint: Endpoint, make_protocol: Callable[[socket.socket], Reading], *, handshake_timeout: float
 ) -> None:
-    """Connect a protocol to an endpoint. Cancelling it leaves nothing behind.
+    """Connect a protocol to an endpoint. Cancelling leaves nothing behind.
 
     Args:
+        endpoint: where to connect to.
         make_protocol: makes the protocol for a socket; its `connection_made` is called when AMQP can begin.
         handshake_timeout: seconds for TLS, and for the upgrade to WebSocket.
 
     Raises:
-        OSError: there is no such host, or no address answers, or a proxy, TLS or the upgrade failed: the text says it.
+        OSError: there is no such host, no address answers, or a proxy, TLS or the upgrade failed, as the text says.
     """
     websocket = _websocket(endpoint)
     try:
@@ -70,10 +71,10 @@ async def open_connection(
 
 
 def _websocket(endpoint: Endpoint) -> WebSocket | None:
-    """Return our end of the WebSocket to an endpoint; None if AMQP goes without one there."""
+    """Return our end of the WebSocket to an endpoint, or None if it is reached without one."""
     if endpoint.websocket_path is None:
         return None
-    from ..sansio.websocket import WebSocket  # noqa: PLC0415 (who uses none does without the library)
+    from ..sansio.websocket import WebSocket  # noqa: PLC0415 (loads the library only when needed)
 
     return WebSocket.to(endpoint, endpoint.websocket_path)
 
@@ -85,9 +86,9 @@ def _upgrade(websocket: WebSocket, protocol: Reading, timeout: float) -> WebSock
 
 
 async def _close(sock: socket.socket, *, wait: bool) -> None:
-    """Close a socket that a transport may have, which isn't ours yet: asyncio may be in the middle of TLS with it.
+    """Close a socket that may have a transport we haven't been given yet: asyncio may be in the middle of TLS with it.
 
-    Such a transport closes itself when nothing more can be read, and must not find the socket's number used anew.
+    Such a transport closes itself when nothing more can be read, and must not find the socket's number reused by then.
     """
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
@@ -99,9 +100,9 @@ async def _close(sock: socket.socket, *, wait: bool) -> None:
 
 
 def bury(transport: asyncio.Transport | None, sock: socket.socket | None) -> None:
-    """Close a transport whose event loop was closed, and which therefore can't close its socket any more.
+    """Close a transport that can no longer close its socket because its event loop was closed.
 
-    That shows in asyncio's own classes only, and a transport of theirs that isn't told complains when it is collected.
+    Only asyncio's own classes show that, and their transports complain when garbage-collected without having been told.
     """
     transport = getattr(transport, "transport", transport)  # a WebSocket's
     layer = getattr(transport, "_ssl_protocol", None)
@@ -110,7 +111,7 @@ def bury(transport: asyncio.Transport | None, sock: socket.socket | None) -> Non
         if transport is not None:
             transport.abort()
     except RuntimeError:
-        pass  # it is the end that needs the loop
+        pass  # only the last step of closing needs the loop
     try:
         if hasattr(stream, "_call_connection_lost"):
             stream._call_connection_lost(None)
@@ -121,7 +122,7 @@ def bury(transport: asyncio.Transport | None, sock: socket.socket | None) -> Non
 
 
 async def _connect(endpoint: Endpoint) -> socket.socket:
-    """Return a TCP socket that is connected to an endpoint, through its proxy if it has one."""
+    """Return a TCP socket connected to an endpoint, through its proxy if it has one."""
     loop = asyncio.get_running_loop()
     sock = await _dial(*endpoint.tcp)
     if endpoint.proxy is None:
@@ -138,12 +139,12 @@ async def _connect(endpoint: Endpoint) -> socket.socket:
 
 
 async def _dial(host: str, port: int) -> socket.socket:
-    """Return a connected socket; each address of the host is tried in turn."""
+    """Return a connected socket, trying each address of the host in turn."""
     loop = asyncio.get_running_loop()
     try:
         try:
             addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except RuntimeError:  # the interpreter ends, and there are no threads any more
+        except RuntimeError:  # the interpreter is shutting down, and has no threads left
             addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(f"{host!r} is no name of a host: {error}") from error
@@ -156,7 +157,7 @@ async def _dial(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         except OSError as error:
-            # The text of asyncio's own says that it failed, but not why.
+            # asyncio's own text says that it failed, but not why.
             failure = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
             sock.close()
         except BaseException:

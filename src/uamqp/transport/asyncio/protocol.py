@@ -1,4 +1,4 @@
-"""The bridge between an engine and an asyncio transport. Imports the engine; knows nothing of clients and brokers.
+"""The bridge between an engine and an asyncio transport, for clients and brokers alike.
 
 Everything happens in the loop's thread.
 """
@@ -21,19 +21,19 @@ EngineFactory = Callable[[asyncio.Transport], Engine]
 EventHandler = Callable[[list[Event]], None]
 
 ROUNDS = 8
-"""How often events lead to events within a turn, before other connections have theirs."""
+"""How often events may lead to more events within a turn, before other connections get theirs."""
 
 LINGER = 5.0
-"""Seconds that the last bytes have to leave in before the socket is closed without them."""
+"""Seconds in which the last bytes have to be sent before the socket is closed without them."""
 
 
 async def within(operation: Awaitable[T], seconds: float) -> T:
-    """Await something for so many seconds at most; 0: any time.
+    """Await an operation for up to `seconds`; 0 means without a limit.
 
-    `asyncio.wait_for` before Python 3.12 forgets that it was cancelled if that comes in the moment of the result.
+    Before Python 3.12, `asyncio.wait_for` forgets a cancellation that arrives together with the result.
 
     Raises:
-        TimeoutError: it took longer; it was cancelled.
+        TimeoutError: it took longer, and was cancelled.
     """
     task = asyncio.current_task()
     if not seconds or task is None:
@@ -57,10 +57,10 @@ async def within(operation: Awaitable[T], seconds: float) -> T:
 
 
 def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
-    """Return a transport as one that is read and written; uvloop's are of no class that asyncio knows.
+    """Return a transport as one for reading and writing; uvloop's don't derive from asyncio's classes.
 
     Raises:
-        TypeError: it is none.
+        TypeError: the transport can't be both read and written.
     """
     if not hasattr(transport, "write") or not hasattr(transport, "pause_reading"):
         raise TypeError(f"AMQP needs a stream, not {transport!r}")
@@ -68,26 +68,25 @@ def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
 
 
 class EngineProtocol(asyncio.Protocol):
-    """Feeds an engine what arrives, hands out its events, writes what it has to send and keeps its deadlines.
+    """Feeds input to an engine, hands out its events, writes its output and keeps its deadlines.
 
-    Output is written once in each turn: after what arrived was handled, or once after any number of calls of
-    `wake`. While the transport is clogged nothing is taken from the engine, and `writable` is False: whoever makes
-    messages should wait for `on_writable` then. A peer that makes the engine answer faster than it reads is not
-    read from any more.
+    Output is written once per turn: after input was handled, or once after any number of calls of `wake`. While the
+    transport is clogged, nothing is taken from the engine and `writable` is False: a producer of messages should then
+    wait for `on_writable`. When the peer makes the engine answer faster than it reads, reading from it stops.
 
     Args:
         make_engine: makes the connection's engine once the socket is connected (and TLS is up).
-        handler: called with the engine's events, in order; with many at a time.
+        handler: called with the engine's events, in order and many at a time.
         on_turn: called after the events of a turn, before output is written.
-        on_writable: called when the transport can take more after `writable` was False.
-        on_lost: called once, when the socket is closed; the engine's terminal event was handed out before.
-        max_unsent: bytes that the engine may hold back while the transport is clogged, before reading stops.
-        buffer_size: bytes in the transport's own buffer from which on it counts as clogged.
+        on_writable: called when the transport accepts more after `writable` was False.
+        on_lost: called once, when the socket is closed, after the engine's terminal event.
+        max_unsent: bytes of output that the engine may hold while the transport is clogged before reading stops.
+        buffer_size: bytes in the transport's own buffer above which it counts as clogged.
 
     Attributes:
         engine: the connection's engine, from `connection_made` on.
         transport: None before `connection_made`, and once the socket is closed.
-        writable: the transport takes data.
+        writable: whether the transport accepts data.
     """
 
     engine: Engine
@@ -115,20 +114,20 @@ class EngineProtocol(asyncio.Protocol):
         self._buffer_size = buffer_size
         self._reading = True
         self._in_turn = False
-        self._wakes: list[bool] = []  # of turns to come
+        self._wakes: list[bool] = []  # one item if a turn is to come
         self._finished = False
         self._aborted = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
 
-    # -- for the engine's user --
+    # -- for the engine's user
 
     def now(self) -> float:
         """Return the time that the engine is given."""
         return self.loop.time()
 
     def next_deadline(self) -> float | None:
-        """Return when `tick` is to be called, in the time of `now`; None: not at all, as things are."""
+        """Return when to call `tick`, on the clock of `now`, or None if nothing will become due."""
         return self.engine.next_deadline()
 
     def tick(self, now: float) -> None:
@@ -137,19 +136,19 @@ class EngineProtocol(asyncio.Protocol):
 
     @property
     def woken(self) -> bool:
-        """A turn is to come, since somebody has called `wake`."""
+        """Whether a turn is to come because somebody called `wake`."""
         return bool(self._wakes)
 
     def wake(self) -> None:
-        """The engine was used outside its events: take a turn soon."""
+        """Take a turn soon, because the engine was used outside its events."""
         if not self._wakes and not self._in_turn:
-            # Should an exception of a signal handler end the turn before its first line, nobody is to wait for it.
+            # If an exception from a signal handler ends the turn before its first line, nobody must wait for it.
             self.loop.call_soon(self._wakes.clear)
             self.loop.call_soon(self._awake)
             self._wakes.append(True)
 
     def flush(self) -> None:
-        """Write what is due at once, and take a turn soon: no handler runs in here."""
+        """Write pending output at once, and take a turn soon: no handler runs in here."""
         if not self._in_turn:
             self._send()
             self.wake()
@@ -161,15 +160,15 @@ class EngineProtocol(asyncio.Protocol):
             self.transport.abort()
 
     def peer_certificate(self) -> dict[str, Any] | None:
-        """The peer's verified TLS certificate, as `ssl.SSLSocket.getpeercert` gives it; None if there is none."""
+        """Return the peer's verified TLS certificate in the form of `ssl.SSLSocket.getpeercert`, if it has one."""
         if self.transport is None:
             return None
         return self.transport.get_extra_info("peercert") or None
 
-    # -- asyncio.Protocol --
+    # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected."""
+        """See `asyncio.BaseProtocol`."""
         keep_freed_memory()
         self.transport = transport = stream_of(transport)
         transport.set_write_buffer_limits(high=self._buffer_size)
@@ -177,32 +176,32 @@ class EngineProtocol(asyncio.Protocol):
         self.turn()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """See `asyncio.Protocol`."""
         self.engine.receive_data(data, self.now())
         self.turn()
 
     def eof_received(self) -> bool | None:
-        """The peer sends nothing more. The transport closes itself once all is written."""
+        """See `asyncio.Protocol`. The transport closes itself once everything is written."""
         self.engine.receive_data(b"", self.now())
         self.turn()
         return None
 
     def pause_writing(self) -> None:
-        """The transport is clogged."""
+        """See `asyncio.BaseProtocol`."""
         self.writable = False
 
     def resume_writing(self) -> None:
-        """The transport isn't clogged any more."""
+        """See `asyncio.BaseProtocol`."""
         self.writable = True
         self.turn()
         if self.writable and self._on_writable is not None:
             self._on_writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """See `asyncio.BaseProtocol`."""
         transport, self.transport = self.transport, None
         if transport is not None:
-            transport.close()  # Python 3.10's TLS transport warns without
+            transport.close()  # otherwise Python 3.10's TLS transport warns
         if self._aborted:  # it wasn't the peer
             self.engine.abort(self.now(), "the connection was given up", kind=CauseKind.LOCAL)
         self.engine.receive_data(b"", self.now())
@@ -214,10 +213,10 @@ class EngineProtocol(asyncio.Protocol):
             if on_lost is not None:
                 on_lost()
 
-    # -- a turn --
+    # -- a turn
 
     def turn(self) -> None:
-        """Hand out the engine's events, write what it has to send, and set the timer."""
+        """Hand out the engine's events, write its output, and set the timer."""
         engine = self.engine
         self._in_turn = True
         try:
@@ -225,13 +224,13 @@ class EngineProtocol(asyncio.Protocol):
             for _ in range(ROUNDS):
                 self._hand_out(events)
                 self._send()
-                events = engine.events()  # of what was answered or encoded just now
+                events = engine.events()  # caused by what was just answered or encoded
                 if not events:
                     break
             else:
                 self._hand_out(events)
         except BaseException:
-            self.abort()  # a handler that fails leaves nobody who knows how to go on
+            self.abort()  # after a handler failed, nobody knows how to continue
             raise
         finally:
             self._in_turn = False
@@ -244,12 +243,12 @@ class EngineProtocol(asyncio.Protocol):
             self._arm()
 
     def write(self, data: bytes | bytearray) -> None:
-        """Put bytes on the wire."""
+        """Write bytes to the transport."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
     def finish(self) -> None:
-        """The engine is done: close the socket once all is written, or after `LINGER` seconds."""
+        """Close the socket once everything is written, or after `LINGER` seconds: the engine is done."""
         if self.transport is not None:
             self.transport.close()
             self._timer = self.loop.call_later(LINGER, self.abort)
@@ -289,17 +288,17 @@ class EngineProtocol(asyncio.Protocol):
             self._disarm()
             self.finish()
 
-    # -- the timer: one, which may go off early, since deadlines mostly move into the future --
+    # -- the timer: just one, which may go off early, since deadlines mostly move into the future
 
     def _arm(self) -> None:
         deadline = self.next_deadline()
         if self.transport is None or deadline is None:
             return
-        # One that is overdue went off, and was interrupted before its first line.
+        # A timer that is overdue went off, and was interrupted before its first line.
         if self._timer is None or self._timer_due > deadline or self._timer_due < self.now():
             self._disarm()
             self._timer_due = deadline
-            # The loop's timer doesn't keep the protocol alive: somebody else has to want it.
+            # The loop's timer must not keep the protocol alive.
             self._timer = self.loop.call_later(max(0.0, deadline - self.now()), _tick, weakref.ref(self))
 
     def _tick(self) -> None:

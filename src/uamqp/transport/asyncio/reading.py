@@ -1,8 +1,8 @@
-"""Reading in an event loop, so that it shows when an exception of a signal handler came between the system call and us.
+"""Reading in an event loop that notices when an exception from a signal handler has lost what was read.
 
-`KeyboardInterrupt` and `SystemExit` leave the loop from whatever line of a callback they come in. Where that is between
+`KeyboardInterrupt` and `SystemExit` leave the loop from whatever line of a callback they occur in. If that is between
 the system call and the protocol's `data_received`, what was read is gone, and nobody hears of it. So the transport is
-given a buffer: one that was written to, and never given back, tells. Imports asyncio.
+given a buffer: one that was written to and never given back shows the loss.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import os
 from ..blocking.stream import READ_SIZE
 
 _UNTOUCHED = os.urandom(16)
-"""What stands at the buffer's beginning while nothing was read into it."""
+"""What the buffer begins with until something is read into it."""
 
 
 class Reading(asyncio.BufferedProtocol):
-    """A protocol that a transport reads for. It has `data_received`, as `asyncio.Protocol` does.
+    """A protocol that notices lost input. It has `data_received`, as `asyncio.Protocol` does.
 
-    The buffer is made when the first bytes come.
+    The buffer is made when the first bytes arrive.
 
     Attributes:
-        reading: the protocol that the transport reads for, where this one is behind it; else None.
+        reading: the protocol that the transport reads for, if this one is behind it; otherwise None.
     """
 
     reading: Reading | None = None
@@ -30,7 +30,7 @@ class Reading(asyncio.BufferedProtocol):
     _is_lent = False
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where the transport may read to."""
+        """See `asyncio.BufferedProtocol`."""
         self.check()
         if self._buffer is None:
             self._buffer = bytearray(READ_SIZE)
@@ -39,13 +39,13 @@ class Reading(asyncio.BufferedProtocol):
         return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So many bytes were read."""
+        """See `asyncio.BufferedProtocol`."""
         if self._buffer is not None:
             self.data_received(bytes(memoryview(self._buffer)[:nbytes]))
-        self._is_lent = False  # last: where an exception comes in between, nobody knows what became of the bytes
+        self._is_lent = False  # last: after an exception before this line, nobody knows what became of the bytes
 
     def check(self) -> None:
-        """Look whether anything was read, and never dealt with. Not for the time that `data_received` takes."""
+        """Check whether anything was read and never handled. Don't call it from within `data_received`."""
         if self._is_lent:
             self._is_lent = False
             if self._buffer is not None and not self._buffer.startswith(_UNTOUCHED):
@@ -54,9 +54,9 @@ class Reading(asyncio.BufferedProtocol):
             self.reading.check()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """Handle input."""
         raise NotImplementedError
 
     def on_interrupted(self) -> None:
-        """Something was read, and is lost."""
+        """Handle the loss of something that was read."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What several tasks wait for, and one of them does; see `transport.shared`."""
+"""Operations that several tasks wait for and one task does; see `transport.shared`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .protocol import within
 
 
 class _Attempt:
-    """An operation under way, and those that wait for it, of which there may be thousands."""
+    """An operation under way, and the tasks that wait for it, of which there may be thousands."""
 
     __slots__ = ("task", "waiters")
 
@@ -27,18 +27,18 @@ class _Attempt:
 
     @property
     def is_over(self) -> bool:
-        """Nobody can wait for it any more."""
+        """Whether it is too late to wait for it."""
         return self.task.done() or self.task.get_loop().is_closed()
 
 
 class SharedAmongTasks(SharedAmongThreads):
-    """An operation that is done once for all the tasks that want it at a time. Where no loop runs it is one of threads.
+    """An operation that is done once for all tasks that want it at the time; without a loop, once for all threads.
 
-    It runs in a task of its own. So it goes on when one of those that wait for it is cancelled; with the last of them
-    it is cancelled itself.
+    It runs in a task of its own, so it continues when a task that waits for it is cancelled. With the last of them it
+    is cancelled itself.
 
     Args:
-        cancel: does that; None: `Task.cancel`.
+        cancel: cancels it; None uses `Task.cancel`.
     """
 
     def __init__(self, cancel: Callable[[asyncio.Task[None]], Any] | None = None) -> None:
@@ -47,10 +47,10 @@ class SharedAmongTasks(SharedAmongThreads):
         self._attempt: _Attempt | None = None
 
     async def run(self, operation: Operation) -> None:
-        """Wait for the operation that is under way, or begin it. What it raises is raised to all who wait.
+        """Wait for the operation that is under way, or begin it. Everybody who waits gets its exception.
 
         Raises:
-            RuntimeError: tasks of another event loop are at it.
+            RuntimeError: tasks of another event loop are doing it.
         """
         try:
             loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ class SharedAmongTasks(SharedAmongThreads):
                 return
 
     async def _is_done(self, attempt: _Attempt) -> bool:
-        """Wait for an attempt; False if it was cancelled by somebody else than those who wait."""
+        """Wait for an attempt; return False if it was cancelled by somebody other than those who wait."""
         task = attempt.task
         waiter: asyncio.Future[None] = task.get_loop().create_future()
         attempt.waiters[waiter] = None
@@ -82,7 +82,7 @@ class SharedAmongTasks(SharedAmongThreads):
                     self._attempt = None
                 self._cancel(task)
                 if isinstance(error, asyncio.CancelledError):
-                    await asyncio.wait([task])  # nothing that is half done is left behind
+                    await asyncio.wait([task])  # leaves nothing half done behind
             raise
         del attempt.waiters[waiter]
         if task.cancelled():
@@ -91,24 +91,24 @@ class SharedAmongTasks(SharedAmongThreads):
         return True
 
     async def join(self) -> None:
-        """Wait for the operation that is under way, if one is; not for one of another loop."""
+        """Wait for the operation that is under way in this loop, if there is one."""
         attempt = self._attempt
         if attempt is not None and not attempt.is_over and attempt.task.get_loop() is asyncio.get_running_loop():
             await self._is_done(attempt)
 
     def forget(self) -> None:
-        """Who comes from now on begins anew. What is under way goes on for those who wait for it."""
+        """Let later callers begin anew. What is under way continues for those who already wait for it."""
         self._attempt = None
 
     def _look_at(self, task: asyncio.Task[None]) -> None:
         if self._attempt is not None and self._attempt.task is task:
             self._attempt = None
         if not task.cancelled():
-            task.exception()  # nobody may wait any more: then it is none that was overlooked
+            task.exception()  # retrieved, since nobody may be waiting for it
 
 
 class Mutex:
-    """A lock that the tasks of a loop agree on. With another loop it is another one."""
+    """A lock between the tasks of a loop; each loop has its own."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,6 +129,6 @@ class Mutex:
             raise asyncio.TimeoutError(f"the lock wasn't free within {timeout:g} seconds") from None
 
     def release(self) -> None:
-        """Release the lock; does nothing if it is free."""
+        """Release the lock if it is held."""
         if self._lock is not None and self._lock.locked():
             self._lock.release()

@@ -1,4 +1,4 @@
-"""What one task waits with until another, or a thread, sets it; see `transport.signals`."""
+"""What a task waits on until another task or a thread sets it; see `transport.signals`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..sansio.clock import FOREVER
 
 
 class LoopWaiter:
-    """What one task waits with. `set` may be called from anywhere."""
+    """What one task waits on. `set` may be called from anywhere."""
 
     __slots__ = ("_future", "_is_set", "_loop", "_thread")
 
@@ -20,14 +20,14 @@ class LoopWaiter:
         self._is_set = False
 
     def set(self) -> None:
-        """Wake the task; or let it not wait at all, if it doesn't wait yet."""
+        """Wake the task, or let its next wait return at once."""
         if threading.get_ident() == self._thread:
             self._set()
             return
         try:
             self._loop.call_soon_threadsafe(self._set)
         except RuntimeError:
-            pass  # the loop is closed: nobody waits there any more
+            pass  # the loop is closed: nobody waits there any longer
 
     def _set(self) -> None:
         self._is_set = True
@@ -39,7 +39,7 @@ class LoopWaiter:
             future.set_result(None)
 
     async def wait(self, timeout: float) -> None:
-        """Wait until it was set since the last wait, at most `timeout` seconds."""
+        """Wait up to `timeout` seconds until it is set, or return at once if it was set since the last wait."""
         timer: asyncio.TimerHandle | None = None
         try:
             if not self._is_set:

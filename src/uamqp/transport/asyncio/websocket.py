@@ -1,4 +1,4 @@
-"""A WebSocket between an asyncio transport and a protocol that knows nothing of it."""
+"""A WebSocket between an asyncio transport and a protocol that is unaware of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .reading import Reading
 
 
 class WebSocketProtocol(Reading):
-    """The protocol towards the socket. `inner` is connected once the upgrade is done, and gets AMQP's bytes.
+    """The protocol on the socket's side. `inner` is connected once the upgrade is done, and gets the AMQP bytes.
 
     Args:
         websocket: our end.
@@ -20,7 +20,7 @@ class WebSocketProtocol(Reading):
         timeout: seconds that the upgrade may take.
 
     Attributes:
-        opened: done when the upgrade is, with the error if it failed.
+        opened: a future that is done when the upgrade is, with the error if that failed.
     """
 
     def __init__(self, websocket: WebSocket, inner: asyncio.Protocol | Reading, timeout: float) -> None:
@@ -31,41 +31,41 @@ class WebSocketProtocol(Reading):
         self._inner = inner
         if isinstance(inner, Reading):
             inner.reading = self
-        self._is_connected = False  # the inner protocol
+        self._is_connected = False  # whether the inner protocol is
         self._error: Exception | None = None
-        self._at_end = False  # the peer sends nothing more
+        self._at_end = False  # whether the peer has finished sending
         self._reading = True
         self._inner_reads = True
-        self._goes_on = False  # with what has arrived, soon
+        self._goes_on = False  # whether reading what has arrived continues soon
         self._clogged = False
-        self._answers = 0  # bytes of them that were written while the socket took no more
+        self._answers = 0  # bytes of answers written while the socket accepted no more
         self._timer = loop.call_later(timeout, self._give_up, timeout)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected, and TLS is up."""
+        """See `asyncio.BaseProtocol`."""
         self.transport = stream_of(transport)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """See `asyncio.Protocol`."""
         self._read(lambda: self.websocket.receive(data))
 
     def on_interrupted(self) -> None:
-        """Something was read, and is lost."""
+        """See `Reading`."""
         self._error = WebSocketError("the connection was interrupted while reading")
         if self.transport is not None:
             self.transport.abort()
 
     def eof_received(self) -> bool | None:
-        """The peer sends nothing more."""
+        """See `asyncio.Protocol`."""
         self._at_end = True
         self._read(lambda: self.websocket.receive(b""))
-        while self.websocket.has_more:  # the transport closes itself next
+        while self.websocket.has_more:  # the transport is about to close itself
             self._read(self.websocket.receive_more)
         return None
 
     def _go_on(self) -> None:
-        """Read what was left for later, so that other connections have their turn."""
+        """Read what was left for later so that other connections got their turn."""
         self._goes_on = False
         transport = self.transport
         if transport is not None and not transport.is_closing() and self._inner_reads and self.websocket.has_more:
@@ -79,7 +79,7 @@ class WebSocketProtocol(Reading):
             self._fail(error)
             return
         self._answer()
-        # It may have ended at the same moment, behind its first bytes.
+        # It may have ended in the same read, right after its first bytes.
         if (websocket.is_open or arrived) and not self._is_connected and self.transport is not None:
             self._is_connected = True
             self._timer.cancel()
@@ -99,7 +99,7 @@ class WebSocketProtocol(Reading):
         self._steer()
 
     def _steer(self) -> None:
-        """Read from the socket, or don't: what has arrived comes first, and the answers to pings have a bound."""
+        """Resume or pause reading: what has arrived comes first, and unread answers to pings are limited."""
         if self.websocket.has_more and self._inner_reads and not self._goes_on:
             self._goes_on = True
             self._loop.call_soon(self._go_on)
@@ -114,18 +114,18 @@ class WebSocketProtocol(Reading):
             transport.pause_reading()
 
     def read_on(self, inner_reads: bool) -> None:
-        """The inner protocol wants what arrives, or doesn't for now."""
+        """Resume or pause the delivery of input to the inner protocol."""
         self._inner_reads = inner_reads
         self._steer()
 
     def pause_writing(self) -> None:
-        """The socket takes no more for now."""
+        """See `asyncio.BaseProtocol`."""
         self._clogged = True
         if self._is_connected:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """The socket takes more again."""
+        """See `asyncio.BaseProtocol`."""
         self._clogged = False
         self._answers = 0
         self._steer()
@@ -133,7 +133,7 @@ class WebSocketProtocol(Reading):
             self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """See `asyncio.BaseProtocol`."""
         self._timer.cancel()
         self.transport = None
         error = exc or self._error
@@ -142,7 +142,7 @@ class WebSocketProtocol(Reading):
             self._inner.connection_lost(error)
         elif not self.opened.done():
             self.opened.set_exception(error or WebSocketError("the peer ended the connection before the upgrade"))
-            self.opened.exception()  # nobody may be interested, on the server's side
+            self.opened.exception()  # retrieved, since nobody may be waiting for it on the server's side
 
     def flush(self) -> None:
         """Write what the WebSocket has to send."""
@@ -172,10 +172,10 @@ class WebSocketProtocol(Reading):
 
 
 class WebSocketTransport(asyncio.Transport):
-    """What the inner protocol takes for its transport.
+    """The transport that the inner protocol sees.
 
     Attributes:
-        transport: the one beneath.
+        transport: the transport beneath.
     """
 
     def __init__(self, protocol: WebSocketProtocol, transport: asyncio.Transport) -> None:
@@ -184,12 +184,12 @@ class WebSocketTransport(asyncio.Transport):
         self.transport = transport
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write AMQP's bytes."""
+        """See `asyncio.WriteTransport`."""
         self._protocol.websocket.send((data,))
         self._protocol.flush()
 
     def close(self) -> None:
-        """Say goodbye, and close the socket once all is written."""
+        """Close the WebSocket in good order, and its socket once everything is written."""
         self._protocol.websocket.close()
         self._protocol.flush()
         self.transport.close()
@@ -199,7 +199,7 @@ class WebSocketTransport(asyncio.Transport):
         self.transport.abort()
 
     def is_closing(self) -> bool:
-        """It was closed, or is about to be."""
+        """See `asyncio.BaseTransport`."""
         return self.transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

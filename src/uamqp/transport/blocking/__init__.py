@@ -1,1 +1,1 @@
-"""The blocking pump: sockets that never block, driven by whatever thread calls."""
+"""The blocking driver and pump: sockets that never block, driven by whatever thread calls."""

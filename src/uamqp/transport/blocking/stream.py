@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     import ssl
 
 READ_SIZE = 262144
-"""Bytes taken from the socket at a time, at most."""
+"""Maximum number of bytes read from the socket at a time."""
 
 _OURS = ("asyncio", "importlib", "socket", "ssl", "websockets", __name__.partition(".")[0])
 
 
 def is_from_outside(error: BaseException) -> bool:
-    """Tell whether a signal handler has raised an error, `TimeoutError` for instance, and not what was called here.
+    """Return whether an error, `TimeoutError` for instance, was raised by a signal handler instead of what we called.
 
-    It tells nothing of the connection then, and is for the caller. A handler's frame follows one of ours, or of what we
-    use; something of the application's that is called by way of another module (a filter of its logging) isn't one.
+    Such an error says nothing about the connection and is meant for the caller. A handler's frame directly follows one
+    of ours or of a module we use; application code called by way of another module (a logging filter) is no handler.
     """
     traceback = error.__traceback__
     if traceback is None or (isinstance(error, OSError) and error.errno is not None):
@@ -41,13 +41,13 @@ def is_from_outside(error: BaseException) -> bool:
 
 
 _kept: dict[type[socket.socket], type[socket.socket]] = {}
-"""Classes of sockets, and those that `keep_to_the_end` makes of them."""
+"""Classes of sockets, and the subclasses that `keep_to_the_end` makes of them."""
 
 
 def keep_to_the_end(sock: socket.socket) -> None:
-    """Leave a socket to the system, which closes it when the process ends: the interpreter is about to.
+    """Leave a socket open for the system to close when the process ends, because the interpreter is exiting.
 
-    Finalizers may still write over it, and Python would complain of each that nobody has closed.
+    Finalizers may still write to it, and Python would complain about every socket that nobody closed.
     """
     kind = type(sock)
     if kind not in _kept:
@@ -57,16 +57,16 @@ def keep_to_the_end(sock: socket.socket) -> None:
 
 
 def connect(endpoint: Endpoint, made: list[socket.socket] | None = None) -> socket.socket:
-    """Return a TCP socket that is connected to an endpoint, through its proxy if it has one.
+    """Return a TCP socket connected to an endpoint, through its proxy if it has one.
 
-    `connect_timeout` bounds it, except for looking the name up.
+    `connect_timeout` bounds all of it except the name lookup.
 
     Args:
-        made: the sockets that were made are appended to it, for a caller who is interrupted before it has what is
-            returned.
+        endpoint: where to connect to.
+        made: a list to which every new socket is appended, in case the caller is interrupted before it gets the result.
 
     Raises:
-        OSError: there is no such host, or no address answers, or the proxy refuses.
+        OSError: there is no such host, no address answers, or the proxy refuses.
     """
     deadline = time.monotonic() + endpoint.connect_timeout
     if made is None:
@@ -98,7 +98,7 @@ def _open_tunnel(sock: socket.socket, tunnel: Tunnel, deadline: float) -> None:
 
 
 def _dial(host: str, port: int, deadline: float, made: list[socket.socket]) -> socket.socket:
-    """Return a connected socket; each address of the host is tried in turn."""
+    """Return a connected socket, trying each address of the host in turn."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
@@ -126,15 +126,15 @@ def _dial(host: str, port: int, deadline: float, made: list[socket.socket]) -> s
 
 
 class Stream:
-    """A connected socket that never blocks: what can't be written yet is kept.
+    """A connected socket that never blocks: it keeps what can't be written yet.
 
     Args:
         sock: connected and non-blocking; the stream owns it.
-        context: TLS is spoken if given.
-        server_hostname: whom the certificate must name.
+        context: the TLS context; None for plain TCP.
+        server_hostname: the name that the certificate must contain.
 
     Attributes:
-        sends: how often the socket was given something to send; it may have taken it.
+        sends: how many times the socket was given something to send, which it may have taken.
     """
 
     __slots__ = (
@@ -156,13 +156,13 @@ class Stream:
         self._unsent: deque[memoryview] = deque()
         self._handshaking = context is not None
         self._unwritable = False
-        self._wants_write = False  # TLS: the handshake has something to write
+        self._wants_write = False  # whether the TLS handshake has something to write
         self._failure: OSError | None = None  # what the next read raises
         self._sock = sock
-        self._tls: ssl.SSLSocket | None = None  # the socket, if TLS is spoken
+        self._tls: ssl.SSLSocket | None = None  # the same socket, if it speaks TLS
         self._would_block: tuple[type[OSError], ...] = (BlockingIOError,)
         if context is not None:
-            import ssl  # noqa: PLC0415 (who speaks no TLS does without)
+            import ssl  # noqa: PLC0415 (loads ssl only when needed)
 
             self._would_block = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
             try:
@@ -177,32 +177,32 @@ class Stream:
 
     @property
     def is_writable(self) -> bool:
-        """Nothing was given up yet: what is written goes out, or is kept until it can."""
+        """Whether writing hasn't failed: what is written is sent, or kept until it can be."""
         return not self._unwritable
 
     @property
     def is_handshaking(self) -> bool:
-        """The TLS handshake isn't finished."""
+        """Whether the TLS handshake is unfinished."""
         return self._handshaking
 
     @property
     def stage(self) -> str:
-        """What is under way before the stream can be used; empty: nothing."""
+        """What has to finish before the stream can be used; empty if nothing has."""
         return "TLS handshake" if self._handshaking else ""
 
     @property
     def unsent(self) -> bool:
-        """Something waits until the socket takes it."""
+        """Whether output is waiting until the socket accepts it."""
         return bool(self._unsent)
 
     def handshake(self) -> bool:
-        """Go on with the TLS handshake as far as possible; tell whether it is finished.
+        """Continue the TLS handshake as far as possible; return whether it is finished.
 
         Raises:
             OSError: it failed (ssl.SSLError says why).
         """
         if self._handshaking and self._tls is not None:
-            import ssl  # noqa: PLC0415 (who speaks no TLS does without)
+            import ssl  # noqa: PLC0415 (loads ssl only when needed)
 
             try:
                 self._tls.do_handshake()
@@ -217,7 +217,7 @@ class Stream:
         return True
 
     def write(self, buffers: Iterable[bytes | bytearray]) -> None:
-        """Write the buffers after what is still unsent, as far as the socket takes them.
+        """Write the buffers after what is still unsent, as far as the socket accepts them.
 
         Raises:
             OSError: the connection is broken.
@@ -241,12 +241,12 @@ class Stream:
                 unsent[0] = view[count:]
 
     def give_up_writing(self) -> None:
-        """Write nothing more: a write has failed. What the peer has sent before can still be read."""
+        """Write nothing more, because a write failed. What the peer sent before can still be read."""
         self._unwritable = True
         self._unsent.clear()
 
     def read(self) -> bytes | None:
-        """Return what has arrived; None: nothing yet; b"": the peer will send no more.
+        """Return what has arrived, None if nothing has yet, or b"" if the peer has finished sending.
 
         Raises:
             OSError: the connection is broken.
@@ -260,7 +260,7 @@ class Stream:
             raise self._failure
         parts: list[bytes] = []
         size = 0
-        while size < READ_SIZE:  # TLS gives one record of up to 16 KiB at a time
+        while size < READ_SIZE:  # TLS returns one record of up to 16 KiB at a time
             try:
                 part = self._sock.recv(READ_SIZE)
             except self._would_block:
@@ -277,11 +277,12 @@ class Stream:
         return b"".join(parts) if parts else None
 
     def wait(self, timeout: float, waker: Waker | None = None, *, for_reading: bool = True) -> None:
-        """Wait until there is something to read, what is unsent can be written, the waker wakes, or the time is over.
+        """Wait until input arrives, unsent output can be written, the waker wakes, or the timeout expires.
 
         Args:
-            timeout: seconds; 0 doesn't wait.
-            for_reading: False: leave what arrives where it is.
+            timeout: in seconds; 0 doesn't wait.
+            waker: wakes the thread that waits.
+            for_reading: whether to wait for input.
         """
         sock = self._sock
         if for_reading and self._tls is not None and self._tls.pending():
@@ -295,7 +296,7 @@ class Stream:
                 if waker is not None:
                     poll.register(waker, select.POLLIN)
             except ValueError:
-                return  # a signal handler, or whoever follows a fork, has closed it in the meantime
+                return  # closed meanwhile, by a signal handler or after a fork
             poll.poll(timeout * 1000)
         else:  # Windows
             readers = [sock.fileno()] if for_reading else []
@@ -306,19 +307,19 @@ class Stream:
             waker.rest()
 
     def keep_to_the_end(self) -> None:
-        """See the function of that name."""
+        """See the function of the same name."""
         keep_to_the_end(self._sock)
 
     def close(self) -> None:
-        """End the connection, TLS with a goodbye but without waiting for an answer, and close the socket.
+        """End the connection and close the socket; end TLS in good order, but without waiting for an answer.
 
-        Without the goodbye where nothing more is to be written.
+        If writing failed, TLS just ends.
         """
         sock = self._sock
         try:
             if self._tls is not None and not self._handshaking and not self._unwritable:
                 self._tls.unwrap()
-        except (OSError, ValueError) as error:  # the peer needn't answer, and may be gone
+        except (OSError, ValueError) as error:  # the peer may be gone
             if is_from_outside(error):
                 raise
         finally:
@@ -343,19 +344,19 @@ class Waker:
             raise
 
     def fileno(self) -> int:
-        """The number of the socket that becomes readable."""
+        """Return the number of the socket that becomes readable."""
         return self._reader.fileno()
 
     def wake(self) -> None:
         """Wake the thread that waits, or the next one that will."""
         try:
             self._writer.send(b"\0")
-        except OSError as error:  # enough has been said already
+        except OSError as error:  # it has been woken often enough
             if is_from_outside(error):
                 raise
 
     def rest(self) -> None:
-        """Take note of having been woken."""
+        """Reset it after it has woken the thread."""
         try:
             self._reader.recv(4096)
         except OSError as error:
@@ -363,7 +364,7 @@ class Waker:
                 raise
 
     def keep_to_the_end(self) -> None:
-        """See the function of that name."""
+        """See the function of the same name."""
         keep_to_the_end(self._reader)
         keep_to_the_end(self._writer)
 

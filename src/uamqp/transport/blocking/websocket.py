@@ -1,4 +1,4 @@
-"""A non-blocking byte stream within a WebSocket: `stream.Stream` for the blocking pump."""
+"""A non-blocking byte stream within a WebSocket, as `stream.Stream` is over a socket, for the blocking pump."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .stream import Stream, Waker
 
 
 class WebSocketStream:
-    """AMQP's bytes in a WebSocket over a stream; see `Stream`.
+    """A stream of AMQP bytes in a WebSocket over another stream. See `Stream` for what isn't said here.
 
     Args:
-        stream: what it goes over; this one owns it.
+        stream: the stream beneath; this one owns it.
         websocket: the client's end.
     """
 
@@ -21,36 +21,36 @@ class WebSocketStream:
     def __init__(self, stream: Stream, websocket: WebSocket) -> None:
         self._stream = stream
         self._socket = websocket
-        self._arrived = b""  # came together with the answer to the upgrade
-        self._answers = 0  # bytes of them that were written while the socket took no more
+        self._arrived = b""  # bytes that came together with the answer to the upgrade
+        self._answers = 0  # bytes of answers written while the socket accepted no more
 
     @property
     def sends(self) -> int:
-        """How often the socket was given something to send; it may have taken it."""
+        """See `Stream`."""
         return self._stream.sends
 
     @property
     def is_writable(self) -> bool:
-        """Nothing was given up yet: what is written goes out, or is kept until it can."""
+        """See `Stream`."""
         return self._stream.is_writable
 
     @property
     def is_handshaking(self) -> bool:
-        """TLS or the upgrade isn't finished."""
+        """Whether TLS or the upgrade is unfinished."""
         return not self._socket.is_open and not self._socket.ended
 
     @property
     def stage(self) -> str:
-        """What is under way before the stream can be used; empty: nothing."""
+        """See `Stream`."""
         return self._stream.stage or ("WebSocket upgrade" if self.is_handshaking else "")
 
     @property
     def unsent(self) -> bool:
-        """Something waits until the socket takes it."""
+        """See `Stream`."""
         return self._stream.unsent
 
     def handshake(self) -> bool:
-        """Go on with TLS and the upgrade as far as possible; tell whether they are finished.
+        """Continue TLS and the upgrade as far as possible; return whether they are finished.
 
         Raises:
             OSError: they failed.
@@ -66,23 +66,19 @@ class WebSocketStream:
         return not self.is_handshaking
 
     def write(self, buffers: Iterable[bytes | bytearray]) -> None:
-        """Write the buffers after what is still unsent, as far as the socket takes them.
-
-        Raises:
-            OSError: the connection is broken.
-        """
+        """See `Stream`."""
         self._socket.send(buffers)
         self._flush()
 
     def give_up_writing(self) -> None:
-        """Write nothing more: a write has failed. What the peer has sent before can still be read."""
+        """See `Stream`."""
         self._stream.give_up_writing()
 
     def read(self) -> bytes | None:
-        """Return what has arrived; None: nothing yet; b"": the peer will send no more.
+        """See `Stream`.
 
         Raises:
-            OSError: the connection is broken, or the peer breaks the rules.
+            OSError: the connection is broken, or the peer broke the WebSocket's rules.
         """
         if self._arrived:
             arrived, self._arrived = self._arrived, b""
@@ -97,7 +93,7 @@ class WebSocketStream:
         return data or self._end()
 
     def _end(self) -> bytes | None:
-        """Return b"" if the peer has ended the WebSocket in good order; None: it hasn't ended it."""
+        """Return b"" if the peer has ended the WebSocket in good order, or None if it hasn't ended it."""
         if not self._socket.ended:
             return None
         why = self._socket.why_closed
@@ -106,11 +102,11 @@ class WebSocketStream:
         return b""
 
     def _received(self, chunk: bytes | None) -> bytes:
-        """Return the AMQP bytes in a chunk, or (None) in what is left of the one before."""
+        """Return the AMQP bytes in a chunk, or for None those in what is left of the previous one."""
         try:
             return self._socket.receive_more() if chunk is None else self._socket.receive(chunk)
         finally:
-            answers = self._socket.data_to_send()  # to pings, and what was wrong
+            answers = self._socket.data_to_send()  # to pings, and a close frame that says what was wrong
             if not self._stream.unsent:
                 self._answers = 0
             self._answers += sum(map(len, answers))
@@ -118,24 +114,24 @@ class WebSocketStream:
 
     @property
     def _is_clogged(self) -> bool:
-        """The peer sends pings, and doesn't read the answers."""
+        """Return whether the peer leaves too many answers to its pings unread."""
         return self._stream.unsent and self._answers > MAX_ANSWERS
 
     def _flush(self) -> None:
         self._stream.write(self._socket.data_to_send())
 
     def wait(self, timeout: float, waker: Waker | None = None, *, for_reading: bool = True) -> None:
-        """Wait until something can be read, what is unsent can be written, the waker wakes, or the time is over."""
+        """See `Stream`."""
         if self._arrived or self._socket.has_more:
             timeout = 0.0
         self._stream.wait(timeout, waker, for_reading=for_reading and not self._is_clogged)
 
     def keep_to_the_end(self) -> None:
-        """See `Stream.keep_to_the_end`."""
+        """See `Stream`."""
         self._stream.keep_to_the_end()
 
     def close(self) -> None:
-        """End the connection, with a goodbye but without waiting for an answer, and close the socket."""
+        """Close the WebSocket in good order, but without waiting for an answer, and close the stream."""
         try:
             self._socket.close()
             self._flush()

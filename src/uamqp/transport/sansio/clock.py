@@ -1,4 +1,4 @@
-"""The clock of connections, and how long a wait may be."""
+"""The clock of connections, and the length of an unlimited wait."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 import time
 
 FOREVER = math.inf
-"""Seconds to wait for what only an event can end."""
+"""The timeout of a wait that only an event can end."""
 
 
 now = time.monotonic
-"""Returns the time that engines are given: monotonic seconds."""
+"""Return the time that engines are given, in monotonic seconds."""
 
 
 def wall() -> float:
-    """Return the time of the calendar: seconds since 1970, UTC."""
+    """Return the calendar time: seconds since 1970, UTC."""
     return time.time()

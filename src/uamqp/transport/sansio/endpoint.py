@@ -1,4 +1,4 @@
-"""Where a connection goes, and by which way: ports, TLS, proxies."""
+"""Where a connection goes, and how: ports, TLS, proxies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 AMQP_PORT, AMQPS_PORT = 5672, 5671
 _HTTP_PORT, _HTTPS_PORT = 80, 443
 
-# OpenSSL's reasons for what starts with no TLS record; which of them depends on its version, and on the bytes.
 _NO_RECORDS = frozenset(("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
+"""OpenSSL's errors for input that isn't a TLS record; which one depends on its version and on the bytes."""
+
 _NO_TLS = "; the peer may not speak TLS on this port (use_tls=False, or an amqp:// URL)"
 
 
@@ -24,9 +25,11 @@ _NO_TLS = "; the peer may not speak TLS on this port (use_tls=False, or an amqp:
 class Proxy:
     """An HTTP proxy that is asked for a tunnel (CONNECT, RFC 9110, section 9.3.6).
 
-    Fields:
-        host, port: of the proxy.
-        username, password: for Basic authentication; None: the proxy wants none.
+    Attributes:
+        host: of the proxy.
+        port: of the proxy.
+        username: for Basic authentication; None if the proxy asks for none.
+        password: for Basic authentication.
     """
 
     host: str
@@ -39,11 +42,14 @@ class Proxy:
 
 
 class TLSSettings:
-    """What TLS with a peer takes: a context, or the files that one is made of when it is first needed.
+    """The settings of TLS with a peer: a context, or the files from which one is made when it is first needed.
 
     Args:
         context: a context to use as it is, in place of all the rest.
-        ca_file, certificate, key, password: see `tls.client_context`.
+        ca_file: see `tls.client_context`.
+        certificate: see `tls.client_context`.
+        key: see `tls.client_context`.
+        password: see `tls.client_context`.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class TLSSettings:
 
     @property
     def is_read(self) -> bool:
-        """There is a context: no certificates have to be read any more before a connection is made."""
+        """Whether there is a context, so that no certificates have to be read before connecting."""
         return self._context is not None
 
     def check(self) -> None:
@@ -71,18 +77,19 @@ class TLSSettings:
 
         Raises:
             FileNotFoundError: one of them doesn't exist.
-            ValueError: one can't be used: the text says which, and why.
+            ValueError: one can't be used; the text says which, and why.
         """
         if self._ca_file is not None or self._certificate is not None:
-            from . import tls  # noqa: PLC0415 (who speaks no TLS does without)
+            from . import tls  # noqa: PLC0415 (loads ssl only when needed)
 
             tls.check_files(self._ca_file, self._certificate, self._key, self._password)
 
     def context(self) -> ssl.SSLContext:
-        """Return the context. The first time that reads certificates: not in an event loop (see `Driver.prepare`).
+        """Return the context. The first call reads certificates, so don't make it in an event loop (`Driver.prepare`).
 
         Raises:
-            FileNotFoundError, ValueError: see `check`.
+            FileNotFoundError: see `check`.
+            ValueError: see `check`.
         """
         if self._context is None:
             from . import tls  # noqa: PLC0415 (as above)
@@ -95,13 +102,14 @@ class TLSSettings:
 class Endpoint:
     """Where a connection goes.
 
-    Fields:
-        host, port: the TCP endpoint.
-        tls: the TLS context, None for plain TCP.
-        server_hostname: whom the certificate must name; None: `host`.
+    Attributes:
+        host: the host to connect to.
+        port: the TCP port.
+        tls: the TLS context; None for plain TCP.
+        server_hostname: the name that the certificate must contain; None stands for `host`.
         connect_timeout: seconds for the TCP connection, and for the proxy's tunnel.
-        proxy: the proxy that makes the TCP connection; None: we do.
-        websocket_path: the path of the WebSocket that AMQP goes over; None: it goes without.
+        proxy: the proxy that makes the TCP connection; None for a direct connection.
+        websocket_path: the path of the WebSocket that carries AMQP; None for AMQP without WebSocket.
     """
 
     host: str
@@ -123,16 +131,19 @@ class Endpoint:
         proxy: Proxy | None = None,
         websocket_path: str | None = None,
     ) -> Endpoint:
-        """Return where a connection is to go. It may have to read certificates: see `TLSSettings.context`.
+        """Return the endpoint for these settings. This may read certificates: see `TLSSettings.context`.
 
         Args:
-            host: a name, or an address; of IPv6 with brackets or without.
-            port: None or 0: `default_port`.
-            tls: None: plain TCP.
-            connect_timeout, proxy, websocket_path: see the class.
+            host: a name or an address; IPv6 with or without brackets.
+            port: None and 0 stand for `default_port`.
+            tls: the settings of TLS; None for plain TCP.
+            connect_timeout: see the class.
+            proxy: see the class.
+            websocket_path: see the class.
 
         Raises:
-            FileNotFoundError, ValueError: see `TLSSettings.check`.
+            FileNotFoundError: see `TLSSettings.check`.
+            ValueError: see `TLSSettings.check`.
         """
         port = port or default_port(is_tls=tls is not None, is_websocket=websocket_path is not None)
         return cls(
@@ -150,29 +161,29 @@ class Endpoint:
 
     @property
     def tcp(self) -> tuple[str, int]:
-        """Host and port that the socket connects to."""
+        """The host and port that the socket connects to."""
         return (self.host, self.port) if self.proxy is None else (self.proxy.host, self.proxy.port)
 
     @property
     def is_tls_port(self) -> bool:
-        """The port is assigned to TLS (amqps, https), and we speak AMQP without it."""
+        """Whether the port is assigned to TLS (amqps, https) although we speak AMQP without it."""
         return self.tls is None and self.websocket_path is None and self.port in (AMQPS_PORT, _HTTPS_PORT)
 
     @property
     def tls_hostname(self) -> str | None:
-        """Whom the certificate must name; None without TLS."""
+        """The name that the certificate must contain; None without TLS."""
         return None if self.tls is None else self.server_hostname or self.host
 
     def describe(self, error: Exception, stage: str) -> str:
-        """Return what to say about a connection that failed.
+        """Return a description of a connection's failure.
 
         Args:
-            error: why.
-            stage: what was under way: "TLS handshake", "WebSocket upgrade", or empty when it was open.
+            error: the reason.
+            stage: what was under way: "TLS handshake", "WebSocket upgrade", or empty if the connection was open.
         """
         hint = ""
         if self.tls is not None:
-            import ssl  # noqa: PLC0415 (who speaks no TLS does without)
+            import ssl  # noqa: PLC0415 (loads ssl only when needed)
 
             if isinstance(error, ssl.SSLCertVerificationError):
                 return f"the TLS certificate of {self} was not accepted: {error.verify_message}"
@@ -184,14 +195,14 @@ class Endpoint:
 
 
 def default_port(*, is_tls: bool, is_websocket: bool) -> int:
-    """Return the port that is assigned to what is spoken."""
+    """Return the port assigned to the protocol."""
     if is_websocket:
         return _HTTPS_PORT if is_tls else _HTTP_PORT
     return AMQPS_PORT if is_tls else AMQP_PORT
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether the host is this machine, as far as its name says."""
+    """Return whether the host is this machine, judging by its name."""
     if host.lower() in ("localhost", "localhost."):
         return True
     try:
@@ -201,5 +212,5 @@ def is_loopback(host: str) -> bool:
 
 
 def address_text(host: str, port: int) -> str:
-    """Return host and port as one text."""
+    """Return host and port as one string."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

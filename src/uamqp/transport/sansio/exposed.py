@@ -1,4 +1,4 @@
-"""Warns of secrets that anybody on the network can read."""
+"""Warns about secrets that anybody on the network can read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .endpoint import Endpoint, is_loopback
 _logger = logging.getLogger(__name__)
 
 _warned: weakref.WeakSet[Mechanism] = weakref.WeakSet()
-"""What was warned of: a mechanism lives as long as the credentials that it stands for."""
+"""The mechanisms that were warned about. A mechanism lives as long as its credentials."""
 
 
 def warn_of_exposed(endpoint: Endpoint, mechanisms: Iterable[Mechanism]) -> None:
-    """Warn of secrets that mechanisms show to the network, once for each: TLS is off, and the host isn't this machine.
+    """Warn once about each mechanism that shows a secret to the network: without TLS, and to another machine.
 
     Args:
         endpoint: where the connection goes.
-        mechanisms: the SASL mechanisms that may be used; what each shows is its `exposes`.
+        mechanisms: the SASL mechanisms that may be used; `exposes` names what each of them shows.
     """
     if endpoint.tls is not None or is_loopback(endpoint.host):
         return
@@ -34,6 +34,6 @@ def _is_new(mechanism: Mechanism) -> bool:
     try:
         is_new = mechanism not in _warned
         _warned.add(mechanism)
-    except TypeError:  # of a class whose objects can't be kept track of: better each time than never
+    except TypeError:  # its class has no weak references: better to warn each time than never
         return True
     return is_new

@@ -7,22 +7,23 @@ import base64
 from .endpoint import Proxy, address_text
 
 MAX_HEAD = 64 * 1024
-"""Bytes that the head of the proxy's answer may have."""
+"""Maximum size in bytes of the head of the proxy's answer."""
 
 
 class ProxyError(OSError):
-    """The proxy doesn't make the connection."""
+    """The proxy didn't make the connection."""
 
 
 class Tunnel:
-    """Asks a proxy for a connection: write `request`, then `receive` what comes until it returns True.
+    """Asks a proxy for a connection: write `request`, then pass input to `receive` until it returns True.
 
     Args:
         proxy: the proxy.
-        host, port: where the tunnel is to lead.
+        host: where the tunnel should lead.
+        port: where the tunnel should lead.
 
     Raises:
-        ProxyError: the host's name can't be one.
+        ProxyError: the host's name is invalid.
     """
 
     def __init__(self, proxy: Proxy, host: str, port: int) -> None:
@@ -32,7 +33,7 @@ class Tunnel:
 
     @property
     def request(self) -> bytes:
-        """What to write."""
+        """The bytes to write."""
         lines = [f"CONNECT {self._target} HTTP/1.1", f"Host: {self._target}"]
         proxy = self._proxy
         if proxy.username is not None:
@@ -41,10 +42,10 @@ class Tunnel:
         return "\r\n".join([*lines, "", ""]).encode()
 
     def receive(self, data: bytes) -> bool:
-        """Take what the proxy has sent, b"" for its end; tell whether the tunnel is there.
+        """Accept input from the proxy, b"" for its end; return whether the tunnel is there.
 
         Raises:
-            ProxyError: it won't be.
+            ProxyError: the proxy refused, or its answer makes no sense.
         """
         if not data:
             raise ProxyError(f"the proxy {self._proxy} ended the connection instead of answering")
@@ -74,7 +75,7 @@ class Tunnel:
 
 
 def _name(host: str) -> str:
-    """Return a host's name as it goes into a request: a line break in it would begin a field of its own."""
+    """Return a host's name in the form for a request; a line break in it would begin another header field."""
     if any(character.isspace() or not character.isprintable() or character in "/?#@" for character in host):
         raise ProxyError(f"{host!r} is no name of a host: it has characters that no name has")
     try:

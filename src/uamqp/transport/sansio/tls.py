@@ -23,23 +23,23 @@ def client_context(
     """Return a context for a client.
 
     Args:
-        ca_file: path of the certificates to trust, in PEM form, instead of the system's; None: the operating system's
-            own, or certifi's where it has none.
+        ca_file: path of the certificates to trust, in PEM form; None uses the operating system's, or certifi's where
+            it has none.
         certificate: path of our certificate chain, in PEM form, for servers that ask for one.
-        key: path of its private key; None: in the same file.
-        password: of the private key, or a function that returns it, which is called if the key is encrypted.
+        key: path of its private key; None if that is in the same file.
+        password: of the private key, or a function that returns it, called if the key is encrypted.
 
     Raises:
         FileNotFoundError: one of the files doesn't exist.
-        ValueError: a file can't be used: the text says which, and why.
+        ValueError: a file can't be used; the text says which, and why.
     """
     if ca_file is not None:
         _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file)
     context = ssl.create_default_context(cafile=ca_file)
-    # Some distributions leave it to OpenSSL's own configuration, which may allow less.
+    # Some distributions leave the minimum to OpenSSL's own configuration, which may allow older versions.
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     if ssl.HAS_NEVER_CHECK_COMMON_NAME:
-        # RFC 9525, section 2: the names are those of subjectAltName. OpenSSL takes the common name where there is none.
+        # RFC 9525, section 2: only subjectAltName counts. Where there is none, OpenSSL would use the common name.
         context.hostname_checks_common_name = False
     if ca_file is None and not context.get_ca_certs() and not context.cert_store_stats()["x509_ca"]:
         import certifi  # noqa: PLC0415 (only where the operating system has no certificates)
@@ -60,7 +60,7 @@ def check_files(
 
     Raises:
         FileNotFoundError: one of them doesn't exist.
-        ValueError: one can't be used: the text says which, and why.
+        ValueError: one can't be used; the text says which, and why.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_file is not None:
@@ -83,7 +83,7 @@ def _load_chain(
     asked = False
 
     def give() -> Password:
-        # Without a function OpenSSL would ask for it on the terminal.
+        # Without a function, OpenSSL would ask for the password on the terminal.
         nonlocal asked
         asked = True
         if password is None:

@@ -1,6 +1,6 @@
-"""AMQP over WebSocket (the OASIS binding, and Azure's older one), without I/O. On the `websockets` library.
+"""AMQP over WebSocket (the OASIS binding, and Azure's older one), without I/O, based on the `websockets` library.
 
-The binary frames of the WebSocket carry a stream of AMQP bytes; where they begin and end means nothing.
+The binary frames of the WebSocket carry a stream of AMQP bytes; where the frames begin and end has no meaning.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from ...codec.text import shortened
 from .endpoint import Endpoint, address_text
 
 SUBPROTOCOLS = (Subprotocol("AMQPWSB10"), Subprotocol("amqp"))
-"""What Azure's services call it, and what the OASIS binding does."""
+"""The subprotocol's name in Azure's services, and in the OASIS binding."""
 
 MAX_MESSAGE = 16 * 1024 * 1024
-"""Bytes in a message of the WebSocket: more than a peer has reason to send at once."""
+"""Maximum bytes in a WebSocket message from the peer: more than it has reason to send at once."""
 
 MESSAGE_SIZE = 32 * 1024
-"""Bytes in a message of ours. Servers on Netty or Jetty take 64 KiB in a frame unless configured otherwise."""
+"""Maximum bytes in a WebSocket message of ours. By default, servers on Netty or Jetty accept 64 KiB in a frame."""
 
 MAX_ANSWERS = 1024 * 1024
-"""Bytes of answers to pings that wait for a peer that doesn't read them, before nothing more is read from it."""
+"""Bytes of answers to pings that may wait for a peer that doesn't read them, before reading from it stops."""
 
 _PIECE = 4096
 _FRAMES = 1024
-"""Frames that are read at a time, about; it takes a few milliseconds."""
+"""Approximate number of frames read at a time, which takes a few milliseconds."""
 
 
-# The library would log the bytes of each frame, and with them the password of SASL PLAIN. Nobody can turn this one on.
-_SILENT = logging.Logger("uamqp.transport.websocket", logging.CRITICAL + 1)  # noqa: LOG001
+_SILENT = logging.Logger("uamqp.transport.websocket", logging.CRITICAL + 1)  # noqa: LOG001 (nobody can turn it on)
+"""A logger for the library, which would log each frame's bytes, and with them the password of SASL PLAIN."""
 
 
 class WebSocketError(OSError):
@@ -50,9 +50,9 @@ class WebSocket:
     """One end of a WebSocket. After each call write what `data_to_send` returns.
 
     Attributes:
-        is_open: the upgrade is done, and nothing has ended it.
-        ended: the peer sends no more.
-        has_more: something has arrived that isn't read yet; see `receive`.
+        is_open: whether the upgrade is done and nothing has ended the WebSocket.
+        ended: whether the peer has finished sending.
+        has_more: whether something has arrived that isn't read yet; see `receive`.
     """
 
     def __init__(self, protocol: ClientProtocol | ServerProtocol) -> None:
@@ -61,21 +61,22 @@ class WebSocket:
         self.has_more = False
         self._protocol = protocol
         self._unread = b""
-        self._position = 0  # of what isn't read in it
+        self._position = 0  # where the unread part begins
         self._stream_ended = False
         self._arrived: list[bytes] = []
 
     @classmethod
     def client(cls, host: str, port: int, path: str, *, secure: bool) -> WebSocket:
-        """Return the client's end; its request is ready to be sent.
+        """Return the client's end, with its request ready to send.
 
         Args:
-            host, port: of the server, as its request names them.
+            host: of the server, as the request names it.
+            port: of the server.
             path: of the server's resource.
-            secure: it goes over TLS.
+            secure: whether it goes over TLS.
 
         Raises:
-            OSError: no server has such a name.
+            OSError: no server can have such a name.
         """
         try:
             uri = parse_uri(f"{'wss' if secure else 'ws'}://{address_text(host, port)}/{path.removeprefix('/')}")
@@ -95,7 +96,7 @@ class WebSocket:
         """Return the server's end.
 
         Args:
-            path: the only one that there is; None: any will do.
+            path: the only path to accept; None accepts any.
         """
         socket = cls(ServerProtocol(subprotocols=SUBPROTOCOLS, max_size=MAX_MESSAGE, logger=_SILENT))
         socket._path = path
@@ -104,13 +105,13 @@ class WebSocket:
     _path: str | None = None
 
     def receive(self, data: bytes) -> bytes:
-        """Take what arrived, b"" for the end of the stream; return the AMQP bytes in it.
+        """Accept input, b"" for the end of the stream, and return the AMQP bytes in it.
 
-        A chunk can have a hundred thousand frames in it, though no honest peer has a reason for that. Then they aren't
-        all read at once: while `has_more` says so, call `receive_more`, and let others have their turn in between.
+        A chunk can contain a hundred thousand frames, though no honest peer has a reason for that. They aren't all
+        read at once: while `has_more` is true, call `receive_more`, and let others have their turn in between.
 
         Raises:
-            WebSocketError: the upgrade was refused, or the peer broke the rules. What there is to send says so to it.
+            WebSocketError: the upgrade was refused, or the peer broke the rules. The pending output tells the peer so.
         """
         if not data:
             self._stream_ended = True
@@ -122,7 +123,7 @@ class WebSocket:
         return self.receive_more()
 
     def receive_more(self) -> bytes:
-        """Read on in what has arrived; as `receive`."""
+        """Continue to read what has arrived; otherwise like `receive`."""
         protocol = self._protocol
         frames = 0
         while self._position < len(self._unread) and frames < _FRAMES:
@@ -143,14 +144,14 @@ class WebSocket:
                 self.is_open = False
                 raise self._broken(f"the peer broke the rules of WebSocket: {problem}")
             self.ended = True
-            self.has_more = False  # what follows is of no interest
+            self.has_more = False  # what follows doesn't matter
         if self._arrived:
             arrived, self._arrived = self._arrived, []
             return b"".join(arrived)
         return b""
 
     def _feed(self, data: bytes) -> int:
-        """Read these bytes, b"" for the end of the stream; return the number of frames in them."""
+        """Read bytes, b"" for the end of the stream, and return the number of frames in them."""
         protocol = self._protocol
         try:
             if data:
@@ -171,7 +172,7 @@ class WebSocket:
         return WebSocketError(shortened(text))
 
     def send(self, buffers: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Send AMQP bytes, in messages of `MESSAGE_SIZE` at most; nothing once the WebSocket is closing."""
+        """Send AMQP bytes in messages of up to `MESSAGE_SIZE`; send nothing once the WebSocket is closing."""
         for data in buffers:
             view = memoryview(data)
             for start in range(0, len(view), MESSAGE_SIZE):
@@ -179,17 +180,17 @@ class WebSocket:
                     self._protocol.send_binary(view[start : start + MESSAGE_SIZE])
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Begin to close the WebSocket in good order."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
 
     def data_to_send(self) -> list[bytes]:
-        """Return what is to be written, and forget it."""
+        """Return pending output, and forget it."""
         return [data for data in self._protocol.data_to_send() if data]
 
     @property
     def why_closed(self) -> str:
-        """What the peer said when it closed; empty if nothing."""
+        """The reason that the peer gave for closing; empty if it gave none."""
         close = self._protocol.close_rcvd
         if close is None or close.code in (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD):
             return ""
