@@ -1,6 +1,6 @@
 """AMQP 1.0 without I/O: SASL, connection, session, links, flow control and timers, for clients and servers alike.
 
-Public, for people who need AMQP without our transports: docs/engine.md. The time is an argument.
+Public, for those who need AMQP without our transports: see docs/engine.md. The time is always an argument.
 Start with `Engine`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from .. import codec  # noqa: F401 (before the compiled modules here: docs/design.md, Layers)
 
 # isort: split
-# The connection comes first: the compiled modules know each other's types, and this is the order that suits them.
+# The connection comes first: the compiled modules refer to each other's types, and need this order.
 from .connection import Engine
 
 # isort: split

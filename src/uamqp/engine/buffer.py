@@ -1,4 +1,4 @@
-"""What has arrived and can't be read yet: the beginning of a frame, or whole ones while an answer of ours is due."""
+"""Input that can't be read yet: the beginning of a frame, or whole frames while the peer awaits our answer."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from .pieces import SMALL, Pieces
 
 
 class InputBuffer:
-    """Bytes of the peer between two reads. However they are cut, each of them is copied a few times at most.
+    """The peer's bytes between two reads. However they are split up, each is copied only a few times.
 
     Attributes:
-        size: bytes that are held.
-        need: bytes from the first one on that make the next header or frame whole.
+        size: number of bytes held.
+        need: number of bytes, from the first one, that complete the next header or frame.
     """
 
     __slots__ = ("_chunks", "_small", "need", "size")
 
     def __init__(self, need: int) -> None:
-        self._chunks: deque[tuple[bytes, int]] = deque()  # each with the position of its first byte that is held
-        self._small = Pieces()  # what came last, in small chunks
+        self._chunks: deque[tuple[bytes, int]] = deque()  # each with the position of the first byte held
+        self._small = Pieces()  # the end of the input, if it came in small chunks
         self.size = 0
         self.need = need
 
     def hold(self, chunk: bytes) -> None:
-        """Keep a chunk, behind what is held."""
+        """Add a chunk after what is held."""
         self.size += len(chunk)
         if len(chunk) < SMALL:
             self._small.add(chunk)
@@ -33,17 +33,17 @@ class InputBuffer:
             self._chunks.append((chunk, 0))
 
     def put_back(self, data: bytes, pos: int) -> None:
-        """Keep what `take` gave, from `pos` on, in front of what is held."""
+        """Put what `take` returned, from `pos` on, back in front of what is held."""
         rest = len(data) - pos
         self.size += rest
-        if rest <= pos:  # or little would keep much in memory
+        if rest <= pos:  # otherwise a few bytes would keep many in memory
             data, pos = data[pos:], 0
         self._chunks.appendleft((data, pos))
 
     def take(self) -> tuple[bytes, int] | None:
-        """Return bytes to read and where to begin in them, and forget them; None while there are less than `need`.
+        """Remove bytes and return them with the position to read from; return None while there are fewer than `need`.
 
-        It may be less than all that is held, though never less than `need`: call again.
+        They may be fewer than all that is held, though never fewer than `need`: call again.
         """
         if self.size < self.need or not self.size:
             return None
@@ -60,7 +60,7 @@ class InputBuffer:
         return self._chunks.popleft()
 
     def _joined(self, first: bytes, missing: int) -> bytes:
-        """Return the first bytes and so many more of those that follow."""
+        """Return the first bytes together with `missing` more."""
         parts = [first]
         while missing > 0:
             data, pos = self._next()
@@ -73,18 +73,18 @@ class InputBuffer:
         return b"".join(parts)
 
     def _gather(self) -> None:
-        """Make one chunk of what came in small ones."""
+        """Join the small chunks into one."""
         if self._small:
             self._chunks.append((self._small.take(), 0))
 
     def clear(self) -> None:
-        """Forget what is held."""
+        """Forget everything."""
         self._chunks.clear()
         self._small.take()
         self.size = 0
 
     def peek(self, count: int) -> bytes:
-        """Return the first `count` bytes that are held, or fewer."""
+        """Return up to `count` of the first bytes held."""
         self._gather()
         found = b""
         for data, pos in self._chunks:

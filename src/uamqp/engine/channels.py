@@ -1,4 +1,4 @@
-"""Which channel belongs to which session, on either side (section 2.5)."""
+"""The channel numbers of sessions, on either side (section 2.5)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Channels:
         self._next = 0
 
     def all(self) -> tuple[Session, ...]:
-        """Return every session that either side has begun and not both have ended."""
+        """Return every session that at least one side has begun and that the two haven't both ended."""
         return tuple(dict.fromkeys((*self.local.values(), *self.remote.values())))
 
     def unanswered(self, channel: int) -> Session | None:
-        """Return the session of ours that an end is for which the peer has never begun, on this channel of its own.
+        """Return the session of ours that the peer ends, on this channel of its own, without having begun it.
 
-        It is our channel, too; or there is one session only that waits for an answer.
+        It has the same channel number on our side, or is the only session that waits for an answer.
         """
         session = self.local.get(channel)
         if session is not None and session._is_unanswered:
@@ -43,15 +43,16 @@ class Channels:
         return waiting[0] if len(waiting) == 1 else None
 
     def take(self, session: Session, channel_max: int, limit: int, *, fresh: bool = False) -> int:
-        """Return a free channel number of ours, now the session's.
+        """Give a session a free channel number of ours, and return it.
 
         Args:
-            channel_max: the peer's.
-            limit: sessions at a time, at most.
-            fresh: one that no session has had, if the peer allows one more.
+            session: the session.
+            channel_max: the peer's channel-max.
+            limit: maximum number of sessions at a time.
+            fresh: whether to take a number that no session has used, if the peer allows one more.
 
         Raises:
-            LocalProtocolError: there is none.
+            LocalProtocolError: none is free.
         """
         if len(self.local) >= limit:
             raise LocalProtocolError(f"a connection may have {limit} sessions at most")
@@ -67,7 +68,7 @@ class Channels:
         return channel
 
     def release(self, session: Session) -> None:
-        """Make the session's numbers free again."""
+        """Release a session's channel numbers."""
         if self.local.get(session.channel) is session:
             del self.local[session.channel]
             heapq.heappush(self._free, session.channel)

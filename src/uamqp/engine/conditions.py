@@ -1,4 +1,4 @@
-"""The error conditions of the AMQP 1.0 specification (sections 2.8.15 to 2.8.18), under one roof."""
+"""The error conditions of the AMQP 1.0 specification (sections 2.8.15 to 2.8.18)."""
 
 from __future__ import annotations
 

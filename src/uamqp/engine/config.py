@@ -16,7 +16,7 @@ MAX_UINT = 0xFFFFFFFF
 
 
 class Role(enum.Enum):
-    """Which side of the connection an engine plays."""
+    """The side of the connection that an engine plays."""
 
     CLIENT = "client"
     """Speaks first: header, SASL, open."""
@@ -32,27 +32,27 @@ class EngineConfig:
         container_id: our name on the wire (open.container-id).
         role: client or server.
         hostname: the virtual host asked for (open.hostname); None leaves it out.
-        max_frame_size: largest frame in bytes that we accept; at least 512. Frames above `limits.frame_size` are
-            never accepted, so that bound is what goes out if it is less.
+        max_frame_size: largest frame in bytes that we accept; at least 512. If `limits.frame_size` is smaller, it takes
+            precedence, and is what the peer is told.
         channel_max: highest channel number that we accept, 0 to 65535.
-        idle_timeout: seconds; announced to the peer in whole milliseconds, as the time within which it is to send a
-            frame. After twice that without any the connection is given up (section 2.4.5). None: never.
-        heartbeat_ratio: an empty frame goes out after this fraction of the peer's own idle-time-out without any other
-            frame; above 0, below 1.
+        idle_timeout: seconds, announced to the peer in whole milliseconds, within which it must send a frame. After
+            twice that time without one, the connection is ended (section 2.4.5). None means never.
+        heartbeat_ratio: the fraction of the peer's own idle-time-out after which we send an empty frame if we have
+            sent nothing else; between 0 and 1, exclusive.
         properties: connection properties (open.properties).
         offered_capabilities, desired_capabilities: extensions (open).
-        mechanisms: client: the SASL mechanisms to use, best first; empty: no SASL layer.
-        server_mechanisms: server: the names of the mechanisms to offer; empty: no SASL layer.
-        tls_port: client: the bytes go unencrypted to a port that is assigned to TLS; a peer that says nothing is put
-            down to that.
-        sasl_required: server: refuse a client that starts without a SASL layer.
+        mechanisms: client: the SASL mechanisms to use, best first; empty for no SASL layer.
+        server_mechanisms: server: the names of the mechanisms to offer; empty for no SASL layer.
+        tls_port: client: whether unencrypted bytes go to a port that is assigned to TLS, which then explains a peer's
+            silence.
+        sasl_required: server: whether to refuse a client that starts without a SASL layer.
         handshake_timeout: seconds from the start to the peer's open.
         link_timeout: seconds that a begin, attach, detach or end of ours may stay unanswered.
         close_timeout: seconds that our close may stay unanswered.
-        limits: bounds on what the peer can size.
+        limits: bounds on whatever the peer determines the size of.
 
     Raises:
-        LocalProtocolError: a value is out of its range.
+        LocalProtocolError: a value is out of range.
     """
 
     container_id: str

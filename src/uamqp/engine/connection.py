@@ -1,7 +1,7 @@
-"""One AMQP connection without I/O (sections 2.3, 2.4): `Engine`, the contract with whoever has the I/O.
+"""One AMQP connection without I/O (sections 2.3, 2.4): `Engine`, the contract with the code that does the I/O.
 
-Bytes and the time go in, bytes and events come out. `Engine` opens and closes the connection; its `Input` reads frames
-and hands each performative to the connection, a session or the SASL layer, and its `Timers` know what is due when.
+Bytes and the time go in; bytes and events come out. `Engine` opens and closes the connection; its `Input` reads frames
+and passes each performative to the connection, a session or the SASL layer, and its `Timers` know what is due when.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from .timers import Timers
 class Engine:
     """One connection, client or server.
 
-    To drive it, give it what arrives (`receive_data`) and the time (`tick`, at `next_deadline` at the latest); after
-    each of these, and after any command, write what `data_to_send` returns, then handle `events`, and again until both
-    are empty. Not thread-safe: whoever shares an engine between threads needs a lock.
+    To drive it, pass it input (`receive_data`) and the time (`tick`, no later than `next_deadline`). After each of
+    these, and after any command, write what `data_to_send` returns, then handle `events`, and repeat until both are
+    empty. An engine isn't thread-safe: sharing it between threads takes a lock.
 
     Args:
         config: see `EngineConfig`.
-        now: the time, in seconds of any clock that never goes back; the same clock for every call.
-        trace: called for each frame, see `Trace`; None costs nothing. May be set later, as attribute `trace`.
+        now: the time in seconds, by any clock that never goes back; use the same clock for every call.
+        trace: called for each frame, see `Trace`; None costs nothing. It may be set later, as attribute `trace`.
 
     Attributes:
-        context: free for the engine's user.
+        context: for the engine's user to use freely.
         local_state, remote_state: whether each side has sent open and close.
         max_frame_size: largest frame that we accept.
         remote_open: the peer's open, None until it arrives.
-        remote_max_frame_size: largest frame that the peer accepts; until its open arrives 512, the minimum.
-        transfer_frame_size: largest frame that a transfer of ours takes: that, or `Limits.output_bytes` if it is less.
-        is_closed: the connection is over; `ConnectionClosed` is, or was, the last event.
+        remote_max_frame_size: largest frame that the peer accepts; 512, the minimum, until its open arrives.
+        transfer_frame_size: largest frame that we use for a transfer: that, or `Limits.output_bytes` if smaller.
+        is_closed: whether the connection is over; `ConnectionClosed` is, or was, the last event.
         cause: why it is over; None while it isn't, and after a close of ours that was answered.
-        unforeseen: what reading has raised that nobody foresaw, until whoever gave the bytes has looked at it.
+        unforeseen: an unexpected exception from reading, until the caller that passed in the bytes has looked at it.
     """
 
     __slots__ = (
@@ -104,9 +104,9 @@ class Engine:
     # -- the contract with the transport
 
     def receive_data(self, chunk: bytes, now: float) -> None:
-        """Take what arrived from the peer; b"" says that nothing more will. Call `data_to_send` and `events` next.
+        """Accept input from the peer; b"" means that it has ended. Call `data_to_send` and `events` next.
 
-        Never raises for what the peer sent.
+        This never raises for what the peer sent.
         """
         self.now = now
         if self.is_closed:
@@ -118,20 +118,20 @@ class Engine:
         self._input.receive(chunk)
 
     def _resume(self) -> None:
-        """Read what was held back until the peer's open, begin or SASL was answered."""
+        """Read the input held back until the peer's open, begin or SASL was answered."""
         self._input.resume()
 
     def events(self) -> list[Event]:
-        """Return what has happened since the last call, in order, and forget it."""
+        """Return the events since the last call, in order, and forget them."""
         events = self._events
         self._events = []
         return events
 
     def data_to_send(self) -> list[bytes | bytearray]:
-        """Return what is to be written to the peer, and forget it. Call again until it is empty; then call `events`.
+        """Return output for the peer, and forget it. Repeat until it is empty; then call `events`.
 
-        Only as much is encoded at a time as `Limits.output_bytes` says, so call it when the last has been written. It
-        counts as sent at the time of the last call that gave one, so call `tick` before, now and then.
+        Only `Limits.output_bytes` are encoded at a time, so call again when that is written. The output counts as sent
+        at the latest time that was passed to any method, so call `tick` now and then before it.
         """
         if self._dirty:
             sessions, self._dirty = self._dirty, []
@@ -150,11 +150,11 @@ class Engine:
         return [output]
 
     def next_deadline(self) -> float | None:
-        """Return when `tick` has to be called at the latest; None: not before something else happens."""
+        """Return the latest time to call `tick`, or None if it needn't be called before something else happens."""
         return None if self.is_closed else self._timers.next_deadline()
 
     def tick(self, now: float) -> None:
-        """Do what is due: heartbeats and time-outs. Call `data_to_send` and `events` next."""
+        """Do what is due, heartbeats and time-outs. Call `data_to_send` and `events` next."""
         self.now = now
         if not self.is_closed:
             self._timers.tick(now)
@@ -162,10 +162,10 @@ class Engine:
     # -- commands
 
     def open(self, now: float) -> None:
-        """Client: start the connection. Server: answer the client's open (after `ConnectionOpening`).
+        """Start the connection (client), or answer the client's open after `ConnectionOpening` (server).
 
         Raises:
-            LocalProtocolError: it was opened already, or (server) the client's open hasn't arrived.
+            LocalProtocolError: the connection was opened already, or (server) the client's open hasn't arrived.
         """
         self._check_open()
         self.now = now
@@ -188,7 +188,7 @@ class Engine:
     def close(self, now: float, error: Error | None = None) -> None:
         """Close the connection; `ConnectionClosed` follows when the peer has answered, or after `close_timeout`.
 
-        Does nothing when it is closing or closed. Where no AMQP connection stands yet, it is over at once.
+        A connection that is closing or closed stays as it is. One whose AMQP layer isn't up yet is over at once.
         """
         self.now = now
         if self.is_closed or self.local_state is CLOSED:
@@ -203,7 +203,7 @@ class Engine:
         self._resume()
 
     def abort(self, now: float, message: str, *, kind: CauseKind = CauseKind.TRANSPORT) -> None:
-        """Give the connection up without a word to the peer, for instance because the transport failed."""
+        """End the connection without telling the peer, for instance because the transport failed."""
         self.now = now
         if not self.is_closed:
             self._terminate(self._cause or Cause(kind, None, message))
@@ -222,12 +222,13 @@ class Engine:
         """Begin a session; `SessionOpened` or `SessionEnded` follows.
 
         Args:
-            incoming_window: transfer frames that the peer may send before a flow of ours; it is renewed at half.
+            now: the time.
+            incoming_window: transfer frames that the peer may send before our next flow, which we send at half.
             outgoing_window: announced to the peer; nothing depends on it.
             handle_max: highest link handle that the peer may use.
             initial_id: where transfer-ids and delivery-ids start.
             properties: session properties.
-            fresh_channel: on a channel that none was on before, if the peer allows one more.
+            fresh_channel: whether to take a channel that no session has used, if the peer allows one more.
 
         Raises:
             LocalProtocolError: the connection isn't open on both sides, or has no channel left.
@@ -248,20 +249,20 @@ class Engine:
         return session
 
     def sasl_outcome(self, now: float, code: int, additional_data: bytes | None = None) -> None:
-        """Server: answer the client's SASL. 0 lets it in; 1 (auth), 2 (sys), 3 (sys-perm), 4 (sys-temp) refuse.
+        """Answer the client's SASL (server). 0 admits it; 1 (auth), 2 (sys), 3 (sys-perm), 4 (sys-temp) refuse.
 
         Raises:
-            LocalProtocolError: nothing was asked.
+            LocalProtocolError: the client isn't waiting for an answer.
         """
         self.now = now
         self._require_sasl_server().outcome(code, additional_data)
         self._resume()
 
     def sasl_challenge(self, now: float, challenge: bytes) -> None:
-        """Server: send a challenge; a `SaslResponse` event follows.
+        """Send a challenge (server); a `SaslResponse` event follows.
 
         Raises:
-            LocalProtocolError: nothing was asked, or there were too many challenges.
+            LocalProtocolError: the client isn't waiting for an answer, or there were too many challenges.
         """
         self.now = now
         self._require_sasl_server().challenge(challenge)
@@ -281,7 +282,7 @@ class Engine:
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        """The sessions that either side has begun and not both have ended."""
+        """The sessions that at least one side has begun and that the two haven't both ended."""
         return self._channels.all()
 
     # -- for sessions and links
@@ -316,11 +317,15 @@ class Engine:
             self.trace("->", 0, masked(frame), 0)
 
     def _session_is_dirty(self, session: Session) -> None:
-        """The session has something to encode with the next `data_to_send`."""
+        """Note that a session has something to encode in the next `data_to_send`."""
         self._dirty.append(session)
 
     def _hold_bytes(self, link: Link, count: int) -> None:
-        """Count bytes of unfinished deliveries; raises LinkError past the limit."""
+        """Count bytes of unfinished deliveries.
+
+        Raises:
+            LinkError: they exceed the limit.
+        """
         self._held_bytes += count
         if count > 0 and self._held_bytes > self.config.limits.buffered_bytes:
             text = f"over {self.config.limits.buffered_bytes} bytes of unfinished deliveries"
@@ -332,28 +337,32 @@ class Engine:
         return self._channels.take(session, channel_max, self.config.limits.sessions, fresh=fresh)
 
     def _refused_session(self, channel: int) -> Session | None:
-        """Return the session of ours that the peer ends on this channel of its own, though it never began it."""
+        """Return the session of ours that the peer ends, on this channel of its own, without having begun it."""
         return self._channels.unanswered(channel)
 
     def _forget_session(self, session: Session) -> None:
-        """Both sides have ended the session: its channels are free again."""
+        """Release the channels of a session that both sides have ended."""
         self._timers.answered(session)
         self._channels.release(session)
 
     # -- for what reads
 
     def _require_remote_open(self, what: str) -> None:
-        """Raise PeerError if the peer's open hasn't come, or its close has."""
+        """Check that the peer has opened the connection and hasn't closed it.
+
+        Raises:
+            PeerError: it hasn't, or it has.
+        """
         if self.remote_state is not ACTIVE:
             raise PeerError(conditions.NOT_ALLOWED, f"{what} before open")
 
     def _on_open(self, performative: Open) -> None:
-        """The peer's open."""
+        """Handle the peer's open."""
         if self.remote_state is not IDLE:
             raise PeerError(conditions.NOT_ALLOWED, "a second open")
         self.remote_state = ACTIVE
         self.remote_open = performative
-        # Less isn't allowed, but it occurs: Broker-J says 0 before a close.
+        # Smaller values aren't allowed, but occur: Broker-J sends 0 before a close.
         self.remote_max_frame_size = max(performative.max_frame_size, MIN_MAX_FRAME_SIZE)
         bound = max(self.config.limits.output_bytes, MIN_MAX_FRAME_SIZE)
         self.transfer_frame_size = min(self.remote_max_frame_size, bound)
@@ -368,7 +377,7 @@ class Engine:
             self._emit(ConnectionOpened(self.remote_open))
 
     def _on_begin(self, channel: int, begin: Begin) -> None:
-        """The peer's begin: the answer to ours, or a session of its own."""
+        """Handle the peer's begin: the answer to ours, or a session of its own."""
         self._require_remote_open("begin")
         if self.local_state is CLOSED:
             return
@@ -395,7 +404,7 @@ class Engine:
         session._on_begin(begin, channel)
 
     def _on_close(self, close: Close) -> None:
-        """The peer's close: the answer to ours, or its own wish. One that says why may come without an open."""
+        """Handle the peer's close, an answer to ours or not. One with an error may come without an open."""
         if close.error is None and self.local_state is not CLOSED:
             self._require_remote_open("close")
         self.remote_state = CLOSED
@@ -404,11 +413,11 @@ class Engine:
             cause = Cause.from_peer(close.error, "close")
             self._send_close(None)
         elif cause is not None and cause.kind is CauseKind.PROTOCOL and close.error is not None:
-            cause = Cause.from_peer(close.error, "close")  # its open was wrong; this says why there is none
+            cause = Cause.from_peer(close.error, "close")  # its open was wrong; this says why
         self._terminate(cause)
 
     def _on_sasl_done(self) -> None:
-        """The SASL exchange succeeded: AMQP starts over with its own header."""
+        """Start over with the AMQP header, because the SASL exchange succeeded."""
         self._input.sasl = None
         self._input.stage = AMQP_HEADER_DUE
         if self.config.role is Role.CLIENT:
@@ -416,7 +425,7 @@ class Engine:
             self._send_open()
 
     def _describe_stage(self) -> str:
-        """Return what is missing before the connection is open."""
+        """Return what is still missing before the connection is open."""
         return self._input.describe()
 
     def _on_end_of_stream(self) -> None:
@@ -439,12 +448,15 @@ class Engine:
         *,
         in_open: bool = False,
     ) -> None:
-        """End the connection for a fault of the peer: say why, as far as it can be said, and report it.
+        """End the connection because of an error of the peer's: tell it why, as far as possible, and report it.
 
         Args:
-            kind, condition, text, exception: see `Cause`.
-            in_open: the fault is in the peer's open. A peer that refuses us may close the connection right behind it,
-                and say why: that is waited for.
+            kind: see `Cause`.
+            condition: see `Cause`.
+            text: see `Cause`.
+            exception: see `Cause`.
+            in_open: whether the error is in the peer's open. A peer that refuses us may follow that up with a close
+                that says why, so we wait for it.
         """
         if self.is_closed:
             return
@@ -457,7 +469,7 @@ class Engine:
         self._terminate(cause)
 
     def _fail_unexpectedly(self, exception: BaseException) -> None:
-        """End the connection for what reading has raised that nobody foresaw, or for an interrupt."""
+        """End the connection because of an unexpected exception or an interrupt during reading."""
         name = type(exception).__name__
         if not isinstance(exception, Exception):
             text = f"the connection was interrupted by {name} while reading"
@@ -504,12 +516,16 @@ class Engine:
     def _could_close(self, error: Error | None) -> bool:
         try:
             self._send_close(error)
-        except Exception:  # noqa: BLE001 (our open doesn't fit into the peer's frames, or it is us who are broken)
+        except Exception:  # noqa: BLE001 (our open doesn't fit into the peer's frames, or our own code is broken)
             return False
         return True
 
     def _check_open(self) -> None:
-        """Raise LocalProtocolError if the connection is closed, or closing."""
+        """Check that the connection is neither closed nor closing.
+
+        Raises:
+            LocalProtocolError: it is.
+        """
         if self.is_closed or self.local_state is CLOSED:
             raise LocalProtocolError("the connection is closed")
 

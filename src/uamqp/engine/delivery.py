@@ -1,4 +1,4 @@
-"""Deliveries: one message on its way over a link, until both sides have settled it (section 2.6.12).
+"""Deliveries: single messages on their way over a link, until both sides have settled them (section 2.6.12).
 
 A delivery is also the event that reports it; see `uamqp.engine.events`.
 """
@@ -19,18 +19,18 @@ _pack_tag = Struct(">I").pack
 
 
 class IncomingDelivery:
-    """A message from the peer. As an event: the whole of it has arrived.
+    """A message from the peer. As an event: all of it has arrived.
 
     Attributes:
         link: the receiver it came over.
-        delivery_id: the session's number for it (a serial number of 32 bits).
+        delivery_id: its number in the session (a serial number of 32 bits).
         tag: the sender's delivery-tag.
-        message_format: the transfer's message-format, 0 when it gave none.
+        message_format: the transfer's message-format, 0 if absent.
         payload: the encoded message, all frames together.
-        settled: nothing more can be said of it: the sender sent it settled, or it was settled since.
+        settled: whether it was sent settled, or has been settled since, so that no outcome can follow.
         state: the delivery state that we gave it, or None.
         remote_state: the delivery state that the sender gave it, or None.
-        context: free for the engine's user.
+        context: for the engine's user to use freely.
     """
 
     __slots__ = (
@@ -59,16 +59,16 @@ class IncomingDelivery:
         """Leave everything unset: the engine makes deliveries."""
 
     def settle(self, outcome: DeliveryState | None) -> None:
-        """Say what becomes of the message. Dispositions are collected and leave with `Engine.data_to_send`.
+        """Tell the sender the outcome. Dispositions are collected and go out with `Engine.data_to_send`.
 
-        With rcv-settle-mode first it is settled by that. With second the outcome goes out unsettled, and the
-        delivery is settled, with an `IncomingSettled` event, when the sender has settled it.
+        With rcv-settle-mode first, this settles the delivery. With second, the outcome goes out unsettled, and the
+        delivery is settled when the sender settles it, with an `IncomingSettled` event.
 
         Args:
             outcome: Accepted, Rejected, Released, Modified or another delivery state; None settles without one.
 
         Raises:
-            LocalProtocolError: it is settled already, an outcome was given before, or its link is gone.
+            LocalProtocolError: it is already settled, it already has an outcome, or its link is gone.
         """
         self.link.session.unsettled.settle_incoming(self, outcome)
 
@@ -77,20 +77,20 @@ class IncomingDelivery:
 
 
 class OutgoingDelivery:
-    """A message to the peer. As an event: something became known about its fate.
+    """A message to the peer. As an event: something is known about its fate.
 
     Attributes:
         link: the sender it goes over.
-        delivery_id: the session's number for it; None until its first frame is encoded.
+        delivery_id: its number in the session; None until its first frame is encoded.
         message_format: the message-format of the transfer.
         payload: the encoded message; empty once its last frame is encoded.
-        sent: its last frame is encoded.
-        settled: nothing more will be said of it.
-        lost: the link went before the receiver settled it. If it was `sent`, its fate is unknown; if not, not all of it
-            went out, and the peer has discarded what did.
-        state: the delivery state that we sent along, or None.
-        remote_state: the last delivery state of the receiver, or None.
-        context: free for the engine's user.
+        sent: whether its last frame is encoded.
+        settled: whether its fate is final.
+        lost: whether the link ended before the receiver settled it. If it was `sent`, its fate is unknown; if not, some
+            of it never went out, and the peer has discarded the rest.
+        state: the delivery state that we sent with it, or None.
+        remote_state: the receiver's latest delivery state, or None.
+        context: for the engine's user to use freely.
     """
 
     __slots__ = (
@@ -136,18 +136,18 @@ class OutgoingDelivery:
         return self._tag if self._tag is not None else _pack_tag(self._tag_number)
 
     def withdraw(self) -> bool:
-        """Take the message back, if nothing of it is on the wire yet.
+        """Take the message back if none of it is on the wire yet.
 
         Returns:
-            True if it was taken back: nothing of it went out, and nothing will. False if it is too late.
+            True if it was taken back, so that none of it goes out; False if it is too late.
         """
         return self.link._withdraw(self)
 
     def abort(self) -> None:
-        """Give up a message of which some frames are out and some are not (transfer with aborted=true).
+        """Abort a message of which only some frames have gone out (transfer with aborted=true).
 
         Raises:
-            LocalProtocolError: it has gone out whole, or not at all.
+            LocalProtocolError: all of it has gone out, or none.
         """
         self.link._abort(self)
 
@@ -155,7 +155,7 @@ class OutgoingDelivery:
         """Settle on our side without waiting for the receiver.
 
         Raises:
-            LocalProtocolError: it is settled already, or hasn't gone out.
+            LocalProtocolError: it is already settled, or hasn't gone out.
         """
         self.link.session.unsettled.settle_outgoing(self, state)
 

@@ -1,4 +1,4 @@
-"""What can go wrong in the engine: misuse by its caller, and the cause that ends an endpoint."""
+"""The engine's errors: misuse by its caller, and the causes that end an endpoint."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 
 MAX_DESCRIPTION = 300
-"""Bytes of a description that go out in an error of ours: it has to fit into the smallest frame of section 2.7.1."""
+"""Maximum bytes of a description in an error of ours, which has to fit into the smallest frame (section 2.7.1)."""
 
 
 def wire_error(condition: Symbol, text: str) -> Error:
-    """Return an error for the wire. Texts quote what the peer sent, so their length is the peer's choice: it is cut."""
+    """Return an error for the wire. Texts quote the peer, which could make them any length, so they are cut."""
     return Error(condition, text.encode("utf-8", "replace")[:MAX_DESCRIPTION].decode("utf-8", "ignore"))
 
 
 class LocalProtocolError(Exception):
-    """The engine's user asked for something that AMQP doesn't allow now. Nothing was changed."""
+    """The engine's user asked for something that AMQP doesn't allow at this point. Nothing was changed."""
 
 
 class MessageTooLarge(LocalProtocolError):
-    """The message is larger than the peer's max-message-size for the link (section 2.7.3). Nothing was sent."""
+    """A message exceeds the peer's max-message-size for the link (section 2.7.3). Nothing was sent."""
 
 
 class PeerError(Exception):
-    """A fault of the peer, on its way to the endpoint that it ends. Never leaves the engine.
+    """An error of the peer's, on its way to the endpoint that it ends. It never leaves the engine.
 
     Args:
         condition: the error condition that goes out on the wire.
-        description: what was wrong, for a person.
+        description: what was wrong, in words.
     """
 
     def __init__(self, condition: Symbol, description: str) -> None:
@@ -45,11 +45,11 @@ class PeerError(Exception):
 
 
 class SessionError(PeerError):
-    """A fault that ends the session only."""
+    """An error of the peer's that ends only the session."""
 
 
 class LinkError(PeerError):
-    """A fault that detaches the link only."""
+    """An error of the peer's that detaches only the link."""
 
     def __init__(self, link: Link, condition: Symbol, description: str) -> None:
         super().__init__(condition, description)
@@ -60,13 +60,13 @@ class CauseKind(enum.Enum):
     """Who or what ended an endpoint."""
 
     PEER = "peer"
-    """The peer said so: a close, end or detach."""
+    """The peer asked for it, by a close, end or detach."""
     PROTOCOL = "protocol"
     """The peer broke the protocol; we ended it."""
     SASL = "sasl"
     """The SASL layer failed: no common mechanism, or refused credentials."""
     TIMEOUT = "timeout"
-    """The peer didn't answer, or fell silent, for longer than the configuration allows."""
+    """The peer didn't answer, or was silent, for longer than the configuration allows."""
     TRANSPORT = "transport"
     """The transport ended without a close."""
     LOCAL = "local"
@@ -75,14 +75,14 @@ class CauseKind(enum.Enum):
 
 @dataclass(slots=True, frozen=True)
 class Cause:
-    """Why an endpoint ended. The first cause is kept, and handed down from connection to session to link.
+    """Why an endpoint ended. The first cause is kept, and passed down from connection to session to link.
 
     Attributes:
         kind: who or what ended it.
-        error: the AMQP error; None when the peer gave none.
-        message: the same for a person; a very long text of the peer is cut. Never holds credentials.
-        exception: what our own code raised, where that is the cause. It is a fault of this library, or of an object
-            that it was given: whoever handles `ConnectionClosed` should raise or log it with its traceback.
+        error: the AMQP error; None if the peer gave none.
+        message: the same in words; very long texts of the peer's are cut. It never contains credentials.
+        exception: the exception that our own code raised, if that is the cause. It shows a bug in this library, or in
+            an object passed to it: code that handles `ConnectionClosed` should raise it or log it with its traceback.
     """
 
     kind: CauseKind
@@ -93,17 +93,17 @@ class Cause:
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", shortened(self.message))
 
-    def __repr__(self) -> str:  # the error may be as long as the peer likes
+    def __repr__(self) -> str:  # the peer's error may have any length
         return f"Cause({self.kind.name}, {self.condition!r:.100}, {self.message!r})"
 
     @property
     def condition(self) -> Symbol | None:
-        """The error condition, or None when there is none."""
+        """The error condition, or None if there is none."""
         return self.error.condition if self.error is not None else None
 
     @classmethod
     def from_peer(cls, error: Error | None, performative: str) -> Cause:
-        """The cause for a close, end or detach of the peer."""
+        """Return the cause that a close, end or detach of the peer's stands for."""
         if error is None:
             return cls(CauseKind.PEER, None, f"the peer sent {performative} without an error")
         text = f"the peer sent {performative}: {error.condition:.100}"
@@ -113,5 +113,5 @@ class Cause:
     def make(
         cls, kind: CauseKind, condition: Symbol, description: str, exception: BaseException | None = None
     ) -> Cause:
-        """A cause found on our side."""
+        """Return a cause that was found on our side."""
         return cls(kind, wire_error(condition, description), description, exception)

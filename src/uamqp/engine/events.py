@@ -1,7 +1,7 @@
-"""What an engine tells its user, in the order in which it happened.
+"""The events that an engine reports to its user, in the order in which they happened.
 
-Two classes of `uamqp.engine.delivery` are events as well, so that no message costs an object more:
-`IncomingDelivery` (a whole message arrived) and `OutgoingDelivery` (its fate changed).
+Two classes of `uamqp.engine.delivery` are events as well, which saves an object per message: `IncomingDelivery`
+(all of a message has arrived) and `OutgoingDelivery` (its fate has changed).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SaslInit:
     response: bytes | None
     hostname: str | None
 
-    def __repr__(self) -> str:  # the response may hold a password
+    def __repr__(self) -> str:  # the response may contain a password
         return f"SaslInit(mechanism={self.mechanism!r:.100})"
 
 
@@ -79,7 +79,7 @@ class SessionOpened:
 
 @dataclass(slots=True, frozen=True)
 class SessionEnded:
-    """The session is over. Each of its links has had its `LinkDetached` before. `cause` is None for an end of ours."""
+    """The session is over; a `LinkDetached` for each of its links came first. `cause` is None for an end of ours."""
 
     session: Session
     cause: Cause | None
@@ -94,7 +94,7 @@ class LinkOpening:
 
 @dataclass(slots=True, frozen=True)
 class LinkOpened:
-    """Both sides have attached. A link that the peer refuses comes without its terminus, and is detached next."""
+    """Both sides have attached. If the peer refuses the link, its terminus is missing and a detach follows."""
 
     link: Link
 
@@ -103,7 +103,7 @@ class LinkOpened:
 class LinkDetached:
     """The link is gone. `cause` is None for a detach of ours that the peer has answered.
 
-    `closed` tells whether the peer closed the link, rather than suspended it.
+    `closed` tells whether the peer closed the link instead of suspending it.
     """
 
     link: Link
@@ -113,8 +113,9 @@ class LinkDetached:
 
 @dataclass(slots=True, frozen=True)
 class CreditChanged:
-    """The receiver gave credit, took it back, or asks to drain (`Sender.drain`); or deliveries have left the queue of
-    a sender whose user has asked to hear of it (`Sender.ask_for_room`).
+    """The receiver gave credit, took it back, or asks to drain (`Sender.drain`).
+
+    Deliveries that leave a sender's queue cause it as well if the user asked to hear of that (`Sender.ask_for_room`).
     """
 
     sender: Sender
@@ -122,23 +123,23 @@ class CreditChanged:
 
 @dataclass(slots=True, frozen=True)
 class ReceiverDrained:
-    """The sender answered our drain: no credit is left, and nothing more comes until some is given."""
+    """The sender answered our drain: no credit is left, and nothing more arrives until we give some."""
 
     receiver: Receiver
 
 
 @dataclass(slots=True, frozen=True)
 class IncomingSettled:
-    """The sender settled a delivery that we had given an outcome (rcv-settle-mode second)."""
+    """The sender settled a delivery to which we had given an outcome (rcv-settle-mode second)."""
 
     delivery: IncomingDelivery
 
 
 @dataclass(slots=True, frozen=True)
 class FlowProperties:
-    """A flow of the peer carries properties (section 2.7.4). What else it says of the link has been applied before.
+    """A flow of the peer's carries properties (section 2.7.4). The rest of it has already been applied.
 
-    `link` is None for a flow of the session alone.
+    `link` is None for a flow of the session's.
     """
 
     session: Session
@@ -151,7 +152,7 @@ class FlowProperties:
 
 @dataclass(slots=True, frozen=True)
 class ConnectionClosed:
-    """The end, always the last event. `cause` is None for a close of ours that the peer has answered."""
+    """The connection is over; always the last event. `cause` is None for a close of ours that the peer answered."""
 
     cause: Cause | None
 

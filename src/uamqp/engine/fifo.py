@@ -9,36 +9,36 @@ _SPENT = 256
 
 
 class Fifo:
-    """First in, first out; None can't be in it.
+    """A first-in, first-out queue, which can't contain None.
 
-    It does what a `collections.deque` would, whose methods compiled code has to look up by name for every message. Not
-    thread-safe: it is for what the connection's lock guards.
+    It replaces a `collections.deque`, whose methods compiled code has to look up by name for every message. It isn't
+    thread-safe: the connection's lock has to guard it.
     """
 
     __slots__ = ("_items", "_start")
 
     def __init__(self) -> None:
         self._items: list[Any] = []
-        self._start = 0  # what stands before it is spent
+        self._start = 0  # items before it are gone
 
     def __len__(self) -> int:
         return len(self._items) - self._start
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([item for item in self._items if item is not None])  # right in the midst of `pop` as well
+        return iter([item for item in self._items if item is not None])  # correct even in the middle of `pop`
 
     def append(self, item: Any) -> None:
-        """Put an item at the end."""
+        """Add an item at the end."""
         self._items.append(item)
 
     def first(self) -> Any:
-        """Return the item that goes first, None if there is none."""
+        """Return the first item, or None if there is none."""
         items = self._items
         start = self._start
         return items[start] if start < len(items) else None
 
     def pop(self) -> Any:
-        """Take out the item that goes first and return it, None if there is none."""
+        """Remove and return the first item, or return None if there is none."""
         items = self._items
         start = self._start
         if start >= len(items):
@@ -53,7 +53,7 @@ class Fifo:
         return item
 
     def drop(self, item: Any) -> bool:
-        """Take out the item that goes first, if it is this one; return whether it is."""
+        """Remove the first item if it is this one; return whether it is."""
         items = self._items
         start = self._start
         if start >= len(items) or items[start] is not item:
@@ -62,7 +62,7 @@ class Fifo:
         return True
 
     def remove(self, item: Any) -> None:
-        """Take out an item, wherever it is.
+        """Remove an item from anywhere in the queue.
 
         Raises:
             ValueError: it isn't in the queue.
@@ -70,6 +70,6 @@ class Fifo:
         del self._items[self._items.index(item, self._start)]
 
     def clear(self) -> None:
-        """Take everything out."""
+        """Remove everything."""
         self._items.clear()
         self._start = 0

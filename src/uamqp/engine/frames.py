@@ -1,8 +1,8 @@
 """Frames: the header (section 2.3), and the two performatives of the data path, transfer and disposition.
 
 These two are read and written here without an object per frame; every other performative goes through its class in
-`uamqp.codec`. Offsets into the chunk are checked once per item; whatever is out of the ordinary falls back to the
-generic decoder, which has the messages for it.
+`uamqp.codec`. Offsets into the chunk are checked once per item; anything unusual falls back to the generic decoder,
+which has the error messages for it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MORE = b"\x40\x40\x40\x40\x41"
 
 
 def frame_size_error(size: int, limit: int) -> PeerError:
-    """Return what is wrong with a frame of `size` bytes: it is less than a header, or over the limit."""
+    """Return the error for a frame of `size` bytes, which is less than a header or over the limit."""
     if size < 8:
         return PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is smaller than a frame header")
     return PeerError(conditions.FRAMING_ERROR, f"a frame of {size} bytes is over the limit of {limit} bytes")
@@ -58,7 +58,7 @@ def append_frame(
     """Append one whole frame to `out`.
 
     Raises:
-        LocalProtocolError: it can't be encoded; `out` is as it was.
+        LocalProtocolError: it can't be encoded; `out` is unchanged.
     """
     start = len(out)
     out += b"\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -80,7 +80,7 @@ def append_uint32(out: bytearray, value: int) -> None:
 
 
 def _put_uint32(chars: bytearray, at: int, value: int) -> None:
-    """Write the four bytes of `value` at `at`, which are there."""
+    """Write the four bytes of `value` at `at`, where there must be room for them."""
     chars[at] = value >> 24 & 0xFF
     chars[at + 1] = value >> 16 & 0xFF
     chars[at + 2] = value >> 8 & 0xFF
@@ -88,12 +88,12 @@ def _put_uint32(chars: bytearray, at: int, value: int) -> None:
 
 
 def transfer_prefix(channel: int) -> bytes:
-    """Return what stands in each transfer frame of a channel between the frame's size and the size of the list."""
+    """Return the part of a channel's transfer frames between the frame's size and the size of the list."""
     return bytes((2, FRAME_AMQP, channel >> 8, channel & 0xFF)) + _TRANSFER_LIST
 
 
 def transfer_size(handle: bytes, tag: bytes, message_format: bytes) -> int:
-    """Return the size of a delivery's first frame without payload, and without the flag that more follows."""
+    """Return the size of a delivery's first frame without its payload and without the flag that more follows."""
     return 22 + len(handle) + len(tag) + len(message_format)
 
 
@@ -134,9 +134,9 @@ def append_transfer(
 
 
 class TransferHead:
-    """What comes before the payload in a link's usual transfers: those of one frame, a counter for a tag, and format 0.
+    """The part before the payload in a link's usual transfers: a single frame, a counter as tag, format 0.
 
-    It is made once, and what differs from one to the next is filled in.
+    It is made once, and each transfer fills in what differs.
 
     Attributes:
         size: its length in bytes.
@@ -148,11 +148,11 @@ class TransferHead:
         head = bytearray()
         append_transfer(head, prefix, handle, 0, b"\x00\x00\x00\x00", uint_bytes(0), False, False, b"")
         self._bytes = head
-        self._delivery_id = 14 + len(handle) + 1  # where it stands
+        self._delivery_id = 14 + len(handle) + 1  # its position
         self.size = len(head)
 
     def append(self, out: bytearray, delivery_id: int, tag: int, settled: bool, payload: bytes) -> None:
-        """Append a transfer; `tag` is a number, for a tag of four bytes."""
+        """Append a transfer; `tag` is the number that makes a tag of four bytes."""
         head = self._bytes
         at = self._delivery_id
         if not 4 <= at <= len(head) - 10:
@@ -167,7 +167,7 @@ class TransferHead:
 
 
 def append_continuation(out: bytearray, prefix: bytes, handle: bytes, more: bool, payload: memoryview) -> None:
-    """Append a frame that continues a delivery; arguments as for `append_transfer`."""
+    """Append a frame that continues a delivery; see `append_transfer` for the arguments."""
     fields = handle + _MORE if more else handle
     append_uint32(out, 14 + len(fields) + len(payload))
     out += prefix
@@ -262,10 +262,10 @@ class TransferReader:
         self.aborted = False
 
     def read(self, data: bytes, pos: int, end: int) -> int:
-        """Read the transfer that starts at `pos` (at its descriptor); return where its payload starts.
+        """Read the transfer that starts at `pos` (at its descriptor), and return where its payload starts.
 
         Raises:
-            DecodeError: it isn't a well-formed transfer.
+            DecodeError: the transfer is malformed.
         """
         if end - pos >= 12 and data[pos + 3] == 0xC0:
             stop = pos + 5 + data[pos + 4]
@@ -274,7 +274,7 @@ class TransferReader:
         return self._read_any(data, pos, end)
 
     def _read_small(self, data: bytes, pos: int, end: int, count: int) -> bool:
-        """Read `count` fields in the encodings that are in common use; False if there is anything else."""
+        """Read `count` fields in the usual encodings; return False if there are any others."""
         if count < 1 or count > 6 or end - pos < count:
             return False
         code = data[pos]
@@ -379,8 +379,8 @@ class TransferReader:
 class DispositionReader:
     """Reads dispositions, one at a time, into its own attributes: the fields of section 2.7.6.
 
-    One reader serves a whole connection. `receiver` tells that the peer is the receiver of the deliveries; `last` is
-    `first` where the frame leaves it out.
+    One reader serves a whole connection. `receiver` is True if the peer is the receiver of the deliveries; `last`
+    equals `first` if the frame leaves it out.
     """
 
     __slots__ = ("first", "last", "receiver", "settled", "state")
@@ -396,7 +396,7 @@ class DispositionReader:
         """Read the disposition at `pos` (at its descriptor).
 
         Raises:
-            DecodeError: it isn't a well-formed disposition.
+            DecodeError: the disposition is malformed.
         """
         if not self._read_accepted(data, pos, end):
             disposition, _ = decode_composite(data, pos, end, True)
@@ -409,7 +409,7 @@ class DispositionReader:
             self.state = disposition.state
 
     def _read_accepted(self, data: bytes, pos: int, end: int) -> bool:
-        """Read the form that accepts a range: five fields, uints of 0, 1 or 4 bytes. False if it is anything else."""
+        """Read the form that accepts a range: five fields, uints of 0, 1 or 4 bytes; return False for any other."""
         if end - pos < 14 or data[pos + 3] != 0xC0 or data[pos + 4] != end - pos - 5 or data[pos + 5] != 5:
             return False
         if data[end - 4] != 0x00 or data[end - 3] != 0x53 or data[end - 2] != 0x24 or data[end - 1] != 0x45:

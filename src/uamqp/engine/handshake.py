@@ -1,6 +1,6 @@
 """The protocol headers and the SASL layer, client and server side (sections 2.2 and 5.3).
 
-These speak to the engine through a handful of its methods and know nothing of sessions or links.
+These use only a handful of the engine's methods, and know nothing of sessions or links.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ HEADER_SIZE = 8
 # The client speaks first, and sends as much as it can without an answer: a SASL header alone, since the server chooses
 # what comes next, but the AMQP header together with its open. The server answers each header with its own. Where it
 # doesn't insist on SASL (`EngineConfig.sasl_required`), a client may skip that: an AMQP header in place of the SASL
-# header leads from the first stage to the last. To a header that it can't accept, the server answers with the one that
-# it would have, and the connection is over (section 2.2).
+# header leads from the first stage to the last. A header that the server can't accept is answered with the one that it
+# would accept, and the connection is over (section 2.2).
 SASL_HEADER_DUE, SASL_FRAMES, AMQP_HEADER_DUE, AMQP_FRAMES = range(4)
 
 _SECRET = b"***"
@@ -69,7 +69,7 @@ _REFUSAL_CONDITIONS: dict[int, Symbol] = {
 
 
 def describe_header(header: bytes) -> str:
-    """Return what the first bytes of a peer seem to be, for an error message."""
+    """Return what a peer's first bytes seem to be, for an error message."""
     if header[:4] == b"AMQP" and len(header) == HEADER_SIZE:
         protocol, major, minor, revision = header[4], header[5], header[6], header[7]
         if (major, minor, revision) == (1, 0, 0) and protocol in _PROTOCOLS:
@@ -83,7 +83,7 @@ def describe_header(header: bytes) -> str:
 
 
 def describe_stage(stage: int, held: bytes, *, tls_port: bool) -> str:
-    """Return what is missing before a connection is open.
+    """Return what is still missing before a connection is open.
 
     Args:
         stage: what comes next.
@@ -105,7 +105,7 @@ def decode_sasl(data: bytes, start: int, end: int) -> Composite:
     """Return the SASL frame from `start` to `end`.
 
     Raises:
-        PeerError: it can't be decoded. The codec's own words would quote what may be a secret.
+        PeerError: it can't be decoded. The codec's own message could quote a secret.
     """
     try:
         return decode_composite(data, start, end)[0]
@@ -114,7 +114,7 @@ def decode_sasl(data: bytes, start: int, end: int) -> Composite:
 
 
 def masked(frame: Composite) -> Composite:
-    """Return the SASL frame as it may be shown."""
+    """Return a SASL frame in a form that may be shown."""
     if isinstance(frame, SaslInitFrame) and frame.initial_response is not None:
         return SaslInitFrame(frame.mechanism, _SECRET, frame.hostname)
     if isinstance(frame, SaslResponseFrame):
@@ -134,7 +134,7 @@ class SaslClient:
 
     @property
     def is_waiting(self) -> bool:
-        """The client always answers at once."""
+        """Always False: the client answers at once."""
         return False
 
     def on_frame(self, frame: Composite) -> None:
@@ -173,7 +173,7 @@ class SaslClient:
         except ValueError as error:
             engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, f"SASL {mechanism.name}: {error}")
             return
-        except Exception as error:  # noqa: BLE001 (of a mechanism that isn't ours; its text may quote a secret)
+        except Exception as error:  # noqa: BLE001 (from a mechanism that isn't ours; its text may quote a secret)
             text = f"SASL {mechanism.name}: {type(error).__name__} over a challenge of the server"
             engine._fail(CauseKind.SASL, conditions.UNAUTHORIZED_ACCESS, text)
             return
@@ -189,23 +189,23 @@ class SaslClient:
 
 
 class SaslServer:
-    """The server's half: offer mechanisms, hand what the client says to the engine's user."""
+    """The server's half: offer mechanisms, and pass what the client says to the engine's user."""
 
     __slots__ = ("_engine", "_pending", "_rounds", "_started")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._started = False
-        self._pending = False  # the client waits for our answer
+        self._pending = False  # whether the client waits for our answer
         self._rounds = 0
 
     @property
     def is_waiting(self) -> bool:
-        """The engine's user owes the client an answer."""
+        """Whether the engine's user owes the client an answer."""
         return self._pending
 
     def offer(self) -> None:
-        """Send the mechanisms."""
+        """Send the list of mechanisms."""
         names = tuple(Symbol(name) for name in self._engine.config.server_mechanisms)
         self._engine._send_sasl(SaslMechanisms(names))
 

@@ -1,6 +1,6 @@
-"""What arrives on a connection: protocol headers, the SASL layer, frames; each performative goes where it belongs.
+"""The input of a connection: protocol headers, the SASL layer, frames; each performative goes where it belongs.
 
-A fault of the peer ends what it concerns. Nothing that a peer can send comes out of here as an exception.
+An error of the peer's ends what it concerns. Nothing that a peer can send leaves this module as an exception.
 """
 
 from __future__ import annotations
@@ -56,29 +56,29 @@ _OPEN_BY_NAME = b"\x00\xa3" + bytes((len(Open.NAME),)) + Open.NAME.encode()
 
 # Held and paused input. Bytes are held, unread, for two reasons.
 #
-# The first is that a frame isn't whole: `InputBuffer.need` says how many bytes it takes, and nothing is looked at again
-# before they are there.
+# The first is that a frame is incomplete: `InputBuffer.need` says how many bytes it takes, and until they are there
+# nothing is examined again.
 #
-# The second is that a peer may send ahead: open, begin, attach and transfers in one go, or its AMQP header right behind
-# its SASL response. Three of our answers decide what such bytes mean: that to its SASL (may it come in at all?), to its
-# open and to its begin (what limits and windows hold?). The engine's user gives them, and it hears of the question by
-# an event, so when `receive_data` has returned. Reading therefore pauses right behind the frame that asks:
-# `_answer_is_due` looks whether one of the three is owed, `_paused` remembers it, and whatever gives an answer calls
-# `Engine._resume`, which looks again and reads on. An attach doesn't pause anything: a link without an answer has no
-# credit, so there is no more than a flow to remember (`Link._held_flow`). Our close ends every pause, for no answer is
-# owed any more.
+# The second is that a peer may send ahead: open, begin, attach and transfers all at once, or its AMQP header right
+# after its SASL response. Three of our answers decide what such bytes mean: the answer to its SASL (is it admitted at
+# all?), to its open and to its begin (which limits and windows apply?). They come from the engine's user, who hears of
+# the question by an event, and so after `receive_data` has returned. Reading therefore pauses right after the frame
+# that asks: `_answer_is_due` checks whether one of the three is owed, `_paused` remembers it, and whatever gives an
+# answer calls `Engine._resume`, which checks again and continues. An attach doesn't pause anything: an unanswered link
+# has no credit, so there is at most a flow to remember (`Link._held_flow`). Our close ends every pause, since no answer
+# is owed after it.
 #
-# What is held during a pause is bounded (`_check_held`): a peer that goes on sending without an answer is closed.
+# The bytes held during a pause are limited (`_check_held`): a peer that keeps sending without an answer is closed.
 
 
 class Input:
     """The reading half of an engine.
 
     Attributes:
-        stage: what the next bytes of the peer are, see `handshake`.
-        header_received: the peer's AMQP header has arrived.
-        sasl: the SASL exchange that is under way; None: there is none.
-        opening_session: the peer's begin that isn't answered yet.
+        stage: what the peer's next bytes have to be, see `handshake`.
+        header_received: whether the peer's AMQP header has arrived.
+        sasl: the SASL exchange under way; None if there is none.
+        opening_session: the session whose begin by the peer isn't answered yet.
     """
 
     __slots__ = (
@@ -99,13 +99,13 @@ class Input:
     def __init__(self, engine: Engine, stage: int, sessions: dict[int, Session]) -> None:
         self._engine = engine
         self.stage = stage
-        self._frame_limit = 0  # in the stage that we are in
-        self._frame_start = -1  # of the frame that is being read, in what is being read; -1: of none
+        self._frame_limit = 0  # in the current stage
+        self._frame_start = -1  # where in the input the current frame starts; -1 if there is none
         self._sessions = sessions  # by the peer's channels
         self._buffer = InputBuffer(HEADER_SIZE)
         self._transfer = TransferReader()
         self._disposition = DispositionReader()
-        self._paused = False  # nothing is read until the peer is answered
+        self._paused = False  # whether reading waits for an answer to the peer
         self.header_received = False
         self.sasl: SaslClient | SaslServer | None = None
         self.opening_session: Session | None = None
@@ -113,7 +113,7 @@ class Input:
     # -- bytes
 
     def receive(self, chunk: bytes) -> None:
-        """Read what arrived, as far as it can be read now."""
+        """Read input, as far as it can be read now."""
         if type(chunk) is not bytes:
             chunk = bytes(chunk)
         if self._buffer.size or self._paused:
@@ -124,16 +124,16 @@ class Input:
         self._read_held()
 
     def resume(self) -> None:
-        """Read what was held back until the peer's open, begin or SASL was answered."""
+        """Read the input held back until the peer's open, begin or SASL was answered."""
         self._paused = self._answer_is_due()
         self._read_held()
 
     def clear(self) -> None:
-        """Forget what is held: nothing more is read."""
+        """Forget what is held, because nothing more is read."""
         self._buffer.clear()
 
     def describe(self) -> str:
-        """Return what is missing before the connection is open."""
+        """Return what is still missing before the connection is open."""
         return describe_stage(self.stage, self._buffer.peek(HEADER_SIZE), tls_port=self._engine.config.tls_port)
 
     def _read_held(self) -> None:
@@ -146,9 +146,10 @@ class Input:
             self._read(data, pos)
 
     def _read(self, data: bytes, pos: int) -> None:
-        """Read `data` from `pos` on; what can't be read yet is held.
+        """Read `data` from `pos` on, and hold what can't be read yet.
 
-        What is raised in here is the peer's fault, or ours for what it sent: either way it ends the connection.
+        An exception in here is an error of the peer's, or of our own in reading what it sent; either ends the
+        connection.
         """
         engine = self._engine
         self._buffer.need = 1
@@ -160,7 +161,7 @@ class Input:
         except PeerError as error:
             pos = self._fail(error.condition, error, data)
         except LocalProtocolError as error:
-            # What the peer asked for can't be answered within what it allows us.
+            # The answer that the peer asked for exceeds what it allows us.
             pos = self._fail(conditions.RESOURCE_LIMIT_EXCEEDED, error, data)
         except BaseException as error:
             engine._fail_unexpectedly(error)
@@ -171,7 +172,7 @@ class Input:
             self._check_held()
 
     def _fail(self, condition: Symbol, error: Exception, data: bytes) -> int:
-        """End the connection for a fault of the peer; return where the rest begins, should it be of interest."""
+        """End the connection for an error of the peer's; return where the rest begins if that still matters."""
         in_open = False
         end = len(data)
         start = self._frame_start
@@ -190,7 +191,7 @@ class Input:
             self._engine._fail(CauseKind.PROTOCOL, conditions.RESOURCE_LIMIT_EXCEEDED, text)
 
     def _answer_is_due(self) -> bool:
-        """Whether what comes next depends on an answer of ours: the peer may send ahead of it."""
+        """Return whether the meaning of the next bytes depends on an answer of ours; the peer may send ahead."""
         engine = self._engine
         if engine.local_state is CLOSED:
             return False
@@ -204,7 +205,7 @@ class Input:
         return self.sasl is not None and self.sasl.is_waiting
 
     def _consume(self, data: bytes, pos: int) -> int:
-        """Read whole headers and frames from `pos` on; return where the rest begins."""
+        """Read whole headers and frames from `pos` on, and return where the rest begins."""
         size = len(data)
         engine = self._engine
         while not engine.is_closed and not self._paused:
@@ -358,7 +359,7 @@ class Input:
                 session._fail(error)
 
     def _session(self, channel: int, what: str) -> Session | None:
-        """Return the session of an incoming channel; None: we have ended it, and what arrives is dropped."""
+        """Return the session of an incoming channel, or None if we have ended it and drop what arrives for it."""
         engine = self._engine
         if engine.local_state is CLOSED:
             return None
@@ -379,4 +380,4 @@ _SESSION_HANDLERS: dict[type[Composite], Callable[[Session, Any], None]] = {
     Detach: Session._on_detach,
     End: Session._on_end,
 }
-"""Which performatives belong to a session. Transfers and dispositions have a way of their own; begin makes it."""
+"""The methods of a session by performative. Transfers and dispositions are handled apart; a begin creates one."""

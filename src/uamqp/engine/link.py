@@ -1,4 +1,4 @@
-"""What senders and receivers have in common: attach, detach, negotiated settings (sections 2.6, 2.7.3)."""
+"""The common part of senders and receivers: attach, detach, negotiated settings (sections 2.6, 2.7.3)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 class Link:
-    """One end of a link. Made by `Session.attach_sender` and `Session.attach_receiver`, or by the peer's attach.
+    """One end of a link, made by `Session.attach_sender`, `Session.attach_receiver` or the peer's attach.
 
     Attributes:
-        session: the session it is attached in.
-        name: the link's name; with its direction it identifies the link between two containers.
-        context: free for the engine's user.
+        session: the session it is attached to.
+        name: the link's name, which together with its direction identifies the link between two containers.
+        context: for the engine's user to use freely.
         local_state, remote_state: whether each side has attached and detached.
         source, target: our side's termini, as in our attach.
-        snd_settle_mode: 0 unsettled, 1 settled, 2 mixed; what is in force once both sides have attached.
-        rcv_settle_mode: 0 first, 1 second; what is in force once both sides have attached.
+        snd_settle_mode: 0 unsettled, 1 settled, 2 mixed; the negotiated one once both sides have attached.
+        rcv_settle_mode: 0 first, 1 second; the negotiated one once both sides have attached.
         remote_attach: the peer's attach, None until it arrives.
     """
 
@@ -81,15 +81,15 @@ class Link:
         self._request: Attach | None = None
         self._handle_bytes = uint_bytes(handle)
         self._flow_due = False
-        self._held_flow: Flow | None = None  # came before we answered the attach
+        self._held_flow: Flow | None = None  # arrived before we answered the attach
         self._refused = False
-        self._cause: Cause | None = None  # why we have detached, or given up
-        self._ended = False  # LinkDetached was reported
+        self._cause: Cause | None = None  # why we have detached, or ended without
+        self._ended = False  # whether LinkDetached was reported
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r:.100} {self.local_state.name}/{self.remote_state.name}>"
 
-    # -- what the peer said in its attach
+    # -- what the peer's attach says
 
     @property
     def remote_source(self) -> AnySource:
@@ -111,27 +111,27 @@ class Link:
 
     @property
     def remote_max_message_size(self) -> int:
-        """The largest message in bytes that the peer takes; 0: no limit given."""
+        """The largest message in bytes that the peer accepts; 0 if it gave no limit."""
         attach = self.remote_attach
         return (attach.max_message_size or 0) if attach is not None else 0
 
     @property
     def _is_unanswered(self) -> bool:
-        """We have attached, and the peer hasn't."""
+        """Return whether we have attached and the peer hasn't."""
         return self.local_state is ACTIVE and self.remote_state is IDLE
 
     @property
     def is_refused(self) -> bool:
-        """The peer has answered our attach without its terminus; its detach is to follow (section 2.6.3)."""
+        """Whether the peer answered our attach without its terminus, so that its detach follows (section 2.6.3)."""
         if self.remote_attach is None or self._request is None:
             return False
-        if self.is_sender:  # without a target of ours it is the anonymous relay
+        if self.is_sender:  # without a target of ours, it is the anonymous relay
             return self.remote_target is None and self.target is not None
         return self.remote_source is None and self.source is not None
 
     @property
     def is_open(self) -> bool:
-        """Both sides are attached."""
+        """Whether both sides are attached."""
         return self.local_state is ACTIVE and self.remote_state is ACTIVE
 
     # -- commands
@@ -149,10 +149,10 @@ class Link:
         offered_capabilities: Sequence[Symbol] = (),
         initial_delivery_count: int = 0,
     ) -> None:
-        """Answer the peer's attach (after `LinkOpening`). What isn't given is echoed from it.
+        """Answer the peer's attach (after `LinkOpening`). Whatever isn't given is echoed from it.
 
         Raises:
-            LocalProtocolError: the peer hasn't attached, or it was answered already.
+            LocalProtocolError: the peer hasn't attached, or was already answered.
         """
         remote = self._require_request()
         self.source = source if source is not None else remote.source
@@ -187,29 +187,31 @@ class Link:
     def take_as_answer(self) -> bool:
         """Take the peer's attach (after `LinkOpening`) as the answer to an attach of ours of the same name.
 
-        It is in our own role then, which is wrong, but Azure IoT Hub does it where it refuses a link. This link is over
-        then, and that of ours goes on with it. For those who want no links of the peer's making.
+        Such an answer has our own role, which is wrong, but Azure IoT Hub sends it to refuse a link. This link is then
+        over, and ours continues with the answer. For users that want no links of the peer's making.
 
         Returns:
-            Whether there is a link of ours in the other direction that waits for its answer.
+            Whether a link of ours in the other direction is waiting for its answer.
         """
         return self.session._take_as_answer(self)
 
     def detach(self, now: float, error: Error | None = None, *, closed: bool = True) -> None:
-        """Detach. `LinkDetached` follows when the peer has answered; until then what it sends is dropped.
+        """Detach. `LinkDetached` follows when the peer has answered; until then, what it sends is dropped.
 
         Args:
-            closed: close the link; False suspends it, so that its terminus outlives it.
+            now: the time.
+            error: why; None if nothing is wrong.
+            closed: True closes the link; False suspends it, so that its terminus outlives it.
 
         Raises:
-            LocalProtocolError: it isn't attached.
+            LocalProtocolError: the link isn't attached.
         """
         if self.local_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r:.100} is not attached")
         session = self.session
         engine = session.engine
         engine.now = now
-        session._flush(engine.config.limits.output_bytes)  # what has no room stays here, and is reported as unsent
+        session._flush(engine.config.limits.output_bytes)  # what doesn't fit stays here, and is reported as unsent
         engine._send(session.channel, Detach(self.handle, closed, error))
         self.local_state = CLOSED
         self._lose_deliveries()
@@ -221,7 +223,7 @@ class Link:
     # -- for the session
 
     def _request_attach(self, now: float, **fields: Any) -> None:
-        """Send the attach of a link of ours; if that fails, nothing is left of it."""
+        """Send the attach of a link of ours; if that fails, leave nothing behind."""
         try:
             self._send_attach(now, **fields)
         except LocalProtocolError:
@@ -272,7 +274,7 @@ class Link:
             session.engine._timers.expect_answer(self)
 
     def _on_attach(self, attach: Attach) -> None:
-        """The peer's attach arrived: the answer to ours, or a link of its own."""
+        """Handle the peer's attach: the answer to ours, or a link of its own."""
         self.remote_attach = attach
         self.remote_handle = attach.handle
         self.remote_state = ACTIVE
@@ -285,11 +287,11 @@ class Link:
         remote = self.remote_attach
         if remote is None:
             return
-        if self.is_sender:  # section 2.7.3: each side's own mode is the one in use
+        if self.is_sender:  # section 2.7.3: each side's own mode applies
             self.rcv_settle_mode = remote.rcv_settle_mode
         else:
             self.snd_settle_mode = remote.snd_settle_mode
-            # A sender that answers first will never settle on its own: waiting for it would take forever.
+            # A sender that answers with mode first never settles by itself: we would wait for it forever.
             if remote.rcv_settle_mode != MODE_SECOND:
                 self.rcv_settle_mode = MODE_FIRST
         self._negotiate(remote)
@@ -299,16 +301,16 @@ class Link:
             self.session.engine._emit(LinkOpened(self))
 
     def _on_detach(self, detach: Detach) -> None:
-        """The peer's detach arrived: the answer to ours, or its own wish."""
+        """Handle the peer's detach, an answer to ours or not."""
         engine = self.session.engine
         self.remote_state = CLOSED
         if self.local_state is ACTIVE:
-            self.session.unsettled.flush()  # what is queued stays here: it may go elsewhere
+            self.session.unsettled.flush()  # what is queued stays here, to be sent elsewhere perhaps
             self.local_state = CLOSED
             engine._send(self.session.channel, Detach(self.handle, detach.closed))
             cause: Cause | None = Cause.from_peer(detach.error, "detach")
         elif self.local_state is IDLE:
-            # attach and detach of the peer, before we answered: answer both
+            # The peer attached and detached before we answered: answer both.
             self._attach_refused()
             self.local_state = CLOSED
             engine._send(self.session.channel, Detach(self.handle, detach.closed))
@@ -325,24 +327,24 @@ class Link:
             self.session.engine._emit(LinkDetached(self, cause, closed))
 
     def _give_way(self) -> Flow | None:
-        """End, since the peer's attach is an answer to that of another link; return the flow that waits for ours."""
+        """End, because the peer's attach answers another link's; return the flow that waits for our attach."""
         self.local_state = self.remote_state = CLOSED
         self.session._forget_link(self)
         self._report_end(None, False)
         return self._held_flow
 
     def _attach_refused(self) -> None:
-        """Answer the peer's attach with one that has no terminus; a detach is to follow."""
+        """Answer the peer's attach with one without a terminus; a detach has to follow."""
         self._refused = True
         self._send_attach(self.session.engine.now)
 
     def _refuse_early(self, cause: Cause) -> None:
-        """Refuse the peer's attach for a fault of the peer, before the engine's user has answered it."""
+        """Refuse the peer's attach because of an error in it, before the engine's user has answered it."""
         self._attach_refused()
         self._fail(cause)
 
     def _fail(self, cause: Cause) -> None:
-        """End the link for a fault of the peer or a time-out: detach with the error, remember the cause."""
+        """End the link for an error of the peer's or a time-out: detach with the error, remember the cause."""
         if self.local_state is not ACTIVE:
             return
         engine = self.session.engine
@@ -351,7 +353,7 @@ class Link:
         self.detach(engine.now, cause.error)
 
     def _on_unanswered(self) -> None:
-        """The peer hasn't answered our attach or detach within the link time-out."""
+        """End the link, because the peer hasn't answered our attach or detach within the link time-out."""
         if self.local_state is ACTIVE and self.remote_state is IDLE:
             what = "attach"
         elif self.local_state is CLOSED and self.remote_state is not CLOSED:
@@ -374,7 +376,7 @@ class Link:
         self._report_end(cause, False)
 
     def _lost(self, cause: Cause | None) -> None:
-        """The session is gone, and the link with it."""
+        """End the link together with its session."""
         known = self.local_state is not IDLE or self.remote_state is not IDLE
         if not known:
             return
@@ -385,19 +387,19 @@ class Link:
     # -- for the subclasses
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
-        """Apply what our own attach says."""
+        """Apply the settings of our own attach."""
         raise NotImplementedError
 
     def _negotiate(self, attach: Attach) -> None:
-        """Apply what the peer's attach says."""
+        """Apply the settings of the peer's attach."""
         raise NotImplementedError
 
     def _lose_deliveries(self) -> None:
-        """The link is going: nothing more will be said of its deliveries."""
+        """Give up on the link's deliveries, because the link is ending."""
         raise NotImplementedError
 
     def _receive_flow(self, flow: Flow) -> None:
-        """A flow for this link arrived. Receivers give credit together with their attach: that waits for our answer."""
+        """Handle a flow for this link. Receivers give credit along with their attach: that waits for our answer."""
         if self.local_state is ACTIVE:
             self._apply_flow(flow)
         elif self.local_state is IDLE:
@@ -413,19 +415,19 @@ class Link:
         raise NotImplementedError
 
     def _append_flow(self, flow: Flow) -> None:
-        """Fill the link's part of a flow that is about to go out."""
+        """Fill in the link's part of a flow that is about to go out."""
         raise NotImplementedError
 
     def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
-        """One transfer frame arrived; its payload stands from `pos` to `end` in `data`."""
+        """Handle one transfer frame; its payload is in `data` from `pos` to `end`."""
         raise NotImplementedError
 
     def _on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
-        """The receiver has said something of a delivery."""
+        """Handle what the receiver says about a delivery."""
         raise NotImplementedError
 
     def _refill(self) -> None:
-        """Ask for more deliveries, if there is room for them."""
+        """Ask for more deliveries if there is room for them."""
         raise NotImplementedError
 
     def _ask_for_flow(self) -> None:

@@ -1,30 +1,30 @@
-"""Bytes that come in pieces and are wanted in one."""
+"""Bytes that arrive in pieces and are needed in one."""
 
 from __future__ import annotations
 
 SMALL = 4096
-"""Pieces of less than so many bytes are gathered: an object each would take more memory than what is in them."""
+"""Pieces smaller than this many bytes are joined: an object for each would take more memory than its content."""
 
 _GATHERED = 65536
 
 
 class Pieces:
-    """Bytes that are joined at the end. A peer may send them one by one: time and memory are those of the bytes.
+    """Bytes that are joined at the end. Time and memory depend on their number, even if a peer sends them one by one.
 
-    Its length is the number of objects that it holds.
+    The length is the number of objects held.
     """
 
     __slots__ = ("_large", "_small")
 
     def __init__(self) -> None:
         self._large: list[bytes] = []
-        self._small = bytearray()  # what came after the last large one
+        self._small = bytearray()  # what followed the last large piece
 
     def __len__(self) -> int:
         return len(self._large) + bool(self._small)
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece, behind the others."""
+        """Add a piece after the others."""
         if len(piece) < SMALL:
             self._small += piece
             if len(self._small) < _GATHERED:
@@ -37,7 +37,7 @@ class Pieces:
         self._large.append(piece)
 
     def take(self) -> bytes:
-        """Return all that is held, and forget it."""
+        """Return everything, and forget it."""
         large = self._large
         if self._small:
             large.append(bytes(self._small))

@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 # know it, and `credit`; their sum is how far the sender may count. Three numbers follow from that:
 #
 # credit      what is left of the last flow. It goes down with each delivery, and back up when more is given.
-# _granted    the highest sum that was ever given. Credit can be lowered, but a sender learns of it too late for what is
-#             under way, so it is this number that decides whether a delivery was allowed.
-# _slack      how far the sender may be beyond `_granted` before the link is ended. Some brokers count wrong when credit
-#             is renewed (see `Limits.overrun`). It is never more than the largest credit that was given at once, so
-#             that a sender with a credit of 1 can't have a thousand.
+# _granted    the highest sum ever given. Credit can be lowered, but the sender learns of that too late for deliveries
+#             under way, so this number decides whether a delivery was allowed.
+# _slack      how far the sender may exceed `_granted` before the link is ended. Some brokers miscount when credit is
+#             renewed (see `Limits.overrun`). It is never more than the largest credit given at once, so that a sender
+#             with a credit of 1 doesn't get away with a thousand.
 #
 # Automatic credit keeps `credit + buffered` at `_window`. It asks for more when `credit` is down to `_low_water`, half
-# of the window; where it is off or paused that is -1, which no credit reaches, so one comparison for each message
-# covers all cases. How much to ask for is only known when the flow is written, since the user may take deliveries until
-# then: `_refilling` marks a flow that is due as one whose number is still open. What `set_credit` says goes out as it
-# is.
+# of the window; if it is off or paused, that is -1, which no credit reaches, so one comparison for each message covers
+# all cases. How much to ask for is known only when the flow is written, since the user may take deliveries until then:
+# `_refilling` marks a flow that is due as one whose number is still open. The number given to `set_credit` goes out as
+# it is.
 #
-# While `drain` is set nothing is given. It ends when the credit is 0, be it used up by deliveries or given back by a
-# flow of the sender whose delivery-count has moved ahead; then `ReceiverDrained` is reported and automatic credit goes
-# on.
+# While `drain` is set, no credit is given. It ends when the credit is 0, whether deliveries have used it up or a flow
+# of the sender's with an advanced delivery-count has given it back; then `ReceiverDrained` is reported and automatic
+# credit resumes.
 
 
 class Receiver(Link):
-    """We receive.
+    """The receiving end of a link.
 
     Attributes:
         delivery_count: the sender's, as far as we know it (section 2.6.7).
-        credit: deliveries that we have asked for and that haven't come.
-        drain: we have asked the sender to use up or give back the credit.
-        buffered: whole deliveries handed out as events that the engine's user hasn't `taken` yet.
+        credit: deliveries that we have asked for and that haven't arrived.
+        drain: whether we have asked the sender to use up or give back the credit.
+        buffered: whole deliveries reported as events that the engine's user hasn't `taken` yet.
         message_limit: largest message in bytes that is assembled.
     """
 
@@ -78,24 +78,25 @@ class Receiver(Link):
         self.message_limit = session.engine.config.limits.message_size
         self._granted = 0  # the delivery-count up to which we have ever given credit
         self._slack = 0  # deliveries over the credit that are tolerated
-        self._refilling = False  # the flow that is due is automatic credit's
+        self._refilling = False  # whether the flow that is due is automatic credit's
         self._window = 0
         self._low_water = -1
         self._partial: IncomingDelivery | None = None
-        self._parts = Pieces()  # of its payload
+        self._parts = Pieces()  # of the unfinished delivery's payload
         self._parts_size = 0
-        self._used = False  # a delivery has arrived
+        self._used = False  # whether a delivery has arrived
 
     # -- commands
 
     def set_credit(self, credit: int, *, drain: bool = False, echo: bool = False) -> None:
-        """Ask for `credit` deliveries from here on; replaces what is left of earlier credit.
+        """Ask for `credit` deliveries from now on, in place of what is left of earlier credit.
 
-        Deliveries that are under way when credit is lowered still arrive. Automatic credit goes on from there.
+        Deliveries under way when credit is lowered still arrive. Automatic credit continues from there.
 
         Args:
-            drain: ask the sender to send what it has at once and give back the rest; `ReceiverDrained` tells when.
-            echo: ask the sender for a flow in answer.
+            credit: number of deliveries.
+            drain: whether the sender should send what it has at once and give back the rest; `ReceiverDrained` follows.
+            echo: whether the sender should answer with a flow.
 
         Raises:
             LocalProtocolError: the link isn't attached, or the number is out of range.
@@ -107,7 +108,7 @@ class Receiver(Link):
             self.session._echo_due = True
 
     def auto_credit(self, window: int) -> None:
-        """Keep `credit` plus `buffered` at `window`: a flow goes out whenever half of it is used. 0 ends it.
+        """Keep `credit` plus `buffered` at `window` with a flow whenever half of it is used; 0 turns this off.
 
         Raises:
             LocalProtocolError: the link isn't attached, or the number is out of range.
@@ -121,30 +122,30 @@ class Receiver(Link):
             self._ask_for_more()
 
     def pause_credit(self) -> None:
-        """Stop automatic credit from giving more by itself: what was given stays. `renew` and `resume_credit` go on."""
+        """Stop automatic credit from giving more until `renew` or `resume_credit`; what was given stays."""
         self._low_water = -1
 
     def resume_credit(self) -> None:
-        """Let automatic credit give more by itself again, where it was turned on."""
+        """Let automatic credit, if turned on, give more by itself again."""
         if self._window:
             self._low_water = self._window >> 1
             self.renew()
 
     def renew(self) -> None:
-        """Ask for more as automatic credit would, though it is paused: once, if half of the window is used.
+        """Ask once for more, as automatic credit would, even while it is paused: if half of the window is used.
 
-        Does nothing on a link that is going, or gone.
+        A link that is ending or gone asks for nothing.
         """
         if self._window and self.credit <= self._window >> 1:
             try:
                 self._ask_for_more()
             except LocalProtocolError:
-                pass  # its end will be an event
+                pass  # its end is reported as an event
 
     def taken(self, count: int = 1) -> None:
-        """Say that `count` deliveries have been dealt with, so that automatic credit may ask for more.
+        """Record that `count` deliveries have been dealt with, so that automatic credit may ask for more.
 
-        On a connection that is closing nothing is asked for.
+        A connection that is closing asks for nothing.
         """
         self.buffered -= count
         if self.buffered < 0:
@@ -153,21 +154,21 @@ class Receiver(Link):
             try:
                 self._ask_for_more()
             except LocalProtocolError:
-                pass  # the link's end will be an event
+                pass  # the link's end is reported as an event
 
     def untaken(self, count: int = 1) -> None:
-        """Say that `count` deliveries, of which `taken` has told, wait to be dealt with after all."""
+        """Undo `taken` for `count` deliveries, which wait to be dealt with after all."""
         self.buffered += count
 
     def _refill(self) -> None:
-        """Ask for more, if automatic credit is on and half of the window is used."""
+        """Ask for more if automatic credit is on and half of the window is used."""
         if self.credit <= self._low_water:
             self._ask_for_more()
 
     # -- for the session
 
     def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
-        """One frame of a delivery; its payload stands from `pos` to `end` in `data`."""
+        """Handle one frame of a delivery; its payload is in `data` from `pos` to `end`."""
         if self._partial is not None:
             self._on_continuation(transfer, data, pos, end)
             return
@@ -183,8 +184,8 @@ class Receiver(Link):
         self.delivery_count = add(self.delivery_count, 1)
         if self.credit > 0:
             self.credit -= 1
-        chars = data  # char *: `Input` has looked whether the whole frame is in `data`
-        delivery = IncomingDelivery.__new__(IncomingDelivery)  # without the calls that a constructor takes
+        chars = data  # char *: `Input` has checked that the whole frame is in `data`
+        delivery = IncomingDelivery.__new__(IncomingDelivery)  # without a constructor's calls
         delivery.link = self
         delivery.delivery_id = delivery_id
         delivery.tag = tag
@@ -234,7 +235,7 @@ class Receiver(Link):
         if self._parts_size + size > self.message_limit:
             raise self._too_large()
         if size:
-            chars = data  # char *: `Input` has looked whether the whole frame is in `data`
+            chars = data  # char *: `Input` has checked that the whole frame is in `data`
             self._parts.add(chars[pos:end])
             self._parts_size += size
             self.session.engine._hold_bytes(self, size)
@@ -247,7 +248,7 @@ class Receiver(Link):
             self._complete(delivery)
 
     def _after_abort(self) -> None:
-        # An aborted delivery is as if it had never been sent, but it has used up its credit (section 2.7.5).
+        # An aborted delivery counts as never sent, but it has used up its credit (section 2.7.5).
         self._refill()
         if self.drain and self.credit == 0:
             self._end_drain()
@@ -257,17 +258,17 @@ class Receiver(Link):
         return LinkError(self, conditions.MESSAGE_SIZE_EXCEEDED, text)
 
     def _end_partial(self) -> bytes:
-        """Return what has arrived of the delivery, and forget it."""
+        """Return the part of the delivery that has arrived, and forget it."""
         self.session.engine._hold_bytes(self, -self._parts_size)
         self._partial = None
         self._parts_size = 0
         return self._parts.take()
 
     def _on_flow(self, flow: Flow) -> None:
-        """The sender's view: its delivery-count moves ahead when it gives credit back (section 2.6.7)."""
+        """Apply the sender's flow: its delivery-count advances when it gives credit back (section 2.6.7)."""
         if flow.delivery_count is not None:
             ahead = distance(self.delivery_count, flow.delivery_count)
-            # No sender's count goes beyond what it had credit for.
+            # A sender's count can't exceed its credit.
             if 0 < ahead <= distance(self.delivery_count, self._granted):
                 self.delivery_count = flow.delivery_count
                 self.credit = max(0, self.credit - ahead)
@@ -277,13 +278,13 @@ class Receiver(Link):
             self._ask_for_flow()
 
     def _end_drain(self) -> None:
-        # No flow need come when the deliveries have used up the credit.
+        # No flow has to follow if deliveries have used up the credit.
         self.drain = False
         self.session.engine._emit(ReceiverDrained(self))
         self._refill()
 
     def _append_flow(self, flow: Flow) -> None:
-        """The credit that we give: all there is room for by now, if it is a refill."""
+        """Fill in the credit that we give: for a refill, as much as there is room for by now."""
         if self._refilling:
             self._refilling = False
             self._give(max(self.credit, self._room()))

@@ -1,7 +1,7 @@
-"""SASL mechanisms of the client side, as small objects without I/O (section 5.3).
+"""SASL mechanisms for clients, as small objects without I/O (section 5.3).
 
-A mechanism gives its name, its initial response, and an answer to each challenge. Anything with these three can be put
-in `EngineConfig.mechanisms`.
+A mechanism has a name, an initial response, and an answer to each challenge. Anything with these three can go into
+`EngineConfig.mechanisms`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Protocol
 class Mechanism(Protocol):
     """One SASL mechanism. `repr` must not show secrets.
 
-    It may have an attribute `exposes`: what whoever reads the bytes of the connection learns by it, such as "user name
-    and password". Where they go over the network without TLS, the library's transports warn of that.
+    It may have an attribute `exposes`: the secrets it shows to anybody who reads the connection's bytes, such as "user
+    name and password". The library's transports warn if those go over the network without TLS.
     """
 
     @property
@@ -21,18 +21,18 @@ class Mechanism(Protocol):
         """The registered name, such as "PLAIN"."""
 
     def initial_response(self) -> bytes | None:
-        """What goes into sasl-init; None leaves the field out."""
+        """Return the initial response for sasl-init; None leaves the field out."""
 
     def step(self, challenge: bytes) -> bytes:
-        """The answer to a challenge of the server.
+        """Return the answer to a challenge of the server's.
 
         Raises:
-            ValueError: the challenge makes no sense; the connection is given up.
+            ValueError: the challenge makes no sense; this ends the connection.
         """
 
 
 class _SingleStep:
-    """A mechanism that has nothing to say after its initial response."""
+    """A mechanism that consists of its initial response."""
 
     name: str
     exposes = ""
@@ -55,7 +55,7 @@ class Anonymous(_SingleStep):
     """ANONYMOUS (RFC 4505).
 
     Args:
-        trace: what to tell the server about who we are; may be empty, in which case no response is sent.
+        trace: tells the server who we are; if empty, no response is sent.
     """
 
     name = "ANONYMOUS"
@@ -64,15 +64,16 @@ class Anonymous(_SingleStep):
         self._trace = trace
 
     def initial_response(self) -> bytes | None:
-        """The trace information, if any."""
+        """Return the trace information, if any."""
         return self._trace.encode() if self._trace else None
 
 
 class Plain(_SingleStep):
-    """PLAIN (RFC 4616): user name and password in clear; for encrypted connections.
+    """PLAIN (RFC 4616): user name and password in clear text, for encrypted connections.
 
     Args:
-        username, password: text or the UTF-8 bytes of it; may be empty, must hold no NUL.
+        username: text or its UTF-8 bytes; may be empty, must not contain NUL.
+        password: likewise.
     """
 
     name = "PLAIN"
@@ -86,7 +87,7 @@ class Plain(_SingleStep):
         self._response = b"\0" + user + b"\0" + secret
 
     def initial_response(self) -> bytes | None:
-        """No authorization identity, the user name, the password."""
+        """Return the user name and the password, without an authorization identity."""
         return self._response
 
 
@@ -94,7 +95,7 @@ class External(_SingleStep):
     """EXTERNAL (RFC 4422, appendix A): the identity is that of the TLS client certificate.
 
     Args:
-        identity: the identity to act as; empty: the certificate's own.
+        identity: the identity to act as; empty for the certificate's own.
     """
 
     name = "EXTERNAL"
@@ -103,12 +104,12 @@ class External(_SingleStep):
         self._identity = identity
 
     def initial_response(self) -> bytes | None:
-        """The identity; an empty response, rather than none, saves a round trip."""
+        """Return the identity; an empty response instead of none saves a round trip."""
         return self._identity.encode()
 
 
 class Mssbcbs(_SingleStep):
-    """MSSBCBS: as ANONYMOUS, for services where a claims-based token follows.
+    """MSSBCBS: like ANONYMOUS, for services where a claims-based token follows.
 
     Args:
         exposes: see `Mechanism`; empty if no token follows.
@@ -120,5 +121,5 @@ class Mssbcbs(_SingleStep):
         self.exposes = exposes
 
     def initial_response(self) -> bytes | None:
-        """Nothing."""
+        """Return nothing."""
         return None

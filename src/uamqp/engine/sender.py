@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 _FORMAT_0 = uint_bytes(0)
-_FEW = 64  # so many that were withdrawn may stay in the queue, before it checks whether they are most of it
+_FEW = 64
+"""Withdrawn deliveries that may stay in the queue before it checks whether they are the majority."""
 
 
 # Drain, from the sender's side (section 2.6.7). A receiver that sets `drain` in a flow asks us to use up its credit at
@@ -38,20 +39,20 @@ _FEW = 64  # so many that were withdrawn may stay in the queue, before it checks
 # is due in any case, and only the engine's user knows when: it hears of `drain` by a `CreditChanged` event, sends what
 # it has, and calls `drained`.
 #
-# 1. Deliveries may still be queued at that moment. They have a right to the credit, so `drained` only notes that it was
-#    called (`_drain_answered`), and `_pump` calls it again at the end of the queue.
-# 2. With the queue empty, or no credit left, the rest is given back: `delivery_count` moves ahead by it, as if as many
-#    deliveries had been sent, and the credit is 0. By that the receiver sees that the drain is over.
+# 1. Deliveries may still be queued at that moment. They have a right to the credit, so `drained` only records that it
+#    was called (`_drain_answered`), and `_pump` calls it again at the end of the queue.
+# 2. With the queue empty, or no credit left, the rest is given back: `delivery_count` advances by it, as if that many
+#    deliveries had been sent, and the credit is 0. This tells the receiver that the drain is over.
 # 3. The flow that says so repeats the receiver's `drain`, although ours is False by then: `_drain_reply`.
 #
-# A flow without `drain` takes the request back, and with it what was noted in step 1.
+# A flow without `drain` cancels the request, and the record of step 1 with it.
 
 
 class Sender(Link):
-    """We send. Deliveries wait in a queue for credit, session window and room in the output.
+    """The sending end of a link. Deliveries wait in a queue for credit, session window and room in the output.
 
     Attributes:
-        drain: the receiver asks to use up its credit: send what there is, then call `drained`.
+        drain: whether the receiver asks to use up its credit: send what there is, then call `drained`.
         delivery_count: the serial number of section 2.6.7.
     """
 
@@ -78,29 +79,29 @@ class Sender(Link):
         self.delivery_count = 0
         self._link_credit = 0
         self._queue = Fifo()  # of OutgoingDelivery
-        self._withdrawn = 0  # of those in the queue
-        self._room_below = 0  # with fewer in the queue there is news for who has asked for room; 0: nobody has
-        self._remote_max_message_size = 0  # the peer's max-message-size; 0: it gave none
+        self._withdrawn = 0  # how many of those in the queue were withdrawn
+        self._room_below = 0  # with fewer queued, `CreditChanged` is reported; 0 if nobody asked for room
+        self._remote_max_message_size = 0  # 0 if the peer gave none
         self._next_tag = 1
         self._ready = False
         self._usual_head: TransferHead | None = None
-        self._drain_answered = False  # there is nothing more to send than what is queued
-        self._drain_reply = False  # the next flow answers a drain
+        self._drain_answered = False  # whether nothing is to be sent beyond what is queued
+        self._drain_reply = False  # whether the next flow answers a drain
 
     @property
     def credit(self) -> int:
-        """Deliveries that can go out beyond those that are queued; 0 or more."""
+        """Number of deliveries that can go out beyond those queued; 0 or more."""
         free = self._link_credit - self.queued_whole
         return max(0, free)
 
     @property
     def queued(self) -> int:
-        """Deliveries given to `send` of which not every frame is encoded yet."""
+        """Number of deliveries passed to `send` that aren't completely encoded yet."""
         return len(self._queue) - self._withdrawn
 
     @property
     def queued_whole(self) -> int:
-        """Deliveries given to `send` of which no frame is encoded yet; these can be withdrawn."""
+        """Number of deliveries passed to `send` of which no frame is encoded yet; these can be withdrawn."""
         first: OutgoingDelivery | None = self._queue.first()
         return self.queued - 1 if first is not None and first.delivery_id is not None else self.queued
 
@@ -118,17 +119,17 @@ class Sender(Link):
 
         Args:
             payload: the encoded message.
-            tag: up to 32 bytes; None: a counter. That it is unique among the link's unsettled deliveries is the
-                caller's business.
+            tag: up to 32 bytes; None for a counter. The caller has to make it unique among the link's unsettled
+                deliveries.
             message_format: 0 for the message format of the specification.
-            settled: send it settled: no outcome will come. Always so, or never, where the link's mode says it.
+            settled: whether to send it settled, without an outcome to follow; the link's mode may decide instead.
             state: a delivery state to go with it (a transaction, for instance).
             context: becomes the delivery's `context`.
 
         Raises:
             LocalProtocolError: the link isn't attached, the tag is too long, the message-format over 32 bits, or the
                 state can't be encoded.
-            MessageTooLarge: the peer's max-message-size is less than the payload.
+            MessageTooLarge: the payload exceeds the peer's max-message-size.
         """
         return self.enqueue(payload, tag, message_format, settled, state, context)
 
@@ -141,7 +142,7 @@ class Sender(Link):
         state: DeliveryState | None,
         context: Any,
     ) -> OutgoingDelivery:
-        """Do what `send` does, with its arguments by position."""
+        """Do what `send` does, with positional arguments."""
         if self.local_state is not ACTIVE or self.remote_state is not ACTIVE:
             raise LocalProtocolError(f"link {self.name!r:.100} is not open")
         self.session.engine._check_open()
@@ -195,7 +196,7 @@ class Sender(Link):
     def drained(self) -> None:
         """Give back the credit that is left: the answer to `drain` when there is nothing more to send.
 
-        Deliveries that are queued go out first. Does nothing when no drain was asked for.
+        Queued deliveries go out first. Without a request to drain, nothing happens.
         """
         if not self.drain:
             return
@@ -213,7 +214,7 @@ class Sender(Link):
         """See `OutgoingDelivery.withdraw`."""
         if delivery.delivery_id is not None or delivery.settled:
             return False
-        # It stays in the queue until its turn comes: to look for it there would mean a walk through the queue.
+        # It stays in the queue until its turn comes: finding it would mean walking through the queue.
         delivery.settled = True
         delivery.payload = b""
         self._withdrawn += 1
@@ -226,16 +227,16 @@ class Sender(Link):
         return True
 
     def withdraw_last(self, context: Any) -> bool:
-        """Withdraw what was queued last, if that is its context: for a caller that was interrupted while sending it."""
+        """Withdraw the last queued delivery if it has this context: for a caller interrupted while sending it."""
         queued = list(self._queue)
         return bool(queued) and queued[-1].context is context and self._withdraw(queued[-1])
 
     def ask_for_room(self) -> None:
-        """Report a `CreditChanged` once fewer deliveries are queued than now: for one who keeps the queue short."""
+        """Report a `CreditChanged` once fewer deliveries are queued than now, for users that keep the queue short."""
         self._room_below = len(self._queue)
 
     def _report_room(self) -> None:
-        """Report it to who has asked for room, if there is any now."""
+        """Report that there is room, if there is and somebody asked for it."""
         if len(self._queue) < self._room_below:
             self._room_below = 0
             self.session.engine._emit(CreditChanged(self))
@@ -248,7 +249,7 @@ class Sender(Link):
         self._give_up(delivery)
 
     def _give_up(self, delivery: OutgoingDelivery) -> None:
-        """Replace the rest of a delivery by a transfer that aborts it, as soon as the window allows one."""
+        """Replace the rest of a delivery with a transfer that aborts it as soon as the window allows one."""
         delivery.settled = delivery._aborted = True
         delivery.payload = b""
         if not self._ready:
@@ -264,7 +265,7 @@ class Sender(Link):
         delivery: OutgoingDelivery | None = queue.first()
         while delivery is not None:
             if delivery.delivery_id is None:
-                if delivery.settled:  # it was withdrawn
+                if delivery.settled:  # withdrawn
                     self._withdrawn -= 1
                     queue.pop()
                     delivery = queue.first()
@@ -399,17 +400,17 @@ class Sender(Link):
             delivery.settled = True
             self.session.engine._emit(delivery)
         elif delivery.remote_state is not None:
-            self._confirm(delivery)  # the receiver made up its mind before the last frame
+            self._confirm(delivery)  # the receiver decided before the last frame
 
     def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
-        """The peer must not send where we do."""
+        """Fail, because the peer must not send on a link over which we send."""
         raise SessionError(conditions.NOT_ALLOWED, f"a transfer came over link {self.name!r:.100}, whose sender we are")
 
     def _refill(self) -> None:
-        """Nothing: the credit is the receiver's to give."""
+        """Do nothing, because the receiver gives the credit."""
 
     def _on_disposition(self, delivery: OutgoingDelivery, settled: bool, state: object | None) -> None:
-        """The receiver has said something of a delivery; if it is settled, the session has forgotten it."""
+        """Handle what the receiver says about a delivery; if settled, the session has forgotten it."""
         if state is not None:
             delivery.remote_state = state
         session = self.session
@@ -422,7 +423,7 @@ class Sender(Link):
             self._confirm(delivery)
 
     def _confirm(self, delivery: OutgoingDelivery) -> None:
-        """Settle the receiver's outcome, which it waits for (rcv-settle-mode second)."""
+        """Settle the receiver's outcome, as the receiver waits for that (rcv-settle-mode second)."""
         if isinstance(delivery.remote_state, Received):
             return
         session = self.session
@@ -432,10 +433,10 @@ class Sender(Link):
         session.engine._emit(delivery)
 
     def _on_flow(self, flow: Flow) -> None:
-        """Credit from the receiver (section 2.6.7)."""
+        """Apply credit from the receiver (section 2.6.7)."""
         if flow.link_credit is not None:
             start = flow.delivery_count if flow.delivery_count is not None else self._initial_count
-            # What the receiver hadn't seen when it sent this is on its way, and has used up some of the credit.
+            # Deliveries that the receiver hadn't seen when it sent this have already used up some of the credit.
             self._link_credit = max(0, flow.link_credit - max(0, distance(start, self.delivery_count)))
         self.drain = bool(flow.drain)
         self._drain_answered = self._drain_answered and self.drain
@@ -452,11 +453,11 @@ class Sender(Link):
         return (request.initial_delivery_count or 0) if request is not None else 0
 
     def _append_flow(self, flow: Flow) -> None:
-        """Our view of the link's flow state."""
+        """Fill in our view of the link's flow state."""
         flow.delivery_count = self.delivery_count
         flow.link_credit = self._link_credit
         flow.available = self.queued
-        flow.drain = self.drain or self._drain_reply  # the last value known of the receiver's (section 2.6.7)
+        flow.drain = self.drain or self._drain_reply  # the receiver's last known value (section 2.6.7)
         self._drain_reply = False
 
     def _prepare(self, max_message_size: int, initial_delivery_count: int) -> None:
@@ -472,7 +473,7 @@ class Sender(Link):
         self.drain = False
         session = self.session
         lost = session.unsettled.take_outgoing(self) if self._usual_head is not None else []  # nothing has gone out
-        # A delivery that is partly out stands in both.
+        # A delivery that has partly gone out is in both.
         lost.extend(
             delivery
             for delivery in queue

@@ -45,28 +45,27 @@ if TYPE_CHECKING:
     from .frames import TransferReader
 
 
-# Windows (section 2.5.6). Each side says how many transfer frames it is ready to take; the other counts them down.
+# Windows (section 2.5.6). Each side says how many transfer frames it is ready to accept; the other counts them down.
 #
-# Incoming: `_incoming_window` is what is left of what we announced, `_window` what we announce. At half of it a flow
-# becomes due (`_window_due`) that sets it back to the whole. A transfer beyond it ends the session.
+# Incoming: `_window` is what we announce, `_incoming_window` is what is left of it. At half of it a flow becomes due
+# (`_window_due`) that resets it to the whole. A transfer beyond it ends the session.
 #
-# Outgoing: `remote_incoming_window` is what the peer takes now. A flow of the peer tells its window as of the transfer
-# that it saw last (next-incoming-id); what we have sent since is on its way, and is taken off (`_on_flow`).
+# Outgoing: `remote_incoming_window` is what the peer accepts now. A flow of the peer's gives its window as of the
+# latest transfer that it has seen (next-incoming-id); `_on_flow` subtracts what we have sent since.
 #
-# What is to be sent waits for `Engine.data_to_send`: `_mark` tells the engine that there is something. Senders with
-# both a queue and credit stand in `_ready`, and take turns; a session whose window is used up stops there, until a flow
-# comes.
+# Output waits for `Engine.data_to_send`: `_mark` tells the engine that there is some. Senders with both a queue and
+# credit are in `_ready`, and take turns; a session whose window is used up stops there until a flow arrives.
 
 
 class Session:
-    """One session of a connection. Made by `Engine.begin`, or by the peer's begin.
+    """One session of a connection, made by `Engine.begin` or the peer's begin.
 
     Attributes:
         engine: the connection.
         channel: our outgoing channel number; -1 until a begin of the peer is answered.
-        context: free for the engine's user.
+        context: for the engine's user to use freely.
         local_state, remote_state: whether each side has begun and ended.
-        remote_incoming_window: transfer frames that the peer takes now.
+        remote_incoming_window: transfer frames that the peer accepts now.
         next_delivery_id: the number of the next delivery that we send.
         unsettled: its unsettled deliveries.
     """
@@ -108,7 +107,7 @@ class Session:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.channel = -1
-        self._transfer_prefix = b""  # of the frames that are sent over the channel
+        self._transfer_prefix = b""  # of frames that are sent over the channel
         self.remote_channel: int | None = None
         self.context: Any = None
         self.local_state = IDLE
@@ -121,7 +120,7 @@ class Session:
         self._next_outgoing_id = 0
         self._outgoing_window = OUTGOING_WINDOW
         self.remote_incoming_window = 0
-        self._next_incoming_id = -1  # until the peer's begin
+        self._next_incoming_id = -1  # -1 until the peer's begin
         self._window = DEFAULT_WINDOW
         self._incoming_window = DEFAULT_WINDOW
         self._window_due = False
@@ -132,8 +131,8 @@ class Session:
         self._names: dict[tuple[str, bool], Link] = {}
         self._free_handles: list[int] = []
         self._next_handle = 0
-        self._cause: Cause | None = None  # why we have ended it, or given up
-        self._ended = False  # SessionEnded was reported
+        self._cause: Cause | None = None  # why we have ended it, or stopped waiting for its end
+        self._ended = False  # whether SessionEnded was reported
         self._ready: deque[Sender] = deque()
         self._due_links: list[Link] = []
         self._dirty = False
@@ -148,7 +147,7 @@ class Session:
 
     @property
     def _is_unanswered(self) -> bool:
-        """We have begun it, and the peer hasn't."""
+        """Return whether we have begun it and the peer hasn't."""
         return self.local_state is ACTIVE and self.remote_state is IDLE
 
     @property
@@ -158,7 +157,7 @@ class Session:
 
     @property
     def outgoing_window(self) -> int:
-        """What we announce as our outgoing-window."""
+        """The outgoing-window that we announce."""
         return self._outgoing_window
 
     # -- commands
@@ -174,7 +173,7 @@ class Session:
         properties: Mapping[Symbol, Any] | None = None,
         fresh_channel: bool = False,
     ) -> None:
-        """Send the begin. Called by `Engine.begin` and `accept`."""
+        """Send the begin, for `Engine.begin` and `accept`."""
         for name, value in (("incoming_window", incoming_window), ("outgoing_window", outgoing_window)):
             if not 1 <= value <= MASK:
                 raise LocalProtocolError(f"{name} must be from 1 to {MASK}, not {value!r}")
@@ -220,10 +219,10 @@ class Session:
         handle_max: int = MAX_HANDLE,
         initial_id: int = 0,
     ) -> None:
-        """Answer the peer's begin (after `SessionOpening`). Until then nothing more of the connection is read.
+        """Answer the peer's begin (after `SessionOpening`). Until then, nothing more of the connection is read.
 
         Raises:
-            LocalProtocolError: the peer hasn't begun it, or it was answered already.
+            LocalProtocolError: the peer hasn't begun it, or was already answered.
         """
         self._require_request()
         self._begin(now, incoming_window=incoming_window, handle_max=handle_max, initial_id=initial_id)
@@ -234,7 +233,7 @@ class Session:
         """Answer the peer's begin and end the session at once.
 
         Raises:
-            LocalProtocolError: the peer hasn't begun it, or it was answered already.
+            LocalProtocolError: the peer hasn't begun it, or was already answered.
         """
         self._require_request()
         self._begin(now)
@@ -249,7 +248,7 @@ class Session:
         """End the session with all its links. `SessionEnded` follows when the peer has answered.
 
         Raises:
-            LocalProtocolError: it hasn't begun, or has ended.
+            LocalProtocolError: the session hasn't begun, or has ended.
         """
         if self.local_state is not ACTIVE:
             raise LocalProtocolError("the session is not open")
@@ -281,12 +280,17 @@ class Session:
         """Attach a link over which we send; `LinkOpened` or `LinkDetached` follows.
 
         Args:
+            now: the time.
             name: unique among our links of this direction in the session.
-            source: our end. target: where messages go; None: each message's `to` says (anonymous relay).
-            snd_settle_mode: 0 unsettled, 1 settled, 2 mixed. rcv_settle_mode: 0 first, 1 second.
+            source: our end.
+            target: where messages go; None if each message's `to` says it (anonymous relay).
+            snd_settle_mode: 0 unsettled, 1 settled, 2 mixed.
+            rcv_settle_mode: 0 first, 1 second.
             max_message_size: announced, in bytes; 0 leaves it out.
             initial_delivery_count: where the link's delivery-count starts.
-            properties, offered_capabilities, desired_capabilities: link properties and extensions.
+            properties: link properties.
+            offered_capabilities: extensions.
+            desired_capabilities: extensions.
 
         Raises:
             LocalProtocolError: the session isn't open, the name is taken, a mode is unknown, or the peer's
@@ -318,10 +322,10 @@ class Session:
         offered_capabilities: Sequence[Symbol] = (),
         desired_capabilities: Sequence[Symbol] = (),
     ) -> Receiver:
-        """Attach a link over which we receive; no credit is given yet. Otherwise as `attach_sender`.
+        """Attach a link over which we receive, without any credit yet. Otherwise as `attach_sender`.
 
         Args:
-            max_message_size: announced and held, in bytes; 0: only the engine's own limit holds.
+            max_message_size: announced and enforced, in bytes; with 0, only the engine's own limit applies.
         """
         link = self._new_link(name, False, snd_settle_mode, rcv_settle_mode)
         link.source, link.target = source, target
@@ -364,7 +368,7 @@ class Session:
         return link
 
     def _forget_link(self, link: Link) -> None:
-        """Both sides have detached: its handles are free again."""
+        """Release the handles of a link that both sides have detached."""
         if self._handles.pop(link.handle, None) is not None:
             heapq.heappush(self._free_handles, link.handle)
         if link.remote_handle is not None:
@@ -376,41 +380,41 @@ class Session:
     # -- output
 
     def _mark(self) -> None:
-        """Something is to be sent."""
+        """Tell the engine that there is output."""
         if not self._dirty:
             self._dirty = True
             self.engine._session_is_dirty(self)
 
     def _refill_links(self) -> None:
-        """There is room for unsettled deliveries again: receivers ask for more."""
+        """Let receivers ask for more, because there is room for unsettled deliveries again."""
         for link in self._handles.values():
             link._refill()
 
     def _sender_is_ready(self, sender: Sender) -> None:
-        """A sender has both a queue and credit."""
+        """Note that a sender has both a queue and credit."""
         self._ready.append(sender)
         self._mark()
 
     def _flow_is_due(self, link: Link) -> None:
-        """A flow for the link goes out with the next data."""
+        """Send a flow for the link with the next data."""
         self._due_links.append(link)
         self._mark()
 
     def _count_transfer(self) -> None:
-        """One transfer frame has gone out."""
+        """Count a transfer frame that has gone out."""
         self._next_outgoing_id = add(self._next_outgoing_id, 1)
         self.remote_incoming_window -= 1
 
     def _flush(self, limit: int) -> bool:
         """Encode what is due: dispositions, flows, transfers. Return False if transfers still wait for room."""
         if self.engine.local_state is not ACTIVE:
-            return True  # nothing comes after a close
+            return True  # nothing may follow a close
         self.unsettled.flush()
         self._flush_flows()
         if not self._ready:
             return True
         done = self._pump(limit)
-        self._flush_flows()  # drains that the transfers have answered
+        self._flush_flows()  # those of drains that the transfers have answered
         return done
 
     def _flush_flows(self) -> None:
@@ -435,7 +439,7 @@ class Session:
                 return True
             if result == PUMP_OUTPUT_FULL:
                 if len(out) > before:
-                    ready.rotate(-1)  # the next link has its turn first
+                    ready.rotate(-1)  # the next link goes first
                 return False
             ready.popleft()
             sender._ready = False
@@ -461,7 +465,7 @@ class Session:
     # -- input
 
     def _on_begin(self, begin: Begin, channel: int) -> None:
-        """The peer's begin: the answer to ours, or a session of its own."""
+        """Handle the peer's begin: the answer to ours, or a session of its own."""
         self.remote_channel = channel
         if self.channel < 0:
             self._take_channel()
@@ -477,7 +481,7 @@ class Session:
             self.engine._emit(SessionOpened(self))
 
     def _on_attach(self, attach: Attach) -> None:
-        """The peer's attach: the answer to ours, or a link of its own."""
+        """Handle the peer's attach: the answer to ours, or a link of its own."""
         taken = self._remote_handles.get(attach.handle)
         if taken is not None:
             if taken.local_state is not CLOSED:
@@ -500,7 +504,7 @@ class Session:
         link._on_attach(attach)
 
     def _steal(self, link: Link) -> None:
-        """The peer attaches a link anew: the old one is stolen (section 2.6.1)."""
+        """End a link that the peer has stolen by attaching it anew (section 2.6.1)."""
         if link.local_state is ACTIVE:
             text = f"link {link.name!r:.100} was attached anew"
             link._fail(Cause.make(CauseKind.PROTOCOL, conditions.STOLEN, text))
@@ -513,7 +517,7 @@ class Session:
         return link
 
     def _on_detach(self, detach: Detach) -> None:
-        """The peer's detach."""
+        """Handle the peer's detach."""
         link = self._remote_handles.get(detach.handle)
         if link is None:
             link = self._refused_without_attach(detach.handle)
@@ -536,9 +540,9 @@ class Session:
         return True
 
     def _refused_without_attach(self, handle: int) -> Link:
-        """Return the link of ours that a detach is for whose handle the peer has never attached.
+        """Return the link of ours that the peer detaches with a handle that it never attached.
 
-        It names our handle; or there is one link only that waits for an answer.
+        That is our handle, or just one link is waiting for an answer.
         """
         link = self._handles.get(handle)
         if link is not None and link._is_unanswered:
@@ -547,7 +551,7 @@ class Session:
         return waiting[0] if len(waiting) == 1 else self._remote_link(handle)
 
     def _on_transfer(self, transfer: TransferReader, data: bytes, pos: int, end: int) -> None:
-        """One transfer frame; its payload stands from `pos` to `end` in `data`."""
+        """Handle one transfer frame; its payload is in `data` from `pos` to `end`."""
         if self._incoming_window <= 0:
             raise SessionError(conditions.WINDOW_VIOLATION, "a transfer came while the incoming-window was 0")
         self._incoming_window -= 1
@@ -559,7 +563,7 @@ class Session:
         if link is None:
             raise SessionError(conditions.UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
         if link.local_state is CLOSED:
-            return  # we have detached: the peer keeps what it sends now
+            return  # we have detached: what the peer sends now remains with it
         if link.local_state is IDLE:
             text = f"link {link.name!r:.100} has no credit: its attach wasn't answered yet"
             link._refuse_early(Cause.make(CauseKind.PROTOCOL, conditions.TRANSFER_LIMIT_EXCEEDED, text))
@@ -570,7 +574,7 @@ class Session:
             error.link._fail(Cause.make(CauseKind.PROTOCOL, error.condition, error.description))
 
     def _on_flow(self, flow: Flow) -> None:
-        """Windows of the session, and credit of a link (section 2.5.6)."""
+        """Apply the session's windows, and a link's credit (section 2.5.6)."""
         start = flow.next_incoming_id if flow.next_incoming_id is not None else self.initial_id
         in_flight = max(0, distance(start, self._next_outgoing_id))
         self.remote_incoming_window = max(0, flow.incoming_window - in_flight)
@@ -586,7 +590,7 @@ class Session:
             self.engine._emit(FlowProperties(self, None, flow.properties))
 
     def _on_end(self, end: End) -> None:
-        """The peer's end: the answer to ours, or its own wish."""
+        """Handle the peer's end, an answer to ours or not."""
         engine = self.engine
         self.remote_state = CLOSED
         if self.local_state is CLOSED:
@@ -607,7 +611,7 @@ class Session:
             self.engine._emit(SessionEnded(self, cause))
 
     def _fail(self, error: SessionError) -> None:
-        """End the session for a fault of the peer."""
+        """End the session for an error of the peer's."""
         if self.local_state is IDLE:
             self._begin(self.engine.now)
         if self._cause is None:
@@ -615,7 +619,7 @@ class Session:
         self.end(self.engine.now, wire_error(error.condition, error.description))
 
     def _on_unanswered(self) -> None:
-        """The peer hasn't answered our begin or end within the link time-out."""
+        """End the session, because the peer hasn't answered our begin or end within the link time-out."""
         engine = self.engine
         if self.local_state is ACTIVE and self.remote_state is IDLE:
             what = "begin"
@@ -635,7 +639,7 @@ class Session:
         self._report_end(cause)
 
     def _lost(self, cause: Cause | None) -> None:
-        """The connection is gone, and the session with it."""
+        """End the session together with its connection."""
         self._lose_links(cause)
         self._report_end(self._cause or cause)
         self.local_state = self.remote_state = CLOSED

@@ -1,4 +1,4 @@
-"""Settlement: the unsettled deliveries of a session, and what either side says of them (sections 2.6.12, 2.7.6)."""
+"""Settlement: the unsettled deliveries of a session, and what either side says about them (sections 2.6.12, 2.7.6)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _DISPOSITION_OVERHEAD = 32
 _REJECTED = Rejected()
 
 _STEPS = 1000
-"""Deliveries that are looked at for each that a disposition settles, at no charge."""
+"""Deliveries that a disposition may make us examine for each one it settles, without being counted."""
 
 _MAX_IDLE_STEPS = 10_000_000
-"""Deliveries that are looked at in vain, before the session is ended.
+"""Deliveries that may be examined in vain before the session is ended.
 
-A disposition has a range of any size, and 30 bytes. It costs a look at each delivery that is unsettled, or that is in
-the range, whichever are fewer; a peer that has left many unsettled could keep us busy with ranges that have none.
+A disposition has 30 bytes, and a range of any size. We examine each delivery that is unsettled or in the range,
+whichever are fewer; a peer that has left many unsettled could keep us busy with ranges that contain none of them.
 """
 
 
@@ -38,7 +38,7 @@ class Unsettled:
 
     Attributes:
         incoming, outgoing: deliveries by delivery-id.
-        limit: no credit is given for more incoming ones.
+        limit: number of incoming ones from which no more credit is given.
     """
 
     __slots__ = (
@@ -60,7 +60,7 @@ class Unsettled:
         self.limit = limit
         self.incoming: dict[int, IncomingDelivery] = {}
         self.outgoing: dict[int, OutgoingDelivery] = {}
-        # The disposition: a range of deliveries with one state. `_first` is -1 when there is none.
+        # The disposition: a range of deliveries with one state. `_first` is -1 if there is none.
         self._first = -1
         self._last = -1
         self._receiver = ROLE_RECEIVER
@@ -72,7 +72,7 @@ class Unsettled:
     # -- what we say
 
     def add_incoming(self, delivery: IncomingDelivery) -> None:
-        """Note an unsettled delivery that has arrived whole."""
+        """Add an unsettled delivery that has arrived completely."""
         delivery_id = delivery.delivery_id
         if self.incoming.setdefault(delivery_id, delivery) is not delivery:
             raise SessionError(conditions.NOT_ALLOWED, f"delivery-id {delivery_id} is in use by an unsettled delivery")
@@ -108,16 +108,16 @@ class Unsettled:
         delivery.state = state
 
     def confirm(self, delivery: OutgoingDelivery) -> None:
-        """Settle the receiver's outcome (rcv-settle-mode second): some receivers compare it with what they asked for.
+        """Settle with the receiver's outcome (rcv-settle-mode second), which some receivers compare with their own.
 
-        A rejection comes back without its error: with one it would say that the rejection itself has failed.
+        A rejection goes back without its error, which would mean that the rejection itself has failed.
         """
         if delivery.delivery_id is None:
             return
         state = _REJECTED if isinstance(delivery.remote_state, Rejected) else delivery.remote_state
         try:
-            self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, state)  # type: ignore[arg-type]  # it came as one
-        except LocalProtocolError:  # too long for the peer's frames; that it is settled is what counts
+            self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, state)  # type: ignore[arg-type]  # it arrived as one
+        except LocalProtocolError:  # too long for the peer's frames; what counts is that it is settled
             self._dispose(not ROLE_RECEIVER, delivery.delivery_id, True, None)
 
     def _dispose(self, receiver: bool, delivery_id: int, settled: bool, state: DeliveryState | None) -> None:
@@ -166,7 +166,7 @@ class Unsettled:
     # -- what the peer says
 
     def on_disposition(self, disposition: DispositionReader) -> None:
-        """Settlement of a range of deliveries by the peer (section 2.7.6)."""
+        """Apply the peer's settlement of a range of deliveries (section 2.7.6)."""
         first = disposition.first
         count = distance(first, disposition.last) + 1
         if count < 1:
@@ -178,7 +178,7 @@ class Unsettled:
 
     def _on_outcomes(self, first: int, count: int, settled: bool, state: object | None) -> None:
         if not settled and (state is None or (count > 1 and isinstance(state, Received))):
-            return  # it says nothing that would be worth a walk over all deliveries
+            return  # it says nothing worth a walk through all deliveries
         outgoing = self.outgoing
         if count > len(outgoing):
             found = _in_range(outgoing, first, count)
@@ -199,7 +199,7 @@ class Unsettled:
         self._charge(count, hits)
 
     def _charge(self, steps: int, hits: int) -> None:
-        """Count the deliveries that were looked at in vain: `steps` for the sake of `hits`."""
+        """Count deliveries that were examined in vain: `steps` that led to `hits`."""
         self._idle_steps += steps - hits * _STEPS
         if self._idle_steps < 0:
             self._idle_steps = 0
@@ -219,7 +219,7 @@ class Unsettled:
                 delivery.settled = True
                 self._session.engine._emit(IncomingSettled(delivery))
 
-    # -- what nothing will be said of any more
+    # -- what is settled, or lost
 
     def drop_outgoing(self, delivery: OutgoingDelivery) -> None:
         """Forget one sent delivery."""
@@ -227,13 +227,13 @@ class Unsettled:
             self.outgoing.pop(delivery.delivery_id, None)
 
     def drop_incoming(self, link: Link) -> None:
-        """Forget what came over a link that is going."""
+        """Forget the deliveries from a link that is ending."""
         incoming = self.incoming
         for delivery_id in [key for key, delivery in incoming.items() if delivery.link is link]:
             del incoming[delivery_id]
 
     def take_outgoing(self, link: Link) -> list[OutgoingDelivery]:
-        """Remove and return what went over a link that is going."""
+        """Remove and return the deliveries sent over a link that is ending."""
         outgoing = self.outgoing
         lost = [delivery for delivery in outgoing.values() if delivery.link is link]
         for delivery in lost:
@@ -241,7 +241,7 @@ class Unsettled:
         return lost
 
     def lose(self) -> None:
-        """The session is gone: what was sent is lost."""
+        """Report what was sent as lost, because the session is gone."""
         self._first = -1
         self.incoming.clear()
         lost, self.outgoing = self.outgoing, {}
@@ -251,7 +251,7 @@ class Unsettled:
 
 
 def _in_range(deliveries: dict[int, Any], first: int, count: int) -> list[Any]:
-    """Return those that exist, in order. The peer chooses the range, so the work is bounded by what exists."""
+    """Return the deliveries in a range, in order. The work is limited by what exists, as the peer chooses the range."""
     if count > len(deliveries):
         found = [key for key in deliveries if (key - first & MASK) < count]
         found.sort(key=lambda key: key - first & MASK)

@@ -57,7 +57,7 @@ CONNECTION_STATES: dict[tuple[bool, EndpointState, EndpointState], ConnectionSta
     (True, ACTIVE, CLOSED): ConnectionState.CLOSE_RCVD,
     (True, CLOSED, CLOSED): ConnectionState.END,
 }
-"""Once our own header is out. Closed for a fault of the peer, it is DISCARDING instead of CLOSE_SENT."""
+"""The states once our header was sent. After an error of the peer's, CLOSE_SENT is DISCARDING instead."""
 
 
 def connection_state(
@@ -72,10 +72,12 @@ def connection_state(
     """Return the specification's name for a connection's state (section 2.4.6).
 
     Args:
-        header_sent, header_received: whether each side's AMQP header was seen.
-        local, remote: each side's endpoint state.
-        failed: our close carried an error.
-        ended: nothing more will be sent or read.
+        header_sent: whether our AMQP header was sent.
+        header_received: whether the peer's AMQP header has arrived.
+        local: our endpoint state.
+        remote: the peer's endpoint state.
+        failed: whether our close carried an error.
+        ended: whether nothing more will be sent or read.
     """
     if ended:
         return ConnectionState.END

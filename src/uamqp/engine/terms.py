@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ..codec import Composite, Coordinator, Described, ReceiverSettleMode, SenderSettleMode, Source, Target
 
 Trace = Callable[[str, int, Composite | None, int], None]
-"""Called for each frame: "->" or "<-", channel, performative (None: an empty frame), size of the payload."""
+"""Called for each frame: "->" or "<-", channel, performative (None for an empty frame), size of the payload."""
 
 AnySource: TypeAlias = Source | Described | None
 AnyTarget: TypeAlias = Target | Coordinator | Described | None

@@ -1,4 +1,4 @@
-"""What is due on a connection, and when: heartbeats, and the time-outs of what the peer has to say or answer."""
+"""The deadlines of a connection: heartbeats, and the time-outs of what the peer has to send or answer."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 #             them, so the dict that holds their deadlines is in order of time, and its first is the next.
 #
 # None of them has a clock. `Engine.next_deadline` says when the next is due, and `tick` does what is due by then;
-# to call it early does no harm.
+# calling it early does no harm.
 
 
 class Timers:
     """The deadlines of an engine.
 
     Attributes:
-        last_input: when bytes of the peer arrived last.
-        last_output: when bytes for the peer were handed out last.
+        last_input: when the latest bytes arrived from the peer.
+        last_output: when the latest bytes for the peer were returned.
     """
 
     __slots__ = (
@@ -57,15 +57,15 @@ class Timers:
     def __init__(self, engine: Engine, config: EngineConfig, now: float) -> None:
         self._engine = engine
         self.last_input = self.last_output = now
-        # Section 2.4.5: what is announced is half of what is held, so that a peer that keeps to it has time enough.
+        # Section 2.4.5: we announce half of what we allow, so that a peer that observes it has time enough.
         self._idle_timeout = None if config.idle_timeout is None else 2 * config.idle_timeout
-        self._remote_idle: float | None = None  # seconds that we may be silent for; None: as long as we like
+        self._remote_idle: float | None = None  # seconds for which we may be silent; None for any time
         self._handshake_deadline: float | None = now + config.handshake_timeout
         self._close_deadline: float | None = None
         self._waiting: dict[Session | Link, float] = {}
 
     def next_deadline(self) -> float | None:
-        """Return when `tick` has to be called at the latest; None: not before something else happens."""
+        """Return the latest time to call `tick`, or None if it needn't be called before something else happens."""
         if self._close_deadline is not None:
             return self._close_deadline
         deadlines = []
@@ -80,7 +80,7 @@ class Timers:
         return min(deadlines) if deadlines else None
 
     def tick(self, now: float) -> None:
-        """Do what is due: send a heartbeat, end what was waited for too long."""
+        """Do what is due: send a heartbeat, end what has taken too long."""
         engine = self._engine
         if self._connection_expired(now) or engine.local_state is CLOSED:
             return
@@ -124,14 +124,14 @@ class Timers:
     # -- what starts and stops them
 
     def on_open(self, performative: Open) -> None:
-        """Note that the peer's open has come: the handshake is over, and the peer may have asked for heartbeats."""
+        """Note that the peer's open has arrived: the handshake is over, and the peer may have asked for heartbeats."""
         self._handshake_deadline = None
         if performative.idle_time_out:
             ratio = self._engine.config.heartbeat_ratio
             self._remote_idle = max(performative.idle_time_out / 1000 * ratio, MIN_HEARTBEAT)
 
     def on_close_sent(self) -> None:
-        """Start the close time-out. No other time-out of the connection counts from then on."""
+        """Start the close time-out. From then on, no other time-out of the connection counts."""
         self._close_deadline = self._engine.now + self._engine.config.close_timeout
 
     def expect_answer(self, endpoint: Session | Link) -> None:
