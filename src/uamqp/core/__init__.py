@@ -1,7 +1,7 @@
-"""Internal: what every front on the engine needs, and no wire format decides.
+"""Internal: what every front on the engine needs and the wire format doesn't decide.
 
-The order in which a connection, its sessions and their links open, what is tried again, and who hears of what. No I/O,
-no locks, no clocks: the time is an argument, as in the engine. Imports `uamqp.engine` and `uamqp.codec`.
+The order in which a connection, its sessions and their links open, what is retried, and who is told of what. No I/O,
+no locks, no clocks: the time is an argument, as in the engine.
 """
 
 from __future__ import annotations

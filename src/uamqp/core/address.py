@@ -1,12 +1,12 @@
-"""Addresses as programs write them: a URL that says where to connect to and which node is meant, or a node's name.
+"""Addresses as programs write them: a URL that names a host and a node, or just a node's name.
 
-The node of a URL, as a link's source or target has it on the wire, is
+The node of a URL, in the form in which a link's source or target has it on the wire, is
 
-* of an ``amqp://`` URL all that comes after the slash behind the host, as it is written: ``amqp://host/q1`` is
-  ``q1``, ``amqp://host//queues/q%201`` is ``/queues/q%201``, ``amqp://host/topic://news`` is ``topic://news``;
-* of any other URL the URL without credentials, port and query, ``amqps://host/q1``, as Azure's services want it.
+* for an ``amqp://`` URL, everything after the slash that follows the host, unchanged: ``amqp://host/q1`` gives
+  ``q1``, ``amqp://host//queues/q%201`` gives ``/queues/q%201``, ``amqp://host/topic://news`` gives ``topic://news``;
+* for any other URL, the URL without credentials, port and query, ``amqps://host/q1``, as Azure's services expect it.
 
-What is no URL, ``q1``, ``/queues/q1`` or ``queue://q1``, is the name of a node as it is.
+Anything that isn't a URL, such as ``q1``, ``/queues/q1`` or ``queue://q1``, is the name of a node as it stands.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from urllib.parse import ParseResult, unquote_plus, urlparse
 from .masking import masked
 
 URL_SCHEMES = frozenset(("amqp", "amqps", "sb", "ws", "wss", "http", "https"))
-"""Schemes of URLs that name a host. "queue://q1" is a node's name."""
+"""The schemes of URLs that name a host; "queue://q1" is a node's name."""
 
 _IN_CLEAR = frozenset(("amqp", "ws", "http"))
 _WEBSOCKETS = frozenset(("ws", "wss"))
 
 
 class AddressError(ValueError):
-    """An address can't be used. The text says why, and quotes nothing that may be a password."""
+    """An address can't be used. The text says why, without quoting anything that may be a password."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,7 +34,7 @@ class Host:
 
     Attributes:
         name: in lower case; an IPv6 address without its brackets.
-        port: None: the usual one for what is spoken there.
+        port: its port; None for the protocol's usual one.
     """
 
     name: str
@@ -43,15 +43,15 @@ class Host:
 
 @dataclass(slots=True, frozen=True, repr=False)
 class ParsedAddress:
-    """The parts of an address. Its repr has no password.
+    """The parts of an address. Its repr doesn't show the password.
 
     Attributes:
-        text: the address, as it was given.
-        scheme: of the URL, in lower case; None: it is the name of a node.
-        hosts: to connect to, in the order in which they are to be tried; empty: the address names none.
-        credentials: user name and password, decoded; None: there is no user name. A plus sign stands for a space, but
-            for itself in an amqp:// URL.
-        node: the node's name as it goes on the wire; None: the address names none.
+        text: the address as it was given.
+        scheme: the URL's, in lower case; None for the name of a node.
+        hosts: the hosts to connect to, in the order in which to try them; empty if the address names none.
+        credentials: user name and password, decoded; None without a user name. A plus sign stands for a space, except
+            in an amqp:// URL.
+        node: the node's name as it goes on the wire; None if the address names none.
     """
 
     text: str
@@ -65,7 +65,7 @@ class ParsedAddress:
         """The first host.
 
         Raises:
-            AddressError: there is none.
+            AddressError: the address names none.
         """
         if self.hosts:
             return self.hosts[0]
@@ -82,12 +82,12 @@ class ParsedAddress:
 
     @property
     def is_tls(self) -> bool:
-        """The URL asks for TLS."""
+        """Whether the URL asks for TLS."""
         return self.scheme is not None and self.scheme not in _IN_CLEAR
 
     @property
     def is_websocket(self) -> bool:
-        """The URL asks for a WebSocket."""
+        """Whether the URL asks for a WebSocket."""
         return self.scheme in _WEBSOCKETS
 
     def __repr__(self) -> str:
@@ -95,16 +95,16 @@ class ParsedAddress:
 
 
 def is_url(text: str) -> bool:
-    """Return whether it is a URL that names a host, and not the name of a node."""
+    """Return whether a text is a URL that names a host instead of the name of a node."""
     scheme, separator, _ = text.partition("://")
     return bool(separator) and scheme.lower() in URL_SCHEMES
 
 
 def parse(text: str) -> ParsedAddress:
-    """Take an address apart.
+    """Return the parts of an address.
 
     Raises:
-        AddressError: it is a URL that makes no sense.
+        AddressError: the URL makes no sense.
     """
     parts = split(text)
     if not is_url(text):
@@ -117,10 +117,10 @@ def parse(text: str) -> ParsedAddress:
 
 
 def split(url: str) -> ParseResult:
-    """Return the parts of a URL of whatever scheme.
+    """Return the parts of a URL with any scheme.
 
     Raises:
-        AddressError: the host can't be read, or what should be a character is none.
+        AddressError: the host can't be read, or the URL contains something that isn't a character.
     """
     why = "its host can't be read; an IPv6 address stands in brackets."
     try:
@@ -129,7 +129,7 @@ def split(url: str) -> ParseResult:
     except UnicodeEncodeError:
         why = "it has half of a surrogate pair, which is no character."
     except ValueError:
-        pass  # what it says quotes what may be a password
+        pass  # its text quotes what may be a password
     else:
         return parts
     raise AddressError(why)
@@ -139,7 +139,7 @@ def _port(parts: ParseResult) -> int | None:
     try:
         return parts.port
     except ValueError:
-        pass  # what it says quotes what may be part of a password
+        pass  # its text quotes what may be part of a password
     raise AddressError(
         "the port isn't a number from 0 to 65535. "
         "Characters like '/', '#', '?' and '@' in a user name or password must be percent-encoded."

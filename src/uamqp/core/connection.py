@@ -1,4 +1,4 @@
-"""A connection that somebody wants: the open sequence, and who hears of which event."""
+"""A connection in use: the sequence of opening it, and who is told of which event."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ _logger = logging.getLogger(__name__)
 
 
 class ConnectionOwner(Protocol):
-    """Who hears of a connection. Called while events are handled; what it raises comes out there."""
+    """The object that is told of a connection's state while events are handled. Its exceptions propagate from there."""
 
     def on_connection_opened(self) -> None:
-        """Both sides have opened it."""
+        """Handle that both sides have opened it."""
 
     def on_connection_closed(self, cause: Cause | None) -> None:
-        """It is over; nothing more will come. `cause` is None when that was asked for."""
+        """Handle its end, the last event. `cause` is None if its end was requested."""
 
     def on_attach(self, link: LinkCore) -> None:
-        """The peer has answered the attach of a link; it may be a refusal."""
+        """Handle the peer's answer to the attach of a link, which may be a refusal."""
 
 
 class ConnectionCore:
-    """One connection, from the wish to the end.
+    """One connection, from the request for it to its end.
 
     Attributes:
         engine: the engine, None before `start`.
-        owner: who hears of it.
-        closed: somebody wants it closed, or has given it up; it may not be over yet, or never have been started.
-        cause: why it ended; None while it hasn't, or when that was asked for.
-        ended: all have heard that it has.
-        keeper: keeps the token in force that it needs; None: it needs none.
+        owner: the object that is told of its state.
+        closed: whether somebody wants it closed, or has aborted it; it may not be over yet, or never have been started.
+        cause: why it ended; None while it hasn't, or if its end was requested.
+        ended: whether everybody has been told that it has ended.
+        keeper: keeps its token valid; None if it needs no token.
         timers: what else has deadlines on the connection, such as messages that wait to be sent.
     """
 
@@ -81,12 +81,12 @@ class ConnectionCore:
         self.ended = False
         self.keeper: TokenKeeper | None = None
         self._sessions: list[SessionCore] = []
-        self._backlog: list[Event] = []  # events that a raising handler has left behind
+        self._backlog: list[Event] = []  # events left over after a handler raised
         self.timers = Timers()
 
     @property
     def is_open(self) -> bool:
-        """Both sides have opened it, and none has closed it."""
+        """Whether both sides have opened it, and neither has closed it."""
         engine = self.engine
         return (
             engine is not None
@@ -96,14 +96,14 @@ class ConnectionCore:
 
     @property
     def is_over(self) -> bool:
-        """It was closed, or is being closed: nothing that anybody waits for will come any more."""
+        """Whether it was closed, or is being closed, so that nothing anybody waits for will still come."""
         engine = self.engine
         if engine is None:
             return self.closed
         return engine.local_state is EndpointState.CLOSED or engine.is_closed
 
     def is_ready(self, wall: float) -> bool:
-        """Return whether a front may attach its links and send: no token is needed, or one is in force.
+        """Return whether a front may attach its links and send: no token is needed, or a valid one was put.
 
         Args:
             wall: seconds since 1970.
@@ -114,7 +114,7 @@ class ConnectionCore:
         """Return the engine.
 
         Raises:
-            LocalProtocolError: the connection wasn't started.
+            LocalProtocolError: the connection hasn't been started.
         """
         if self.engine is None:
             raise LocalProtocolError("the connection wasn't started")
@@ -124,7 +124,7 @@ class ConnectionCore:
         """Make the engine and have it open the connection.
 
         Raises:
-            LocalProtocolError: it was started already.
+            LocalProtocolError: the connection has already been started.
         """
         if self.engine is not None:
             raise LocalProtocolError("the connection was started already")
@@ -134,13 +134,13 @@ class ConnectionCore:
         return self.engine
 
     def close(self, now: float) -> None:
-        """Close the connection; `on_connection_closed` tells when it is done."""
+        """Close the connection; `on_connection_closed` follows when that is done."""
         self.closed = True
         if self.engine is not None:
             self.engine.close(now)
 
     def next_deadline(self) -> float | None:
-        """Return when `tick` and `expire` are to be called, in monotonic seconds; None: not at all, as things are."""
+        """Return when to call `tick` and `expire`, in monotonic seconds, or None if nothing will become due."""
         engine = self.engine
         if engine is None or self.ended:
             return None
@@ -153,7 +153,7 @@ class ConnectionCore:
             self.engine.tick(now)
 
     def expire(self, now: float) -> bool:
-        """Do what else is due, once what has arrived was handled; return whether anything was."""
+        """Do what else is due, after input was handled; return whether anything was."""
         return not self.ended and self.timers.expire(now)
 
     def add_session(self, session: SessionCore, now: float) -> None:
@@ -163,12 +163,12 @@ class ConnectionCore:
             session.begin(now)
 
     def remove_session(self, session: SessionCore) -> None:
-        """The session is going, or gone."""
+        """Forget a session that is ending or gone."""
         if session in self._sessions:
             self._sessions.remove(session)
 
     def handle_events(self, now: float) -> bool:
-        """Hand the engine's events to whom they concern; return whether there were any.
+        """Pass the engine's events to whoever they concern; return whether there were any.
 
         When a handler raises, the events after it are kept for the next call.
         """
@@ -185,11 +185,11 @@ class ConnectionCore:
 
     @property
     def has_backlog(self) -> bool:
-        """A handler has raised, and the events after it are still to be handled."""
+        """Whether a handler raised, and the events after that are still to be handled."""
         return bool(self._backlog)
 
     def handle_all(self, events: list[Event], now: float) -> None:
-        """Hand events of the engine to whom they concern; what is kept of earlier ones comes first.
+        """Pass events of the engine to whoever they concern, after those that were kept earlier.
 
         When a handler raises, the events after it are kept for the next call.
         """
@@ -205,7 +205,7 @@ class ConnectionCore:
             raise
 
     def _handle(self, event: Event, now: float) -> None:
-        """Hand one event of the engine to whom it concerns."""
+        """Pass one event of the engine to whoever it concerns."""
         kind = type(event)
         core: LinkCore | None
         if kind is IncomingDelivery:
@@ -242,7 +242,7 @@ class ConnectionCore:
                     event.sender.drained()
         elif isinstance(event, ConnectionOpened):
             self.owner.on_connection_opened()
-            if self.is_open:  # it may have been closed at the same moment: that event follows
+            if self.is_open:  # it may have been closed in the same read: that event follows
                 for session in tuple(self._sessions):
                     session.begin(now)
         elif isinstance(event, SessionOpened):
@@ -282,7 +282,7 @@ class ConnectionCore:
             core.handler.on_flow_properties(event.properties, now)
 
     def give_up(self, why: str, now: float) -> None:
-        """Something is half done, and nobody knows what of it took place: the connection is over, whatever it was."""
+        """End the connection, because something is half done and nobody knows how far it got."""
         engine = self.engine
         if engine is None:
             return
@@ -294,15 +294,15 @@ class ConnectionCore:
         self.end(engine.cause or Cause(CauseKind.LOCAL, None, why), now)
 
     def end(self, cause: Cause | None, now: float) -> None:
-        """The connection is over: tell all whom it concerns, unless they have heard of it."""
+        """Tell everybody concerned, once, that the connection is over."""
         if not self.ended:
             self.cause = cause
             for session in tuple(self._sessions):
                 session.on_ended(cause, now)
             self.owner.on_connection_closed(cause)
-            self.ended = True  # when all know it: an exception may come in between
+            self.ended = True  # once everybody knows: an exception may interrupt that
 
 
 def _is_unanswered(endpoint: Session | Link) -> bool:
-    """Whether what the peer has opened still waits for our answer: it may have gone at the same moment."""
+    """Return whether something the peer opened still awaits our answer: it may have gone in the same read."""
     return endpoint.local_state is EndpointState.IDLE and endpoint.remote_state is EndpointState.ACTIVE

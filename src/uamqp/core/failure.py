@@ -1,17 +1,17 @@
-"""What it means that something ended or was refused: is another try worth it, whose fault is it, where to go instead.
+"""What an end or a refusal means: whether another try is worthwhile, whose fault it is, where to go instead.
 
-An AMQP error condition says what happened, for endpoints and messages alike. What to do about it is decided here, once
-for every front:
+An AMQP error condition says what happened, to endpoints and messages alike. What to do about it is decided here, once
+for all fronts:
 
-* *permanent*: the same again meets with the same. Somebody has to change something first: the address, the credentials,
-  the size of a message, what is asked for. The conditions are `NOT_WORTH_RETRYING`; those that nobody knows, which
-  brokers make up, and an end without any count as temporary.
-* A transport that broke and a peer that fell silent say nothing of what was asked for: always temporary, whatever
-  condition went out to the peer over it.
-* A link, session or connection may have ended because of one of the messages that were under way over it, unless its
-  condition says that it was for another reason: `NO_MESSAGES_FAULT`.
+* *Permanent* means that another try has the same result. Something has to change first: the address, the credentials,
+  the size of a message, the request. The conditions are `NOT_WORTH_RETRYING`; unknown ones, which brokers make up, and
+  an end without one count as temporary.
+* A broken transport and a silent peer say nothing about the request: they are always temporary, whatever condition the
+  peer was sent.
+* A link, session or connection may have ended because of one of the messages under way over it, unless its condition
+  names another reason: `NO_MESSAGES_FAULT`.
 
-What becomes of all this, exceptions, retries, log lines, is the front's business.
+What follows from that, exceptions, retries, log lines, is the front's business.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ NOT_WORTH_RETRYING = frozenset(
         TransactionError.UNKNOWN_ID,
     )
 )
-"""Conditions that the same again meets with, too."""
+"""The conditions that another try would meet again."""
 
 NO_MESSAGES_FAULT = frozenset(
     (
@@ -62,16 +62,16 @@ NO_MESSAGES_FAULT = frozenset(
         conditions.STOLEN,
     )
 )
-"""Conditions with which a peer ends a link, a session or a connection, whatever is sent over it."""
+"""The conditions with which a peer ends a link, a session or a connection whatever was sent over it."""
 
 _GONE = frozenset((conditions.NOT_FOUND, conditions.RESOURCE_DELETED))
 
 _REDIRECTS = frozenset((conditions.CONNECTION_REDIRECT, conditions.LINK_REDIRECT))
 
-# What has its reason on the peer's side: its operator, its other clients, itself.
+# Conditions whose reason is on the peer's side: its operator, its other clients, itself.
 _PEERS_FAULT = NO_MESSAGES_FAULT | {conditions.INTERNAL_ERROR, conditions.RESOURCE_LOCKED}
 
-# What the peer does over something that we did or asked for, also where another try may go well.
+# Conditions caused by something that we did or asked for, even if another try may succeed.
 _OUR_FAULT = (
     NOT_WORTH_RETRYING
     | {
@@ -83,25 +83,25 @@ _OUR_FAULT = (
 
 
 class Fault(enum.Enum):
-    """On which side the reason is, and so who can mend it."""
+    """The side that has caused a failure, and can fix it."""
 
     OURS = "ours"
-    """On this side: the application asked for what there isn't or what it may not have, or this library did wrong."""
+    """Ours: the application asked for something that doesn't exist or isn't allowed, or this library has a bug."""
     PEER = "peer"
-    """On the other side: its operator, another of its clients, a fault of its own, or nobody knows."""
+    """The peer's: its operator, another of its clients or a bug, or nobody knows."""
     NETWORK = "network"
-    """Between the two: the transport broke, or nothing was heard any more."""
+    """The network's: the transport broke, or the peer fell silent."""
 
 
 @dataclass(slots=True, frozen=True)
 class Redirect:
-    """Where a peer says that a connection or a node is instead (sections 2.8.16 and 2.8.18).
+    """The place where a peer says that a connection or a node is instead (sections 2.8.16 and 2.8.18).
 
     Attributes:
-        host: the host to connect to (network-host); None: the peer names none.
-        port: its port; None: the peer names none.
-        hostname: what goes into the open there; None: the peer names none.
-        address: of the node there; None: the peer names none.
+        host: the host to connect to (network-host); None if the peer names none.
+        port: its port; None if the peer names none.
+        hostname: what to put into the open there; None if the peer names none.
+        address: of the node there; None if the peer names none.
     """
 
     host: str | None = None
@@ -111,7 +111,7 @@ class Redirect:
 
     @classmethod
     def of(cls, info: Mapping[Any, Any] | None) -> Redirect:
-        """Return what an error's info map says; what is of another type than it should be counts as missing."""
+        """Return the redirect in an error's info map; values of the wrong type count as missing."""
         fields = info or {}
         return cls(
             _text(fields.get("network-host")),
@@ -131,16 +131,15 @@ def _port(value: object) -> int | None:
 
 @dataclass(slots=True, frozen=True)
 class Failure:
-    """What an end or a refusal means.
+    """The meaning of an end or a refusal.
 
     Attributes:
-        condition: the AMQP error condition that tells; None: there is none. For a peer that fell silent it is
-            amqp:internal-error.
-        description: the peer's own words, or ours where it said nothing; None: the peer gave a condition alone.
-        info: what the peer added to it; None: nothing.
-        fault: on which side the reason is.
-        is_permanent: the same again meets with the same.
-        may_be_a_messages: it may be one of the messages that were under way for which the peer ended it.
+        condition: the AMQP error condition; None if there is none. For a silent peer it is amqp:internal-error.
+        description: the peer's own words, or ours if it said nothing; None if it gave only a condition.
+        info: what the peer added; None if nothing.
+        fault: the side that caused it.
+        is_permanent: whether another try would have the same result.
+        may_be_a_messages: whether the peer may have ended it because of one of the messages under way.
     """
 
     condition: Symbol | None
@@ -152,7 +151,7 @@ class Failure:
 
     @classmethod
     def of(cls, cause: Cause) -> Failure:
-        """Return what the end of a connection, a session or a link means."""
+        """Return the meaning of the end of a connection, a session or a link."""
         kind, condition, text = cause.kind, cause.condition, cause.message
         if kind is CauseKind.PEER:
             return cls.of_error(cause.error, text)
@@ -168,11 +167,11 @@ class Failure:
 
     @classmethod
     def of_error(cls, error: Error | None, otherwise: str) -> Failure:
-        """Return what an error of the peer means: of a close, end or detach, or of a message that it rejected.
+        """Return the meaning of an error in the peer's close, end or detach, or in its rejection of a message.
 
         Args:
-            error: the error; None: the peer gave none.
-            otherwise: the description where there is no error.
+            error: the error; None if the peer gave none.
+            otherwise: the description to use without an error.
         """
         if error is None:
             return cls(None, otherwise, None, Fault.PEER)
@@ -188,15 +187,15 @@ class Failure:
 
     @property
     def is_unauthorized(self) -> bool:
-        """Who we are, or what we may do, was refused: other credentials may help, or a grant."""
+        """Whether our identity or our rights were refused, so that other credentials or more rights may help."""
         return self.condition == conditions.UNAUTHORIZED_ACCESS
 
     @property
     def is_gone(self) -> bool:
-        """What was asked for isn't there, or isn't there any more."""
+        """Whether what was asked for doesn't exist, or no longer does."""
         return self.condition in _GONE
 
     @property
     def redirect(self) -> Redirect | None:
-        """Where to go instead; None: the peer didn't say that it is elsewhere."""
+        """Where to go instead; None if the peer doesn't say so."""
         return Redirect.of(self.info) if self.condition in _REDIRECTS else None

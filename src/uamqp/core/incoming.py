@@ -1,9 +1,9 @@
-"""What arrives over a receiver: taken in, held until somebody takes it, accepted, given back; and the credit for it.
+"""Received deliveries: taken in, held until somebody takes them, accepted, given back; and the credit for them.
 
-Credit is counted in one place, where a delivery leaves. The engine counts each that it hands over (`Receiver.buffered`)
-and gives the sender no credit for another in its place. Whoever holds it says so (`Inbox.hold`); what nobody holds has
-left when `Incoming.take_in` returns, and what is held leaves by `Inbox.hand_out` or `Inbox.leave`. The mark is the
-delivery's `context`, so nothing is counted twice, whichever way it goes.
+Credit is counted in one place, where a delivery leaves. The engine counts every delivery it reports
+(`Receiver.buffered`), and gives the sender no credit to replace it. Whoever holds a delivery says so (`Inbox.hold`). A
+delivery that nobody holds has left when `Incoming.take_in` returns; one that is held leaves by `Inbox.hand_out` or
+`Inbox.leave`. The delivery's `context` records that, so nothing is counted twice, whichever way it takes.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 _module_logger = logging.getLogger(__name__)
 
 _MAX_REASON = 200
-"""Characters of the reason that is given for a rejection."""
+"""Maximum number of characters in the reason given for a rejection."""
 
 
 class Custody(enum.Enum):
-    """Where a delivery is that has been handed over: its `context`, which is None as long as it is on its way."""
+    """Where a delivery is after the engine reported it: its `context`, which is None until then."""
 
     HELD = "held"
-    """Somebody keeps it; it counts as buffered."""
+    """Somebody holds it; it counts as buffered."""
     LEFT = "left"
-    """It counts no more: the sender may have been given credit for another."""
+    """It no longer counts: the sender may have been given credit for another."""
 
 
 _HELD = Custody.HELD
@@ -48,10 +48,10 @@ def is_settled_by_sender(delivery: IncomingDelivery) -> bool:
 
 
 def settle(delivery: IncomingDelivery, outcome: DeliveryState) -> None:
-    """Say what becomes of a delivery; nothing, where the sender has settled it.
+    """Give a delivery an outcome, unless the sender has settled it.
 
     Raises:
-        LocalProtocolError: an outcome was given before, or its link is gone.
+        LocalProtocolError: it already has an outcome, or its link is gone.
     """
     if not is_settled_by_sender(delivery):
         unsettled = delivery.link.session.unsettled
@@ -59,7 +59,7 @@ def settle(delivery: IncomingDelivery, outcome: DeliveryState) -> None:
 
 
 def leave(delivery: IncomingDelivery) -> None:
-    """Count a delivery out: automatic credit may ask for another in its place. Nothing, the second time."""
+    """Count a delivery out, once, so that automatic credit may ask for another in its place."""
     if delivery.context is not _LEFT:
         delivery.context = _LEFT
         link = delivery.link
@@ -67,9 +67,9 @@ def leave(delivery: IncomingDelivery) -> None:
 
 
 def move_one(queue: deque[Any], to: list[Any]) -> bool:
-    """Move the first item of a queue to the end of a list; return whether there is one.
+    """Move the first item of a queue to the end of a list; return whether there was one.
 
-    The two ends are one call in C: no exception of a signal handler comes in between, and no other thread.
+    Taking and adding are one call in C, which no other thread and no exception from a signal handler can interrupt.
     """
     before = len(to)
     try:
@@ -80,17 +80,16 @@ def move_one(queue: deque[Any], to: list[Any]) -> bool:
 
 
 class Inbox:
-    """What has arrived, over any number of links, and waits to be taken, in order.
+    """What has arrived over any number of links and waits to be taken, in order.
 
-    Its items are deliveries, or what a front makes of them: then it overrides `delivery_of` and, to keep a note of its
-    own of what was said of them, `is_settled`, `accept` and `release`.
+    Its items are deliveries, or what a front makes of them. Such a front overrides `delivery_of` and, if it records the
+    outcomes itself, `is_settled`, `accept` and `release`.
 
-    The items may be put, moved and taken from anywhere; what is moved is moved by one call in C, so that nothing is
-    lost to an exception that comes in between. `take_in`, `hold`, `hand_out`, `take_back`, `leave` and `release_all`
-    use the engine as well.
+    The items may be put, moved and taken from anywhere; every move is one call in C, so that no exception in between
+    can lose anything. `take_in`, `hold`, `hand_out`, `take_back`, `leave` and `release_all` use the engine as well.
 
     Args:
-        logger: where it is said that something couldn't be accepted or released.
+        logger: logs what couldn't be accepted or released.
     """
 
     __slots__ = ("_append", "_items", "_logger", "_popleft")
@@ -108,21 +107,21 @@ class Inbox:
     # -- what an item is
 
     def delivery_of(self, item: Any) -> IncomingDelivery | None:
-        """Return an item's delivery; None if it has none, and so counts for no link."""
+        """Return an item's delivery, or None if it has none and so counts for no link."""
         found: IncomingDelivery = item
         return found
 
     def is_settled(self, item: Any) -> bool:
-        """Return whether an item's fate is decided: it arrived settled, or an outcome was given."""
+        """Return whether an item's fate is decided: it arrived settled, or was given an outcome."""
         delivery: Any = self.delivery_of(item)
         return bool(delivery.settled or delivery.state is not None)
 
     def accept(self, item: Any) -> bool:
-        """Accept an item that isn't settled; False if its link has gone, and the sender delivers it again."""
+        """Accept an unsettled item; return False if its link has gone, so that the sender delivers it again."""
         return self._settle(self.delivery_of(item), ACCEPTED, "accepted")
 
     def release(self, item: Any) -> bool:
-        """Release an item that isn't settled, which nobody has seen; False if its link has gone."""
+        """Release an unsettled item that nobody has seen; return False if its link has gone."""
         return self._settle(self.delivery_of(item), RELEASED, "released")
 
     def _settle(self, delivery: Any, outcome: DeliveryState, verb: str) -> bool:
@@ -137,12 +136,12 @@ class Inbox:
     # -- what arrives
 
     def take_in(self, item: Any) -> None:
-        """Hold what has arrived until somebody takes it."""
+        """Hold a new item until somebody takes it."""
         self.hold(item)
         self.put(item)
 
     def hold(self, item: Any) -> None:
-        """Note that an item is kept, here or elsewhere: the sender gets no credit for another until it leaves."""
+        """Record that an item is held, here or elsewhere: the sender gets no credit for another until it leaves."""
         delivery: Any = self.delivery_of(item)
         if delivery is not None:
             if delivery.context is _LEFT:
@@ -151,17 +150,17 @@ class Inbox:
             delivery.context = _HELD
 
     def put(self, item: Any) -> None:
-        """Append an item; whether it counts as held is left as it is."""
+        """Append an item, without changing whether it counts as held."""
         self._append(item)
 
     def put_back(self, *items: Any) -> None:
-        """Put items that had been taken out before all others, in this order."""
+        """Put items that had been taken back in front of all others, in this order."""
         self._items.extendleft(reversed(items))
 
     # -- moving
 
     def take_all(self) -> list[Any]:
-        """Take out all items."""
+        """Remove and return all items."""
         items: deque[Any] = deque()
         self.move_to(items)
         return list(items)
@@ -171,17 +170,17 @@ class Inbox:
         try:
             end.extend(iter(self._popleft, None))
         except IndexError:
-            pass  # these are all
+            pass  # that was the last one
 
     def move_back(self, end: deque[Any]) -> None:
-        """Put all items of a queue before those in here."""
+        """Put all items of a queue in front of those in here."""
         try:
             self._items.extendleft(iter(end.pop, None))
         except IndexError:
             pass
 
     def move_one(self, to: list[Any]) -> bool:
-        """Move the oldest item to the end of a list; return whether there is one."""
+        """Move the oldest item to the end of a list; return whether there was one."""
         return move_one(self._items, to)
 
     def take_over(self, items: list[Any]) -> None:
@@ -192,21 +191,21 @@ class Inbox:
     # -- what leaves
 
     def hand_out(self, count: int, accept: bool, batch: list[Any]) -> list[Any]:
-        """Take up to `count` items out for whoever wants them; the sender may send others in their place.
+        """Remove up to `count` items for the caller; the sender may send others in their place.
 
         Args:
-            accept: accept those that aren't settled yet, in one go. One whose link has gone is left out: the sender
-                delivers it again.
-            batch: an empty list, which is returned. All that is taken out is in it, should an exception come in
-                between.
+            count: maximum number of items.
+            accept: whether to accept those that aren't settled yet, all at once. An item whose link has gone is left
+                out, because the sender delivers it again.
+            batch: an empty list, which is returned. If an exception interrupts the call, it contains what was removed.
         """
         try:
-            batch.extend(starmap(self._popleft, repeat((), count)))  # in C: no exception comes between the two ends
+            batch.extend(starmap(self._popleft, repeat((), count)))  # in C, so that no exception comes in between
         except IndexError:
-            pass  # these are all
+            pass  # that was the last one
         left_out = []
         link: Any = None
-        left = 0  # of its deliveries
+        left = 0  # number of its deliveries that leave
         for item in batch:
             if accept and not self.is_settled(item) and not self.accept(item):
                 left_out.append(item)
@@ -228,14 +227,14 @@ class Inbox:
         return batch
 
     def take_back(self, batch: Iterable[Any]) -> None:
-        """Hold items again that `hand_out` has given in vain."""
+        """Hold items again that `hand_out` returned in vain."""
         items = list(batch)
         for item in items:
             self.hold(item)
         self.put_back(*items)
 
     def leave(self, item: Any) -> None:
-        """An item that was taken out by itself leaves: ask for another, even where automatic credit is paused."""
+        """Count out an item that was taken by itself: ask for another, even while automatic credit is paused."""
         delivery: Any = self.delivery_of(item)
         if delivery is not None:
             leave(delivery)
@@ -245,15 +244,15 @@ class Inbox:
     # -- the end of a link
 
     def drop_stale(self) -> list[Any]:
-        """Drop what isn't settled, its link having gone: the sender delivers it again. Return what stays.
+        """Drop unsettled items whose link has gone, since the sender delivers them again. Return what stays.
 
-        What arrived settled is nowhere else any more.
+        Items that arrived settled stay, because they exist nowhere else.
         """
         self._take_unsettled()
         return list(self._items)
 
     def release_all(self) -> list[Any]:
-        """Release what nobody took, before its link is closed. Return what stays: what is settled."""
+        """Release what nobody took, before its link is closed. Return what stays: the settled items."""
         unsettled = self._take_unsettled()
         settled = list(self._items)
         for item in unsettled:
@@ -262,7 +261,7 @@ class Inbox:
 
     def _take_unsettled(self) -> list[Any]:
         unsettled: list[Any] = []
-        items: deque[Any] = deque()  # nobody else takes one of these meanwhile
+        items: deque[Any] = deque()  # where nobody else can take one meanwhile
         try:
             self.move_to(items)
             for _ in range(len(items)):
@@ -278,16 +277,16 @@ class Inbox:
 class Incoming(LinkHandler):
     """Takes in what arrives over a receiver.
 
-    What is no message is rejected, and the link lives on. Where the sender was asked to send settled and doesn't, what
-    it sends is accepted as it arrives.
+    Payloads that aren't messages are rejected, and the link lives on. If the sender was asked to send settled and
+    doesn't, its messages are accepted as they arrive.
 
     Args:
-        inbox: where deliveries are held; None: `take_in` is overridden.
-        logger: where it is said what was rejected, and what couldn't be settled.
+        inbox: where deliveries are held; None if `take_in` is overridden.
+        logger: logs what was rejected, and what couldn't be settled.
 
     Attributes:
-        at_most_once: deliveries count as settled, whether or not the sender sends them so; see `ReceiverCore`.
-        inbox: see there.
+        at_most_once: whether deliveries count as settled even if they weren't sent so; see `ReceiverCore`.
+        inbox: see above.
     """
 
     __slots__ = ("_logger", "at_most_once", "inbox")
@@ -298,37 +297,38 @@ class Incoming(LinkHandler):
         self._logger = logger
 
     def serve(self, core: ReceiverCore) -> None:
-        """Deal with the deliveries of a link from now on."""
+        """Handle the deliveries of a link from now on."""
         self.at_most_once = core.at_most_once
         core.handler = self
 
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
-        """A message arrived."""
+        """See `LinkHandler`."""
         try:
             data_start = single_data(delivery.payload)
         except DecodeError as error:
             self._refuse(delivery, error)
             return
         if self.at_most_once and not delivery.settled and not self._settle(delivery, ACCEPTED):
-            return  # the link has gone: the sender delivers it again
+            return  # the link has gone, so the sender delivers it again
         self.take_in(delivery, data_start)
         if delivery.context is None:
             leave(delivery)
 
     def take_in(self, delivery: IncomingDelivery, data_start: int) -> None:
-        """Take in a message that can be decoded; an override point.
+        """Take in a message that can be decoded; may be overridden.
 
         It has left when this returns, unless somebody holds it (`Inbox.take_in`, `Inbox.hold`) or has counted it out.
 
         Args:
-            data_start: what `codec.sections.single_data` has found in its payload.
+            delivery: the delivery.
+            data_start: the result of `codec.sections.single_data` for its payload.
         """
         if self.inbox is None:
             raise NotImplementedError
         self.inbox.take_in(delivery)
 
     def _refuse(self, delivery: IncomingDelivery, error: DecodeError) -> None:
-        """Reject what is no message."""
+        """Reject a delivery that isn't a message."""
         name = delivery.link.name
         self._logger.error(
             "Message %d of link %r can't be decoded and is rejected: %s", delivery.delivery_id, name, error
@@ -337,7 +337,7 @@ class Incoming(LinkHandler):
         leave(delivery)
 
     def _settle(self, delivery: IncomingDelivery, outcome: DeliveryState) -> bool:
-        """Settle while events are handled; False if the link has gone at the same moment."""
+        """Settle while events are handled; return False if the link has gone in the same read."""
         try:
             settle(delivery, outcome)
         except LocalProtocolError as error:

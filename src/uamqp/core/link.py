@@ -1,4 +1,4 @@
-"""A link that somebody wants: opened when its session is, reported to its owner, closed on request."""
+"""A link in use: opened once its session is, reported to its owner, closed on request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OUTCOMES = tuple(Symbol(outcome.NAME) for outcome in (Accepted, Rejected, Relea
 
 
 class LinkState(enum.Enum):
-    """Where a link is on its way."""
+    """The stages of a link's life."""
 
     IDLE = "idle"
     OPENING = "opening"
@@ -41,7 +41,7 @@ class LinkState(enum.Enum):
 
 @dataclass(slots=True)
 class LinkSettings:
-    """What a link is attached with; the fields are those of the attach performative (section 2.7.3)."""
+    """The settings a link is attached with: fields of the attach performative (section 2.7.3)."""
 
     name: str
     source: AnySource
@@ -53,50 +53,48 @@ class LinkSettings:
     desired_capabilities: tuple[Symbol, ...] = ()
 
     def keywords(self) -> dict[str, Any]:
-        """Return all but the name as arguments of `Session.attach_sender` and `attach_receiver`."""
+        """Return everything except the name as arguments for `Session.attach_sender` and `attach_receiver`."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "name"}
 
 
 class LinkOwner(Protocol):
-    """Who hears of a link; of its state alone, if it has a `LinkHandler`. Called while events are handled; what it
-    raises comes out there.
-    """
+    """The object that is told of a link's state while events are handled. Its exceptions propagate from there."""
 
     def on_link_state(self, previous: LinkState, state: LinkState) -> None:
-        """The state has changed."""
+        """Handle a change of state."""
 
 
 class LinkHandler:
-    """Deals with the deliveries and the credit of a link in place of its owner, who hears of its state alone.
+    """Handles the deliveries and the credit of a link, whose owner is told only of its state.
 
-    For links that have many: compiled, it hears of a delivery by a call in C.
+    In the compiled build, each delivery is reported by a call in C.
     """
 
     __slots__ = ()
 
     def __init__(self) -> None:
-        """Make a handler, which says nothing of itself."""
+        """Make a handler; its class describes it."""
 
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
-        """A message arrived."""
+        """Handle a message that arrived."""
         raise NotImplementedError
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
-        """Something became known of a message that was sent."""
+        """Handle news about a message that was sent."""
         raise NotImplementedError
 
     def on_credit(self, now: float) -> bool:
-        """The peer gave or took credit (senders only); return whether there is more to send than was handed over."""
+        """Handle a change of credit (senders only); return whether there is more to send than was handed over."""
         return False
 
     def on_settled(self, delivery: IncomingDelivery, now: float) -> None:
-        """The sender has settled a delivery that had been given an outcome (rcv-settle-mode second)."""
+        """Handle the sender's settlement of a delivery that has an outcome (rcv-settle-mode second)."""
 
     def on_drained(self, now: float) -> None:
-        """The sender has used up its credit or given it back, as it was asked to (`Receiver.set_credit`)."""
+        """Handle that the sender has used up or given back its credit, as `Receiver.set_credit` asked it to."""
 
     def on_flow_properties(self, properties: dict[Symbol, Any], now: float) -> None:
-        """A flow for the link carries properties."""
+        """Handle the properties of a flow for the link."""
 
 
 class LinkCore:
@@ -105,14 +103,14 @@ class LinkCore:
     Attributes:
         session: the session it belongs to.
         settings: what it is attached with.
-        owner: who hears of its state.
+        owner: the object that is told of its state.
         state: see `LinkState`.
-        cause: why it was lost; None while it wasn't.
+        cause: why it was lost; None while it isn't.
         endpoint: the engine's link; None before the session is open.
-        remote_closed: the peer has closed the link. False: it hasn't ended, or the peer has only detached it, or it
-            went with its session or connection; then the peer's terminus may live on, and the link may be attached to
-            it again (section 2.6.3).
-        handler: who hears of deliveries, outcomes and credit; None: nobody does.
+        remote_closed: whether the peer has closed the link. If it ended without that, because the peer only detached
+            it or it went with its session or connection, the peer's terminus may live on, and the link may be attached
+            to it again (section 2.6.3).
+        handler: the object that is told of deliveries, outcomes and credit; None if there is none.
     """
 
     __slots__ = ("_state", "cause", "endpoint", "handler", "owner", "remote_closed", "session", "settings")
@@ -129,7 +127,7 @@ class LinkCore:
 
     @property
     def state(self) -> LinkState:
-        """Where the link is on its way."""
+        """The link's state."""
         return self._state
 
     def _set_state(self, state: LinkState) -> None:
@@ -140,20 +138,22 @@ class LinkCore:
 
     @property
     def remote_max_message_size(self) -> int:
-        """The largest message in bytes that the peer takes; 0: it gave no limit, or hasn't answered yet."""
+        """The largest message in bytes that the peer accepts; 0 if it gave no limit or hasn't answered yet."""
         return self.endpoint.remote_max_message_size if self.endpoint is not None else 0
 
     def open(self, now: float) -> None:
-        """Attach as soon as the session is open. Does nothing when that was asked for already."""
+        """Attach as soon as the session is open; only the first call counts."""
         if self._state is LinkState.IDLE:
             self._set_state(LinkState.OPENING)
             self.session.add_link(self, now)
 
     def close(self, now: float, *, closed: bool = True) -> None:
-        """Detach; does nothing on a link that isn't open or opening.
+        """Detach a link that is open or opening.
 
         Args:
-            closed: close the link; False: its terminus outlives it (section 2.6.3), as far as its expiry policy says.
+            now: the time.
+            closed: True closes the link; with False its terminus outlives it (section 2.6.3) if its expiry policy
+                allows that.
         """
         if self._state not in (LinkState.OPENING, LinkState.OPEN):
             return
@@ -172,13 +172,13 @@ class LinkCore:
         raise NotImplementedError
 
     def on_opened(self) -> None:
-        """Both sides have attached. A link that the peer refuses isn't open: its detach follows."""
+        """Note that both sides have attached. A link that the peer refuses isn't open: its detach follows."""
         link = self.endpoint
         if self._state is LinkState.OPENING and link is not None and link.is_open and not link.is_refused:
             self._set_state(LinkState.OPEN)
 
     def on_detached(self, cause: Cause | None, *, closed: bool = False) -> None:
-        """The link is gone; `closed` by the peer, or not."""
+        """Note that the link is gone; `closed` tells whether the peer closed it."""
         if self._state in (LinkState.CLOSED, LinkState.LOST):
             return
         self.remote_closed = closed
@@ -193,9 +193,8 @@ class LinkCore:
 class SenderCore(LinkCore):
     """A link over which we send.
 
-    Its source names the outcomes that we can deal with, which are all there are, unless it names any already: where
-    none are named a receiver can count on accepted alone (section 3.5.3), and has to end the link over a message that
-    it would reject.
+    Unless its source names outcomes already, it names all that exist, since we can deal with all of them: without them
+    a receiver may only rely on accepted (section 3.5.3), and has to end the link over a message it would reject.
     """
 
     __slots__ = ()
@@ -223,23 +222,26 @@ class SenderCore(LinkCore):
 
     @property
     def credit(self) -> int:
-        """Messages that can go out now; 0 when the link isn't open."""
+        """Number of messages that can go out now; 0 if the link isn't open."""
         return self.endpoint.credit if self._state is LinkState.OPEN and isinstance(self.endpoint, Sender) else 0
 
 
 class ReceiverCore(LinkCore):
-    """A link over which we receive. It attaches without credit: nothing arrives while things are set up.
+    """A link over which we receive. It attaches without credit, so that nothing arrives during the setup.
 
     Args:
-        credit_window: deliveries that the sender may be ahead, from the moment when the link is open; 0: none, until
-            its user gives credit.
-        at_most_once: ask the sender to send settled, whatever the settings say: only so does every broker forget what
-            it has sent.
-        reading: give credit anew as deliveries leave; False: that which is given when the link opens, and no more
-            until `read`.
+        session: see `LinkCore`.
+        settings: see `LinkCore`.
+        owner: see `LinkCore`.
+        credit_window: deliveries that the sender may be ahead once the link is open; 0 for none until the user gives
+            credit.
+        at_most_once: whether to ask the sender to send settled, whatever the settings say: only then does every broker
+            forget what it has sent.
+        reading: whether to renew credit as deliveries leave; if False, no more is given after the link has opened until
+            `read` is called.
 
     Attributes:
-        at_most_once, credit_window, reading: see there.
+        at_most_once, credit_window, reading: see above.
     """
 
     __slots__ = ("at_most_once", "credit_window", "reading")
@@ -268,7 +270,7 @@ class ReceiverCore(LinkCore):
         self.endpoint.context = self
 
     def on_opened(self) -> None:
-        """Both sides have attached: give credit."""
+        """Give credit, because both sides have attached."""
         super().on_opened()
         if self._state is LinkState.OPEN and isinstance(self.endpoint, Receiver) and self.credit_window:
             self.endpoint.auto_credit(self.credit_window)
@@ -276,19 +278,19 @@ class ReceiverCore(LinkCore):
                 self.endpoint.pause_credit()
 
     def read(self) -> None:
-        """Somebody reads from now on: keep up the credit."""
+        """Keep up the credit from now on, because somebody is reading."""
         self.reading = True
         if isinstance(self.endpoint, Receiver):
             self.endpoint.resume_credit()
 
     def pause(self) -> None:
-        """Nobody reads from now on: what was given stays, and no more is given."""
+        """Give no more credit from now on, because nobody is reading; what was given stays."""
         self.reading = False
         if isinstance(self.endpoint, Receiver):
             self.endpoint.pause_credit()
 
     def renew(self) -> None:
-        """Give credit for what has left, though nobody may be reading: once, if half of the window is used."""
+        """Give credit once for what has left, even if nobody is reading: if half of the window is used."""
         if isinstance(self.endpoint, Receiver):
             self.endpoint.renew()
 

@@ -1,4 +1,4 @@
-"""Keeps passwords out of what is shown: errors, logs, traces. Imports nothing of ours."""
+"""Keeps passwords out of errors, logs and traces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _IN_TEXT = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:]*:)\S*@")
 def masked(text: str) -> str:
     """Return a URL, or what may have been meant as one, without its password.
 
-    The password is all between the first colon behind the scheme and the last `@`, not only what a parser takes for it:
-    in a URL without a scheme, or whose password isn't percent-encoded, the parser finds it in the host, path or query.
+    The password is everything between the first colon after the scheme and the last `@`, not just what a parser takes
+    for it: without a scheme or percent-encoding, the parser would put some of it into the host, path or query.
     """
     at = text.rfind("@")
     if at < 0:

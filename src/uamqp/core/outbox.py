@@ -1,4 +1,4 @@
-"""Messages on their way out: what waits to be sent, what waits for an outcome, what is due to be given up."""
+"""Messages on their way out: those that wait to be sent, those that wait for an outcome, those that have expired."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..engine import OutgoingDelivery
 from ..engine.fifo import Fifo
 
 _FEW = 64
-"""What so few entries cost isn't worth looking for something better."""
+"""Number of entries up to which a simple loop is good enough."""
 
 _SPARE = 1024
-"""Slots of messages in flight that may be free, before the outbox checks whether most are."""
+"""Slots of messages in flight that may be free before the outbox checks whether most are."""
 
 
 class Group:
@@ -29,30 +29,31 @@ class Group:
         self.left = 0
 
     def on_left(self) -> None:
-        """The last of them has left."""
+        """Handle that the last of them has left."""
 
 
 class Entry:
     """One message in an `Outbox`.
 
     Attributes:
-        item: the message, whatever the front calls one.
-        deadline: when it is given up, in monotonic seconds; None: never.
-        group: who waits for it; None: nobody in particular.
-        outbox: whose it is.
-        delivery: its delivery while an outcome is awaited, else None.
-        done: it has left the outbox.
+        item: the message, an object of the front's.
+        deadline: when it expires, in monotonic seconds; None for never.
+        group: the messages that somebody waits for together with it; None if there is no such group.
+        outbox: the outbox it belongs to.
+        delivery: its delivery while an outcome is awaited, otherwise None.
+        done: whether it has left the outbox.
         place: its number in the order in which messages were handed over.
-        passed: how many of those before it had left when `overtaken` last looked; -1: it hasn't looked yet.
-        seen: when one of those before it was last seen to have left.
-        slot: where it stands among what is in flight; -1: it never was.
-        ends: how often it was on its way when the peer ended the link, and may be the reason. It goes alone from then
-            on, so that no other message is held to be the reason.
-        waits: it stands in a queue of the outbox.
-        tag: the delivery-tag to send it with; None: the link's counter.
+        passed: how many of those before it had left when `overtaken` last checked; -1 if it hasn't checked yet.
+        seen: when `overtaken` last noticed that one of those before it had left.
+        slot: its place among the messages in flight; -1 if it never was.
+        ends: how often it was on its way when the peer ended the link, and may be the reason. From then on it is sent
+            alone, so that no other message is suspected.
+        waits: whether it is in a queue of the outbox.
+        tag: the delivery-tag to send it with; None for the link's counter.
         message_format: the message-format to send it with.
-        tries: how often it came back to wait.
-        may_have_arrived: some of it was on the wire of a link that went, or whose outcome isn't awaited any more.
+        tries: how often it was put back to wait.
+        may_have_arrived: whether some of it was on the wire of a link that is gone or whose outcome is no longer
+            awaited.
     """
 
     __slots__ = (
@@ -96,10 +97,10 @@ class Entry:
 
 
 class InFlight:
-    """Entries in the order in which they were handed over. Each knows its slot, and leaves without a search.
+    """Entries in the order in which they were handed over. Each knows its slot, so removing it takes no search.
 
     Attributes:
-        count: how many there are.
+        count: number of entries.
     """
 
     __slots__ = ("_slots", "count")
@@ -114,14 +115,14 @@ class InFlight:
         return iter([entry for entry in self._slots if entry is not None])
 
     def add(self, entry: Entry) -> None:
-        """Put an entry at the end."""
+        """Add an entry at the end."""
         slots = self._slots
         entry.slot = len(slots)
         slots.append(entry)
         self.count += 1
 
     def remove(self, entry: Entry) -> None:
-        """Take an entry out; does nothing if it isn't there."""
+        """Remove an entry if it is there."""
         slots = self._slots
         slot = entry.slot
         if not 0 <= slot < len(slots) or slots[slot] is not entry:
@@ -132,7 +133,7 @@ class InFlight:
             self._close_up()
 
     def _close_up(self) -> None:
-        """Let go of the slots that are free: more than half of them are."""
+        """Remove the free slots, because more than half of them are free."""
         left = list(self)
         for slot, entry in enumerate(left):
             entry.slot = slot
@@ -140,17 +141,17 @@ class InFlight:
 
 
 class Outbox:
-    """The messages of one sending client, in the order in which they were given.
+    """The messages of one sending client, in the order in which they were added.
 
-    A message waits, is handed over (`next_ready`, then `handed_over`), and leaves with an outcome (`finish`), or goes
-    back to wait (`put_back`). While a back-off lasts, nothing is handed over. Messages past their deadline come out of
-    `expired`, wherever they are.
+    A message waits, is handed over (`next_ready`, then `handed_over`), and leaves with an outcome (`finish`) or goes
+    back to wait (`put_back`). During a back-off, nothing is handed over. `expired` returns messages past their
+    deadline, wherever they are.
 
-    Whatever leaves while it waits stays in its queue, marked as done, until its turn comes, or half of the queue is so:
-    to take each out there and then would mean a walk through the queue.
+    A message that leaves while it waits stays in its queue, marked as done, until its turn comes or half of the queue
+    is done: removing each at once would mean walking through the queue.
 
     Attributes:
-        owner: free for the outbox's user.
+        owner: for the outbox's user to use freely.
     """
 
     __slots__ = (
@@ -173,11 +174,11 @@ class Outbox:
         self._again = Fifo()  # entries that were put back
         self._waiting = Fifo()  # entries that were never handed over
         self._gone = 0  # entries in these two that are done
-        self._swept_at = _FEW  # with so many of them it checks whether they are half
-        self._whole = True  # no change is under way
+        self._swept_at = _FEW  # the count at which to check whether they are half
+        self._whole = True  # False while a change is under way
         self._in_flight = InFlight()
         self._places = 0
-        self._alone: Entry | None = None  # what is in flight and goes alone
+        self._alone: Entry | None = None  # the message in flight that is sent alone
         self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
         self._held_until: float | None = None
@@ -187,16 +188,16 @@ class Outbox:
 
     @property
     def in_flight(self) -> int:
-        """Messages that wait for an outcome."""
+        """Number of messages that wait for an outcome."""
         return self._in_flight.count
 
     def is_awaiting(self) -> bool:
-        """An outcome is awaited."""
+        """Whether an outcome is awaited."""
         return self._in_flight.count > 0
 
     @property
     def waiting(self) -> int:
-        """Messages that wait to be sent."""
+        """Number of messages that wait to be sent."""
         if not self._whole:
             self._mend()
         return len(self._again) + len(self._waiting) - self._gone
@@ -210,14 +211,14 @@ class Outbox:
         return [entry.item for entry in self.entries()]
 
     def add(self, item: Any, deadline: float | None = None, group: Group | None = None) -> Entry:
-        """Take a message in."""
+        """Add a message."""
         entry = self.new_entry(item, deadline, group)
         self.add_entry(entry)
         return entry
 
     def new_entry(self, item: Any, deadline: float | None, group: Group | None) -> Entry:
-        """Return an entry for a message that `add_entry` is to take in."""
-        entry = Entry.__new__(Entry)  # without the calls that a constructor takes
+        """Return an entry for a message, to be passed to `add_entry`."""
+        entry = Entry.__new__(Entry)  # without a constructor's calls
         entry.item = item
         entry.deadline = deadline
         entry.group = group
@@ -231,7 +232,7 @@ class Outbox:
         return entry
 
     def add_entry(self, entry: Entry) -> None:
-        """Take a message in, for which there is an entry already."""
+        """Add a message that already has an entry."""
         if not self._whole:
             self._mend()
         self._whole = False
@@ -244,7 +245,7 @@ class Outbox:
         self._whole = True
 
     def add_in_flight(self, entry: Entry, delivery: OutgoingDelivery) -> None:
-        """Take a message in that is with the link already, and has never waited; its outcome is awaited."""
+        """Add a message that the link already has and that never waited; await its outcome."""
         if not self._whole:
             self._mend()
         self._whole = False
@@ -256,16 +257,16 @@ class Outbox:
 
     def _add_deadline(self, entry: Entry, deadline: float) -> None:
         there = len(self._again) + len(self._waiting) + self._in_flight.count
-        if len(self._deadlines) > 2 * (there + _FEW):  # most have left, and stay behind one that is far off
+        if len(self._deadlines) > 2 * (there + _FEW):  # most have left, but are stuck behind one that is far off
             self._deadlines = [each for each in self._deadlines if not each[2].done]
             heapq.heapify(self._deadlines)
         self._sequence += 1
         heapq.heappush(self._deadlines, (deadline, self._sequence, entry))
 
     def next_ready(self, now: float) -> Entry | None:
-        """Return the message that goes next; it stays where it is until `handed_over`.
+        """Return the next message to send, which stays where it is until `handed_over`.
 
-        None: there is none, a back-off lasts, or one has to go alone.
+        Return None if there is none, during a back-off, and while another message has to be sent alone.
         """
         if self._held_until is not None:
             if now < self._held_until:
@@ -285,7 +286,7 @@ class Outbox:
         return entry
 
     def _first(self, queue: Fifo) -> Entry | None:
-        """Return the message that goes first in a queue, after letting go of those that have left."""
+        """Return the first message in a queue, after removing those that have left."""
         entry: Entry | None = queue.first()
         while entry is not None and entry.done:
             self._whole = False
@@ -296,7 +297,7 @@ class Outbox:
         return entry
 
     def handed_over(self, entry: Entry, delivery: OutgoingDelivery) -> None:
-        """The message that `next_ready` gave is with the link; its outcome is awaited."""
+        """Record that the link has the message that `next_ready` returned; await its outcome."""
         self._whole = False
         entry.delivery = delivery
         entry.place = self._places
@@ -312,14 +313,14 @@ class Outbox:
         self._whole = True
 
     def not_handed_over(self, entry: Entry) -> None:
-        """Handing the message over was broken off, and the link hasn't got it: it waits, as before."""
+        """Let a message wait as before, because handing it over was interrupted and the link doesn't have it."""
         self._land(entry)
         if not entry.done and self._again.first() is not entry and self._waiting.first() is not entry:
             self._again.append(entry)
         self._mend()
 
     def finish(self, entry: Entry) -> None:
-        """The message leaves. Does nothing if it has left."""
+        """Let a message leave, if it hasn't left."""
         if entry.done:
             return
         if not self._whole:
@@ -334,7 +335,7 @@ class Outbox:
                 self._sweep_if_due()
         self._whole = True
         if self._deadlines and not len(self):
-            self._deadlines.clear()  # who waits for nothing doesn't ask for them
+            self._deadlines.clear()  # nobody asks for them when nothing waits
         group = entry.group
         if group is not None:
             group.left -= 1
@@ -342,14 +343,14 @@ class Outbox:
                 group.on_left()
 
     def _land(self, entry: Entry) -> None:
-        """It is in flight no more."""
+        """Record that a message is no longer in flight."""
         entry.delivery = None
         self._in_flight.remove(entry)
         if self._alone is entry:
             self._alone = None
 
     def _sweep_if_due(self) -> None:
-        """Let go of what is done, if it is half of what is there; else look again when it may be."""
+        """Remove done messages if they are half of all; otherwise check again when they may be."""
         there = len(self._again) + len(self._waiting)
         if 2 * self._gone > there:
             self._sweep()
@@ -357,14 +358,14 @@ class Outbox:
             self._swept_at = max(_FEW, there // 2)
 
     def _sweep(self) -> None:
-        """Let go of what is done, wherever it stands."""
+        """Remove done messages, wherever they are."""
         self._again = _undone(self._again)
         self._waiting = _undone(self._waiting)
         self._gone = 0
         self._swept_at = _FEW
 
     def _mend(self) -> None:
-        """Put right what an interrupt in the midst of a change has left: what stands in a queue waits."""
+        """Repair what an interrupt in the middle of a change has left: whatever is in a queue waits."""
         self._sweep()
         self._in_flight = InFlight(self._in_flight)
         for entry in (*self._again, *self._waiting, *[entry for entry in self._in_flight if entry.done]):
@@ -373,10 +374,11 @@ class Outbox:
         self._whole = True
 
     def put_back(self, entry: Entry, hold_until: float | None = None) -> None:
-        """The message waits again, in front of those that were never sent.
+        """Let a message wait again, in front of those that were never sent.
 
         Args:
-            hold_until: hand nothing over before then.
+            entry: the message.
+            hold_until: the time before which nothing is handed over.
         """
         if not self._whole:
             self._mend()
@@ -389,17 +391,19 @@ class Outbox:
             self._held_until = hold_until
 
     def trust(self) -> None:
-        """Nothing that waits has to go alone any more: the reason is found."""
+        """Let waiting messages be sent together again, because the suspected one was found."""
         for entry in self.entries():
             entry.ends = 0
         self._alone = None
 
     def overtaken(self, now: float, patience: float) -> list[Entry]:
-        """Return the messages without a deadline whose outcome is lost, as it seems, though others come: for `patience`
-        seconds neither they nor any that was handed over before them has left. They are to leave now.
+        """Return the messages without a deadline whose outcome seems to be lost although others arrive.
 
-        It goes through all that is in flight, and compares with what it saw when it was called last: call it from time
-        to time, and `patience` is kept to twice that.
+        For `patience` seconds, neither they nor any message handed over before them has left. The caller has to let
+        them leave.
+
+        This goes through all messages in flight, and compares with what it saw at the previous call: call it from time
+        to time. It may take up to twice `patience` to notice.
         """
         found: list[Entry] = []
         for index, entry in enumerate(self._in_flight):
@@ -409,18 +413,18 @@ class Outbox:
             elif entry.deadline is None and not entry.done and now - entry.seen >= patience:
                 found.append(entry)
                 continue
-            entry.passed = passed + len(found)  # that those leave is no sign of life
+            entry.passed = passed + len(found)  # their leaving is no sign of life
         return found
 
     def expired(self, now: float) -> list[Entry]:
-        """Return the messages whose deadline has passed; each is returned once, and has not left yet."""
+        """Return the messages whose deadline has passed; each is returned once, and hasn't left yet."""
         if self._held_until is not None and self._held_until <= now:
             self._held_until = None
         deadlines = self._deadlines
         over: list[tuple[float, int, Entry]] = []
         while deadlines and deadlines[0][0] <= now:
             over.append(heapq.heappop(deadlines))
-            if len(over) == _FEW:  # one by one would take longer if it is many
+            if len(over) == _FEW:  # for many, one by one would take longer
                 over += sorted(each for each in deadlines if each[0] <= now)
                 self._deadlines = [each for each in deadlines if each[0] > now]
                 heapq.heapify(self._deadlines)
@@ -428,9 +432,9 @@ class Outbox:
         return [entry for _, _, entry in over if not entry.done]
 
     def next_deadline(self) -> float | None:
-        """Return when a message expires or a back-off ends, whichever is first; None: nothing of the kind.
+        """Return when the next message expires or a back-off ends, or None if neither will happen.
 
-        That is in the past until `expired` was called.
+        A time in the past is returned until `expired` is called.
         """
         while self._deadlines and self._deadlines[0][2].done:
             heapq.heappop(self._deadlines)
@@ -440,7 +444,7 @@ class Outbox:
         return deadline
 
     def clear(self) -> list[Any]:
-        """Drop everything; return what was dropped."""
+        """Remove all messages, and return them."""
         items = self.items()
         for entry in self.entries():
             self.finish(entry)

@@ -1,7 +1,7 @@
-"""Requests to a node, and their answers: the pair of links that CBS and management use, opened anew when it is lost.
+"""Requests to a node, and their answers, over the pair of links that CBS and management use, reopened when lost.
 
-Of the AMQP Management draft: a request has a message-id, its answer the same as correlation-id, and a status among the
-application properties.
+As in the AMQP Management draft, a request has a message-id, and its answer has the same value as correlation-id, and a
+status among its application properties.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from .session import SessionCore
 _logger = logging.getLogger(__name__)
 
 ANSWER_CREDIT = 100
-"""Answers that the peer may send ahead."""
+"""The number of answers that the peer may send ahead."""
 
 MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
-"""Application properties of an answer, as the management draft has them: its status and the description of that."""
+"""The application properties of an answer in the management draft: its status and the description of that."""
 
 CBS_FIELDS = ("status-code", "status-description")
-"""Likewise, as the CBS draft has them."""
+"""Likewise in the CBS draft."""
 
-# Services answer with either, whichever draft they are said to follow: those of management are looked for first.
+# Services answer with either, whichever draft they claim to follow; those of management take precedence.
 STATUS_FIELDS = (MANAGEMENT_FIELDS[0], CBS_FIELDS[0])
 DESCRIPTION_FIELDS = (MANAGEMENT_FIELDS[1], CBS_FIELDS[1])
 
 
 class RequestState(enum.Enum):
-    """What has become of a request."""
+    """The states of a request."""
 
     WAITING = "waiting"
     ANSWERED = "answered"
@@ -50,12 +50,12 @@ class Request:
 
     Attributes:
         number: its message-id.
-        deadline: when it is given up, in monotonic seconds; None: never.
-        state: what has become of it.
-        status: the answer's status; None: it has none that is a number.
+        deadline: when it expires, in monotonic seconds; None for never.
+        state: its state.
+        status: the answer's status; None if it has none that is a number.
         description: the answer's description; empty if it has none.
-        answer: the delivery of the answer; None before it came.
-        cause: why there will be no answer; else None.
+        answer: the delivery of the answer; None before it arrives.
+        cause: why there will be no answer; otherwise None.
     """
 
     __slots__ = (
@@ -92,7 +92,7 @@ class Request:
 
     @property
     def done(self) -> bool:
-        """Nothing more will come of it."""
+        """Whether it was answered or has failed."""
         return self.state is not RequestState.WAITING
 
     def _encoded(self) -> bytes:
@@ -117,12 +117,13 @@ class RequestLinks(LinkHandler):
     Args:
         session: the session it belongs to.
         node: the node's address, which is source and target of both links.
-        sender_name, receiver_name: the links' names, unlike any other's in this container.
+        sender_name: the sender's name, unique in this container.
+        receiver_name: the receiver's name, unique in this container.
 
     Attributes:
-        cause: why the links were lost; None while they weren't.
-        was_open: both links were open, if only for a moment: they weren't refused.
-        unmatched: answers to nothing that is waited for: late ones, mostly. They are dropped.
+        cause: why the links were lost; None while they aren't.
+        was_open: whether both links were open, however briefly, so that they weren't refused.
+        unmatched: number of dropped answers that nobody waited for, mostly late ones.
     """
 
     def __init__(self, session: SessionCore, node: str, sender_name: str, receiver_name: str) -> None:
@@ -143,7 +144,7 @@ class RequestLinks(LinkHandler):
 
     @property
     def _whereabouts(self) -> str:
-        """The node and its host, for log lines."""
+        """Return the node and its host, for log lines."""
         engine = self.session.connection.engine
         return (
             f"{masked(self.node)} at {masked(str(engine.config.hostname))}" if engine is not None else masked(self.node)
@@ -151,12 +152,12 @@ class RequestLinks(LinkHandler):
 
     @property
     def is_open(self) -> bool:
-        """Both links are open."""
+        """Whether both links are open."""
         return self._sender.state is LinkState.OPEN and self._receiver.state is LinkState.OPEN
 
     @property
     def is_over(self) -> bool:
-        """The links were lost or closed: this pair is of no use any more."""
+        """Whether the links were lost or closed, so that this pair is of no further use."""
         return any(link.state not in (LinkState.IDLE, LinkState.OPENING, LinkState.OPEN) for link in self._links)
 
     @property
@@ -164,7 +165,7 @@ class RequestLinks(LinkHandler):
         return self._sender, self._receiver
 
     def open(self, now: float) -> None:
-        """Attach both links as soon as the session is open. Does nothing when that was asked for already.
+        """Attach both links as soon as the session is open; only the first call counts.
 
         Raises:
             LocalProtocolError: the session has ended.
@@ -173,7 +174,7 @@ class RequestLinks(LinkHandler):
             link.open(now)
 
     def close(self, now: float) -> None:
-        """Detach both links; requests that wait fail."""
+        """Detach both links; waiting requests fail."""
         for link in self._links:
             link.close(now)
         self._fail_all(None)
@@ -185,13 +186,14 @@ class RequestLinks(LinkHandler):
         status_fields: Sequence[str] = STATUS_FIELDS,
         description_fields: Sequence[str] = DESCRIPTION_FIELDS,
     ) -> Request:
-        """Make a request; it goes out when the links are open.
+        """Make a request, which goes out when the links are open.
 
         Args:
+            now: the time.
             encode: called with the message-id (a ulong); returns the encoded message.
-            deadline: when it is given up, in monotonic seconds; None: never.
-            status_fields, description_fields: names of application properties of the answer; the first that is there
-                counts.
+            deadline: when it expires, in monotonic seconds; None for never.
+            status_fields: names of application properties of the answer; the first one present counts.
+            description_fields: likewise.
         """
         request = Request(self._numbers, encode, deadline, status_fields, description_fields)
         self._numbers += 1
@@ -204,13 +206,13 @@ class RequestLinks(LinkHandler):
         return request
 
     def forget(self, request: Request) -> None:
-        """Nobody waits for this one any more; its answer is dropped when it comes."""
+        """Forget a request that nobody waits for any longer; its answer is dropped when it arrives."""
         self._waiting.pop(request.number, None)
         if request in self._unsent:
             self._unsent.remove(request)
 
     def expire(self, now: float) -> None:
-        """Give up what is past its time."""
+        """Fail the requests whose deadline has passed."""
         for request in tuple(self._waiting.values()):
             if request.deadline is not None and request.deadline <= now:
                 request.state = RequestState.TIMED_OUT
@@ -237,7 +239,7 @@ class RequestLinks(LinkHandler):
     # -- what the core reports
 
     def on_link_state(self, previous: LinkState, state: LinkState) -> None:
-        """One of the links changed its state."""
+        """Handle a change of state of one of the links."""
         if state is LinkState.LOST:
             lost = self._sender if self._sender.state is LinkState.LOST else self._receiver
             if self.cause is None:
@@ -251,7 +253,7 @@ class RequestLinks(LinkHandler):
             self._send()
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
-        """Something became known of a request's message: the node may have refused it."""
+        """Handle the outcome of a request's message, which the node may have refused."""
         request: Request = delivery.context
         if not delivery.settled or delivery.lost or request.done:
             return
@@ -265,11 +267,11 @@ class RequestLinks(LinkHandler):
             self._fail(request, Cause(CauseKind.PEER, None, f"the peer's outcome for the request is {name}"))
 
     def on_delivery(self, delivery: IncomingDelivery, now: float) -> None:
-        """An answer arrived."""
+        """Handle an answer."""
         if not delivery.settled:
             try:
                 delivery.settle(codec.ACCEPTED)
-            except LocalProtocolError as error:  # the link has gone at the same moment
+            except LocalProtocolError as error:  # the link has gone in the same read
                 _logger.info("An answer of %s isn't settled: %s", self._whereabouts, error)
         delivery.link.taken()
         try:
@@ -288,16 +290,16 @@ class RequestLinks(LinkHandler):
 
 
 class RequestNode:
-    """A node of a session that requests go to, over one pair of links, which is opened anew when it was lost.
+    """A node to which a session sends requests, over one pair of links, which is reopened when lost.
 
     Args:
         session: the session that the links belong to.
-        node: the node's address. The links have it in their names, unless it holds credentials.
+        node: the node's address. The links' names contain it, without any password.
 
     Attributes:
         session: as given.
         node: as given.
-        links: the last pair of links, which may be over; None before the first.
+        links: the latest pair of links, which may be over; None before the first.
     """
 
     def __init__(self, session: SessionCore, node: str) -> None:
@@ -306,7 +308,7 @@ class RequestNode:
         self.links: RequestLinks | None = None
 
     def open(self, now: float) -> RequestLinks:
-        """Return the links that requests go over: new ones, which are being opened, if there are none of use.
+        """Return the links for requests; if none are usable, open new ones.
 
         Raises:
             LocalProtocolError: the session has ended.
@@ -314,15 +316,15 @@ class RequestNode:
         links = self.links
         if links is None or links.is_over:
             if links is not None:
-                links.close(now)  # one of the two may be left
-            name, number = masked(self.node), uuid.uuid4()  # names of links are in errors and logs
+                links.close(now)  # one of the two may still be there
+            name, number = masked(self.node), uuid.uuid4()  # names of links appear in errors and logs
             links = RequestLinks(self.session, self.node, f"{name}-sender-{number}", f"{name}-receiver-{number}")
             links.open(now)
             self.links = links
         return links
 
     def close(self, now: float) -> None:
-        """Detach the links; requests that wait fail. `open` opens new ones."""
+        """Detach the links; waiting requests fail. `open` opens new ones."""
         if self.links is not None:
             self.links.close(now)
 
@@ -335,7 +337,7 @@ def _first(properties: dict[Any, Any], names: Sequence[str]) -> Any:
 
 
 def _read(payload: bytes) -> tuple[int | None, dict[Any, Any]]:
-    """Return an answer's correlation-id, as a number if it is one, and its application properties."""
+    """Return an answer's correlation-id, if it is a number, and its application properties."""
     number: int | None = None
     properties: dict[Any, Any] = {}
     for code, start, end in codec.scan_sections(payload):
@@ -348,7 +350,7 @@ def _read(payload: bytes) -> tuple[int | None, dict[Any, Any]]:
 
 
 def _number(value: Any) -> int | None:
-    """Return a correlation-id as a number: some services give it back as another type than it came as."""
+    """Return a correlation-id as a number; some services return it as a different type."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and value.isascii() and value.isdigit():

@@ -1,4 +1,4 @@
-"""A session that somebody wants, with the links that are wanted in it."""
+"""A session in use, with its links."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ class SessionCore:
     """A session of a connection: begun when the connection is open, its links attached when it is.
 
     A broker that doesn't know rcv-settle-mode second refuses the link, or ends the whole session over it
-    (amqp:not-implemented). Then the link is attached anew with mode first, in a new session where the old one is gone,
-    with the links that were opening; their owners notice nothing.
+    (amqp:not-implemented). The link is then attached anew with mode first, together with the other links that were
+    opening, and in a new session if the old one is gone; their owners don't notice.
 
     Args:
         connection: the connection it belongs to.
-        incoming_window, outgoing_window, handle_max: see `Engine.begin`.
+        incoming_window: see `Engine.begin`.
+        outgoing_window: see `Engine.begin`.
+        handle_max: see `Engine.begin`.
 
     Attributes:
-        cause: why the session ended; None while it hasn't, or when that was asked for.
-        ended: it is over.
+        cause: why the session ended; None while it hasn't, or if its end was requested.
+        ended: whether it is over.
         endpoint: the engine's session; None before the connection is open.
-        flow_properties: those of the peer's last flow for the session that had any.
+        flow_properties: those of the peer's latest flow for the session that had any.
     """
 
     __slots__ = (
@@ -63,11 +65,11 @@ class SessionCore:
         self.flow_properties: dict[Symbol, Any] = {}
         self.wanted = False
         self._links: list[LinkCore] = []
-        self._undecided: list[LinkCore] = []  # links that went with the session, and may be attached anew
+        self._undecided: list[LinkCore] = []  # links that ended with the session, and may be attached anew
 
     @property
     def is_open(self) -> bool:
-        """Both sides have begun it."""
+        """Whether both sides have begun it."""
         session = self.endpoint
         return (
             session is not None
@@ -79,14 +81,14 @@ class SessionCore:
         """Return the engine's session.
 
         Raises:
-            LocalProtocolError: it isn't open.
+            LocalProtocolError: the session isn't open.
         """
         if self.endpoint is None or not self.is_open:
             raise LocalProtocolError("the session is not open")
         return self.endpoint
 
     def open(self, now: float) -> None:
-        """Begin as soon as the connection is open. Does nothing when that was asked for already."""
+        """Begin as soon as the connection is open; only the first call counts."""
         if not self.wanted and not self.ended:
             self.wanted = True
             self.connection.add_session(self, now)
@@ -119,7 +121,7 @@ class SessionCore:
             link.on_detached(Cause(CauseKind.LOCAL, None, str(error)))
 
     def remove_link(self, link: LinkCore) -> None:
-        """The link is going, or gone."""
+        """Forget a link that is ending or gone."""
         if link in self._links:
             self._links.remove(link)
 
@@ -129,7 +131,8 @@ class SessionCore:
         """Send the begin; a session that the peer's limits don't allow ends at once.
 
         Args:
-            again: right behind the end of one. RabbitMQ 4 loses some begins that come on the channel of that.
+            now: the time.
+            again: whether this follows directly on a session's end. RabbitMQ 4 loses some begins on that channel.
         """
         engine = self.connection.require_engine()
         try:
@@ -146,25 +149,25 @@ class SessionCore:
             self.endpoint.context = self
 
     def on_opened(self, now: float) -> None:
-        """Both sides have begun."""
+        """Attach the links, because both sides have begun."""
         for link in tuple(self._links):
             if link.state is LinkState.OPENING:
                 self._attach(link, now)
 
     def on_link_attached(self, core: LinkCore) -> None:
-        """The peer has answered a link's attach."""
+        """Handle the peer's answer to a link's attach."""
         if not _waits_for_reason(core):
             self.connection.owner.on_attach(core)
         core.on_opened()
 
     def on_link_detached(self, link: Link, cause: Cause | None, now: float, *, closed: bool) -> None:
-        """A link of this session is gone, alone or with the session; `closed` by the peer, or not."""
+        """Handle the end of a link, alone or with the session; `closed` tells whether the peer closed it."""
         core: LinkCore = link.context
         opening = core.state is LinkState.OPENING and core.endpoint is link
         if opening and _is_not_implemented(cause):
             if link.session.remote_state is EndpointState.CLOSED:
                 if link.remote_attach is None:
-                    self._undecided.append(core)  # `on_ended` is next
+                    self._undecided.append(core)  # `on_ended` follows
                     return
             elif self.is_open and core.settings.rcv_settle_mode != MODE_FIRST:
                 core.settings.rcv_settle_mode = MODE_FIRST
@@ -190,7 +193,7 @@ class SessionCore:
         return True
 
     def on_ended(self, cause: Cause | None, now: float) -> None:
-        """The session is over; its links have heard of it already."""
+        """Handle the session's end, which its links have already been told of."""
         if self._attach_with_first(now) or self.ended:
             return
         self.ended = True
@@ -205,6 +208,6 @@ def _is_not_implemented(cause: Cause | None) -> bool:
 
 
 def _waits_for_reason(core: LinkCore) -> bool:
-    """Whether a link was refused, perhaps for its settle mode: the owner hears of it when the reason is known."""
+    """Return whether a link was refused, perhaps for its settle mode; its owner is told once the reason is known."""
     link = core.endpoint
     return link is not None and link.is_refused and core.settings.rcv_settle_mode != MODE_FIRST
