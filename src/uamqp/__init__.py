@@ -1,7 +1,7 @@
-"""uamqp: the AMQP 1.0 client for Python, with the API of uamqp 1.6 on an engine of its own.
+"""uamqp: an AMQP 1.0 client for Python, with the API of uamqp 1.6 on an engine of its own.
 
-What it has is imported when it is first used (PEP 562), so that `uamqp.codec` and `uamqp.engine` cost no more than
-themselves, and the blocking clients no asyncio.
+Everything is imported when it is first used (PEP 562), so that `uamqp.codec` and `uamqp.engine` load nothing but
+themselves, and the blocking clients don't load asyncio.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know the name; importing `typing` for it would take 6 ms more
-if TYPE_CHECKING:  # what type checkers know, `_HOMES` finds
+if TYPE_CHECKING:  # the same names as in `_HOMES`, for type checkers
     from . import (
         address,
         async_ops,
@@ -96,7 +96,6 @@ __all__ = [
     "utils",
 ]
 
-#: The modules here that have a name of their own in `uamqp`.
 _MODULES = (
     "address",
     "async_ops",
@@ -117,8 +116,8 @@ _MODULES = (
     "types",
     "utils",
 )
+"""The modules that are attributes of `uamqp`."""
 
-#: Where everything else is: behind the doors, so that what a test puts in its place at a door isn't kept here.
 _HOMES = {
     "AMQPClient": "classic.client.base",
     "AMQPClientAsync": "classic.aio.client",
@@ -147,19 +146,20 @@ _HOMES = {
     "receive_messages": "classic.functions",
     "send_message": "classic.functions",
 }
+"""Where everything else is: behind the doors, so that a replacement patched into a door isn't kept here."""
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever wants the log says so
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the application asks for the log
 
 
-if not TYPE_CHECKING:  # to a type checker it would be every name that there isn't
+if not TYPE_CHECKING:  # type checkers would think that any name exists
 
     def __getattr__(name: str) -> object:
-        """Import what has this name. It is an attribute like any other from then on."""
+        """Import what has this name, and make it an ordinary attribute."""
         if name not in _MODULES and name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         path = __name__
         for part in _HOMES.get(name, name).split("."):
-            # A package before its modules: where another thread imports it, this waits here, and with no lock in hand.
+            # A package before its modules: if another thread is importing it, this waits here, holding no lock.
             path = f"{path}.{part}"
             value = import_module(path)
         if name in _HOMES:
@@ -169,5 +169,5 @@ if not TYPE_CHECKING:  # to a type checker it would be every name that there isn
 
 
 def __dir__() -> list[str]:
-    """Return what there is, imported or not."""
+    """Return all names, imported or not."""
     return sorted({*globals(), *_MODULES, *_HOMES})

@@ -1,4 +1,4 @@
-"""The functions of `uamqp` itself: a message with one call. They name it as their module: there programs find them."""
+"""The functions of `uamqp` itself, which send or receive with one call. They name `uamqp` as their module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def send_message(
         debug: trace frames to the log.
 
     Returns:
-        What became of it, in a list of one.
+        The state of the message, in a list of one.
 
     Raises:
         AMQPConnectionError, LinkDetach: the connection or the link has failed.
@@ -53,11 +53,11 @@ def receive_message(
     Args:
         source: a `Source`, or a URL such as amqps://host/node.
         auth: credentials; see `AMQPClient`.
-        timeout: milliseconds to wait; 0: forever.
+        timeout: milliseconds to wait; 0 for no limit.
         debug: trace frames to the log.
 
     Returns:
-        The message; None if none came in time.
+        The message, or None if none arrived in time.
 
     Raises:
         AMQPConnectionError, LinkDetach: the connection or the link has failed.
@@ -74,13 +74,13 @@ def receive_messages(
     debug: bool = False,
     **kwargs: Unpack[ReceiveMessagesKeywords],
 ) -> list[Message]:
-    """Receive the messages that are there, and accept them.
+    """Receive the messages that are available, and accept them.
 
     Args:
         source: a `Source`, or a URL such as amqps://host/node.
         auth: credentials; see `AMQPClient`.
-        max_batch_size: how many at most; it becomes the prefetch, too.
-        timeout: milliseconds to wait for the first; 0: forever.
+        max_batch_size: maximum number of messages; it becomes the prefetch, too.
+        timeout: milliseconds to wait for the first; 0 for no limit.
         debug: trace frames to the log.
         kwargs: for `ReceiveClient`.
 
@@ -94,12 +94,12 @@ def receive_messages(
 
 
 def get_platform_info() -> str:
-    """Return what this runs on: system, release, processor, Python."""
+    """Return a description of the platform: system, release, processor, Python."""
     return f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
 
 
 class _Platform:
-    """Kept for programs that initialise 1.6's C library; there is nothing to do."""
+    """Kept for programs that initialize 1.6's C library; there is nothing to do."""
 
     initialized = False
 

@@ -72,7 +72,7 @@ class Options:
 
     def check(self) -> None:
         """Raise ValueError for what is out of range."""
-        for name, value, least, most in (
+        for name, value, minimum, maximum in (
             ("port", self.port, 0, 65535),
             ("max_frame_size", self.max_frame_size, 512, 0xFFFFFFFF),
             ("channel_max", self.channel_max, 0, 65535),
@@ -83,8 +83,8 @@ class Options:
             ("max_queue_bytes", self.nodes.max_bytes, 1, 2**63),
             ("max_nodes", self.directory.max_nodes, 1, 2**31 - 1),
         ):
-            if not least <= value <= most:
-                raise ValueError(f"{name} must be from {least} to {most}, not {value!r}")
+            if not minimum <= value <= maximum:
+                raise ValueError(f"{name} must be from {minimum} to {maximum}, not {value!r}")
         if self.idle_timeout is not None and not 0.01 <= self.idle_timeout <= 86400:
             raise ValueError(f"idle_timeout must be None or 0.01 to 86400 seconds, not {self.idle_timeout!r}")
         if self.nodes.max_deliveries is not None and self.nodes.max_deliveries < 1:

@@ -378,7 +378,7 @@ def epoch_seconds(value: float | str | datetime.datetime) -> float:
         return aware.timestamp()
     if isinstance(value, str) and value.isdecimal():
         return int(value)  # 1.6 took it from get_token, and services give it so
-    return finite(value, "expires_at", "seconds since 1970, or a datetime", most=1e12)
+    return finite(value, "expires_at", "seconds since 1970, or a datetime", maximum=1e12)
 
 
 class SASTokenAuth(AMQPAuth, CBSAuthMixin):

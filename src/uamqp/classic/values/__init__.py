@@ -1,1 +1,1 @@
-"""AMQP values as objects that know their type; checks of arguments."""
+"""AMQP values as objects that know their type, and checks of arguments."""

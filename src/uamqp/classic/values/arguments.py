@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns the value, or raises an error that names the argument. Imports nothing of ours."""
+"""Checks of arguments: each returns the value, or raises an error that names the argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-MOST_SECONDS = 9e9
+MAX_SECONDS = 9e9
+"""The longest time that the operating system accepts."""
 
 _MAX_PATH = 1024
 
@@ -20,28 +21,33 @@ _NUMBERS: tuple[type[Any], ...] = (Real, Decimal)
 
 
 def given(value: T | None) -> T | None:
-    """Return an argument; None in place of anything that is false, for in 1.6 that stood for the default.
+    """Return an argument, or None for anything false, which stood for the default in 1.6.
 
-    A member of an enumeration is given, whatever its number.
+    A member of an enumeration is returned whatever its number.
     """
     return value if value or isinstance(value, Enum) else None
 
 
 def shown(value: Any) -> str:
-    """Return what an error says of a wrong value: a number, and of anything else its type, for it may be a secret."""
+    """Return what an error says about a wrong value: a number itself, otherwise the type, as it may be a secret."""
     if isinstance(value, (int, float)) and not abs(value) >= 1e30:
         return repr(value)
     return "empty" if isinstance(value, (str, bytes)) and not value else type(value).__name__
 
 
-def integer(value: Any, name: str, least: int, most: int, note: str = "") -> int:
-    """Return an integer from `least` to `most`. A number of another type that is one will do, as in 1.6.
+def integer(value: Any, name: str, minimum: int, maximum: int, note: str = "") -> int:
+    """Return an integer from `minimum` to `maximum`. As in 1.6, a whole number of another type will do.
 
     Args:
+        value: the argument.
+        name: the argument's name, for errors.
+        minimum: the smallest number allowed.
+        maximum: the largest number allowed.
         note: what the error's text adds to the range.
 
     Raises:
-        TypeError: it is none. ValueError: it is out of range.
+        TypeError: the value isn't an integer.
+        ValueError: it is out of range.
     """
     if isinstance(value, _NUMBERS) and not isinstance(value, int) and float(value).is_integer():
         value = int(value)
@@ -51,16 +57,17 @@ def integer(value: Any, name: str, least: int, most: int, note: str = "") -> int
         found = None
     if found is None:
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
-    if not least <= found <= most:
-        raise ValueError(f"{name} must be from {least} to {most}{note}, not {shown(found)}.")
+    if not minimum <= found <= maximum:
+        raise ValueError(f"{name} must be from {minimum} to {maximum}{note}, not {shown(found)}.")
     return found
 
 
 def number(value: Any, name: str, unit: str, *, positive: bool = False) -> float:
-    """Return a number of some unit: 0 or more, or above 0 if `positive`.
+    """Return a number in some unit: 0 or more, or above 0 if `positive`.
 
     Raises:
-        TypeError: it is none. ValueError: it is out of range.
+        TypeError: the value isn't a number.
+        ValueError: it is out of range.
     """
     if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise TypeError(f"{name} must be a number of {unit}, not {type(value).__name__}.")
@@ -73,23 +80,25 @@ def number(value: Any, name: str, unit: str, *, positive: bool = False) -> float
     return value if isinstance(value, (int, float)) else found
 
 
-def finite(value: Any, name: str, unit: str, *, positive: bool = False, most: float = MOST_SECONDS) -> float:
-    """Return what `number` does, if it is `most` at most: what the operating system takes for seconds.
+def finite(value: Any, name: str, unit: str, *, positive: bool = False, maximum: float = MAX_SECONDS) -> float:
+    """Return what `number` does, up to `maximum`, by default the largest that the operating system accepts.
 
     Raises:
-        TypeError: it is no number. ValueError: it is out of range.
+        TypeError: the value isn't a number.
+        ValueError: it is out of range.
     """
     found = number(value, name, unit, positive=positive)
-    if found > most:
-        raise ValueError(f"{name} must be {most:g} {unit} at most, not {shown(value)}.")
+    if found > maximum:
+        raise ValueError(f"{name} must be {maximum:g} {unit} at most, not {shown(value)}.")
     return found
 
 
 def encoding_of(value: Any) -> str:
-    """Return the name of an encoding of text; UTF-8 in place of what is false.
+    """Return the name of a text encoding; UTF-8 for anything false.
 
     Raises:
-        TypeError: it is no text. ValueError: there is no such encoding.
+        TypeError: the value isn't text.
+        ValueError: there is no such encoding.
     """
     if value == "UTF-8" or not value:
         return "UTF-8"
@@ -103,11 +112,11 @@ def encoding_of(value: Any) -> str:
 
 
 def encoded(value: Any, name: str, encoding: str) -> bytes:
-    """Return text, or bytes as they are, as bytes.
+    """Return text as bytes; bytes are returned unchanged.
 
     Raises:
-        TypeError: it is neither. UnicodeEncodeError: the encoding has no such character; the text isn't in it, for it
-            may be a password.
+        TypeError: the value is neither.
+        UnicodeEncodeError: the encoding lacks a character; the error doesn't quote the text, as it may be a password.
     """
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
@@ -121,10 +130,11 @@ def encoded(value: Any, name: str, encoding: str) -> bytes:
 
 
 def text(value: Any, name: str, encoding: str) -> str:
-    """Return text, or what bytes hold of it.
+    """Return bytes as text; text is returned unchanged.
 
     Raises:
-        TypeError: it is neither. UnicodeDecodeError: the bytes are no text; they aren't in it either.
+        TypeError: the value is neither.
+        UnicodeDecodeError: the bytes aren't text; the error doesn't quote them.
     """
     if isinstance(value, str):
         return value
@@ -137,10 +147,11 @@ def text(value: Any, name: str, encoding: str) -> str:
 
 
 def path(value: Any, name: str) -> str | None:
-    """Return the path of a file as text; None in place of what is false.
+    """Return the path of a file as text, or None for anything false.
 
     Raises:
-        TypeError: it is no path. ValueError: it is the content of a file; it isn't in the text, for it may be a key.
+        TypeError: the value isn't a path.
+        ValueError: it is the content of a file, which the error doesn't quote, as it may be a key.
     """
     if not value:
         return None
@@ -153,10 +164,10 @@ def path(value: Any, name: str) -> str | None:
 
 
 def checked_function(value: T, name: str) -> T:
-    """Return what is to be called.
+    """Return a callable.
 
     Raises:
-        TypeError: it can't be.
+        TypeError: the value can't be called.
     """
     if not callable(value):
         raise TypeError(f"{name} must be callable, not {type(value).__name__}.")
@@ -164,19 +175,22 @@ def checked_function(value: T, name: str) -> T:
 
 
 def checked_callback(value: T | None, name: str) -> T | None:
-    """Return what is to be called; None in place of what is false, as in 1.6.
+    """Return a callable, or None for anything false, as in 1.6.
 
     Raises:
-        TypeError: it can't be called.
+        TypeError: the value can't be called.
     """
     return checked_function(value, name) if value else None
 
 
 def having(value: T, name: str, what: str, *attributes: str) -> T:
-    """Return an object that has attributes, of whatever class it is; a class is none.
+    """Return an object of any class that has certain attributes; a class itself doesn't count.
 
     Args:
-        what: what it should be, for the error's text.
+        value: the object.
+        name: the argument's name, for errors.
+        what: what it should be, for errors.
+        attributes: the names of the attributes.
 
     Raises:
         TypeError: it lacks one of them.

@@ -1,4 +1,4 @@
-"""Composite values, and what 1.6's native module made of them: outcomes, termini, annotations. A part of `native`."""
+"""Composite values, and what 1.6's native module made of them: outcomes, termini, annotations. Part of `native`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SOURCE, _TARGET = 0x28, 0x29
 
 
 class CompositeValue(AMQPValue):
-    """A list of fields that a descriptor names (section 1.4). Its fields are taken by index, as values.
+    """A list of fields with a descriptor (section 1.4). Indexing returns the fields as AMQP values.
 
     Attributes:
         value: the fields as Python values.
@@ -65,7 +65,7 @@ class CompositeValue(AMQPValue):
         return iter(self._value)
 
     def clone(self) -> CompositeValue:
-        """A copy that shares nothing with this value."""
+        """Return a copy that shares nothing with this value."""
         return CompositeValue(self._descriptor, [field.clone() for field in self._value])
 
     def _same(self, other: Any) -> bool:
@@ -80,10 +80,10 @@ class CompositeValue(AMQPValue):
 
 
 class cAnnotations(AMQPValue):
-    """A map of annotations, in its role as a part of a message or an error.
+    """A map of annotations, as part of a message or an error.
 
     Attributes:
-        value: the AMQP value that it was made of.
+        value: the AMQP value that it was made from.
     """
 
     __slots__ = ()
@@ -96,12 +96,12 @@ class cAnnotations(AMQPValue):
 
     @property
     def map(self) -> dict[Any, Any] | None:
-        """The map as a dict, a copy; None if the value is no map."""
+        """A copy of the map as a dict; None if the value isn't a map."""
         return copy.deepcopy(self._value.value) if isinstance(self._value, DictValue) else None
 
     @property
     def size(self) -> int:
-        """1: the value."""
+        """Always 1, for the value."""
         return 1
 
     def __getitem__(self, index: int) -> AMQPValue:
@@ -111,7 +111,7 @@ class cAnnotations(AMQPValue):
         return value
 
     def clone(self: _AnnotationsT) -> _AnnotationsT:  # noqa: PYI019 (Self needs Python 3.11)
-        """A copy that shares nothing with this value."""
+        """Return a copy that shares nothing with this value."""
         return type(self)(self._value)
 
     def __amqp_encode__(self) -> bytes:
@@ -153,32 +153,36 @@ class cFields(cAnnotations):
 
 
 def create_annotations(value: AMQPValue) -> cAnnotations:
-    """Annotations out of an AMQP map. Raises `TypeError` for what is no AMQP value, as the five functions below do."""
+    """Return annotations made from an AMQP map.
+
+    Raises:
+        TypeError: the value isn't an AMQP value; the five functions below raise it, too.
+    """
     return cAnnotations(value)
 
 
 def create_application_properties(value: AMQPValue) -> cApplicationProperties:
-    """Application properties out of an AMQP map."""
+    """Return application properties made from an AMQP map."""
     return cApplicationProperties(value)
 
 
 def create_delivery_annotations(value: AMQPValue) -> cDeliveryAnnotations:
-    """Delivery annotations out of an AMQP map."""
+    """Return delivery annotations made from an AMQP map."""
     return cDeliveryAnnotations(value)
 
 
 def create_message_annotations(value: AMQPValue) -> cMessageAnnotations:
-    """Message annotations out of an AMQP map."""
+    """Return message annotations made from an AMQP map."""
     return cMessageAnnotations(value)
 
 
 def create_footer(value: AMQPValue) -> cFooter:
-    """A footer out of an AMQP map."""
+    """Return a footer made from an AMQP map."""
     return cFooter(value)
 
 
 def create_fields(value: AMQPValue) -> cFields:
-    """Fields out of an AMQP map."""
+    """Return fields made from an AMQP map."""
     return cFields(value)
 
 
@@ -187,29 +191,29 @@ class Messaging:
 
     @staticmethod
     def create_source(address: bytes) -> CompositeValue:
-        """A source with an address."""
+        """Return a source with an address."""
         return CompositeValue(_SOURCE, [string_value(address)])
 
     @staticmethod
     def create_target(address: bytes) -> CompositeValue:
-        """A target with an address."""
+        """Return a target with an address."""
         return CompositeValue(_TARGET, [string_value(address)])
 
     @staticmethod
     def delivery_received(section_number: int, section_offset: int) -> CompositeValue:
-        """The state received: how much of a message is there."""
+        """Return the state received: how much of a message has arrived."""
         return CompositeValue(_RECEIVED, [uint_value(section_number), ulong_value(section_offset)])
 
     @staticmethod
     def delivery_accepted() -> CompositeValue:
-        """The outcome accepted."""
+        """Return the outcome accepted."""
         return CompositeValue(_ACCEPTED, [])
 
     @staticmethod
     def delivery_rejected(
         error_condition: bytes, error_description: bytes, error_info: cFields | None = None
     ) -> CompositeValue:
-        """The outcome rejected, with an error."""
+        """Return the outcome rejected, with an error."""
         fields: list[AMQPValue] = [symbol_value(error_condition), string_value(error_description)]
         if error_info is not None:
             fields.append(_map_of(error_info))
@@ -217,14 +221,14 @@ class Messaging:
 
     @staticmethod
     def delivery_released() -> CompositeValue:
-        """The outcome released."""
+        """Return the outcome released."""
         return CompositeValue(_RELEASED, [])
 
     @staticmethod
     def delivery_modified(
         delivery_failed: bool, undeliverable_here: bool, message_annotations: cFields | None
     ) -> CompositeValue:
-        """The outcome modified, with annotations for the message."""
+        """Return the outcome modified, with annotations for the message."""
         fields: list[AMQPValue] = [bool_value(delivery_failed), bool_value(undeliverable_here)]
         if message_annotations is not None:
             fields.append(_map_of(message_annotations))

@@ -37,9 +37,10 @@ logger = logging.getLogger("uamqp.utils")  # as in 1.6
 
 
 def parse_connection_string(connect_str: str) -> dict[str, str]:
-    """The parts of a connection string ``Name=value;Name=value``.
+    """Return the parts of a connection string ``Name=value;Name=value``; it may end with a semicolon.
 
-    A semicolon at the end is no part. Raises `ValueError` for a part without an equals sign.
+    Raises:
+        ValueError: a part has no equals sign.
     """
     if not isinstance(connect_str, str):
         raise TypeError(f"connect_str must be str, not {type(connect_str).__name__}.")
@@ -49,7 +50,7 @@ def parse_connection_string(connect_str: str) -> dict[str, str]:
             continue
         name, equals, value = part.partition("=")
         if not equals:
-            # Not the part itself: it may hold a key.
+            # Without the part itself, which may contain a key.
             raise ValueError(f"Part {number} of the connection string has no '='; it must be 'Name=value'.")
         parts[name] = value
     if not parts:
@@ -63,10 +64,16 @@ def create_sas_token(
     scope: bytes,
     expiry: datetime.timedelta = datetime.timedelta(hours=1),
 ) -> bytes:
-    """A shared access signature: ``SharedAccessSignature sr=..&sig=..&se=..&skn=..``.
+    """Return a shared access signature: ``SharedAccessSignature sr=..&sig=..&se=..&skn=..``.
 
-    `scope` and `key_name` are used as given (quote them before). `expiry` is how long the token is valid from now.
-    Raises `ValueError` if that is no time at all.
+    Args:
+        key_name: the name of the key, used as given: quote it if necessary.
+        shared_access_key: the key.
+        scope: what the token is for, used as given: quote it if necessary.
+        expiry: how long the token is valid from now.
+
+    Raises:
+        ValueError: `expiry` isn't positive.
     """
     for name, value in (("key_name", key_name), ("shared_access_key", shared_access_key), ("scope", scope)):
         if not isinstance(value, (bytes, bytearray)):
@@ -78,7 +85,7 @@ def create_sas_token(
 
 
 def get_running_loop() -> asyncio.AbstractEventLoop:
-    """The running event loop; without one the thread's current loop, and a warning in the log."""
+    """Return the running event loop; without one, log a warning and return the thread's current loop."""
     import asyncio  # noqa: PLC0415 (the blocking front does without)
 
     try:
@@ -96,7 +103,11 @@ def get_running_loop() -> asyncio.AbstractEventLoop:
 
 
 def _convert_py_number(value: int) -> native.AMQPValue:
-    """An int as AMQP int if it fits 32 bits, else as long; raises `ValueError` beyond 64 bits."""
+    """Return an int as AMQP int if it fits into 32 bits, otherwise as long.
+
+    Raises:
+        ValueError: it doesn't fit into 64 bits.
+    """
     if -(2**31) <= value < 2**31:
         return native.int_value(value)
     if -(2**63) <= value < 2**63:
@@ -158,13 +169,16 @@ def _scalar(value: Any, encoding: str) -> native.AMQPValue | None:
 
 
 def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
-    """The AMQP value that a Python value goes out as.
+    """Return the AMQP value that a Python value is sent as.
 
-    ``None``, ``bool``, ``int`` (int if it fits 32 bits, else long), ``float`` (double), ``decimal.Decimal``
-    (decimal128), ``uuid.UUID``, ``datetime.datetime`` (timestamp; naive ones are taken as UTC), ``str`` and
-    ``bytes`` (string), ``bytearray`` and ``memoryview`` (binary), ``list``, ``tuple`` and ``set`` (list), ``dict``
-    (map), the classes of `types` (or anything else with a ``c_data``), the codec's, and AMQP values. Raises
-    `TypeError` for any other type, and `ValueError` for an int beyond 64 bits and for what is nested too deep.
+    This takes ``None``, ``bool``, ``int`` (int if it fits into 32 bits, otherwise long), ``float`` (double),
+    ``decimal.Decimal`` (decimal128), ``uuid.UUID``, ``datetime.datetime`` (timestamp; naive ones count as UTC), ``str``
+    and ``bytes`` (string), ``bytearray`` and ``memoryview`` (binary), ``list``, ``tuple`` and ``set`` (list), ``dict``
+    (map), the classes of `types` (or anything else with a ``c_data``), the codec's, and AMQP values.
+
+    Raises:
+        TypeError: the value is of any other type.
+        ValueError: an int doesn't fit into 64 bits, or the value is nested too deeply.
     """
     try:
         return converted(value, encoding)
@@ -173,7 +187,11 @@ def data_factory(value: Any, encoding: str = "UTF-8") -> Any:
 
 
 def converted(value: Any, encoding: str) -> Any:
-    """What `data_factory` returns; it raises `RecursionError` for what is nested deeper than Python goes."""
+    """Return what `data_factory` does.
+
+    Raises:
+        RecursionError: the value is nested too deeply for Python.
+    """
     if value is None:
         return native.null_value()
     if hasattr(value, "c_data"):
@@ -194,7 +212,7 @@ def converted(value: Any, encoding: str) -> Any:
 
 
 def wrapped(value: Any, argument: str, encoding: str = "UTF-8") -> Any:
-    """What `data_factory` makes of an argument; its errors name the argument."""
+    """Return what `data_factory` makes of an argument; errors name the argument."""
     try:
         return data_factory(value, encoding)
     except TypeError as error:
@@ -206,18 +224,22 @@ def wrapped(value: Any, argument: str, encoding: str = "UTF-8") -> Any:
 
 
 def fields(values: Mapping[Any, Any], encoding: str = "UTF-8") -> dict[Any, Any]:
-    """A map of the kind that link properties, error info and annotations are: what the codec's composites take.
+    """Return a map for link properties, error info or annotations, in the form that the codec's composites take.
 
-    Keys (text or bytes, wrapped in `types` or not) become symbols, as the specification wants them, ints ulong; what
-    the values go out as is `data_factory`'s. Raises `TypeError` for other keys.
+    Keys (text or bytes, wrapped in `types` or not) become symbols, as the specification requires, and ints become
+    ulong. The values are sent as `data_factory` says.
+
+    Raises:
+        TypeError: a key is of another type.
     """
     return {_field_name(key, encoding): data_factory(value, encoding) for key, value in values.items()}
 
 
 def properties(values: Any, argument: str, encoding: str = "UTF-8") -> dict[Any, Any] | None:
-    """Connection or link properties as they go on the wire; None for none.
+    """Return connection or link properties as they go on the wire, or None if there are none.
 
-    Raises `TypeError`, naming the argument, for what isn't a dict, and for keys that aren't text.
+    Raises:
+        TypeError: it isn't a dict, or a key isn't text; the error names the argument.
     """
     if not values:
         return None
@@ -225,7 +247,7 @@ def properties(values: Any, argument: str, encoding: str = "UTF-8") -> dict[Any,
         raise TypeError(f"{argument} must be a dictionary, not {type(values).__name__}.")
     try:
         found = fields(values, encoding)
-        codec.encode_value([found])  # as an open or attach has it: what can't be encoded shows now
+        codec.encode_value([found])  # as in an open or attach: this fails now if it can't be encoded
     except TypeError as error:
         raise TypeError(f"{argument}: {error}") from error
     except ValueError as error:
@@ -249,10 +271,13 @@ def _field_name(key: Any, encoding: str) -> Any:
 
 
 def symbols(values: Any, encoding: str = "UTF-8", argument: str = "Capabilities") -> tuple[codec.Symbol, ...]:
-    """Capabilities as the codec takes them, from whatever they may be given as.
+    """Return capabilities as the codec takes them.
 
-    That is None, one name, or a list or tuple of names or a `types.AMQPArray`, wrapped by `data_factory` or not;
-    names are text, bytes or `types.AMQPSymbol`. Raises `TypeError`, naming the argument, for anything else.
+    They may be given as None, one name, a list or tuple of names, or a `types.AMQPArray`, wrapped by `data_factory` or
+    not; names are text, bytes or `types.AMQPSymbol`.
+
+    Raises:
+        TypeError: they are anything else; the error names the argument.
     """
     if values is None:
         return ()

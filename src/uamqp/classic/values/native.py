@@ -1,7 +1,7 @@
-"""What programs written for 1.6 take from its native module: value objects, enumerations, messages, a tick counter.
+"""What programs written for 1.6 use of its native module: value objects, enumerations, messages, a tick counter.
 
-Nothing here is native any more; the name stays because ``from uamqp import c_uamqp`` is how programs ask for it. The
-value objects are in `values` and `composites`.
+Nothing here is native any longer; the name stays because programs import it by ``from uamqp import c_uamqp``. The value
+objects are in `values` and `composites`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ __all__ = [
 
 _CompositeT = TypeVar("_CompositeT", bound="_Composite")
 
-# Where they are public is what a pickle says; the module they are in may change.
+# Pickles name the module in which they are public; the one that defines them may change.
 for _kind in [
     AMQPType,
     Messaging,
@@ -108,7 +108,7 @@ for _kind in [
 
 
 class MessageBodyType(Enum):
-    """Kinds of message bodies; what ``body.type`` is."""
+    """Kinds of message bodies, as in ``body.type``."""
 
     __module__ = "uamqp.c_uamqp"
 
@@ -119,7 +119,7 @@ class MessageBodyType(Enum):
 
 
 class TickCounter:
-    """Counts milliseconds, from the first time it is asked."""
+    """Counts milliseconds from its first use."""
 
     __module__ = "uamqp.c_uamqp"
 
@@ -127,20 +127,21 @@ class TickCounter:
         self._start: float | None = None
 
     def get_current_ms(self) -> int:
-        """Milliseconds since the first call, for which this is 0; never goes back."""
+        """Return the milliseconds since the first call, which returns 0; they never go back."""
         now = clock.now()
         if self._start is None:
             self._start = now
         return int((now - self._start) * 1000)
 
     def destroy(self) -> None:
-        """Does nothing; there is no native object to free."""
+        """Do nothing; there is no native object to free."""
 
 
 def create_sas_token(key: bytes, scope: bytes, keyname: bytes, expiry: int) -> bytes:
-    """A shared access signature out of a key in base64, valid until `expiry` (seconds since 1970-01-01 UTC).
+    """Return a shared access signature made with a key in base64, valid until `expiry` (seconds since 1970-01-01 UTC).
 
-    Raises `ValueError` for a key that isn't base64 and for a time that has passed.
+    Raises:
+        ValueError: the key isn't base64, or the time has passed.
     """
     try:
         secret = base64.b64decode(key, validate=True)
@@ -150,9 +151,9 @@ def create_sas_token(key: bytes, scope: bytes, keyname: bytes, expiry: int) -> b
 
 
 class _Slot:
-    """A field of `cProperties` or `cHeader`: set from a Python or an AMQP value, read as a Python value.
+    """A field of `cProperties` or `cHeader`: set from a Python or AMQP value, read as a Python value.
 
-    Without a `factory` the field takes values of any type, so AMQP values only, and is read as one.
+    Without a `factory`, the field may have any type, so it takes and returns AMQP values only.
     """
 
     def __init__(self, index: int, factory: Callable[[Any], AMQPValue] | None = None) -> None:
@@ -189,13 +190,13 @@ class _Composite:
         return composite
 
     def clone(self: _CompositeT) -> _CompositeT:  # noqa: PYI019 (Self needs Python 3.11)
-        """A copy."""
+        """Return a copy."""
         copy = type(self)()
         copy._values = [None if value is None else value.clone() for value in self._values]
         return copy
 
     def destroy(self) -> None:
-        """Does nothing; there is no native object to free."""
+        """Do nothing; there is no native object to free."""
 
     def __amqp_encode__(self) -> bytes:
         values = [AMQPValue() if value is None else value for value in self._values]
@@ -239,9 +240,9 @@ class cProperties(_Composite):
 
 
 class cMessage:
-    """A message as its sections. `Message(message=...)` takes one, `Message.get_message()` gives one.
+    """A message as its sections. `Message(message=...)` takes one, `Message.get_message()` returns one.
 
-    `header` and `properties` are a `cHeader` and a `cProperties`, the other sections are AMQP maps; None: not there.
+    `header` and `properties` are a `cHeader` and a `cProperties`, the other sections AMQP maps; None if missing.
     """
 
     __module__ = "uamqp.c_uamqp"
@@ -260,7 +261,7 @@ class cMessage:
 
     @property
     def body_type(self) -> MessageBodyType:
-        """What the body is made of."""
+        """The kind of sections that the body consists of."""
         return self._body_type
 
     def _begin(self, kind: MessageBodyType) -> None:
@@ -274,46 +275,46 @@ class cMessage:
         return self._body[index]
 
     def add_body_data(self, value: bytes) -> None:
-        """Adds a data section."""
+        """Add a data section."""
         part = binary_value(value)
         self._begin(MessageBodyType.DataType)
         self._body.append(part)
 
     def count_body_data(self) -> int:
-        """The number of data sections."""
+        """Return the number of data sections."""
         return len(self._body) if self._body_type is MessageBodyType.DataType else 0
 
     def get_body_data(self, index: int) -> bytes:
-        """The content of a data section, counted from 0."""
+        """Return the content of a data section by its index, from 0."""
         data: bytes = self._part(index, MessageBodyType.DataType).value
         return data
 
     def set_body_value(self, value: AMQPValue) -> None:
-        """Makes a value the body, in place of one that is there."""
+        """Make a value the body, in place of any earlier value."""
         self._begin(MessageBodyType.ValueType)
         self._body = [value.clone()]
 
     def get_body_value(self) -> AMQPValue | None:
-        """The value that is the body; None if the body is no value."""
+        """Return the value that is the body, or None if the body isn't a value."""
         return self._body[0] if self._body_type is MessageBodyType.ValueType else None
 
     def add_body_sequence(self, sequence: AMQPValue) -> None:
-        """Adds a sequence section: an AMQP list."""
+        """Add a sequence section: an AMQP list."""
         if not isinstance(sequence, ListValue):
             raise TypeError("A sequence section holds a ListValue.")
         self._begin(MessageBodyType.SequenceType)
         self._body.append(sequence.clone())
 
     def count_body_sequence(self) -> int:
-        """The number of sequence sections."""
+        """Return the number of sequence sections."""
         return len(self._body) if self._body_type is MessageBodyType.SequenceType else 0
 
     def get_body_sequence(self, index: int) -> AMQPValue:
-        """The list in a sequence section, counted from 0."""
+        """Return the list in a sequence section by its index, from 0."""
         return self._part(index, MessageBodyType.SequenceType)
 
     def clone(self) -> cMessage:
-        """A copy."""
+        """Return a copy."""
         copy = cMessage()
         for name, value in self.__dict__.items():
             copy.__dict__[name] = value.clone() if hasattr(value, "clone") else value
@@ -321,10 +322,10 @@ class cMessage:
         return copy
 
     def destroy(self) -> None:
-        """Does nothing; there is no native object to free."""
+        """Do nothing; there is no native object to free."""
 
     def _encode_payload(self) -> bytes:
-        """The encoded sections, in the order of section 3.2."""
+        """Return the encoded sections, in the order of section 3.2."""
         sections: list[tuple[int, Any]] = [
             (codec.HEADER, self.header),
             (codec.DELIVERY_ANNOTATIONS, self.delivery_annotations),
@@ -358,22 +359,26 @@ _MAP_SECTIONS = {
 
 
 def create_message() -> cMessage:
-    """An empty message."""
+    """Return an empty message."""
     return cMessage()
 
 
 def create_properties() -> cProperties:
-    """Empty properties."""
+    """Return empty properties."""
     return cProperties()
 
 
 def create_header() -> cHeader:
-    """An empty header."""
+    """Return an empty header."""
     return cHeader()
 
 
 def decode_message(payload: bytes) -> cMessage:
-    """A message out of its encoded sections. Raises `ValueError` for what is none."""
+    """Return the message that encoded sections contain.
+
+    Raises:
+        ValueError: they aren't a message.
+    """
     message = cMessage()
     for code, start, end in codec.scan_sections(payload):
         value = codec.Decoder(payload, start, end).value()

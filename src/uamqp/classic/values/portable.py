@@ -1,4 +1,4 @@
-"""What lets objects with slots be pickled and copied, compiled or not."""
+"""Pickling and copying of objects with slots, compiled or not."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def state_of(thing: Any) -> dict[str, Any]:
 
 
 def restore(thing: Any, state: dict[str, Any]) -> None:
-    """Give an object what `state_of` returned."""
+    """Set the fields and attributes of an object to what `state_of` returned."""
     for name, value in state.items():
         setattr(thing, name, value)
 
 
 def reduced(thing: Any) -> tuple[Any, ...]:
-    """Return what `__reduce__` should."""
+    """Return the result for `__reduce__`."""
     return copyreg.__newobj__, (type(thing),), thing.__getstate__()  # type: ignore[attr-defined]
 
 
 def unreadable(thing: Any, error: Exception) -> str:
-    """Return what `str` and `repr` give of a thing that has no content, or a broken one: they don't raise.
+    """Return the `str` and `repr` of a thing whose content is missing or broken, since those mustn't raise.
 
     Raises:
-        Exception: `error` itself, where a signal handler has raised it.
+        Exception: `error` itself, if a signal handler raised it.
     """
     if is_handlers(error):
         raise error
@@ -40,13 +40,13 @@ def unreadable(thing: Any, error: Exception) -> str:
 
 
 def bounded(value: Any) -> str:
-    """Return the `repr` of a value, up to a length that a log line can bear."""
+    """Return the `repr` of a value, cut to a length suitable for a log line."""
     text = repr(value)
     return text if len(text) <= _BOUND else f"{text[: _BOUND - 3]}..."
 
 
 class Portable:
-    """Base of what applications pickle, copy, subclass and set attributes on. `_stored` names a class's slots."""
+    """Base of classes that applications pickle, copy, extend and set attributes on. `_stored` names the slots."""
 
     __slots__ = ("__dict__", "__weakref__")
 

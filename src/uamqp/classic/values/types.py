@@ -1,7 +1,7 @@
-"""Wrappers that say which AMQP type a Python value is to go out as.
+"""Wrappers that determine the AMQP type a Python value is sent as.
 
-A subclass of `AMQPType` of one's own overrides `_c_wrapper` to return an AMQP value
-(from one of the factories in `c_uamqp`, or any object with ``__amqp_encode__``); whatever encodes looks at `c_data`.
+A custom subclass of `AMQPType` overrides `_c_wrapper` to return an AMQP value (from one of the factories in `c_uamqp`,
+or any object with ``__amqp_encode__``); encoding uses `c_data`.
 """
 
 from __future__ import annotations
@@ -58,12 +58,16 @@ class AMQPType:
     def __repr__(self) -> str:
         try:
             return f"{type(self).__name__}({self.value!r})"
-        except Exception as error:  # noqa: BLE001 (a log line isn't the place for it)
+        except Exception as error:  # noqa: BLE001 (a log line is no place to raise it)
             return unreadable(self, error)
 
 
 class AMQPSymbol(AMQPType):
-    """A symbol (section 1.6.21), from text or bytes. Raises `TypeError` for anything else."""
+    """A symbol (section 1.6.21), from text or bytes.
+
+    Raises:
+        TypeError: the value is anything else.
+    """
 
     __module__ = "uamqp.types"
 
@@ -82,7 +86,9 @@ class AMQPSymbol(AMQPType):
 class AMQPChar(AMQPType):
     """A Unicode character (section 1.6.16), from text of one character, encoded or not.
 
-    Raises `ValueError` for any other length, `TypeError` for another type.
+    Raises:
+        TypeError: the value isn't text.
+        ValueError: it isn't one character.
     """
 
     __module__ = "uamqp.types"
@@ -102,7 +108,11 @@ class AMQPChar(AMQPType):
 
 
 class _AMQPInteger(AMQPType):
-    """An integer. Takes what `int()` takes; raises `ValueError` for None and for what is out of range."""
+    """An integer, from anything that `int()` accepts.
+
+    Raises:
+        ValueError: the value is None or out of range.
+    """
 
     _factory: ClassVar[Any]
     _least: ClassVar[int]
@@ -193,8 +203,9 @@ class AMQPuByte(_AMQPInteger):
 class AMQPArray(AMQPType):
     """An array (section 1.6.24): values of one type.
 
-    Raises `ValueError` if the values are of different types, in Python or in AMQP (``[1, 2**40]`` is an int and a
-    long), `TypeError` for what isn't iterable.
+    Raises:
+        TypeError: the values aren't iterable.
+        ValueError: they have different types, in Python or in AMQP (``[1, 2**40]`` is an int and a long).
     """
 
     __module__ = "uamqp.types"
@@ -215,7 +226,7 @@ class AMQPArray(AMQPType):
 
 
 class AMQPDescribed(AMQPType):
-    """A described value (section 1.2): `value` is the value alone; `c_data.description` and `c_data.data` are both."""
+    """A described value (section 1.2). `value` is just the value; `c_data` has both as `description` and `data`."""
 
     __module__ = "uamqp.types"
 

@@ -1,6 +1,6 @@
-"""AMQP values as objects that know their type: what ``c_data`` and `convert.data_factory` give.
+"""AMQP values as objects that know their type: what ``c_data`` and `convert.data_factory` return.
 
-Programs reach these by `uamqp.c_uamqp`, which has all of them.
+Programs find all of these in `uamqp.c_uamqp`.
 """
 
 from __future__ import annotations
@@ -49,11 +49,10 @@ class AMQPType(Enum):
 
 
 class AMQPValue:
-    """A value of one AMQP type; of this very class: null.
+    """A value of one AMQP type; an instance of this very class is null.
 
-    `value` is the Python value, `type` the AMQP type, ``str()`` a form for people, ``bytes()`` that in UTF-8.
-    Compares by type and value with other AMQP values (anything else but None raises `TypeError`), and isn't
-    hashable.
+    `value` is the Python value, `type` the AMQP type, ``str()`` a readable form, and ``bytes()`` that in UTF-8. Values
+    compare by type and value with other AMQP values and None (anything else raises `TypeError`), and aren't hashable.
     """
 
     __slots__ = ("_value",)
@@ -66,7 +65,7 @@ class AMQPValue:
 
     @property
     def value(self) -> Any:
-        """The value as Python has it, in the bare mapping: text as bytes."""
+        """The Python value, in the bare mapping: text as bytes."""
         return self._value
 
     @property
@@ -75,24 +74,24 @@ class AMQPValue:
         return self._type
 
     def clone(self: _ValueT) -> _ValueT:  # noqa: PYI019 (Self needs Python 3.11)
-        """A copy that shares nothing with this value."""
+        """Return a copy that shares nothing with this value."""
         copy = type(self).__new__(type(self))
         copy._value = self._value
         return copy
 
     def get_encoded_size(self) -> int:
-        """The size of the encoding in bytes."""
+        """Return the size of the encoding in bytes."""
         return len(self.__amqp_encode__())
 
     def destroy(self) -> None:
-        """Does nothing; there is no native object to free."""
+        """Do nothing; there is no native object to free."""
 
     def __amqp_encode__(self) -> bytes:
-        """The encoding: constructor and value."""
+        """Return the encoding: constructor and value."""
         return codec.encode_value(self._wire(), bare=True)
 
     def _wire(self) -> Any:
-        """The value as the codec encodes it to this type."""
+        """Return the value as the codec encodes it to this type."""
         return self._value
 
     def _same(self, other: Any) -> bool:
@@ -237,7 +236,7 @@ class DoubleValue(AMQPValue):
 
 
 class FloatValue(DoubleValue):
-    """A 32-bit floating-point number; `value` is what is left of it in 32 bits."""
+    """A 32-bit floating-point number; `value` is rounded to 32 bits."""
 
     __slots__ = ()
     _type = AMQPType.FloatValue
@@ -298,7 +297,7 @@ class DecimalValue(AMQPValue):
         self._value = value.value
 
     def clone(self) -> DecimalValue:
-        """A copy."""
+        """Return a copy."""
         return DecimalValue(self._raw)
 
     def _wire(self) -> Any:
@@ -349,13 +348,13 @@ class StringValue(AMQPValue):
 
 
 class SymbolValue(StringValue):
-    """A name out of a constrained domain, held as bytes; ASCII by the specification."""
+    """A name from a constrained domain, held as bytes; ASCII by the specification."""
 
     __slots__ = ()
     _type = AMQPType.SymbolValue
 
     def __amqp_encode__(self) -> bytes:
-        # Not by way of codec.Symbol, which is text: the bytes needn't be UTF-8.
+        # Without codec.Symbol, which is text: the bytes needn't be UTF-8.
         size = len(self._value)
         head = b"\xa3" + bytes((size,)) if size < 256 else b"\xb3" + struct.pack(">I", size)
         return head + bytes(self._value)
@@ -392,7 +391,7 @@ class _Sequence(AMQPValue):
         return len(self._value)
 
     def clone(self: _ValueT) -> _ValueT:  # noqa: PYI019 (Self needs Python 3.11)
-        """A copy that shares nothing with this value."""
+        """Return a copy that shares nothing with this value."""
         copy = type(self).__new__(type(self))
         copy._value = [item.clone() for item in self._value]
         return copy
@@ -422,7 +421,7 @@ class _Sequence(AMQPValue):
 
 
 class ListValue(_Sequence):
-    """A list. Set `size` to make room (filled with nulls) or to cut it off, and items by index."""
+    """A list. Set `size` to extend it with nulls or to cut it off, and set items by index."""
 
     __slots__ = ()
     _type = AMQPType.ListValue
@@ -444,13 +443,17 @@ class ListValue(_Sequence):
 
 
 class ArrayValue(_Sequence):
-    """An array: elements of one AMQP type. An empty one goes out as an array of null."""
+    """An array: elements of one AMQP type. An empty one is sent as an array of null."""
 
     __slots__ = ()
     _type = AMQPType.ArrayValue
 
     def append(self, value: AMQPValue) -> None:
-        """Appends an element; raises `ValueError` if it is of another type than the first."""
+        """Append an element.
+
+        Raises:
+            ValueError: its type isn't that of the first.
+        """
         _amqp(value)
         if self._value and self._value[0].type is not value.type:
             raise ValueError(
@@ -467,11 +470,11 @@ def _hashable(key: Any) -> Any:
 
 
 class DictValue(AMQPValue):
-    """A map. Items are set and got by AMQP values as keys, and keep their order."""
+    """A map. Its keys are AMQP values, and its items keep their order."""
 
     __slots__ = ()
     _type = AMQPType.DictValue
-    # By the encoded key: AMQP values aren't hashable, and keys are the same when their encodings are.
+    # By the encoded key: AMQP values aren't hashable, and keys are equal if their encodings are.
     _value: dict[bytes, tuple[AMQPValue, AMQPValue]]
 
     def __init__(self) -> None:
@@ -479,11 +482,11 @@ class DictValue(AMQPValue):
 
     @property
     def value(self) -> dict[Any, Any]:
-        """The map as a dict of Python values; lists among the keys as tuples."""
+        """The map as a dict of Python values, with tuples in place of lists among the keys."""
         return {_hashable(key.value): value.value for key, value in self._value.values()}
 
     def clone(self) -> DictValue:
-        """A copy that shares nothing with this value."""
+        """Return a copy that shares nothing with this value."""
         copy = type(self)()
         copy._value = {code: (key.clone(), value.clone()) for code, (key, value) in self._value.items()}
         return copy
@@ -494,7 +497,11 @@ class DictValue(AMQPValue):
         return len(self._value)
 
     def get(self, index: int) -> tuple[AMQPValue, AMQPValue]:
-        """Key and value at a position, counted from 0; raises `IndexError`."""
+        """Return the key and value at a position, from 0.
+
+        Raises:
+            IndexError: there is no such item.
+        """
         if not 0 <= index < len(self._value):
             raise IndexError("Index is out of range.")
         return next(islice(self._value.values(), index, None))
@@ -537,7 +544,7 @@ class DictValue(AMQPValue):
 
 
 class DescribedValue(AMQPValue):
-    """A described value: `description` and `data`. Its `value` is that of `data` alone."""
+    """A described value: `description` and `data`. Its `value` is that of `data`."""
 
     __slots__ = ("_description",)
     _type = AMQPType.DescribedType
@@ -564,7 +571,7 @@ class DescribedValue(AMQPValue):
         return self._value
 
     def clone(self) -> DescribedValue:
-        """A copy that shares nothing with this value."""
+        """Return a copy that shares nothing with this value."""
         return DescribedValue(self._description, self._value)
 
     def _same(self, other: Any) -> bool:
@@ -600,7 +607,7 @@ _FROM_CODEC: dict[type, type[Any]] = {
 
 
 def value_of(decoded: Any) -> AMQPValue:
-    """The AMQP value of what the codec decoded in its typed mapping."""
+    """Return the AMQP value of what the codec decoded in its typed mapping."""
     if decoded is None:
         return AMQPValue()
     if isinstance(decoded, codec.Symbol):
@@ -629,72 +636,80 @@ def value_of(decoded: Any) -> AMQPValue:
 
 
 def null_value() -> AMQPValue:
-    """null."""
+    """Return null."""
     return AMQPValue()
 
 
 def bool_value(value: Any) -> BoolValue:
-    """A boolean, from anything by its truth."""
+    """Return a boolean: the truth value of anything."""
     return BoolValue(value)
 
 
 def ubyte_value(value: int) -> UByteValue:
-    """An unsigned 8-bit integer; `OverflowError` outside of it, as the other integers."""
+    """Return an unsigned 8-bit integer.
+
+    Raises:
+        OverflowError: the value doesn't fit; the other integers raise it, too.
+    """
     return UByteValue(value)
 
 
 def ushort_value(value: int) -> UShortValue:
-    """An unsigned 16-bit integer."""
+    """Return an unsigned 16-bit integer."""
     return UShortValue(value)
 
 
 def uint_value(value: int) -> UIntValue:
-    """An unsigned 32-bit integer."""
+    """Return an unsigned 32-bit integer."""
     return UIntValue(value)
 
 
 def ulong_value(value: int) -> ULongValue:
-    """An unsigned 64-bit integer."""
+    """Return an unsigned 64-bit integer."""
     return ULongValue(value)
 
 
 def byte_value(value: int) -> ByteValue:
-    """A signed 8-bit integer."""
+    """Return a signed 8-bit integer."""
     return ByteValue(value)
 
 
 def short_value(value: int) -> ShortValue:
-    """A signed 16-bit integer."""
+    """Return a signed 16-bit integer."""
     return ShortValue(value)
 
 
 def int_value(value: int) -> IntValue:
-    """A signed 32-bit integer."""
+    """Return a signed 32-bit integer."""
     return IntValue(value)
 
 
 def long_value(value: int) -> LongValue:
-    """A signed 64-bit integer."""
+    """Return a signed 64-bit integer."""
     return LongValue(value)
 
 
 def timestamp_value(value: int) -> TimestampValue:
-    """A point in time, in milliseconds since 1970-01-01 UTC."""
+    """Return a point in time, in milliseconds since 1970-01-01 UTC."""
     return TimestampValue(value)
 
 
 def float_value(value: float) -> FloatValue:
-    """A 32-bit floating-point number."""
+    """Return a 32-bit floating-point number."""
     return FloatValue(value)
 
 
 def double_value(value: float) -> DoubleValue:
-    """A 64-bit floating-point number."""
+    """Return a 64-bit floating-point number."""
     return DoubleValue(value)
 
 
 def char_value(value: int) -> CharValue:
-    """A Unicode character, from its code point; `ValueError` for what is none."""
+    """Return a Unicode character, from its code point.
+
+    Raises:
+        ValueError: there is no such character.
+    """
     if not isinstance(value, int):
         raise TypeError(f"A code point is an integer, not {type(value).__name__}.")
     if not 0 <= value <= 0x10FFFF:
@@ -703,40 +718,40 @@ def char_value(value: int) -> CharValue:
 
 
 def uuid_value(value: uuid.UUID) -> UUIDValue:
-    """A UUID."""
+    """Return a UUID."""
     return UUIDValue(value)
 
 
 def binary_value(value: bytes | bytearray) -> BinaryValue:
-    """Bytes."""
+    """Return bytes."""
     return BinaryValue(value)
 
 
 def string_value(value: bytes | bytearray) -> StringValue:
-    """Text, from its encoded form."""
+    """Return text, from its encoded form."""
     return StringValue(value)
 
 
 def symbol_value(value: bytes | bytearray) -> SymbolValue:
-    """A symbol, from its encoded form."""
+    """Return a symbol, from its encoded form."""
     return SymbolValue(value)
 
 
 def list_value() -> ListValue:
-    """An empty list."""
+    """Return an empty list."""
     return ListValue()
 
 
 def dict_value() -> DictValue:
-    """An empty map."""
+    """Return an empty map."""
     return DictValue()
 
 
 def array_value() -> ArrayValue:
-    """An empty array."""
+    """Return an empty array."""
     return ArrayValue()
 
 
 def described_value(descriptor: AMQPValue, value: AMQPValue) -> DescribedValue:
-    """A value and what it means."""
+    """Return a described value, made of its descriptor and a value."""
     return DescribedValue(descriptor, value)

@@ -1,14 +1,14 @@
 """Addresses: where a client connects to, and the node that a link's source or target names.
 
-An address is a URL (scheme amqp, amqps, sb, ws, wss, http or https) or the name of a node. What goes into a
-link's source or target on the wire (`Address.address`) is
+An address is a URL (scheme amqp, amqps, sb, ws, wss, http or https) or the name of a node. A link's source or target on
+the wire (`Address.address`) is
 
-* `node`, exactly, wherever it is given;
-* of an ``amqp://`` URL all that comes after the slash behind the host, as it is written: ``amqp://host/q1`` is
-  ``q1``, ``amqp://host//queues/q%201`` is ``/queues/q%201``, ``amqp://host/topic://news`` is ``topic://news``;
-* of any other URL the URL without credentials, port and query, ``amqps://host/q1``: Azure's services want it so,
-  and uamqp 1.6 sent it so. For other brokers over TLS give the node: ``Source("amqps://host", node="q1")``;
-* anything that is no URL as it is: ``q1``, ``/queues/q1``, ``queue://q1``.
+* `node`, unchanged, if it is given;
+* for an ``amqp://`` URL, everything after the slash that follows the host, unchanged: ``amqp://host/q1`` gives
+  ``q1``, ``amqp://host//queues/q%201`` gives ``/queues/q%201``, ``amqp://host/topic://news`` gives ``topic://news``;
+* for any other URL, the URL without credentials, port and query, ``amqps://host/q1``, as Azure's services expect it
+  and uamqp 1.6 sent it. For other brokers over TLS pass the node: ``Source("amqps://host", node="q1")``;
+* anything that isn't a URL, as it stands: ``q1``, ``/queues/q1``, ``queue://q1``.
 """
 
 from __future__ import annotations
@@ -38,20 +38,25 @@ _OUTCOMES = {
 }
 
 Names = str | bytes | Iterable[str | bytes]
-"""One name or several, as symbols go."""
+"""One or several names that go out as symbols."""
 
 
 class Address:
-    """An AMQP address, and what a terminus (section 3.5) has besides it.
+    """An AMQP address, and the other fields of a terminus (section 3.5).
 
-    `address` is a URL or a node's name, as text or UTF-8 bytes; `encoding` is that of bytes, and of text that is
-    set on it later. `node` is the node's name as it goes on the wire, if it isn't to be taken from `address`.
-    `capabilities` is what the node must be able to do, as brokers define it: `("queue",)` or `("topic",)` for
-    ActiveMQ and Artemis. Raises `ValueError` for an empty address and a URL with an invalid port, `TypeError` for
-    other types.
-
-    An attribute that there is not can't be set, so that a misspelt one is an `AttributeError`; a subclass may add its
+    Setting an attribute that doesn't exist, such as a misspelled one, is an `AttributeError`; a subclass may add its
     own.
+
+    Args:
+        address: a URL or a node's name, as text or UTF-8 bytes.
+        encoding: of bytes, and of text that is set later.
+        node: the node's name as it goes on the wire, if it differs from that in `address`.
+        capabilities: what the node must be able to do, as brokers define it: `("queue",)` or `("topic",)` for
+            ActiveMQ and Artemis.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: the address is empty, or a URL with an invalid port.
     """
 
     __module__ = "uamqp.address"
@@ -97,9 +102,9 @@ class Address:
     def from_c_obj(  # noqa: PYI019 (Self needs Python 3.11)
         cls: type[_AddressT], c_value: Any, encoding: str = "UTF-8"
     ) -> _AddressT:
-        """The address of a received terminus (a `codec.Source` or `codec.Target`), taken as it is.
+        """Return the address of a received terminus (a `codec.Source` or `codec.Target`), unchanged.
 
-        ``str()`` of it is the address as the peer gave it; empty if it gave none.
+        Its ``str()`` is the address that the peer gave; empty if it gave none.
         """
         name = c_value.address
         if isinstance(name, codec.Described):
@@ -112,7 +117,7 @@ class Address:
         return address
 
     def _load(self, terminus: Any) -> None:
-        """Takes over the other fields of a received terminus."""
+        """Adopt the other fields of a received terminus."""
         self._durable = terminus.durable or None
         self._expiry_policy = str(terminus.expiry_policy).encode("utf-8")
         self._timeout = terminus.timeout or None
@@ -121,7 +126,7 @@ class Address:
 
     @property
     def address(self) -> str | None:
-        """The name of the node as it goes on the wire, None if there is none. A dynamic source or target sends none."""
+        """The name of the node as it goes on the wire, or None; a dynamic source or target sends none."""
         return self._node
 
     @property
@@ -131,27 +136,27 @@ class Address:
 
     @property
     def port(self) -> int | None:
-        """The port of a URL, None if it has none."""
+        """The port of a URL; None if it has none."""
         return self._port
 
     @property
     def scheme(self) -> str | None:
-        """The scheme of a URL, None for a node's name."""
+        """The scheme of a URL; None for a node's name."""
         return self._part(self.parsed_address.scheme)
 
     @property
     def username(self) -> str | None:
-        """The user name in a URL as it is written there, percent-encoded; None if there is none."""
+        """The user name in a URL as written there, percent-encoded; None if there is none."""
         return self._part(self.parsed_address.username)
 
     @property
     def password(self) -> str | None:
-        """The password in a URL as it is written there, percent-encoded; None if there is none."""
+        """The password in a URL as written there, percent-encoded; None if there is none."""
         return self._part(self.parsed_address.password)
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """User name and password of a URL, decoded; None if it has no user name.
+        """The user name and password of a URL, decoded; None if it has no user name.
 
         A plus sign stands for a space in an amqps:// or sb:// URL, as in 1.6, and for itself in an amqp:// URL.
         """
@@ -162,7 +167,7 @@ class Address:
 
     @property
     def durable(self) -> int | None:
-        """What of the terminus is kept: 0 nothing, 1 its configuration, 2 the unsettled state as well."""
+        """What is kept of the terminus: 0 nothing, 1 its configuration, 2 the unsettled state as well."""
         return self._durable or None
 
     @durable.setter
@@ -189,7 +194,7 @@ class Address:
 
     @property
     def dynamic(self) -> bool | None:
-        """Is the peer to make a node, and to name it? Then no address is sent."""
+        """Whether the peer should create and name a node; no address is sent then."""
         return self._dynamic or None
 
     @dynamic.setter
@@ -198,9 +203,9 @@ class Address:
 
     @property
     def capabilities(self) -> tuple[str, ...] | None:
-        """What the node is asked to be able to do, or does where the peer gave the address; None: nothing is said.
+        """What the node must be able to do, or can do if the peer gave the address; None if nothing is said.
 
-        Settable to one name or several, each text, bytes or an `AMQPSymbol`.
+        It may be set to one or several names, each text, bytes or an `AMQPSymbol`.
         """
         return tuple(str(name) for name in self._capabilities) or None
 
@@ -210,7 +215,7 @@ class Address:
 
     @property
     def distribution_mode(self) -> str | None:
-        """How messages are handed to several receivers: "move" or "copy" (a source's alone); None if unset."""
+        """How messages are distributed to several receivers: "move" or "copy" (sources only); None if unset."""
         return None
 
     @distribution_mode.setter
@@ -218,7 +223,7 @@ class Address:
         raise AttributeError(f"A {type(self).__name__.lower()} has no distribution mode.")
 
     def _common_fields(self) -> dict[str, Any]:
-        # Section 3.5.3: who asks for a dynamic node gives no address; who answers does.
+        # Section 3.5.3: the request for a dynamic node has no address; the answer has.
         asks = self._dynamic and not self._is_received
         fields: dict[str, Any] = {"address": None if asks else self._node}
         if self._durable:
@@ -234,7 +239,7 @@ class Address:
         return fields
 
     def __str__(self) -> str:
-        # A name that the peer gave is shown as it came, unless it is a URL that has a password.
+        # A name that the peer gave is shown unchanged, unless it is a URL with a password.
         text: str = getattr(self, "_text", "")
         return masked_within(text) if getattr(self, "_is_received", False) else masked(text)
 
@@ -243,9 +248,11 @@ class Address:
 
 
 class Source(Address):
-    """Where a link's messages come from (section 3.5.3): an address, and filters on what is there.
+    """Where a link's messages come from (section 3.5.3): an address, with filters.
 
-    Arguments are `Address`'s, and `outcomes`: the outcomes that deliveries may have.
+    Args:
+        outcomes: the outcomes that deliveries may have.
+        Others: see `Address`.
     """
 
     __module__ = "uamqp.address"
@@ -266,7 +273,7 @@ class Source(Address):
         self._distribution_mode: str | None = None
         self._outcomes: tuple[codec.Symbol, ...] = ()
         self.outcomes = outcomes
-        # By name: the filter as the codec takes it, and as get_filter reads it.
+        # By name: the filter as the codec takes it, and as get_filter returns it.
         self._filters: dict[str, tuple[Any, Any]] = {}
 
     def _load(self, terminus: Any) -> None:
@@ -280,7 +287,7 @@ class Source(Address):
 
     @property
     def distribution_mode(self) -> str | None:
-        """How messages are handed to several receivers: "move" or "copy"; None if unset."""
+        """How messages are distributed to several receivers: "move" or "copy"; None if unset."""
         return self._distribution_mode
 
     @distribution_mode.setter
@@ -289,9 +296,9 @@ class Source(Address):
 
     @property
     def outcomes(self) -> tuple[str, ...] | None:
-        """The outcomes that deliveries may have, such as "amqp:accepted:list"; None: nothing is said.
+        """The outcomes that deliveries may have, such as "amqp:accepted:list"; None if nothing is said.
 
-        Settable to one name or several; accepted, rejected, released and modified may be given by these names alone.
+        It may be set to one or several names; "accepted", "rejected", "released" and "modified" will do.
         """
         return tuple(str(name) for name in self._outcomes) or None
 
@@ -301,7 +308,7 @@ class Source(Address):
         self._outcomes = tuple(codec.Symbol(_OUTCOMES.get(name, name)) for name in names)
 
     def get_filter(self, name: str | bytes = constants.STRING_FILTER) -> Any:
-        """The value of a filter, text as bytes; None if there is none of this name."""
+        """Return the value of a filter, text as bytes, or None if there is none with this name."""
         return self._filters.get(_text(name, "name", "utf-8"), (None, None))[1]
 
     def set_filter(
@@ -310,14 +317,17 @@ class Source(Address):
         name: str | bytes = constants.STRING_FILTER,
         descriptor: str | bytes | int | None = constants.STRING_FILTER,
     ) -> None:
-        """Sets a filter; one of the same name is replaced, others stay.
+        """Set a filter, replacing one with the same name; others stay.
 
-        `value` is text, or anything `utils.data_factory` takes. It goes out described by `descriptor`, as it is
-        if that is None, and None goes out as null. `descriptor` is a name or the number that stands for it, as
-        `0x0000468C00000004` for apache.org:selector-filter:string.
+        Args:
+            value: text, or anything that `utils.data_factory` takes; None is sent as null.
+            name: the filter's name.
+            descriptor: describes the value: a name, or the number that stands for it, such as `0x0000468C00000004` for
+                apache.org:selector-filter:string. None sends the value without one.
 
-        Raises `TypeError` for a name or descriptor of another type, `ValueError` for one that is empty, no ASCII or
-        out of range.
+        Raises:
+            TypeError: the name or descriptor has the wrong type.
+            ValueError: it is empty, isn't ASCII or is out of range.
         """
         key = _filter_name(name, "name")
         wrapped = convert.wrapped(value, "value", self._encoding)
@@ -327,13 +337,13 @@ class Source(Address):
             if value is not None:
                 encoded = codec.Described(described_by, wrapped)
         try:
-            codec.encode_value([[{codec.Symbol(key): encoded}]])  # as an attach has it
+            codec.encode_value([[{codec.Symbol(key): encoded}]])  # as in an attach
         except codec.EncodeError as error:
             raise ValueError(f"The value of the filter {key!r} can't be encoded: {error}.") from None
         self._filters[key] = encoded, wrapped.value
 
     def terminus(self) -> codec.Source:
-        """The source as an attach takes it."""
+        """The source in the form for an attach."""
         fields = self._common_fields()
         if self._distribution_mode is not None:
             fields["distribution_mode"] = codec.Symbol(self._distribution_mode)
@@ -345,22 +355,23 @@ class Source(Address):
 
 
 class Target(Address):
-    """Where a link's messages go to (section 3.5.4). Arguments are `Address`'s; there is no distribution mode."""
+    """Where a link's messages go to (section 3.5.4). It has the arguments of `Address`, and no distribution mode."""
 
     __module__ = "uamqp.address"
 
     __slots__ = ()
 
     def terminus(self) -> codec.Target:
-        """The target as an attach takes it."""
+        """The target in the form for an attach."""
         return codec.Target(**self._common_fields())
 
 
 def address_of(value: str | bytes | Address, kind: type[_AddressT], argument: str, encoding: str) -> _AddressT:
-    """Return an address of a class: the one given, or that of the URL given.
+    """Return an address of class `kind`: the value itself, or one made from a URL.
 
     Raises:
-        TypeError: it is neither. ValueError: the URL can't be used.
+        TypeError: the value is neither.
+        ValueError: the URL can't be used.
     """
     if isinstance(value, kind):
         return value
@@ -373,7 +384,7 @@ def host_of(address: Address) -> str:
     """Return the host that an address names.
 
     Raises:
-        ValueError: it names none; the text says why, and quotes nothing that may be a password.
+        ValueError: it names none; the text says why, without quoting anything that may be a password.
     """
     if address.hostname:
         return address.hostname
@@ -417,10 +428,11 @@ def split_url(url: str, what: str) -> compat.ParseResult:
     """Return the parts of a URL.
 
     Args:
+        url: the URL.
         what: what an error's text begins with.
 
     Raises:
-        ValueError: the host can't be read, or what should be a character is none; nothing of the URL is in it.
+        ValueError: the host can't be read, or something isn't a character; the error doesn't quote the URL.
     """
     try:
         return addresses.split(url)
@@ -428,11 +440,11 @@ def split_url(url: str, what: str) -> compat.ParseResult:
         raise ValueError(f"{what}: {error}") from None
 
 
-def _integer(value: Any, most: int, name: str) -> int | None:
+def _integer(value: Any, maximum: int, name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int):
         raise TypeError(f"{name} is an integer, not {type(value).__name__}.")
-    if not 0 <= value <= most:
-        raise ValueError(f"{name} is 0 to {most}, not {int(value)}.")
+    if not 0 <= value <= maximum:
+        raise ValueError(f"{name} is 0 to {maximum}, not {int(value)}.")
     return int(value)

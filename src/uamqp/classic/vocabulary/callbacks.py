@@ -1,4 +1,4 @@
-"""Callbacks: which of them can be called as they are, and which only awaited. Imports the other checks."""
+"""Checks of callbacks: which can simply be called, and which have to be awaited."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def is_coroutine_function(callback: Any) -> bool:
 
 
 def plain(callback: T | None, name: str) -> T | None:
-    """Return a callback that is called as it is; None in place of what is false.
+    """Return a callback to be called without awaiting it, or None for anything false.
 
     Raises:
-        TypeError: it can't be called, or is a coroutine or generator function, of which nobody would run the body.
+        TypeError: it can't be called, or is a coroutine or generator function, whose body nobody would run.
     """
     return plain_function(callback, name) if callback else None
 
 
 def plain_function(callback: T, name: str) -> T:
-    """Return what is called as it is, and has to be there.
+    """Return a required callback to be called without awaiting it.
 
     Raises:
         TypeError: see `plain`.
@@ -40,10 +40,10 @@ def plain_function(callback: T, name: str) -> T:
 
 
 def awaitable(callback: T | None, name: str) -> T | None:
-    """Return a callback whose result is awaited if it can be; None in place of what is false.
+    """Return a callback whose result is awaited if possible, or None for anything false.
 
     Raises:
-        TypeError: it can't be called, or is a generator function, of which nobody would run the body.
+        TypeError: it can't be called, or is a generator function, whose body nobody would run.
     """
     found = checked_callback(callback, name)
     if found is not None and (_any(inspect.isgeneratorfunction, found) or _any(inspect.isasyncgenfunction, found)):
@@ -52,20 +52,20 @@ def awaitable(callback: T | None, name: str) -> T | None:
 
 
 def is_overridden(method: Any, original: Any) -> bool:
-    """Return whether the application has something of its own in a method's place: that is a callback of its."""
+    """Return whether the application has replaced a method with a callback of its own."""
     return getattr(method, "__func__", None) is not original
 
 
 def refuse_unfinished(result: object, name: str) -> None:
-    """Refuse what a callback has returned if it is still to be awaited or run; it is closed, or cancelled.
+    """Refuse a callback's result that has yet to be awaited or run, and close or cancel it.
 
     Raises:
-        TypeError: it is.
+        TypeError: the result is of that kind.
     """
     if inspect.isgenerator(result) or inspect.iscoroutine(result):
         result.close()
     elif inspect.isawaitable(result):
-        for end in ("cancel", "close"):  # a task or future; whatever else there is
+        for end in ("cancel", "close"):  # a task or future; anything else
             if callable(getattr(result, end, None)):
                 getattr(result, end)()
                 break
@@ -78,10 +78,11 @@ def refuse_unfinished(result: object, name: str) -> None:
 
 
 async def finish(result: object, name: str) -> None:
-    """Await what a callback has returned, if it can be awaited.
+    """Await a callback's result if it can be awaited.
 
     Raises:
-        TypeError: it is a generator, which nobody runs. What it raises.
+        TypeError: it is a generator, which nobody runs.
+        Exception: whatever awaiting it raises.
     """
     if inspect.isawaitable(result):
         await result
@@ -90,7 +91,7 @@ async def finish(result: object, name: str) -> None:
 
 
 def _any(test: Callable[[Any], bool], callback: Any) -> bool:
-    """Whether the test holds for a callable, or for what it calls in turn."""
+    """Return whether a test holds for a callable, or for what it calls in turn."""
     while isinstance(callback, (functools.partial, functools.partialmethod)):
         callback = callback.func
     return test(callback) or test(getattr(type(callback), "__call__", None))  # noqa: B004 (the method itself)

@@ -1,4 +1,4 @@
-"""Names that 1.6 kept for Python 2; programs written for it import them. May import the standard library only."""
+"""Names that 1.6 kept for Python 2, for programs that import them."""
 
 from __future__ import annotations
 

@@ -1,14 +1,11 @@
 """Names and numbers of the 1.6 API: states, results, settle modes, error conditions, defaults.
 
-May import the standard library only.
+Every enumeration is an ``IntEnum`` whose members are true in a boolean context, even those with the value 0, so that
+``state == MessageState.SendComplete``, ``state == 2`` and ``if state:`` all work. No member's number ever goes on the
+wire: the wire values of settle modes are in `SENDER_SETTLE_MODE_WIRE` and `RECEIVER_SETTLE_MODE_WIRE`. Members that
+come from outside are recognized by their name (`member_of`).
 
-Every enumeration is an ``IntEnum`` whose members are true in a boolean context, also those with the value 0,
-so that ``state == MessageState.SendComplete``, ``state == 2`` and ``if state:`` all work. No member's number
-ever goes on the wire: the wire values of settle modes are in `SENDER_SETTLE_MODE_WIRE` and
-`RECEIVER_SETTLE_MODE_WIRE`.
-Members that come from outside are recognised by their name (`member_of`).
-
-What AMQP defines is here once more, by 1.6's names and without loading the codec; `tests/test_homes.py` compares.
+AMQP's own constants are repeated here by 1.6's names, without loading the codec; `tests/test_homes.py` compares them.
 """
 
 from __future__ import annotations
@@ -64,30 +61,34 @@ DEFAULT_AMQP_PORT = 5672
 DEFAULT_AMQPS_PORT = 5671
 DEFAULT_AMQP_WSS_PORT = 443
 
-#: Seconds a shared access token is valid, and seconds before its end at which it is renewed.
 AUTH_EXPIRATION_SECS = 60 * 60
+"""Seconds for which a shared access token is valid."""
+
 AUTH_REFRESH_SECS = 60 * 10
+"""Seconds before its end at which a shared access token is renewed."""
 
-#: The largest frame we accept unless told otherwise, and the largest batch `BatchMessage` builds, in bytes.
 MAX_FRAME_SIZE_BYTES = 64 * 1024
-MAX_MESSAGE_LENGTH_BYTES = 1024 * 1024
+"""The default for the largest frame that we accept, in bytes."""
 
-#: message-format of a batch: an outer message whose data sections hold a whole encoded message each.
+MAX_MESSAGE_LENGTH_BYTES = 1024 * 1024
+"""The largest batch that `BatchMessage` builds, in bytes."""
+
 BATCH_MESSAGE_FORMAT = 0x80013700
+"""The message-format of a batch: an outer message each of whose data sections contains a whole encoded message."""
 
 STRING_FILTER = b"apache.org:selector-filter:string"
 OPERATION = b"operation"
 READ_OPERATION = b"READ"
 MGMT_TARGET = b"$management"
 
-# Deprecated since 1.6: retries are `errors.ErrorPolicy`'s business, conditions are `ErrorCodes`.
+# Deprecated since 1.6: retries are up to `errors.ErrorPolicy`, conditions are in `ErrorCodes`.
 MESSAGE_SEND_RETRIES = 3
 ERROR_CONNECTION_REDIRECT = b"amqp:connection:redirect"
 ERROR_LINK_REDIRECT = b"amqp:link:redirect"
 
 
 class _State(IntEnum):
-    """An enumeration as 1.6 had them: members are true, and print as `Class.Member`."""
+    """An enumeration as in 1.6: members are true, and print as `Class.Member`."""
 
     def __bool__(self) -> bool:
         return True
@@ -100,7 +101,7 @@ class _State(IntEnum):
 
 
 class MessageState(_State):
-    """Where a message stands on its way out or in."""
+    """The state of a message on its way out or in."""
 
     __module__ = "uamqp.constants"
 
@@ -118,7 +119,7 @@ PENDING_STATES = (MessageState.WaitingForSendAck, MessageState.WaitingToBeSent)
 
 
 class MessageSendResult(_State):
-    """How the sending of a message ended; what `on_send_complete` gets."""
+    """How sending a message ended; passed to `on_send_complete`."""
 
     __module__ = "uamqp.constants"
 
@@ -153,7 +154,7 @@ class MessageReceiverState(_State):
 
 
 class ConnectionState(_State):
-    """The connection states of the specification (section 2.4.6), numbered as 1.6 did."""
+    """The connection states of the specification (section 2.4.6), with 1.6's numbers."""
 
     __module__ = "uamqp.constants"
 
@@ -176,7 +177,7 @@ class ConnectionState(_State):
 
 
 class TransportType(_State):
-    """What AMQP runs over: TCP, with TLS or without, or WebSocket."""
+    """What AMQP runs over: TCP, with or without TLS, or WebSocket."""
 
     __module__ = "uamqp.constants"
 
@@ -185,7 +186,7 @@ class TransportType(_State):
 
 
 class MessageBodyType(_State):
-    """Kind of a message's body (section 3.2): data, amqp-value or amqp-sequence sections."""
+    """The kind of a message's body (section 3.2): data, amqp-value or amqp-sequence sections."""
 
     __module__ = "uamqp.constants"
 
@@ -194,12 +195,12 @@ class MessageBodyType(_State):
     Sequence = 2
 
 
-#: From the numbers of `c_uamqp.MessageBodyType` to the kind of body.
 BODY_TYPE_C_PYTHON_MAP = {2: MessageBodyType.Data, 3: MessageBodyType.Sequence, 4: MessageBodyType.Value}
+"""The kinds of body by the numbers of `c_uamqp.MessageBodyType`."""
 
 
 class SenderSettleMode(_State):
-    """snd-settle-mode (section 2.8.2): are deliveries sent unsettled, settled, or as it comes."""
+    """snd-settle-mode (section 2.8.2): whether deliveries are sent unsettled, settled, or both."""
 
     __module__ = "uamqp.constants"
 
@@ -211,8 +212,8 @@ class SenderSettleMode(_State):
 class ReceiverSettleMode(_State):
     """When a received delivery is settled (section 2.8.3).
 
-    `PeekLock`: by the application. `ReceiveAndDelete`: the sender is asked to send settled deliveries.
-    The numbers are the specification's of this library, not AMQP's: see `RECEIVER_SETTLE_MODE_WIRE`.
+    `PeekLock`: by the application. `ReceiveAndDelete`: the sender is asked to send settled deliveries. The numbers are
+    this library's, not AMQP's: see `RECEIVER_SETTLE_MODE_WIRE`.
     """
 
     __module__ = "uamqp.constants"
@@ -221,17 +222,19 @@ class ReceiverSettleMode(_State):
     ReceiveAndDelete = 1
 
 
-#: snd-settle-mode and rcv-settle-mode as they go on the wire (0 first, 1 second).
 SENDER_SETTLE_MODE_WIRE = {
     SenderSettleMode.Unsettled: 0,
     SenderSettleMode.Settled: 1,
     SenderSettleMode.Mixed: 2,
 }
+"""snd-settle-mode as it goes on the wire."""
+
 RECEIVER_SETTLE_MODE_WIRE = {ReceiverSettleMode.PeekLock: 1, ReceiverSettleMode.ReceiveAndDelete: 0}
+"""rcv-settle-mode as it goes on the wire: 0 first, 1 second."""
 
 
 class Role(_State):
-    """The end of a link we are (section 2.8.1). On the wire sender is false, receiver true."""
+    """Our end of a link (section 2.8.1). On the wire, sender is false and receiver true."""
 
     __module__ = "uamqp.constants"
 
@@ -240,7 +243,7 @@ class Role(_State):
 
 
 class CBSOperationResult(_State):
-    """Result of a put-token request."""
+    """The result of a put-token request."""
 
     __module__ = "uamqp.constants"
 
@@ -307,7 +310,7 @@ class MgmtOpenStatus(_State):
 
 
 class ManagementLinkState(_State):
-    """State of a management link; kept for programs written for 1.6."""
+    """The state of a management link; kept for programs written for 1.6."""
 
     __module__ = "uamqp.constants"
 
@@ -317,7 +320,7 @@ class ManagementLinkState(_State):
 
 
 class ManagementOperationResult(_State):
-    """Result of a management operation; kept for programs written for 1.6."""
+    """The result of a management operation; kept for programs written for 1.6."""
 
     __module__ = "uamqp.constants"
 
@@ -328,10 +331,12 @@ class ManagementOperationResult(_State):
 
 
 class ErrorCodes(str, Enum):
-    """Error conditions of AMQP (section 2.8.15 and following), and three that this library makes itself.
+    """The error conditions of AMQP (section 2.8.15 and following), and three of this library's own.
 
-    Members are strings. A condition is found from `str` and from `bytes`: ``ErrorCodes(b"amqp:not-found")``;
-    an unknown one raises `ValueError`.
+    Members are strings. They can be looked up by `str` and `bytes`: ``ErrorCodes(b"amqp:not-found")``.
+
+    Raises:
+        ValueError: the condition is unknown.
     """
 
     __module__ = "uamqp.constants"
@@ -388,11 +393,16 @@ _StateT = TypeVar("_StateT", bound=_State)
 
 
 def member_of(enumeration: type[_StateT], value: object, argument: str) -> _StateT:
-    """The member of an enumeration that `value` stands for.
+    """Return the member of an enumeration that a value stands for.
 
-    `value` is a member of it, a member of another enumeration with the same name (the Azure packages have a
-    `TransportType` of their own, with other numbers), the member's name or its number here. `argument` is the
-    caller's name for the value, for the error text. Raises `ValueError` when nothing fits.
+    Args:
+        enumeration: the enumeration.
+        value: a member of it, a member of another enumeration with the same name (the Azure packages have their own
+            `TransportType`, with other numbers), the member's name or its number here.
+        argument: the caller's name for the value, for errors.
+
+    Raises:
+        ValueError: nothing fits.
     """
     if isinstance(value, enumeration):
         return value

@@ -1,7 +1,7 @@
 """The exceptions of the 1.6 API, the policy that decides on retries, and the responses that settle a message.
 
-Conditions are `ErrorCodes` members where they are known and raw ``bytes`` where they are not. Every exception
-can be pickled and copied. What the peer said becomes one of them in `translate`.
+Conditions are `ErrorCodes` members if known, otherwise raw ``bytes``. Every exception can be pickled and copied.
+`translate` turns what the peer said into one of them.
 """
 
 from __future__ import annotations
@@ -59,27 +59,29 @@ if TYPE_CHECKING:
     from ..message.message import Message
     from ..values.native import AMQPValue
 
-#: Whether the peer may have a message that was to be sent and has no outcome. "not sent": it hasn't; no byte of it can
-#: have reached the peer, or the peer has refused what did. "unknown": some of it may have been written, and nothing
-#: was heard of it.
 Fate: TypeAlias = Literal["not sent", "unknown"]
+"""Whether the peer may have a message that has no outcome.
 
-#: A condition as an exception holds it.
+"not sent": it doesn't; no byte of the message can have reached it, or it has refused what did. "unknown": some of the
+message may have been written, and nothing was heard of it.
+"""
+
 Condition: TypeAlias = ErrorCodes | bytes
+"""A condition in the form that exceptions have."""
 
-#: The outcomes that settle a received delivery (section 3.4).
 Outcome: TypeAlias = codec.Accepted | codec.Rejected | codec.Released | codec.Modified
+"""The outcomes that settle a received delivery (section 3.4)."""
 
 _ExceptionT = TypeVar("_ExceptionT", bound=BaseException)
 _HintedT = TypeVar("_HintedT", bound="AMQPError")
 
 
 def _rebuild(cls: type[_ExceptionT], args: tuple[Any, ...]) -> _ExceptionT:
-    """An exception without a call of its constructor, whose arguments aren't the exception's `args`."""
+    """Return an exception without calling its constructor, whose arguments aren't the exception's `args`."""
     return cls.__new__(cls, *args)
 
 
-_rebuild.__module__ = "uamqp.errors"  # where pickles look for it
+_rebuild.__module__ = "uamqp.errors"  # where pickles look it up
 
 
 _ONLY_NEW = (
@@ -89,10 +91,9 @@ _ONLY_NEW = (
 
 
 class _Portable:
-    """Mixed into exceptions whose constructor takes something else than their text: makes them picklable.
+    """Makes exceptions picklable whose constructor takes something other than their text. A mixin.
 
-    `hint` is what to do instead, where the library knows it; it stands at the end of the text, behind what the peer
-    said.
+    `hint` says what to do instead, if the library knows that; it follows what the peer said at the end of the text.
     """
 
     hint: str = ""
@@ -102,7 +103,7 @@ class _Portable:
 
 
 def condition_of(condition: object) -> Condition:
-    """A condition as 1.6 has them: an `ErrorCodes` member if known, else `bytes`. None is `UnknownError`."""
+    """Return a condition in 1.6's form: an `ErrorCodes` member if known, otherwise `bytes`. None is `UnknownError`."""
     if condition is None:
         return ErrorCodes.UnknownError
     if isinstance(condition, ErrorCodes):
@@ -118,12 +119,12 @@ def condition_of(condition: object) -> Condition:
 
 
 def _known(condition: object) -> Condition:
-    """As the constructors take a condition: bytes stay as they are, also those that `ErrorCodes` knows."""
+    """Return a condition as the constructors take it: bytes stay as they are, even if `ErrorCodes` knows them."""
     return condition if isinstance(condition, bytes) else condition_of(condition)
 
 
 def _text(condition: Condition, description: str | bytes | None, encoding: str) -> str:
-    """What an exception says, no longer than a log line; its attributes have all of what the peer has sent."""
+    """Return an exception's text, no longer than a log line; its attributes have everything the peer has sent."""
     text = str(condition) if isinstance(condition, ErrorCodes) else condition.decode(encoding, "replace")
     text = shortened(text, 100)
     if description:
@@ -134,7 +135,7 @@ def _text(condition: Condition, description: str | bytes | None, encoding: str) 
 
 
 def as_bytes(value: Any) -> Any:
-    """A decoded value as 1.6 hands it out: text and symbols as bytes, at every depth."""
+    """Return a decoded value in 1.6's form: text and symbols as bytes, at every depth."""
     if isinstance(value, str):
         return value.encode("utf-8")
     if isinstance(value, codec.Described):
@@ -149,7 +150,7 @@ def as_bytes(value: Any) -> Any:
 
 
 def hinted(error: _HintedT, hint: str) -> _HintedT:
-    """The exception, with a hint behind its text."""
+    """Return the exception, with a hint after its text."""
     if hint:
         error.hint = hint
         error.args = (f"{error}. {hint}",)
@@ -159,7 +160,7 @@ def hinted(error: _HintedT, hint: str) -> _HintedT:
 class ErrorAction:
     """What to do about an error: try again (after `backoff` seconds) or give up.
 
-    `increment_retries`: does this try count towards `ErrorPolicy.max_retries`?
+    `increment_retries` tells whether this try counts towards `ErrorPolicy.max_retries`.
     """
 
     __module__ = "uamqp.errors"
@@ -174,11 +175,14 @@ class ErrorAction:
 
 
 class ErrorPolicy:
-    """Decides what happens after an error. Override the `on_*` methods for rules of your own.
+    """Decides what happens after an error. Override the `on_*` methods for your own rules.
 
-    `max_retries`: how often a message is sent again. `on_error`: called with the exception for conditions that
-    `ErrorCodes` doesn't know, and returns an `ErrorAction`. Only failures to send a message are acted on; for
-    links and connections the action is just attached to the exception.
+    Only failures to send a message are acted on; for links and connections the action is just attached to the
+    exception.
+
+    Args:
+        max_retries: how often a message is sent again.
+        on_error: called with the exception for conditions that `ErrorCodes` doesn't know; returns an `ErrorAction`.
     """
 
     __module__ = "uamqp.errors"
@@ -193,7 +197,7 @@ class ErrorPolicy:
         self._on_error = plain(on_error, "on_error")
 
     def on_unrecognized_error(self, error: Any) -> ErrorAction:
-        """The action for a condition that isn't in `ErrorCodes`: `on_error`'s, else to try again."""
+        """Return the action for a condition that isn't in `ErrorCodes`: `on_error`'s, or else to try again."""
         if self._on_error is not None:
             action: ErrorAction = self._on_error(error)
             refuse_unfinished(action, "on_error")
@@ -201,15 +205,15 @@ class ErrorPolicy:
         return ErrorAction(retry=True)
 
     def on_message_error(self, error: Any) -> ErrorAction:
-        """The action for a message that wasn't accepted."""
+        """Return the action for a message that wasn't accepted."""
         return self._default(error)
 
     def on_link_error(self, error: Any) -> ErrorAction:
-        """The action for a link that the peer detached."""
+        """Return the action for a link that the peer detached."""
         return self._default(error)
 
     def on_connection_error(self, error: Any) -> ErrorAction:
-        """The action for a connection that the peer closed."""
+        """Return the action for a connection that the peer closed."""
         return self._default(error)
 
     def _default(self, error: Any) -> ErrorAction:
@@ -217,10 +221,10 @@ class ErrorPolicy:
 
 
 def policy_of(policy: ErrorPolicy | None) -> ErrorPolicy:
-    """Return an error policy, of whatever class it is; what is false stands for the default.
+    """Return an error policy of any class; anything false stands for the default.
 
     Raises:
-        TypeError: it is none, or its methods are coroutine functions, which nobody awaits.
+        TypeError: it isn't a policy, or its methods are coroutine functions, which nobody awaits.
     """
     if not policy:
         return ErrorPolicy()
@@ -232,12 +236,16 @@ def policy_of(policy: ErrorPolicy | None) -> ErrorPolicy:
 
 
 class ErrorResponse:
-    """An error of the peer, whatever form it came in.
+    """An error of the peer's, in whatever form it came.
 
-    `error_info` is an error (a codec `Error`, or anything with `condition`, `description` and `info`), or the
-    content of a decoded outcome, ``[[condition, description, info]]``. `condition` and `description` serve where
-    there is none. All end up as `condition`, `description` and `info`, with text as bytes; an outcome without an
-    error (a modified one) leaves them None.
+    The attributes `condition`, `description` and `info` have text as bytes; an outcome without an error (a modified
+    one) leaves them None.
+
+    Args:
+        error_info: an error (a codec `Error`, or anything with `condition`, `description` and `info`), or the content
+            of a decoded outcome, ``[[condition, description, info]]``.
+        condition: used without `error_info`.
+        description: used without `error_info`.
     """
 
     __module__ = "uamqp.errors"
@@ -267,8 +275,9 @@ class ErrorResponse:
 class AMQPError(_Portable, Exception):
     """Base of the errors that have to do with AMQP. Passwords of URLs in their texts are masked.
 
-    `message_fates`: where `send_message` raises it, the `Fate` of each message that has no outcome, and so is the
-    caller's again; by message, as it was given and as it goes out where that differs (`BatchMessage`). Else empty.
+    Attributes:
+        message_fates: if `send_message` raised it, the `Fate` of each message without an outcome, which is the caller's
+            again; by message, as it was given and as it goes out if that differs (`BatchMessage`). Otherwise empty.
     """
 
     __module__ = "uamqp.errors"
@@ -280,12 +289,12 @@ class AMQPError(_Portable, Exception):
 
 
 def _with_fates(error: BaseException, fates: dict[Message, Fate]) -> BaseException:
-    """A copy of an error, with the fates of messages and the error's traceback; the error becomes its cause.
+    """Return a copy of an error, with the fates of messages and the error's traceback; the error becomes its cause.
 
-    The error itself may be one that is kept, to be raised again: it is left without a traceback.
+    The error itself may be kept to be raised again, so it is left without a traceback.
     """
     duplicate = copy.copy(error)
-    duplicate.message_fates = fates  # type: ignore[attr-defined]  # a TimeoutError is none of ours
+    duplicate.message_fates = fates  # type: ignore[attr-defined]  # a TimeoutError isn't one of ours
     duplicate.__cause__ = error
     duplicate.__traceback__ = error.__traceback__
     error.__traceback__ = None
@@ -305,7 +314,7 @@ class MessageHandlerError(AMQPConnectionError):
 
 
 class _PeerError(AMQPConnectionError):
-    """The peer ended something and gave a condition. `action` is what the error policy said, once it was asked."""
+    """The peer ended something and gave a condition. `action` is the error policy's answer, once it was asked."""
 
     def __init__(
         self,
@@ -331,8 +340,8 @@ class ConnectionClose(_PeerError):
 class ConnectionRedirect(ConnectionClose):
     """The peer says that the connection belongs elsewhere: amqp:connection:redirect (section 2.8.16).
 
-    `hostname` (for the open), `network_host` and `port` (where to connect to) are what the error's info map says, text
-    as bytes; None for what isn't there.
+    `hostname` (for the open), `network_host` and `port` (where to connect to) are taken from the error's info map, text
+    as bytes; None if missing.
     """
 
     __module__ = "uamqp.errors"
@@ -372,8 +381,8 @@ class VendorLinkDetach(LinkDetach):
 class LinkRedirect(LinkDetach):
     """The peer says that the node is elsewhere: amqp:link:redirect (section 2.8.18).
 
-    `hostname`, `network_host`, `port`, `address`, `scheme` and `path` are what the error's info map says, text as
-    bytes; None for what isn't there.
+    `hostname`, `network_host`, `port`, `address`, `scheme` and `path` are taken from the error's info map, text as
+    bytes; None if missing.
     """
 
     __module__ = "uamqp.errors"
@@ -396,7 +405,7 @@ class LinkRedirect(LinkDetach):
 
 
 class ClientTimeout(AMQPError):
-    """Kept for programs that name it; time-outs raise the built-in `TimeoutError`."""
+    """Kept for programs that use the name; time-outs raise the built-in `TimeoutError`."""
 
     __module__ = "uamqp.errors"
 
@@ -408,7 +417,7 @@ class AuthenticationException(AMQPError):
 
 
 class TokenExpired(AuthenticationException):
-    """The token has run out."""
+    """The token has expired."""
 
     __module__ = "uamqp.errors"
 
@@ -431,7 +440,7 @@ class TokenAuthFailure(AuthenticationException):
 
 
 class MessageResponse(AMQPError):
-    """Base of what can happen to a message; its four settling subclasses are what a settler gets."""
+    """Base of what can happen to a message; a settler gets one of its four settling subclasses."""
 
     __module__ = "uamqp.errors"
 
@@ -439,12 +448,12 @@ class MessageResponse(AMQPError):
         super().__init__(message or f"Sending {type(self).__name__} disposition.")
 
     def _outcome(self) -> Outcome | None:
-        """The delivery state to send, None for none."""
+        """Return the delivery state to send, if any."""
         return None
 
 
 class MessageException(MessageResponse):
-    """A message wasn't accepted, for a reason that the peer gives in `condition`, `description` and `info`."""
+    """A message wasn't accepted, for the reason that the peer gave in `condition`, `description` and `info`."""
 
     __module__ = "uamqp.errors"
 
@@ -464,7 +473,7 @@ class MessageException(MessageResponse):
 
 
 class MessageSendFailed(MessageException):
-    """A message wasn't accepted, for one of the reasons that AMQP defines."""
+    """A message wasn't accepted, for a reason that AMQP defines."""
 
     __module__ = "uamqp.errors"
 
@@ -472,8 +481,7 @@ class MessageSendFailed(MessageException):
 class ClientMessageError(MessageException):
     """A message couldn't be sent, for a reason on this side.
 
-    Takes condition and description from `exception` if it has them; else they are `ErrorCodes.ClientError` and
-    its text.
+    Condition and description are those of `exception` if it has them, otherwise `ErrorCodes.ClientError` and its text.
     """
 
     __module__ = "uamqp.errors"
@@ -488,7 +496,7 @@ class ClientMessageError(MessageException):
 
 
 class MessageAlreadySettled(MessageResponse):
-    """The message is settled already, and can't be again."""
+    """The message is already settled, and can't be settled again."""
 
     __module__ = "uamqp.errors"
 
@@ -509,7 +517,9 @@ class MessageRejected(MessageResponse):
     """The message is invalid and can't be processed (section 3.4.3).
 
     `condition` (default amqp:internal-error), `description` and `info` (a dict) say why.
-    Raises `TypeError` if `info` isn't a dict.
+
+    Raises:
+        TypeError: `info` isn't a dict.
     """
 
     __module__ = "uamqp.errors"
@@ -536,7 +546,7 @@ class MessageRejected(MessageResponse):
 
     def _outcome(self) -> Outcome:
         condition = self.error_condition
-        # Not str() of an ErrorCodes member: that is its name.
+        # The str() of an ErrorCodes member would be its name.
         text = condition.value if isinstance(condition, ErrorCodes) else condition.decode(self._encoding, "replace")
         return codec.Rejected(
             error=codec.Error(
@@ -559,8 +569,14 @@ class MessageReleased(MessageResponse):
 class MessageModified(MessageResponse):
     """The message goes back, modified (section 3.4.5).
 
-    `failed` counts as an unsuccessful delivery attempt; `undeliverable`: not to this link again; `annotations`
-    (a dict) are merged into the message's annotations. Raises `TypeError` if `annotations` isn't a dict.
+    Args:
+        failed: whether this counts as an unsuccessful delivery attempt.
+        undeliverable: whether it must not be delivered to this link again.
+        annotations: a dict to be merged into the message's annotations.
+        encoding: of the text in it.
+
+    Raises:
+        TypeError: `annotations` isn't a dict.
     """
 
     __module__ = "uamqp.errors"
@@ -592,7 +608,7 @@ class MessageModified(MessageResponse):
 
 
 class NotAMessage(TypeError, AttributeError):
-    """What is to be sent is no message. In 1.6 that was an `AttributeError`."""
+    """Something to be sent isn't a message. In 1.6 that was an `AttributeError`."""
 
     __module__ = "uamqp.errors"
 
@@ -607,7 +623,7 @@ class MessageContentTooLarge(_Portable, ValueError):
 
 
 class AMQPClientShutdown(_Portable, KeyboardInterrupt):
-    """A keyboard interrupt came while the client was at work."""
+    """A keyboard interrupt occurred while the client was at work."""
 
     __module__ = "uamqp.errors"
 

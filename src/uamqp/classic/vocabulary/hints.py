@@ -1,7 +1,7 @@
-"""What to write instead, for errors whose own words don't tell. Imports nothing but the standard library and `engine`.
+"""Hints on what to write instead, for errors whose own text doesn't tell.
 
-RabbitMQ has addresses of a form of its own, and says of any other one no more than that it is bad: in the terms of its
-program ("{amqp_address_v1_not_permitted,{utf8,<<"q1">>}}"), by which such an error is told from another broker's.
+RabbitMQ has its own form of addresses, and says of any other no more than that it is bad, in its program's terms
+("{amqp_address_v1_not_permitted,{utf8,<<"q1">>}}"), which distinguish the error from another broker's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ _QUEUE_4 = 'write //queues/NAME behind the host of an amqp:// URL, or node="/que
 _QUEUE_3 = 'write //queue/NAME behind the host of an amqp:// URL, or node="/queue/NAME"'
 _EXCHANGE_4 = "/exchanges/NAME or /exchanges/NAME/KEY"
 
-#: What the error says, and the hint for it.
 _HINTS_4 = (
     (
         r"amqp_address_v1_not_permitted|unknown_destination|\{bad_address|rabbit_amqp_session,ensure_terminus",
@@ -37,6 +36,7 @@ _HINTS_4 = (
         f"The `to` of a message must be /queues/NAME, {_EXCHANGE_4}, percent-encoded. For one queue {_QUEUE_4}.",
     ),
 )
+"""Patterns of the error's description, and the hint for each."""
 _HINTS_3 = (
     (
         r"unknown_destination|\{invalid_destination|\{address_not_utf8_string",
@@ -48,9 +48,11 @@ _HINTS_3 = (
 
 
 def address_hint(engine: Engine | None, description: str | None) -> str:
-    """Return what to write instead, if the error's description is that of an address at RabbitMQ; else "".
+    """Return what to write instead if the description is RabbitMQ's for a bad address; otherwise "".
 
-    `engine` is that of the connection: its peer may have said that it isn't RabbitMQ, or which version it is.
+    Args:
+        engine: the connection's, whose peer may have said that it isn't RabbitMQ, or which version it is.
+        description: the error's.
     """
     if not description:
         return ""
@@ -64,7 +66,7 @@ def address_hint(engine: Engine | None, description: str | None) -> str:
 
 
 def _peer(engine: Engine | None) -> tuple[str, str]:
-    """Product and version in the peer's open, empty where it doesn't say."""
+    """Return the product and version in the peer's open, empty if missing."""
     remote = engine.remote_open if engine is not None else None
     properties: Any = (remote.properties if remote is not None else None) or {}
     return str(properties.get("product", "")), str(properties.get("version", ""))

@@ -1,6 +1,6 @@
-"""The keywords of constructors and methods, by name and type: for type checkers. Imports nothing of ours when it runs.
+"""The keywords of constructors and methods, by name and type, for type checkers.
 
-At run time nothing is checked here; whoever takes the keywords refuses those that it doesn't know.
+Nothing is checked here at run time; the functions that take the keywords refuse unknown ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ elif TYPE_CHECKING:
 else:
 
     class Unpack:
-        """Stands in where the name isn't known: annotations can still be read."""
+        """Stands in for an unknown name, so that annotations can still be evaluated."""
 
         def __class_getitem__(cls, keywords):
             return Any

@@ -1,5 +1,7 @@
-"""The frame trace that `debug=True` turns on: a line a frame, to the logger that 1.6 used. The engine masks
-what SASL exchanges; passwords of URLs are masked here."""
+"""The frame trace that `debug=True` turns on: a line per frame, to the logger that 1.6 used.
+
+The engine masks what SASL exchanges; passwords of URLs are masked here.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ from ...core import masked
 _logger = logging.getLogger("uamqp.c_uamqp")
 
 _MAX_LINE = 4000
-"""Characters of a frame's fields: a peer chooses their number, and long ones are cut one by one."""
+"""Maximum number of characters for a frame's fields, whose number the peer chooses; long ones are cut one by one."""
 
 
 def log_frame(
     extra: Mapping[str, object], direction: str, channel: int, performative: Composite | None, payload_size: int
 ) -> None:
-    """Log a frame; with `extra`, the attributes of the record that say which connection it is, the engine's `Trace`."""
+    """Log a frame. With `extra`, which identifies the connection in the record, this is the engine's `Trace`."""
     if performative is None:
         _logger.info("%s Empty frame", direction, extra=extra)
         return
@@ -32,7 +34,7 @@ def log_frame(
 
 
 def shown(value: Any) -> str:
-    """Return a value as 1.6's trace had it: `* {..}` for what is described, `<00 ff>` for binary, NULL for nothing."""
+    """Return a value in the form of 1.6's trace: `* {..}` for described, `<00 ff>` for binary, NULL for null."""
     if _is_absent(value):
         return "NULL"
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
-"""Failures as the exceptions of the 1.6 API, each with what the error policy says of it.
+"""Failures as the exceptions of the 1.6 API, each with the error policy's action.
 
-What a failure means for any front is decided in `core.failure`. This is the one place where it becomes an exception.
+`core.failure` decides what a failure means for any front. This is the only place where it becomes an exception.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ from .errors import (
 )
 from .hints import address_hint
 
-# What the peer said
+# -- what the peer said
 
 
 def _process_send_error(
     policy: ErrorPolicy, condition: Any, description: Any = None, info: Any = None
 ) -> MessageException:
-    """The exception for an outcome other than accepted, with the policy's action.
+    """Return the exception for an outcome other than accepted, with the policy's action.
 
-    `condition` (str, bytes or None for an outcome that carries no error), `description` and `info` are as they
-    were decoded.
+    Args:
+        policy: the error policy.
+        condition: str or bytes, as decoded; None for an outcome that carries no error.
+        description: as decoded.
+        info: as decoded.
     """
     known = condition_of(condition)
     error: MessageException
@@ -52,7 +55,7 @@ def _process_send_error(
 
 
 def _process_link_error(policy: ErrorPolicy, condition: Any, description: Any = None, info: Any = None) -> LinkDetach:
-    """The exception for a detach of the peer, with the policy's action. Arguments as `_process_send_error`'s."""
+    """Return the exception for the peer's detach, with the policy's action; arguments as for `_process_send_error`."""
     known = condition_of(condition)
     if not isinstance(known, ErrorCodes):
         vendor = VendorLinkDetach(known, as_bytes(description), as_bytes(info))
@@ -67,7 +70,7 @@ def _process_link_error(policy: ErrorPolicy, condition: Any, description: Any = 
 def _process_connection_error(
     policy: ErrorPolicy, condition: Any, description: Any = None, info: Any = None
 ) -> ConnectionClose:
-    """The exception for a close of the peer, with the policy's action. Arguments as `_process_send_error`'s."""
+    """Return the exception for the peer's close, with the policy's action; arguments as for `_process_send_error`."""
     known = condition_of(condition)
     error: ConnectionClose
     if isinstance(known, ErrorCodes):
@@ -80,7 +83,7 @@ def _process_connection_error(
     return error
 
 
-# What has ended, or failed
+# -- what has ended, or failed
 
 
 def connection_error(cause: Cause, policy: ErrorPolicy) -> AMQPConnectionError:
@@ -118,12 +121,12 @@ def refusal(delivery: OutgoingDelivery, policy: ErrorPolicy) -> MessageException
 
 
 def too_large(error: MessageTooLarge, policy: ErrorPolicy) -> MessageException:
-    """Return the exception for a message that is larger than the peer takes."""
+    """Return the exception for a message that is larger than the peer accepts."""
     return _process_send_error(policy, ErrorCodes.LinkMessageSizeExceeded, str(error))
 
 
 def callback_error(error: Exception, policy: ErrorPolicy) -> LinkDetach:
-    """Return the exception for a link over which a callback has raised one; that becomes its cause."""
+    """Return the exception for a link on which a callback has raised one, which becomes its cause."""
     failed = _process_link_error(policy, ErrorCodes.UnknownError, str(error))
     failed.__cause__ = error
     return failed
@@ -133,8 +136,9 @@ def request_error(cause: Cause | None, policy: ErrorPolicy, *, lost: bool) -> Li
     """Return the exception for a request that won't be answered.
 
     Args:
-        cause: why; None: nobody knows.
-        lost: the node's links have gone with it.
+        cause: why; None if nobody knows.
+        policy: the error policy.
+        lost: whether the node's links are gone as well.
     """
     error = cause.error if cause is not None else None
     condition, info = (None, None) if error is None else (error.condition, error.info)
