@@ -1,7 +1,7 @@
 """The asyncio clients of the 1.6 API: `AMQPClientAsync`, `SendClientAsync`, `ReceiveClientAsync`.
 
-They are the blocking clients, whose operations they await: see `transport.drive`. Where no event loop runs, their
-blocking methods work as those of the blocking clients do.
+They are the blocking clients, whose operations they await: see `transport.drive`. Without a running event loop, their
+blocking methods work like those of the blocking clients.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class AMQPClientAsync(LoopArgument, AMQPClient):
     """A connection with one session, driven by an event loop. Many tasks may use it.
 
     Args:
-        loop: must be None; see `asyncio`.
-        keep_alive_interval: taken for compatibility: the loop keeps the connection alive by itself.
+        loop: must be None, as in asyncio since Python 3.10.
+        keep_alive_interval: ignored; accepted for compatibility, since the loop keeps the connection alive.
         Others: see `AMQPClient`.
 
     Raises:
-        ValueError: a loop was given; else see `AMQPClient`.
+        ValueError: a loop was given; otherwise see `AMQPClient`.
     """
 
     __module__ = "uamqp.async_ops.client_async"
@@ -103,7 +103,7 @@ class AMQPClientAsync(LoopArgument, AMQPClient):
         if isinstance(auth, CBSAuthMixin):
             await super()._do_open(connection)
         else:
-            await self._open_now(connection)  # there is nothing to wait for
+            await self._open_now(connection)  # nothing to wait for
 
     @staticmethod
     def _check_auth(auth: AMQPAuth) -> None:
@@ -126,23 +126,23 @@ class AMQPClientAsync(LoopArgument, AMQPClient):
             super()._start_keep_alive()
 
     async def open_async(self, connection: ConnectionAsync | None = None) -> None:
-        """Open the client; its link follows with `client_ready_async` or whatever needs it. See `AMQPClient.open`.
+        """Open the client; its link follows with `client_ready_async` or the first use. See `AMQPClient.open`.
 
         Args:
-            connection: a connection to share with other clients; it is left open by `close_async`.
+            connection: a connection to share with other clients; `close_async` leaves it open.
 
         Raises:
-            TypeError: the connection is one of the blocking front.
+            TypeError: the connection belongs to the blocking front.
             ValueError: the authentication object is in use by another connection.
         """
         await self._do_open(connection)
 
     async def close_async(self, *, detach: bool | None = None) -> None:
-        """Close link, session and connection, except a shared connection. Does nothing on a closed client.
+        """Close link, session and connection, except a shared connection, unless the client is closed.
 
-        Each step waits for the peer's answer for some seconds at most. Of several tasks that close the client all wait
-        for that; when the last of them is cancelled the connection is closed at once, without a word to the peer.
-        Messages that wait to be sent stay in the queue.
+        Each step waits a few seconds for the peer's answer. Several tasks that close the client all wait for that; when
+        the last of them is cancelled, the connection ends at once, without telling the peer. Messages that wait to be
+        sent stay in the queue.
 
         Args:
             detach: see `AMQPClient.close`.
@@ -173,10 +173,10 @@ class AMQPClientAsync(LoopArgument, AMQPClient):
         return await self._do_mgmt_request(message, operation, op_type, node, callback, **kwargs)
 
     async def do_work_async(self, **kwargs: Any) -> bool:
-        """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.
+        """Take a step: open what isn't open, otherwise send or receive. Wait up to 50 ms. Keywords are ignored.
 
         Returns:
-            False when the client is shut down.
+            False if the client is shut down.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
@@ -188,7 +188,7 @@ class SendClientAsync(SendClient, AMQPClientAsync):
     """A client that sends messages to one node, driven by an event loop.
 
     Args:
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         keep_alive_interval: see `AMQPClientAsync`.
         Others: see `SendClient`.
     """
@@ -225,25 +225,28 @@ class SendClientAsync(SendClient, AMQPClientAsync):
     ) -> None:
         """Send messages, and wait until the peer has accepted each. Other tasks may send meanwhile.
 
+        See `SendClient.send_message` for what happens to messages without an outcome, and to the client.
+
         Args:
             messages: one `Message` or `BatchMessage`, or several.
-            close_on_done: close the client afterwards.
+            close_on_done: whether to close the client afterwards.
 
         Raises:
             ClientMessageError: messages failed; its `info` says which, and why.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
             TypeError, ValueError: a message can't be sent.
-
-        See `SendClient.send_message` for what becomes of messages that have no outcome, and of the client.
         """
         await self._do_send_message(messages, close_on_done)
 
     async def send_all_messages_async(self, close_on_done: bool = True) -> list[constants.MessageState]:
-        """Send what is queued, and wait for the outcomes. See `SendClient.send_all_messages`."""
+        """Send the queued messages, and wait for the outcomes. See `SendClient.send_all_messages`."""
         return await self._do_send_all_messages(close_on_done)
 
     async def wait_async(self) -> bool:
-        """Send until no message is pending. Returns False if the client was shut down before.
+        """Send until no message is pending.
+
+        Returns:
+            False if the client was shut down before that.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending.
@@ -251,7 +254,7 @@ class SendClientAsync(SendClient, AMQPClientAsync):
         return await self._do_wait()
 
     async def redirect_async(self, redirect: Any, auth: AMQPAuth) -> None:
-        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
+        """Follow a redirect from the peer. Pending messages are dropped from the queue.
 
         Raises:
             ValueError: the connection is shared.
@@ -262,12 +265,12 @@ class SendClientAsync(SendClient, AMQPClientAsync):
 class ReceiveClientAsync(ReceiveClient, AMQPClientAsync):
     """A client that receives messages from one node, driven by an event loop.
 
-    Any number of tasks may receive batches and iterate at a time: each message goes to one of them.
-    `receive_messages_async` needs the client to itself: `RuntimeError` says so. While no call receives, the peer isn't
-    asked for more messages than the calls before have asked for.
+    Any number of tasks may receive batches and iterate at the same time: each message goes to one of them.
+    `receive_messages_async` needs the client to itself, or `RuntimeError` is raised. While no call is receiving, the
+    peer isn't asked for more messages than earlier calls have asked for.
 
     Args:
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         keep_alive_interval: see `AMQPClientAsync`.
         Others: see `ReceiveClient`.
     """
@@ -309,15 +312,15 @@ class ReceiveClientAsync(ReceiveClient, AMQPClientAsync):
         on_message_received: Callable[[Message], Any] | None = None,
         timeout: float = 0,
     ) -> list[Message]:
-        """Wait for messages; return those that are there as soon as there are any.
+        """Wait for messages, and return those that are available as soon as there are any.
+
+        With `auto_complete`, the messages are accepted when they are returned: turn it off to accept each when you have
+        processed it.
 
         Args:
-            max_batch_size: how many at most; None: the prefetch.
+            max_batch_size: maximum number of messages; None for the prefetch.
             on_message_received: called with each message before it is returned; a coroutine function is awaited.
-            timeout: milliseconds to wait; 0: as the client's `timeout` says.
-
-        With `auto_complete` the messages are accepted when they are returned: turn it off to accept each when you have
-        dealt with it.
+            timeout: milliseconds to wait; 0 for the client's `timeout`.
 
         Raises:
             ValueError: `max_batch_size` is larger than the prefetch.
@@ -337,12 +340,12 @@ class ReceiveClientAsync(ReceiveClient, AMQPClientAsync):
         """Call `on_message_received` with each message until the timeout, closing or an error.
 
         Args:
-            on_message_received: a function, or a coroutine function, which is awaited before the next message has its
-                turn: with `auto_complete` the message is accepted then.
+            on_message_received: a function, or a coroutine function, which is awaited before the next message. With
+                `auto_complete`, the message is accepted after that.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
-            RuntimeError: another call of this client receives.
+            RuntimeError: another call of this client is receiving.
             TypeError: `on_message_received` can't be called.
         """
         await self._do_receive_messages(awaitable(on_message_received, _CALLBACK))
@@ -352,9 +355,9 @@ class ReceiveClientAsync(ReceiveClient, AMQPClientAsync):
     ) -> AsyncMessageIter:
         """Iterate over messages with `async for`, until the timeout or `close_async`.
 
-        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. One
-        whose turn of the loop raises, or is left by `break`, isn't: accept it before you break. It is given back, as a
-        delivery that failed, when the client is closed; leaving an `async for` doesn't close it.
+        A message is accepted when the next one is requested, if `auto_complete` is on and it wasn't settled otherwise.
+        If the loop's body raises or breaks, its message isn't: accept it before the `break`. When the client is closed,
+        that message is given back as a failed delivery; leaving an `async for` doesn't close the client.
 
         Args:
             on_message_received: called with each message before it is handed out; a coroutine function is awaited.
@@ -375,7 +378,7 @@ class ReceiveClientAsync(ReceiveClient, AMQPClientAsync):
             await super()._finish(result)
 
     async def redirect_async(self, redirect: Any, auth: AMQPAuth) -> None:
-        """Go where a redirect of the peer says.
+        """Follow a redirect from the peer.
 
         Raises:
             ValueError: the connection is shared.
@@ -387,14 +390,13 @@ class AsyncMessageIter(AsyncIterator[Message]):
     """An asynchronous iterator over a client's messages; `ReceiveClientAsync.receive_messages_iter_async` makes one.
 
     Args:
-        rcv_client: the client; it is opened if need be, and closed at the end if it is one that shuts down after a
-            timeout.
-        auto_complete: accept a message when the next is asked for, unless it was settled otherwise.
+        rcv_client: the client; it is opened if necessary, and closed at the end if it shuts down after a timeout.
+        auto_complete: whether to accept a message when the next is requested, unless it was settled otherwise.
         on_message_received: called with each message first; a coroutine function is awaited.
 
     Attributes:
-        receiving: the iteration isn't over.
-        current_message: the message that was handed out last.
+        receiving: whether the iteration isn't over.
+        current_message: the latest message that was handed out.
     """
 
     __module__ = "uamqp.async_ops.client_async"
@@ -411,12 +413,12 @@ class AsyncMessageIter(AsyncIterator[Message]):
 
     @property
     def receiving(self) -> bool:
-        """The iteration isn't over."""
+        """Whether the iteration isn't over."""
         return not self._iteration.ended
 
     @property
     def auto_complete(self) -> bool:
-        """A message is accepted when the next is asked for. Settable."""
+        """Whether a message is accepted when the next is requested. It may be set."""
         return self._iteration.auto_complete
 
     @auto_complete.setter
@@ -425,7 +427,7 @@ class AsyncMessageIter(AsyncIterator[Message]):
 
     @property
     def current_message(self) -> Message | None:
-        """The message that was handed out last."""
+        """The latest message that was handed out."""
         return self._iteration.current
 
     async def __anext__(self) -> Message:
@@ -436,7 +438,7 @@ class AsyncMessageIter(AsyncIterator[Message]):
             message = await iteration.next()
         except Busy:
             raise
-        except Exception:  # except cancelling: then it can go on
+        except Exception:  # cancelling excepted, after which it can continue
             await iteration.end()
             raise
         if message is None:

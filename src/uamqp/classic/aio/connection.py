@@ -1,4 +1,4 @@
-"""`ConnectionAsync`: one AMQP connection of the asyncio front. Imports the blocking front's and `transport`."""
+"""`ConnectionAsync`: one AMQP connection of the asyncio front."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 class ConnectionAsync(LoopArgument, connection.Connection):
     """An AMQP connection that an event loop drives.
 
-    Many tasks may use it. It connects when its first link or session is opened, and belongs to the loop of that moment.
-    Where no loop runs then, it is an ordinary blocking `Connection` from then on, as in 1.6.
+    Many tasks may use it. It connects when its first link or session is opened, and belongs to the loop running then.
+    Without a running loop, it becomes an ordinary blocking `Connection`, as in 1.6.
 
     Args:
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         Others: see `Connection`.
 
     Raises:
-        ValueError: a loop was given.
-        TypeError, ValueError: see `Connection`.
+        ValueError: a loop was given; otherwise see `Connection`.
+        TypeError: see `Connection`.
     """
 
     __module__ = "uamqp.async_ops.connection_async"
@@ -81,7 +81,7 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         await self.destroy_async()
 
     async def lock_async(self, timeout: float = 3.0) -> None:
-        """Take a lock of the connection that tasks can agree on; it holds up nothing but other `lock_async`.
+        """Take a lock of the connection for the tasks' own use; it holds up nothing except other `lock_async`.
 
         Raises:
             asyncio.TimeoutError: it wasn't free within `timeout` seconds.
@@ -91,11 +91,11 @@ class ConnectionAsync(LoopArgument, connection.Connection):
             await self._mutex.acquire(limit)
 
     async def release_async(self) -> None:
-        """Release the lock of `lock_async`; does nothing if it is free."""
+        """Release the lock of `lock_async` if it is held."""
         self._mutex.release()
 
     async def work_async(self) -> None:
-        """Give the loop a turn, in which the connection does what is due. Does nothing while it is being closed.
+        """Give the loop a turn, in which the connection does what is due, unless it is being closed.
 
         Raises:
             AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
@@ -112,14 +112,14 @@ class ConnectionAsync(LoopArgument, connection.Connection):
         await self._do_sleep(seconds)
 
     async def redirect_async(self, redirect_error: Any, auth: AMQPAuth) -> None:
-        """Go to another host, as a redirect of the peer says; see `Connection.redirect`."""
+        """Follow a redirect from the peer to another host; see `Connection.redirect`."""
         await self._do_redirect(redirect_error, auth)
 
     async def destroy_async(self) -> None:
-        """Close the connection and everything on it; it can't be used again. Does nothing the second time.
+        """Close the connection and everything on it; it can't be used again. Only the first call counts.
 
-        Waits for the peer's answer, 5 seconds at most. When all who wait for that are cancelled it is closed at once,
-        without a word to the peer.
+        This waits up to 5 seconds for the peer's answer. When all tasks that wait for it are cancelled, the connection
+        ends at once, without telling the peer.
         """
         await self._do_destroy()
 

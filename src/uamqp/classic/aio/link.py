@@ -1,4 +1,4 @@
-"""What `MessageSenderAsync` and `MessageReceiverAsync` have in common. Imports the blocking front's links."""
+"""The common part of `MessageSenderAsync` and `MessageReceiverAsync`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LinkT = TypeVar("_LinkT", bound="MessageLinkAsync")
 
 
 class MessageLinkAsync(LoopArgument, MessageLink):
-    """Mixed into the links of the asyncio front: opening, closing, driving."""
+    """Opening, closing and driving the links of the asyncio front. A mixin."""
 
     __module__ = "uamqp.async_ops.link_async"
 
@@ -30,23 +30,23 @@ class MessageLinkAsync(LoopArgument, MessageLink):
         await self.destroy_async()
 
     async def open_async(self) -> None:
-        """Attach the link; connects and begins the session where that wasn't done. `get_state` tells when it is open.
+        """Attach the link, after connecting and beginning the session if necessary. `get_state` tells when it is open.
 
         Raises:
-            AMQPConnectionError: the host is unknown, or doesn't answer; or the connection has failed.
+            AMQPConnectionError: the host is unknown or doesn't answer, or the connection has failed.
         """
         await self._do_open()
 
     async def close_async(self, *, detach: bool = False) -> None:
-        """Close the link, or detach it only; see `MessageLink.close`. Does nothing on one that isn't open."""
+        """Close the link if it is open, or just detach it; see `MessageLink.close`."""
         self.close(detach=detach)
 
     async def destroy_async(self, *, detach: bool = False) -> None:
-        """Close the link, or detach it only, and wait for the peer's answer; see `MessageLink.destroy`."""
+        """Close the link, or just detach it, and wait for the peer's answer; see `MessageLink.destroy`."""
         await self._do_destroy(detach=detach)
 
     async def work_async(self) -> None:
-        """Do what is due on the link, time-outs of messages too, and give the loop a turn.
+        """Do what is due on the link, including time-outs of messages, and give the loop a turn.
 
         Raises:
             AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.

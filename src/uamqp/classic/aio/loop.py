@@ -10,7 +10,7 @@ __all__ = ["get_dict_with_loop_if_needed", "get_running_loop"]
 
 
 def get_dict_with_loop_if_needed(loop: Any) -> dict[str, Any]:
-    """Refuse a loop, as asyncio does since Python 3.10; without one, return the empty keywords for asyncio's calls.
+    """Refuse a loop, as asyncio has since Python 3.10; without one, return the empty keywords for asyncio's calls.
 
     Raises:
         ValueError: a loop was given.
@@ -21,7 +21,7 @@ def get_dict_with_loop_if_needed(loop: Any) -> dict[str, Any]:
 
 
 class LoopArgument:
-    """Mixed into the asyncio classes: what 1.6 kept of the `loop` argument."""
+    """What 1.6's asyncio classes kept of the `loop` argument. A mixin."""
 
     __module__ = "uamqp.async_ops.utils"
 
@@ -29,5 +29,5 @@ class LoopArgument:
 
     @property
     def loop(self) -> Any:
-        """None: the object uses the loop that its coroutines are awaited in."""
+        """Always None: the object uses the loop in which its coroutines are awaited."""
         return self._internal_kwargs.get("loop")

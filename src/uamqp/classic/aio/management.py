@@ -1,4 +1,4 @@
-"""`MgmtOperationAsync`: requests of the asyncio front to a management node. Imports the blocking front's."""
+"""`MgmtOperationAsync`: requests of the asyncio front to a management node."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class MgmtOperationAsync(LoopArgument, MgmtOperation):
-    """Requests to one node of a `SessionAsync`. Any number of tasks may make them at a time.
+    """Requests to one node of a `SessionAsync`. Any number of tasks may make them at the same time.
 
     Args:
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         Others: see `MgmtOperation`.
     """
 

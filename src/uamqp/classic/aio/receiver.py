@@ -1,4 +1,4 @@
-"""`MessageReceiverAsync`: a link of the asyncio front over which messages come. Imports the blocking front's."""
+"""`MessageReceiverAsync`: a link of the asyncio front over which messages are received."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MessageReceiverAsync(MessageLinkAsync, receiver.MessageReceiver):
 
     Args:
         on_message_received: a plain function, called in the loop with each `Message` as it arrives.
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         Others: see `MessageReceiver`.
     """
 

@@ -1,4 +1,4 @@
-"""`MessageSenderAsync`: a link of the asyncio front over which messages are sent. Imports the blocking front's."""
+"""`MessageSenderAsync`: a link of the asyncio front over which messages are sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MessageSenderAsync(MessageLinkAsync, sender.MessageSender):
     """A link over which messages are sent, on a `SessionAsync`.
 
     Args:
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         Others: see `MessageSender`.
     """
 

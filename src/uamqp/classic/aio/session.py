@@ -1,4 +1,4 @@
-"""`SessionAsync`: one AMQP session of the asyncio front. Imports the blocking front's."""
+"""`SessionAsync`: one AMQP session of the asyncio front."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SessionAsync(LoopArgument, session.Session):
     """A session on a `ConnectionAsync`.
 
     Args:
-        loop: must be None; see `asyncio`.
+        loop: must be None, as in asyncio since Python 3.10.
         Others: see `Session`.
     """
 
@@ -75,5 +75,5 @@ class SessionAsync(LoopArgument, session.Session):
         return await result if inspect.isawaitable(result) and is_in_loop() else await super()._finish(result)
 
     async def destroy_async(self) -> None:
-        """End the session and its links. Does nothing the second time."""
+        """End the session and its links; only the first call counts."""
         await self._do_destroy()

@@ -1,4 +1,4 @@
-"""Iterating over a receiving client's messages, for both fronts. Imports the client for its type alone."""
+"""Iteration over a receiving client's messages, for both fronts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class MessageIteration:
-    """One iteration over a client's messages: a message is accepted when the next is asked for.
+    """An iteration over a client's messages: each is accepted when the next one is requested.
 
-    The one that was handed out last when the iteration is left isn't: the client gives it back when it is closed.
+    If the iteration is left, the latest message isn't: the client gives it back when it is closed.
 
     Args:
-        client: the client; it is opened if need be.
-        auto_complete: accept messages that weren't settled otherwise.
-        callback: called with each message before it is handed out; None: nothing.
+        client: the client; it is opened if necessary.
+        auto_complete: whether to accept messages that weren't settled otherwise.
+        callback: called with each message before it is handed out; None if there is none.
 
     Attributes:
-        current: the message that was handed out last; None before the first, and after the end.
-        handed_out: the current message is on its way to the caller.
-        ended: it is over.
+        current: the latest message that was handed out; None before the first, and after the end.
+        handed_out: whether the current message is on its way to the caller.
+        ended: whether the iteration is over.
     """
 
-    ended = True  # until it has begun
+    ended = True  # until it begins
 
     def __init__(
         self, client: ReceiveClient, auto_complete: bool, callback: Callable[[Message], Any] | None = None
@@ -42,19 +42,19 @@ class MessageIteration:
         self._turn = Place()
 
     def __del__(self) -> None:
-        self.leave()  # an asynchronous iterator hears of no `break`
+        self.leave()  # an asynchronous iterator isn't told of a `break`
 
     async def next(self) -> Message | None:
-        """Accept the message that was handed out last, and return the next; None when receiving is over.
+        """Accept the latest message, and return the next, or None when receiving is over.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
-            Busy: the client's messages go to a callback, or somebody else waits for this iteration's next.
-            RuntimeError: the last message couldn't be accepted.
+            Busy: the client's messages go to a callback, or somebody else waits for this iteration's next message.
+            RuntimeError: the latest message couldn't be accepted.
         """
         client = self._client
         if self.ended:
-            return None  # closed meanwhile: the message was given back
+            return None  # closed meanwhile, and the message given back
         if self._turn:
             raise Busy("This iteration's next message is waited for already: give each task an iteration of its own.")
         client._check_pull()
@@ -97,7 +97,7 @@ class MessageIteration:
         return None
 
     async def end(self) -> None:
-        """Leave the iteration; close the client if it is one that shuts down at the end, and nobody else iterates."""
+        """Leave the iteration; close the client if it shuts down at the end and nobody else is iterating."""
         if self.ended:
             return
         self.leave()
@@ -105,11 +105,11 @@ class MessageIteration:
             await self._client._do_close()
 
     def forget_threads(self) -> None:
-        """This is the child of a fork: whoever waited for the next message isn't there."""
+        """Forget who waited for the next message: this process is a fork, without those threads."""
         self._turn.leave()
 
     def leave(self) -> None:
-        """Nobody goes on with this iteration: the client is to give the last message back."""
+        """Let the client give the latest message back, because nobody continues this iteration."""
         if not self.ended:
             self.ended = True
             message, self.current = self.current, None

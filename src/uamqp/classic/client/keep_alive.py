@@ -1,4 +1,4 @@
-"""What the thread does that works for a client's connection while the application is busy with something else."""
+"""The thread that keeps a client's connection working while the application is busy with something else."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def keep_alive(reference: weakref.ref[AMQPClient], alarm: Alarm, interval: float
     It keeps neither client nor connection alive, and ends with them.
 
     Args:
-        reference: to the client.
+        reference: refers to the client.
         alarm: what the thread sleeps on.
-        interval: seconds.
+        interval: in seconds.
     """
     latest = now() + interval
     while (connection := _connection_of(reference)) is not None:
@@ -44,6 +44,6 @@ def keep_alive(reference: weakref.ref[AMQPClient], alarm: Alarm, interval: float
 
 
 def _connection_of(reference: weakref.ref[AMQPClient]) -> Connection | None:
-    """Return the connection of a client that is open, and that somebody has."""
+    """Return the connection of an open client that somebody still refers to."""
     client = reference()
     return client._connection if client is not None and not client._shutdown else None

@@ -1,4 +1,4 @@
-"""Which receiving calls of a client are under way, and which may be at the same time. Imports `transport.signals`."""
+"""The receiving calls of a client: which are under way, and which may be at the same time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Busy(RuntimeError):
 
 
 class Kind(enum.Enum):
-    """What a receiving call wants."""
+    """The kinds of receiving calls."""
 
     STEP = "step"
-    """A single step of the client's work, which disturbs nobody."""
+    """A single step of the client's work, which goes with every other call."""
     PULL = "pull"
-    """Messages as they come: a batch, or the next of an iteration. Any number of such calls share what comes."""
+    """Messages as they arrive: a batch, or the next of an iteration. Any number of such calls share the messages."""
     STREAM = "stream"
     """Every message, for its callback."""
 
@@ -30,7 +30,7 @@ class Kind(enum.Enum):
 
 
 class Call:
-    """A receiving call. Whoever makes it holds it: what it has taken is free when it is gone, however it went."""
+    """A receiving call. Its caller holds this object, whose end frees what the call has taken, however it ended."""
 
     __slots__ = ("__weakref__", "kind", "reference", "thread")
 
@@ -40,8 +40,9 @@ class Call:
         self.thread = this_thread()
 
     def was_left(self) -> bool:
-        """Return whether an exception has left it, which may have come before it could end: its frames are kept by the
-        exception's traceback alone. Not for calls of tasks, whose frames stand still.
+        """Return whether an exception has left the call, perhaps before it could end.
+
+        Its frames are then kept by the exception's traceback alone. This doesn't work for tasks, whose frames rest.
         """
         if self.thread != this_thread():
             return False
@@ -62,23 +63,23 @@ class Place:
         self._call: weakref.ref[Call] | None = None
 
     def __bool__(self) -> bool:
-        """Somebody has it."""
+        """Return whether the place is taken."""
         return self._call is not None and self._call() is not None
 
     def take(self, call: Call) -> None:
-        """The call has it now."""
+        """Give the place to a call."""
         self._call = call.reference
 
     def leave(self) -> None:
-        """It is free again."""
+        """Free the place."""
         self._call = None
 
 
 class ReceivingCalls:
-    """The receiving calls of one client, in the order in which they came; from any threads, without a lock.
+    """The receiving calls of one client, in order, from any threads and without a lock.
 
     Args:
-        of_tasks: they may be those of tasks.
+        of_tasks: whether tasks may make the calls.
     """
 
     __slots__ = ("_calls", "_of_tasks")
@@ -94,7 +95,7 @@ class ReceivingCalls:
         """Begin a call.
 
         Raises:
-            Busy: it can't be served beside one that came before.
+            Busy: it can't be served together with an earlier one.
         """
         call = Call(kind)
         calls = self._calls
@@ -123,7 +124,7 @@ class ReceivingCalls:
                 raise Busy(_REASONS[call.kind])
 
     def end(self, call: Call) -> bool:
-        """The call is over; return whether it was the last."""
+        """End a call; return whether it was the last."""
         self._forget(call.reference)
         calls = self._calls
         if calls:
@@ -136,7 +137,7 @@ class ReceivingCalls:
         try:
             self._calls.remove(reference)
         except ValueError:
-            pass  # it was forgotten before
+            pass  # it was forgotten earlier
 
 
 _WHAT_TO_DO = "wait until it has returned, or receive with another client."

@@ -1,4 +1,4 @@
-"""The messages that a client holds until somebody asks for them: 1.6's faces of the core's inbox."""
+"""The messages that a client holds until somebody asks for them: the core's inbox with the methods of 1.6."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Batch(list[Message]):
     """Messages on their way to the caller of `receive_message_batch`.
 
     Attributes:
-        sends: the driver's, before they were accepted.
+        sends: the driver's `sends` before they were accepted.
     """
 
     sends = 0
 
     def forget_accepted(self) -> None:
-        """The connection was given up before it was written that they are accepted: the peer delivers them again."""
+        """Forget that they were accepted: the connection ended before that was written, so the peer redelivers them."""
         self[:] = [message for message in self if message._response not in (None, _ACCEPTANCE)]
 
 
 class MessageQueue(Inbox):
     """A queue of received messages, with the methods of `queue.Queue` that callers of 1.6 use; it never blocks.
 
-    Any number of threads may use these, without a lock. What uses the engine (see `Inbox`) is called with the
+    Any number of threads may use these without a lock. Methods that use the engine (see `Inbox`) are called with the
     connection's lock held.
     """
 
@@ -51,7 +51,7 @@ class MessageQueue(Inbox):
         """Return the oldest message.
 
         Raises:
-            queue.Empty: there is none, whatever `block` says.
+            queue.Empty: there is none, regardless of `block`.
         """
         try:
             message: Message = self._popleft()
@@ -66,31 +66,31 @@ class MessageQueue(Inbox):
         self.put(message)
 
     def empty(self) -> bool:
-        """There are no messages."""
+        """Return whether there are no messages."""
         return not self._items
 
     def qsize(self) -> int:
-        """Return how many there are."""
+        """Return the number of messages."""
         return len(self._items)
 
     def task_done(self) -> None:
-        """Nothing; callers of 1.6 call it."""
+        """Do nothing; programs written for 1.6 call it."""
 
     # -- what the inbox asks of its items
 
     def delivery_of(self, item: Any) -> IncomingDelivery | None:
-        """Return a message's delivery; None if the application has put it here, and no link."""
+        """Return a message's delivery, or None if the application put it here instead of a link."""
         message: Any = item
         found: IncomingDelivery | None = message._delivery
         return found
 
     def is_settled(self, item: Any) -> bool:
-        """Return whether it is known what became of a message."""
+        """Return whether a message's fate is decided."""
         message: Any = item
         return message._response is not None
 
     def accept(self, item: Any) -> bool:
-        """Do what `complete` does, for one of many: with the writing left to the caller."""
+        """Do what `complete` does for one of many messages, and leave the writing to the caller."""
         message: Any = item
         if message._delivery is None:
             return complete(message)
@@ -101,7 +101,7 @@ class MessageQueue(Inbox):
         return True
 
     def release(self, item: Any) -> bool:
-        """Release a message; False if its link has gone, and the peer has it."""
+        """Release a message; return False if its link has gone, so that the peer has it."""
         try:
             item.release()
         except RuntimeError as error:
@@ -111,14 +111,14 @@ class MessageQueue(Inbox):
 
 
 class Arrivals(Taker):
-    """Where the messages of a receiving client arrive; called while the connection works, with its lock held.
+    """Takes in the messages of a receiving client; called while the connection works, with its lock held.
 
     Attributes:
-        active: a message has arrived since somebody set this to False.
-        arrived: messages for the callback, which runs later, without the lock, so that it may take its time.
-        callback: what is to be called with each message; None: nothing.
-        streaming: messages go to the callback alone.
-        messages: those that wait to be handed out.
+        active: whether a message has arrived since somebody set this to False.
+        arrived: messages for the callback, which runs later and without the lock, so that it may take its time.
+        callback: called with each message; None if there is none.
+        streaming: whether messages go only to the callback.
+        messages: the messages that wait to be handed out.
     """
 
     __slots__ = ("active", "arrived", "callback", "messages", "streaming")
@@ -131,7 +131,7 @@ class Arrivals(Taker):
         self.messages = MessageQueue()
 
     def take_in(self, message: Message) -> None:
-        """A message arrived."""
+        """See `Taker`."""
         self.active = True
         self.messages.hold(message)
         if self.callback is not None or self.streaming:
@@ -141,7 +141,7 @@ class Arrivals(Taker):
 
 
 def complete(message: Message) -> bool:
-    """Accept a message that wasn't settled otherwise; False if its link has gone, and the peer delivers it again."""
+    """Accept a message that isn't settled; return False if its link has gone, so that the peer delivers it again."""
     try:
         if message._response is None:
             message.accept()

@@ -1,4 +1,4 @@
-"""What `MessageSender` and `MessageReceiver` have in common. Imports `connection`, `session` and what they do."""
+"""The common part of `MessageSender` and `MessageReceiver`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LinkT = TypeVar("_LinkT", bound="MessageLink")
 
 
 class NativeLink:
-    """What programs read of 1.6's native link object."""
+    """The part of 1.6's native link object that programs read."""
 
     def __init__(self, core: LinkCore) -> None:
         self._core = core
 
     @property
     def peer_max_message_size(self) -> int:
-        """The largest message in bytes that the peer takes; 0: it gave no limit.
+        """The largest message in bytes that the peer accepts; 0 if it gave no limit.
 
         Raises:
             ValueError: the link isn't attached yet.
@@ -46,9 +46,9 @@ class NativeLink:
 class MessageLink:
     """Base of `MessageSender` and `MessageReceiver`: opening, closing, states, errors."""
 
-    _states: Any = None  # the enumeration of the subclass
+    _states: Any = None  # the subclass's enumeration
     _kind = "link"
-    _logger = logging.getLogger(__name__)  # the subclass has that of its module, as 1.6 did
+    _logger = logging.getLogger(__name__)  # a subclass has its module's, as in 1.6
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class MessageLink:
             plain(getattr(self, override_point), override_point)
         self._error: BaseException | None = None
         self._send_settle_mode = checked_send_mode(send_settle_mode)
-        # None: PeekLock with whatever mode the peer knows. Said explicitly, it is mode second.
+        # None is PeekLock with whatever mode the peer knows; explicit PeekLock is mode second.
         mode = checked_receive_mode(receive_settle_mode)
         self._explicit_mode = mode is not None
         self._receive_settle_mode = mode if mode is not None else constants.ReceiverSettleMode.PeekLock
@@ -108,7 +108,7 @@ class MessageLink:
 
     @property
     def _wire_max_message_size(self) -> int:
-        # The default isn't announced: brokers that obey it would hold back, or drop, larger messages unasked.
+        # The default isn't announced: brokers that observe it would silently hold back or drop larger messages.
         default = self._max_message_size == constants.MAX_MESSAGE_LENGTH_BYTES
         return 0 if default else self._max_message_size
 
@@ -137,7 +137,7 @@ class MessageLink:
 
     @property
     def max_message_size(self) -> int:
-        """The largest message in bytes for the link; announced to the peer unless it is the default. 0: no limit."""
+        """The link's largest message in bytes, announced to the peer unless it is the default; 0 for no limit."""
         return self._max_message_size
 
     @max_message_size.setter
@@ -152,7 +152,7 @@ class MessageLink:
 
     @property
     def _whereabouts(self) -> str:
-        """The node and the connection, for log lines."""
+        """Return the node and the connection, for log lines."""
         node = masked(str(getattr(self._node, "address", None)))
         return f"node {node!r}, connection {self._connection.container_id!r} to {self._connection._peer}"
 
@@ -168,10 +168,10 @@ class MessageLink:
     # -- opening and closing
 
     def open(self) -> None:
-        """Attach the link; connects and begins the session where that wasn't done. `get_state` tells when it is open.
+        """Attach the link, after connecting and beginning the session if necessary. `get_state` tells when it is open.
 
         Raises:
-            AMQPConnectionError: the host is unknown, or doesn't answer; or the connection has failed.
+            AMQPConnectionError: the host is unknown or doesn't answer, or the connection has failed.
         """
         run(self._do_open())
 
@@ -180,7 +180,7 @@ class MessageLink:
         self._attach()
 
     async def _do_connect(self) -> None:
-        """Connect, unless that was done."""
+        """Connect, unless that has been done."""
         try:
             await self._connection._do_start()
         except errors.ConnectionClose:
@@ -191,7 +191,7 @@ class MessageLink:
             ) from error
 
     def _attach(self, is_wanted: Callable[[], bool] = lambda: True) -> None:
-        """Ask for the attach, if it `is_wanted`; the connection has started."""
+        """Request the attach if `is_wanted`, once the connection has started."""
 
         def attach(now: float) -> None:
             core = self._session._core
@@ -207,18 +207,18 @@ class MessageLink:
             raise self._error from error
 
     def close(self, *, detach: bool = False) -> None:
-        """Close the link. Does nothing on one that isn't open.
+        """Close the link if it is open.
 
         Args:
-            detach: detach it only: a subscription or terminus that is to outlive the link does (section 2.6.3).
+            detach: whether only to detach it, so that a durable subscription or terminus outlives it (section 2.6.3).
         """
         self._connection._driver.command("closing a link", lambda now: self._core.close(now, closed=not detach))
 
     def destroy(self, *, detach: bool = False) -> None:
-        """Close the link and wait for the peer's answer, as long as the connection's `close_timeout` at most.
+        """Close the link and wait up to the connection's `close_timeout` for the peer's answer.
 
-        What was sent before is with the peer then: some brokers drop what they haven't dealt with when the connection
-        is closed behind it.
+        The peer then has what was sent before: some brokers drop what they haven't handled if the connection is closed
+        right after it.
 
         Args:
             detach: see `close`.
@@ -229,7 +229,7 @@ class MessageLink:
         if detach:
             self.close(detach=True)
         else:
-            self.close()  # programs of 1.6 override it without arguments
+            self.close()  # programs for 1.6 override it without arguments
         driver = self._connection._driver
         deadline = driver.deadline(self._connection._timeouts["close_timeout"])
         await driver.wait_for(lambda: self._core.state is not LinkState.CLOSING, deadline)
@@ -258,12 +258,12 @@ class MessageLink:
         return getattr(self._states, _STATE_NAMES[state])
 
     def on_state_changed(self, previous_state: Any, new_state: Any) -> Any:
-        """Called when the state changes; an override point, for plain methods."""
+        """Handle a change of state; may be overridden by a plain method."""
 
     # -- what the core reports
 
     def on_link_state(self, previous: LinkState, state: LinkState) -> None:
-        """The core's link changed its state."""
+        """See `LinkOwner`."""
         if state is LinkState.LOST:
             self._detach_received(self._core.cause)
         old, new = self._state_of(previous), self._state_of(state)
@@ -276,7 +276,7 @@ class MessageLink:
             try:
                 answer = self._connection._driver.call_out(lambda: self.on_state_changed(old, new))
                 refuse_unfinished(answer, "on_state_changed")
-            except Exception:  # a callback's fault must not stop the connection
+            except Exception:  # an error in a callback must not stop the connection
                 self._logger.exception("on_state_changed of %s raised an exception.", self._whereabouts)
 
     def _detach_received(self, cause: Cause | None) -> None:
@@ -297,16 +297,17 @@ _STATE_NAMES = {
 
 
 def checked_size(value: int | None) -> int:
-    """Return the size that messages may have; what is false is no limit.
+    """Return the maximum size of messages; anything false means no limit.
 
     Raises:
-        TypeError, ValueError: it is no integer, or out of range.
+        TypeError: it isn't an integer.
+        ValueError: it is out of range.
     """
     return integer(value, "max_message_size", 0, 0xFFFFFFFFFFFFFFFF) if value else 0
 
 
 def checked_send_mode(value: Any) -> constants.SenderSettleMode:
-    """Return a mode; what is false stands for the default, as in 1.6.
+    """Return a mode; anything false stands for the default, as in 1.6.
 
     Raises:
         ValueError: there is no such mode.
@@ -318,7 +319,7 @@ def checked_send_mode(value: Any) -> constants.SenderSettleMode:
 
 
 def checked_receive_mode(value: Any) -> constants.ReceiverSettleMode | None:
-    """Return a mode; None for what is false: that stands for the default, as in 1.6.
+    """Return a mode, or None for anything false, which stands for the default, as in 1.6.
 
     Raises:
         ValueError: there is no such mode.

@@ -38,22 +38,23 @@ class MessageReceiver(MessageLink):
         source: where the messages come from, a `Source`.
         target: the name of our end, text or bytes.
         on_message_received: called with each `Message`, while the connection works.
-        name: the link's name; None: a new UUID.
-        receive_settle_mode: `constants.ReceiverSettleMode`. None: messages are settled by the application, in the
-            mode that every broker knows. `PeekLock` explicitly: rcv-settle-mode second, where the peer confirms
-            each settlement, if it can. `ReceiveAndDelete`: messages arrive settled.
-        send_settle_mode: `constants.SenderSettleMode` that is asked of the peer.
-        max_message_size: in bytes. The default is neither announced nor held; any other is announced, and larger
-            messages end the link. 0: no limit.
-        prefetch: messages that the peer may send ahead; 0: none, until `reset_link_credit`; None: 10000.
+        name: the link's name; None for a new UUID.
+        receive_settle_mode: a `constants.ReceiverSettleMode`. With None, the application settles messages, in the mode
+            that every broker knows. An explicit `PeekLock` is rcv-settle-mode second, in which the peer confirms each
+            settlement, if it supports that. With `ReceiveAndDelete`, messages arrive settled.
+        send_settle_mode: the `constants.SenderSettleMode` that the peer is asked for.
+        max_message_size: in bytes. The default is neither announced nor enforced; any other is announced, and larger
+            messages end the link. 0 means no limit.
+        prefetch: messages that the peer may send ahead; 0 for none until `reset_link_credit`; None for 10000.
         properties: link properties, a dict.
-        error_policy: decides what errors mean; None: `ErrorPolicy()`.
-        debug: taken for compatibility: tracing is the connection's.
+        error_policy: decides what errors mean; None for `ErrorPolicy()`.
+        debug: ignored; accepted for compatibility, since the connection does the tracing.
         encoding: of the text among the arguments.
-        desired_capabilities: extensions asked for: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
+        desired_capabilities: extensions to ask for: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
 
     Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of range.
+        TypeError: an argument has the wrong type.
+        ValueError: an argument is out of range.
     """
 
     __module__ = "uamqp.receiver"
@@ -123,7 +124,7 @@ class MessageReceiver(MessageLink):
 
     @property
     def on_message_received(self) -> Callable[[Message], Any]:
-        """What is called with each message. Settable."""
+        """The function that is called with each message. It may be set."""
         return self._on_message
 
     @on_message_received.setter
@@ -132,9 +133,9 @@ class MessageReceiver(MessageLink):
         self._intake.callback = self._direct(callback)
 
     def _direct(self, callback: Callable[[Message], Any]) -> Callable[[Message], Any]:
-        """Return what is called with each message that arrives: one that a client takes in goes there without a detour.
+        """Return the function to call with each message; a client that takes messages in is called directly.
 
-        A callback of the application's may use the connection meanwhile, and may raise.
+        A callback of the application's may use the connection in the meantime, and may raise.
         """
         if isinstance(getattr(callback, "__self__", None), Taker):
             return callback
@@ -142,7 +143,7 @@ class MessageReceiver(MessageLink):
         def call(message: Message) -> None:
             try:
                 refuse_unfinished(callback(message), _CALLBACK)
-            except BaseException as error:  # noqa: BLE001 (it raises what it doesn't deal with)
+            except BaseException as error:  # noqa: BLE001 (it raises what it doesn't handle)
                 self._callback_failed(message, error)
 
         return lambda message: self._connection._driver.call_out(lambda: call(message))
@@ -153,10 +154,13 @@ class MessageReceiver(MessageLink):
         return link if isinstance(link, Receiver) and self._core.state is LinkState.OPEN else None
 
     def reset_link_credit(self, link_credit: int, **kwargs: Unpack[CreditKeywords]) -> None:
-        """Ask for `link_credit` messages from now on, at once.
+        """Ask at once for `link_credit` messages from now on.
+
+        Args:
+            link_credit: number of messages.
 
         Keyword Args:
-            drain: have the peer send what it has and take back the rest of the credit.
+            drain: whether the peer should send what it has and return the rest of the credit.
 
         Raises:
             ValueError: the number is out of range, or the link isn't open.
@@ -183,15 +187,15 @@ class MessageReceiver(MessageLink):
 
     @property
     def _is_reading(self) -> bool:
-        """Credit is kept up."""
+        """Whether credit is kept up."""
         return self._core.reading
 
     def _read(self) -> None:
-        """Somebody reads from now on: keep up the credit."""
+        """Keep up the credit from now on, because somebody is reading."""
         self._connection._driver.change("asking for messages", lambda now: self._core.read())
 
     def _pause(self, calls: object) -> None:
-        """Give no more credit, unless there are calls that read."""
+        """Give no more credit, unless other calls are reading."""
 
         def pause(now: float) -> None:
             self._core.reading = False  # first: a call that begins now is either seen here, or sees this
@@ -203,11 +207,11 @@ class MessageReceiver(MessageLink):
         self._connection._driver.change("asking for no more messages", pause)
 
     def _renew(self) -> None:
-        """Somebody works the link: give the peer credit for what was received."""
+        """Give the peer credit for what was received, because somebody works the link."""
         self._connection._driver.change("asking for messages", lambda now: self._core.renew())
 
     def work(self) -> None:
-        """Do what is due on the link, without waiting: give the peer credit for what was received, too."""
+        """Do what is due on the link, without waiting, and give the peer credit for what was received."""
         self._renew()
         super().work()
 
@@ -216,10 +220,10 @@ class MessageReceiver(MessageLink):
         await super()._do_open()
 
     def _callback_failed(self, message: Message, error: BaseException) -> None:
-        """A callback has raised an exception.
+        """Handle an exception that a callback raised.
 
-        It doesn't end the connection, and the message isn't lost: it is given back, at once or with the link that the
-        error ends.
+        It doesn't end the connection, and the message isn't lost: it is given back, at once or together with the link
+        that the error ends.
         """
         if isinstance(error, KeyboardInterrupt):
             self._give_back(message)
@@ -243,4 +247,4 @@ class MessageReceiver(MessageLink):
             if not message.settled:
                 message.modify(True, True)
         except RuntimeError as error:
-            _logger.info("%s (%s)", error, self._whereabouts)  # its link is gone: the peer delivers it again
+            _logger.info("%s (%s)", error, self._whereabouts)  # its link is gone, so the peer delivers it again

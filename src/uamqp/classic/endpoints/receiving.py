@@ -1,4 +1,4 @@
-"""From deliveries to messages, and what the application says of them. No I/O."""
+"""Messages made from deliveries, and their settlement by the application. No I/O."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _logger = logging.getLogger("uamqp.receiver")  # as in 1.6
 
 
 class Taker:
-    """Takes in the messages of a link without a detour: it doesn't raise, and uses no connection meanwhile."""
+    """Takes in the messages of a link directly: it neither raises nor uses a connection meanwhile."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
-        """Make one, of which nothing is known yet."""
+        """Make one; its class describes it."""
 
     def take_in(self, message: Message) -> None:
-        """A message arrived."""
+        """Handle a message that arrived."""
         raise NotImplementedError
 
 
@@ -41,7 +41,7 @@ class Intake(Incoming):
         encoding: of the text in the messages.
 
     Attributes:
-        callback: see there.
+        callback: see above.
     """
 
     __slots__ = ("_encoding", "_receiver", "_settler", "callback")
@@ -54,21 +54,21 @@ class Intake(Incoming):
         self.callback = callback
 
     def take_in(self, delivery: IncomingDelivery, data_start: int) -> None:
-        """Make a message, and give it to the callback."""
+        """Make a message, and pass it to the callback."""
         settler = None if self.at_most_once else self._settler
         self.callback(received_message(delivery, settler, self._encoding, data_start))
 
     def settle(self, response: Any, delivery: IncomingDelivery) -> None:
-        """Settle a message; called by it, from any thread.
+        """Settle a message, which makes this call from any thread.
 
         Raises:
             RuntimeError: its link is gone.
-            ValueError: the response is none of the errors module's.
+            ValueError: the response isn't one of the errors module's.
         """
         if not response or isinstance(response, errors.MessageAlreadySettled):
             return
         if is_settled_by_sender(delivery):
-            return  # nothing is left to say
+            return  # already settled
         outcome = response._outcome() if isinstance(response, errors.MessageResponse) else None
         if outcome is None:
             raise ValueError(f"Invalid message response type: {response!r}")
@@ -85,7 +85,7 @@ class Intake(Incoming):
                 f"Unable to send message dispostition {name!r} for message number {delivery.delivery_id}: "
                 f"{driver.foreign or error}"
             ) from error
-        except ConnectionBusy:  # a signal handler or finalizer has called
+        except ConnectionBusy:  # called by a signal handler or finalizer
             if not driver.defer(partial(self._dispose, delivery, outcome)):
                 raise
             return

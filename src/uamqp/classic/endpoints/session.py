@@ -39,9 +39,9 @@ class Session:
 
     Args:
         connection: the connection.
-        incoming_window: transfer frames that the peer may send ahead; 0 or None: 65536.
-        outgoing_window: announced to the peer; 0 or None: 65536.
-        handle_max: highest link handle; 0 or None: 4294967295.
+        incoming_window: transfer frames that the peer may send ahead; 0 or None for 65536.
+        outgoing_window: announced to the peer; 0 or None for 65536.
+        handle_max: highest link handle; 0 or None for 4294967295.
         on_attach: called for each attach of the peer as `on_attach(source, target, properties, error)`: `Source` and
             `Target` or None, a dict with bytes keys or None, and None or an `AMQPConnectionError`.
 
@@ -77,7 +77,7 @@ class Session:
 
     @property
     def _core(self) -> SessionCore:
-        """The core's session, made when it is first needed."""
+        """The core's session, made when first needed."""
         if self._session is None:
             self._session = SessionCore(
                 self._connection._core,
@@ -101,7 +101,7 @@ class Session:
 
     @property
     def outgoing_window(self) -> int:
-        """What we announce as our outgoing window."""
+        """The outgoing window that we announce."""
         return self._outgoing_window
 
     @outgoing_window.setter
@@ -111,7 +111,7 @@ class Session:
 
     @property
     def handle_max(self) -> int:
-        """Highest link handle that the peer may use."""
+        """The highest link handle that the peer may use."""
         return self._handle_max
 
     @handle_max.setter
@@ -124,14 +124,14 @@ class Session:
             raise ValueError(f"{name} can't be changed once the session is in use.")
 
     def destroy(self) -> None:
-        """End the session and its links. Does nothing the second time."""
+        """End the session and its links; only the first call counts."""
         run(self._do_destroy())
 
     async def _do_destroy(self) -> None:
         self._connection._driver.command("ending a session", self._end)
 
     def _end(self, now: float) -> None:
-        """As `destroy`; a command."""
+        """Do what `destroy` does, as a command."""
         self._mgmt_links.clear()
         sessions = self._connection._sessions
         if self in sessions:
@@ -152,20 +152,20 @@ class Session:
         Args:
             message: the request; operation, type and message-id are added to a copy of it.
             operation: the application property `operation`.
-            op_type: the application property `type`; None: `empty`.
-            node: the node's address; None: `$management`. Its links are opened with the first request, and kept.
+            op_type: the application property `type`; None for `empty`.
+            node: the node's address; None for `$management`. Its links are opened with the first request, and kept.
 
         Keyword Args:
-            timeout: milliseconds; 0 or None: any time.
-            callback: called as `callback(status, answer, description)`, with an int, a `Message` and bytes; what it
-                returns is returned. It is for the callback to judge the status.
+            timeout: in milliseconds; 0 or None for no limit.
+            callback: called as `callback(status, answer, description)` with an int, a `Message` and bytes; it has to
+                check the status, and its result is returned.
             status_code_field, description_fields, debug, encoding: see `MgmtOperation`.
 
         Returns:
-            The answer, a `Message`, where there is no callback.
+            The answer, a `Message`, if there is no callback.
 
         Raises:
-            As `MgmtOperation.execute`.
+            Exception: see `MgmtOperation.execute`.
         """
         plain(kwargs.get("callback"), "callback")
         return run(self._do_mgmt_request(message, operation, op_type, node, **kwargs))
@@ -191,7 +191,7 @@ class Session:
         return answer[1] if not callback else await self._finish(callback(*answer))
 
     async def _finish(self, result: Any) -> Any:
-        """Return what a callback has returned."""
+        """Return a callback's result."""
         if inspect.isawaitable(result):
             refuse_unfinished(result, "callback")
         return result
@@ -201,7 +201,7 @@ class Session:
             return
         try:
             self._call_on_attach(link.endpoint)
-        except Exception:  # a callback's fault must not end the link
+        except Exception:  # an error in a callback must not end the link
             connection = self._connection
             _logger.exception(
                 "on_attach raised an exception (connection %r to %s).", connection.container_id, connection._peer
@@ -232,10 +232,11 @@ def check_request(
     encoding: str = "UTF-8",
     **fields: Any,
 ) -> None:
-    """Check the arguments of `mgmt_request`, before anything is done for it.
+    """Check the arguments of `mgmt_request` before doing anything for it.
 
     Raises:
-        TypeError, ValueError: one is of the wrong type, out of range, or unknown.
+        TypeError: one has the wrong type, or is unknown.
+        ValueError: one is out of range.
     """
     unknown = fields.keys() - {"status_code_field", "description_fields"}
     if unknown:
@@ -252,18 +253,20 @@ def check_request(
 
 
 def checked_window(value: int | None, name: str) -> int:
-    """Return a window; what is false stands for the default.
+    """Return a window; anything false stands for the default.
 
     Raises:
-        TypeError, ValueError: it is no integer, or out of range.
+        TypeError: it isn't an integer.
+        ValueError: it is out of range.
     """
     return integer(value, name, 1, _MAX_WINDOW) if value else _DEFAULT_WINDOW
 
 
 def checked_handle_max(value: int | None) -> int:
-    """Return the highest handle; what is false stands for the default, as in 1.6.
+    """Return the highest handle; anything false stands for the default, as in 1.6.
 
     Raises:
-        TypeError, ValueError: it is no integer, or out of range.
+        TypeError: it isn't an integer.
+        ValueError: it is out of range.
     """
     return integer(value, "handle_max", 1, MAX_HANDLE) if value else MAX_HANDLE
