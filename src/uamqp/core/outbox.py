@@ -192,7 +192,7 @@ class Outbox:
         return self._in_flight.count
 
     def is_awaiting(self) -> bool:
-        """Whether an outcome is awaited."""
+        """Return whether an outcome is awaited."""
         return self._in_flight.count > 0
 
     @property

@@ -144,7 +144,7 @@ class RequestLinks(LinkHandler):
 
     @property
     def _whereabouts(self) -> str:
-        """Return the node and its host, for log lines."""
+        """The node and its host, for log lines."""
         engine = self.session.connection.engine
         return (
             f"{masked(self.node)} at {masked(str(engine.config.hostname))}" if engine is not None else masked(self.node)

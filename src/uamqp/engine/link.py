@@ -117,7 +117,7 @@ class Link:
 
     @property
     def _is_unanswered(self) -> bool:
-        """Return whether we have attached and the peer hasn't."""
+        """Whether we have attached and the peer hasn't."""
         return self.local_state is ACTIVE and self.remote_state is IDLE
 
     @property

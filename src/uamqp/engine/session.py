@@ -147,7 +147,7 @@ class Session:
 
     @property
     def _is_unanswered(self) -> bool:
-        """Return whether we have begun it and the peer hasn't."""
+        """Whether we have begun it and the peer hasn't."""
         return self.local_state is ACTIVE and self.remote_state is IDLE
 
     @property

@@ -5,7 +5,7 @@
     with Broker() as broker:
         ...  # connect to broker.url; or broker.host and broker.port
 
-`python -m uamqp.testing` runs one until it is stopped. docs/broker.md tells what it does.
+`python -m uamqp.testing` runs one until it is stopped. docs/broker.md describes what it does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m uamqp.testing`: an AMQP 1.0 broker for tests and demos, until it is stopped."""
+"""`python -m uamqp.testing`: an AMQP 1.0 broker for tests and demos, which runs until it is stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EPILOG = "For tests and demos only: everything is kept in memory. The first line
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog="python -m uamqp.testing", description="Run an AMQP 1.0 broker until it is stopped.", epilog=EPILOG
     )
@@ -48,7 +48,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def users(given: list[str] | None) -> dict[str, str] | None:
-    """Names and passwords out of NAME:PASSWORD; raises ValueError."""
+    """Return names and passwords from texts NAME:PASSWORD.
+
+    Raises:
+        ValueError: a text has another form.
+    """
     if given is None:
         return None
     found = {}
@@ -61,7 +65,12 @@ def users(given: list[str] | None) -> dict[str, str] | None:
 
 
 def broker_of(arguments: argparse.Namespace) -> Broker:
-    """The broker that the command line asks for; raises ValueError or OSError."""
+    """Return the broker that the command line asks for.
+
+    Raises:
+        ValueError: a setting is invalid.
+        OSError: a file can't be read.
+    """
     port = arguments.port
     if port is None:
         port = AMQPS_PORT if arguments.tls_cert else AMQP_PORT
@@ -101,7 +110,7 @@ async def serve(broker: Broker) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command, and return its exit status."""
     command = parser()
     arguments = command.parse_args(argv)
     try:

@@ -32,42 +32,44 @@ STOP_TIMEOUT = 10.0
 
 
 class Broker:
-    """An AMQP 1.0 broker inside this process. For tests and demos: it keeps everything in memory and forgets it.
+    """An AMQP 1.0 broker inside this process, for tests and demos: it keeps everything in memory only.
 
     `with Broker() as broker:` runs it in a thread of its own, `async with Broker() as broker:` in the running loop.
     Any address is a queue, made when it is first used; `topic://NAME` is a topic. See docs/broker.md.
 
     Args:
-        host: where to listen; one address, the IPv4 one if a name has both.
-        port: where to listen; 0: any free port.
-        users: names and passwords for SASL PLAIN; None: any name and password will do.
-        anonymous: let clients in without credentials: SASL ANONYMOUS, or no SASL at all. None: if `users` is None.
-        tls: a server's TLS context. With client certificates it also makes SASL EXTERNAL work.
-        tls_cert, tls_key: PEM files instead of a context; the key may stand in the certificate's file.
-        tls_ca: PEM file of the authority for client certificates: SASL EXTERNAL, the user is the certificate's CN.
-        hostnames: names by which the broker is known in addresses such as amqps://HOST/NAME, beside its host, the
-            loopback names and the hostname in a client's open.
+        host: where to listen: one address, the IPv4 one if a name has both.
+        port: where to listen; 0 for any free port.
+        users: names and passwords for SASL PLAIN; None accepts any name and password.
+        anonymous: whether to admit clients without credentials, by SASL ANONYMOUS or without SASL; None does so if
+            `users` is None.
+        tls: a server's TLS context. With client certificates, SASL EXTERNAL works as well.
+        tls_cert, tls_key: PEM files instead of a context; the key may be in the certificate's file.
+        tls_ca: PEM file of the authority for client certificates: with SASL EXTERNAL, the user is the certificate's CN.
+        hostnames: names of the broker in addresses such as amqps://HOST/NAME, in addition to its host, the loopback
+            names and the hostname in a client's open.
         container_id: its name on the wire.
         max_frame_size: bytes; announced, at least 512.
         channel_max: highest channel number; announced.
-        idle_timeout: seconds within which a client is to send something; announced. After twice that without anything
-            it is given up. None: never.
-        max_message_size: bytes; announced in each attach, and held.
+        idle_timeout: seconds within which a client must send something; announced. After twice that time without
+            anything, its connection is ended. None means never.
+        max_message_size: bytes; announced in each attach, and enforced.
         link_credit: messages that a sender may have on their way.
         max_queue_messages, max_queue_bytes: what a queue holds before its senders get no more credit.
-        max_deliveries: failed deliveries after which a message is a dead letter; None: any number.
-        dead_letter_expired: what has outlived its ttl is a dead letter; False: it is dropped.
-        make_nodes: make a queue or topic when it is first used; False: only those of `queues`, and what `put` makes.
-        max_nodes: queues and topics at a time.
+        max_deliveries: failed deliveries after which a message becomes a dead letter; None for any number.
+        dead_letter_expired: whether expired messages become dead letters or are dropped.
+        make_nodes: whether to make a queue or topic when it is first used; if False, there are only those in `queues`
+            and those that `put` makes.
+        max_nodes: maximum number of queues and topics.
         queues: addresses that exist from the start.
-        allow_second: grant rcv-settle-mode second to clients that ask for it on links that they send over. Else they
-            get first, as from most brokers: uamqp 1.6 asks for second, and then waits forever for a settlement.
+        allow_second: whether to grant rcv-settle-mode second to clients that ask for it on links that they send over.
+            Otherwise they get first, as from most brokers: uamqp 1.6 asks for second, and then waits forever for a
+            settlement.
         close_timeout: seconds that clients have to answer the close when the broker stops.
-        cbs: there is a node `$cbs`, and links need a token that was put there; see `tokens`.
-        steal_links: a link of the same name and container as one that is attached takes its place (amqp:link:stolen).
-        unpack_batches: keep the messages of a batch (message-format 0x80013700) one by one.
-        websocket: speak AMQP over WebSocket (wss with TLS), at any path or the one that is given; `url` stays what it
-            is.
+        cbs: whether there is a node `$cbs`, and links need a token that was put there; see `tokens`.
+        steal_links: whether a new link replaces one with the same name and container (amqp:link:stolen).
+        unpack_batches: whether to keep the messages of a batch (message-format 0x80013700) one by one.
+        websocket: speak AMQP over WebSocket (wss with TLS), at any path or a given one; `url` stays the same.
 
     Raises:
         ValueError: a setting is out of range, or contradicts another.
@@ -140,11 +142,11 @@ class Broker:
     # -- running
 
     def start(self) -> None:
-        """Run the broker in a thread of its own. After a `stop` it goes on with the same port and messages.
+        """Run the broker in a thread of its own. After a `stop`, it continues with the same port and messages.
 
         Raises:
-            OSError: the address can't be listened on.
-            RuntimeError: it runs already.
+            OSError: it can't listen on the address.
+            RuntimeError: it is already running.
         """
         self._check_stopped()
         self._process = os.getpid()
@@ -161,7 +163,7 @@ class Broker:
             raise
 
     def stop(self) -> None:
-        """Close all connections (amqp:connection:forced) and stop. Does nothing when it doesn't run.
+        """Close all connections (amqp:connection:forced) and stop, if it is running.
 
         Raises:
             RuntimeError: it runs in an event loop (`async with`), or its thread doesn't end.
@@ -183,14 +185,14 @@ class Broker:
         self._thread = None
 
     async def start_async(self) -> None:
-        """Run the broker in the running event loop. Otherwise as `start`."""
+        """Run the broker in the running event loop; otherwise like `start`."""
         self._check_stopped()
         self._process = os.getpid()
         await self._server.start()
         self._loop_thread = threading.get_ident()
 
     async def stop_async(self) -> None:
-        """As `stop`, for a broker that runs in this event loop."""
+        """Do what `stop` does, for a broker that runs in this event loop."""
         if self._loop_thread is not None and self._thread is None:
             await self._server.stop()
             self._loop_thread = None
@@ -227,7 +229,7 @@ class Broker:
         self._loop_thread = None
 
     def _is_inherited(self) -> bool:
-        """The broker runs in another process, of which this one is a fork."""
+        """Return whether the broker runs in another process, of which this one is a fork."""
         return self._process not in (0, os.getpid())
 
     def _refuse_inherited(self) -> None:
@@ -253,7 +255,7 @@ class Broker:
 
     @property
     def url(self) -> str:
-        """Scheme, host and port: "amqp://127.0.0.1:5672", with TLS "amqps://..."."""
+        """The scheme, host and port: "amqp://127.0.0.1:5672", or "amqps://..." with TLS."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'amqps' if self._tls is not None else 'amqp'}://{host}:{self.port}"
 
@@ -271,26 +273,26 @@ class Broker:
 
     @property
     def hooks(self) -> Hooks:
-        """What a test has to say to attaches and messages."""
+        """Functions of a test's that take part in attaches and messages."""
         return self._server.hooks
 
     def serve(self, address: str, service: Service | None) -> None:
-        """Answer requests at an address, such as `$management`, by a function; None: no more.
+        """Answer requests at an address, such as `$management`, with a function, or no longer with None.
 
         Args:
-            address: may have `*` in it: `*/$management` stands for that of every queue. The last that fits is asked.
-            service: from a `ServiceRequest` to a `ServiceResponse`, or None for no answer. It runs in the broker's
+            address: may contain `*`: `*/$management` stands for that of every queue. The latest match is used.
+            service: returns a `ServiceResponse` for a `ServiceRequest`, or None for no answer. It runs in the broker's
                 thread and must not wait for anything.
         """
         self.call(lambda server: server.services.serve(address, service))
 
     def expire_tokens(self) -> int:
-        """End all tokens, as if their time were over; returns how many were in force."""
+        """End all tokens, as if they had expired, and return how many were valid."""
         return self.call(lambda server: sum(each.expire_tokens() for each in list(server.connections)))
 
     @property
     def counters(self) -> Counters:
-        """What happened on all nodes so far."""
+        """Counts of what has happened on all nodes."""
         return self.call(lambda server: server.directory.totals())
 
     @property
@@ -299,15 +301,15 @@ class Broker:
         return self.call(lambda server: tuple(view for view in map(_view, server.connections) if view))
 
     def queue(self, name: str) -> QueueView:
-        """A queue or topic, by its address."""
+        """Return a queue or topic by its address."""
         return QueueView(self, name)
 
     def dead_letters(self, name: str) -> QueueView:
-        """The dead letters of a queue or topic: the queue `NAME/$dead`."""
+        """Return the dead letters of a queue or topic: the queue `NAME/$dead`."""
         return QueueView(self, f"{name}/$dead")
 
     def put(self, name: str, message: Any, *, message_format: int = 0) -> None:
-        """Put a message on a queue or topic, which is made if need be. Limits don't hold here.
+        """Put a message on a queue or topic, which is made if necessary. Limits don't apply.
 
         Args:
             name: its address.
@@ -316,7 +318,7 @@ class Broker:
 
         Raises:
             ValueError: the message's header can't be read, or there can be no such node.
-            HookError: `hooks.on_store` fails.
+            HookError: `hooks.on_store` failed.
         """
         encode = getattr(message, "encode_message", None)
         payload = bytes(encode() if encode is not None else message)
@@ -331,16 +333,16 @@ class Broker:
         self.call(put)
 
     def wait_for(self, predicate: Predicate, timeout: float = 10.0) -> None:
-        """Wait until a condition on the broker holds; it is looked at whenever something has changed.
+        """Wait until a condition on the broker holds; it is checked whenever something has changed.
 
         Args:
             predicate: a function without arguments, such as `lambda: broker.queue("q").depth == 3`. It runs in the
                 broker's thread and must not wait for anything.
-            timeout: seconds.
+            timeout: in seconds.
 
         Raises:
-            TimeoutError: it doesn't hold in time.
-            RuntimeError: the broker doesn't run, or runs in the loop of this thread: use `wait_for_async`.
+            TimeoutError: the condition doesn't hold in time.
+            RuntimeError: the broker isn't running, or runs in the loop of this thread: use `wait_for_async`.
         """
         loop = self._server.loop
         if loop is None:
@@ -358,7 +360,7 @@ class Broker:
             raise TimeoutError(self._unmet(timeout))
 
     async def wait_for_async(self, predicate: Predicate, timeout: float = 10.0) -> None:
-        """As `wait_for`, in the event loop that runs the broker."""
+        """Do what `wait_for` does, in the event loop that runs the broker."""
         if not await self._server.wait_for(predicate, timeout):
             raise TimeoutError(self._unmet(timeout))
 
@@ -368,7 +370,7 @@ class Broker:
     # -- making trouble
 
     def drop_connections(self) -> int:
-        """Cut every connection, without a close; returns how many there were."""
+        """Cut every connection without a close, and return how many there were."""
 
         def drop(server: Server) -> int:
             for connection in server.connections:
@@ -383,7 +385,7 @@ class Broker:
         description: str | None = None,
         info: dict[str, Any] | None = None,
     ) -> int:
-        """Close every connection with an error; returns how many there were."""
+        """Close every connection with an error, and return how many there were."""
         problem = error(condition, description, info)
 
         def close(server: Server) -> int:
@@ -394,7 +396,7 @@ class Broker:
         return self.call(close)
 
     def end_sessions(self, condition: str, description: str | None = None) -> int:
-        """End every session with an error; returns how many there were."""
+        """End every session with an error, and return how many there were."""
         problem = error(condition, description)
         return self.call(lambda server: sum(each.end_sessions(problem) for each in list(server.connections)))
 
@@ -404,7 +406,7 @@ class Broker:
         condition: str = "amqp:link:detach-forced",
         description: str | None = None,
     ) -> int:
-        """Detach the links of a queue, topic or service, or all links, with an error; returns how many there were."""
+        """Detach the links of a queue, topic or service, or all links, with an error; return how many there were."""
 
         def detach(server: Server) -> int:
             name = local_name(address, server.hosts) if address is not None else None
@@ -423,7 +425,7 @@ class Broker:
         return self.call(detach)
 
     def call(self, function: Callable[[Server], T]) -> T:
-        """Run a function in the broker's thread and return what it returns. Not part of the public interface."""
+        """Run a function in the broker's thread and return its result. Not part of the public interface."""
         loop = self._server.loop
         if loop is not None:
             self._refuse_inherited()
@@ -472,7 +474,7 @@ def _tls_context(
     for name, file in (("tls_cert", cert), ("tls_key", key), ("tls_ca", authority)):
         if file is not None and not os.path.exists(file):  # the ssl module doesn't say which
             raise FileNotFoundError(errno.ENOENT, f"{name}: {os.strerror(errno.ENOENT)}", str(file))
-    # Not the default context, which is strict about certificates that were made for a test.
+    # The default context would be strict about certificates made for a test.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     if authority is not None:

@@ -1,4 +1,4 @@
-"""The embedded broker's `$cbs`: takes tokens, refuses them, lets them end."""
+"""The embedded broker's `$cbs`: accepts tokens, refuses them, lets them expire."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 UNAUTHORIZED = "amqp:unauthorized-access"
 
 MAX_RECORDS = 10_000
-"""Tokens that are remembered; then the oldest are forgotten."""
+"""Number of tokens that are remembered before the oldest are forgotten."""
 
 MAX_IN_FORCE = 1000
-"""Audiences that one connection may have tokens for."""
+"""Number of audiences for which one connection may have tokens."""
 
 _TOPIC = "topic://"
 
@@ -35,7 +35,8 @@ class PutToken:
         audience: what it is for, a URI.
         type: its type, such as jwt.
         token: the token itself; not shown.
-        expires_at: when it ends, in seconds since 1970, as a signature's `se` or a web token's `exp` says; None: never.
+        expires_at: when it expires, in seconds since 1970, by a signature's `se` or a web token's `exp`; None for
+            never.
         container_id: of the client.
     """
 
@@ -47,23 +48,23 @@ class PutToken:
 
 
 Refusal = tuple[int, str]
-"""Status and description."""
+"""A status and its description."""
 
 
 class Tokens:
     """The broker's `$cbs`. Set its knobs at any time, from any thread.
 
     Attributes:
-        put: the tokens that clients have put, those that were refused included; the last 10,000.
-        required: links are refused unless a token for their address, or for what it lies under, is in force; and
-            detached when it ends. `$cbs` itself is free.
-        refuse: None; or the status and description to refuse every token with; or a function from a `PutToken` to
-            either.
-        lifetime: seconds for which tokens are in force, in place of what they say themselves; None: what they say.
-        silent: don't answer.
-        delay: seconds to hold answers back for.
-        status_missing: answer without a status.
-        wrong_correlation: answer with another correlation-id.
+        put: the tokens that clients have put, including refused ones; the latest 10,000.
+        required: whether links are refused without a valid token for their address or a part of the path above it, and
+            detached when it expires. `$cbs` itself needs none.
+        refuse: None; or the status and description with which to refuse every token; or a function that returns either
+            for a `PutToken`.
+        lifetime: seconds for which tokens are valid, whatever they say themselves; None for what they say.
+        silent: whether to send no answers.
+        delay: seconds by which to delay answers.
+        status_missing: whether to answer without a status.
+        wrong_correlation: whether to answer with another correlation-id.
     """
 
     __slots__ = ("delay", "lifetime", "put", "refuse", "required", "silent", "status_missing", "wrong_correlation")
@@ -79,7 +80,7 @@ class Tokens:
         self.wrong_correlation = False
 
     def answer(self, request: ServiceRequest, connection: Connection) -> ServiceResponse | None:
-        """Deal with a request."""
+        """Handle a request."""
         status, description = self._judge(request, connection)
         if self.silent:
             return None
@@ -116,7 +117,7 @@ class Tokens:
 
 
 def end_of(token: str) -> float | None:
-    """Return when a token ends, as a shared access signature or a JSON web token says it; None: it doesn't."""
+    """Return when a token expires, by its shared access signature or JSON web token, or None if that doesn't say."""
     try:
         if token.startswith("SharedAccessSignature "):
             return float(parse_qs(token.partition(" ")[2])["se"][0])
@@ -127,10 +128,10 @@ def end_of(token: str) -> float | None:
 
 
 def covers(audience: str, name: str) -> bool:
-    """Return whether a token for a URI is good for the node of this name."""
+    """Return whether a token for a URI is valid for the node of this name."""
     try:
         path = unquote(urlsplit(audience).path if "://" in audience else audience).strip("/").lower()
-    except ValueError:  # no URL after all
+    except ValueError:  # not a URL after all
         return False
     name = name.removeprefix(_TOPIC).lower()
     return not path or name == path or name.startswith(f"{path}/")

@@ -1,4 +1,4 @@
-"""One connection of the embedded broker: answers the events of its engine. Imports the engine and the codec."""
+"""One connection of the embedded broker, which answers the events of its engine."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Connection:
         hosts: the host names that stand for this broker in its addresses.
         user: the name that it authenticated with; None for ANONYMOUS, or without SASL.
         mechanism: its SASL mechanism; None without SASL.
-        forced: the broker closes it.
-        stalled: links that wait for the output to take more.
+        forced: whether the broker is closing it.
+        stalled: links that wait for room in the output.
     """
 
     def __init__(self, server: Server) -> None:
@@ -94,9 +94,9 @@ class Connection:
         self.forced = False
         self.stalled: dict[Outgoing, None] = {}
         self._dynamic = DynamicNodes(server.directory)
-        self._tokens: dict[str, PutToken] = {}  # in force, by audience
+        self._tokens: dict[str, PutToken] = {}  # valid ones, by audience
         self._token_timers: dict[str, asyncio.TimerHandle] = {}
-        self._late: set[asyncio.TimerHandle] = set()  # answers that are held back
+        self._late: set[asyncio.TimerHandle] = set()  # delayed answers
         self._certificate_name: str | None = None
         self._challenged = False
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -112,30 +112,30 @@ class Connection:
 
     @property
     def engine(self) -> Engine:
-        """The engine; there is one once the socket is connected."""
+        """The engine, which exists once the socket is connected."""
         return self.protocol.engine
 
     @property
     def writable(self) -> bool:
-        """The socket takes more."""
+        """Whether the socket accepts more data."""
         return self.protocol.writable
 
     def now(self) -> float:
-        """The time, monotonic seconds."""
+        """Return the time, in monotonic seconds."""
         return self.protocol.loop.time()
 
     def wake(self) -> None:
-        """Something is to be sent."""
+        """Take a turn soon, because something is to be sent."""
         self.protocol.wake()
 
     def resume(self) -> None:
-        """At the end of a turn: the output may take more messages, and drains may be answered."""
+        """Send more messages and answer drains if possible, at the end of a turn."""
         resumed = [link for link in list(self.stalled) if link.resume()]
         if resumed or self.server.draining:
             self.server.turn_soon()
 
     def links(self) -> list[Attached | ServiceIncoming | ServiceOutgoing]:
-        """Every attached link."""
+        """Return every attached link."""
         return [
             link.context
             for session in self.engine.sessions
@@ -153,7 +153,7 @@ class Connection:
             self.wake()
 
     def end_sessions(self, problem: Error) -> int:
-        """End every session for a reason of the broker's; returns how many."""
+        """End every session for a reason of the broker's, and return how many there were."""
         sessions = [each for each in self.engine.sessions if each.local_state is EndpointState.ACTIVE]
         for session in sessions:
             session.end(self.now(), problem)
@@ -277,7 +277,7 @@ class Connection:
             session.refuse(self.now(), faults.refuse_begin)
         else:
             session.accept(self.now(), incoming_window=self.server.options.incoming_window)
-        session.context = "begin" in faults.silent  # nobody hears of it
+        session.context = "begin" in faults.silent  # without an event for anybody
 
     def _on_link(self, event: events.LinkOpening) -> None:
         link: Link = event.link
@@ -286,7 +286,7 @@ class Connection:
         if link.session.local_state is not EndpointState.ACTIVE:
             return
         if link.session.context or "attach" in self.server.faults.silent:
-            link.accept(self.now())  # nobody hears of it
+            link.accept(self.now())  # without an event for anybody
             return
         try:
             self._check_refusal(link)
@@ -305,7 +305,7 @@ class Connection:
             self._attach_outgoing(link, answer)
 
     def _hooked(self, link: Link) -> AttachAnswer:
-        """Ask the test's hook, and look whether a token allows the link."""
+        """Ask the test's hook, and check whether a token allows the link."""
         address = _wanted(link)
         self._check_token(address)
         hook = self.server.hooks.on_attach
@@ -339,7 +339,7 @@ class Connection:
     # -- services and tokens
 
     def _attach_to_service(self, link: Link) -> bool:
-        """Attach a link to a service, if its address is one's."""
+        """Attach a link to the service at its address, if there is one."""
         address = _wanted(link)
         if address is None:
             return False
@@ -360,13 +360,13 @@ class Connection:
         return True
 
     def service(self, name: str) -> Service | None:
-        """The service of this name."""
+        """Return the service of this name."""
         if name == CBS_NODE and self.server.options.cbs:
             return self._answer_token
         return self._answer_request if self.server.services.find(name) is not None else None
 
     def answer(self, session: Session, request: ServiceRequest, payload: bytes, delay: float = 0.0) -> None:
-        """Send the answer to a request, after so many seconds."""
+        """Send the answer to a request after `delay` seconds."""
         if delay > 0:
             self._late = {timer for timer in self._late if timer.when() > self.now()}
             self._late.add(self.protocol.loop.call_later(delay, self.answer, session, request, payload))
@@ -379,7 +379,7 @@ class Connection:
             self.server.turn_soon()
 
     def way_back(self, session: Session, request: ServiceRequest) -> ServiceOutgoing | Node | None:
-        """Where a request is answered to: where its reply-to says, or else the client's link from the service."""
+        """Return where to send the answer to a request: its reply-to, or else the client's link from the service."""
         links = [
             (link.session is session, each)
             for each_session in self.engine.sessions
@@ -393,7 +393,7 @@ class Connection:
         return self._reply_node(request, bool(links)) or (links[0][1] if links else None)
 
     def _reply_node(self, request: ServiceRequest, must_exist: bool) -> Node | None:
-        """The queue or topic of a reply-to."""
+        """Return the queue or topic of a reply-to."""
         try:
             name = node_name(request.reply_to, self.hosts) if request.reply_to else None
             if name is None:
@@ -411,7 +411,7 @@ class Connection:
         return self.server.tokens.answer(request, self)
 
     def authorize(self, token: PutToken) -> bool:
-        """A token is in force from now on, until it ends. False: there are too many."""
+        """Accept a token until it expires; return False if there are too many."""
         if len(self._tokens) >= MAX_IN_FORCE and token.audience not in self._tokens:
             return False
         previous = self._token_timers.pop(token.audience, None)
@@ -424,14 +424,14 @@ class Connection:
         return True
 
     def expire_tokens(self) -> int:
-        """End all tokens now; returns how many were in force."""
+        """End all tokens now, and return how many were valid."""
         audiences = list(self._tokens)
         for audience in audiences:
             self.expire_token(audience)
         return len(audiences)
 
     def expire_token(self, audience: str) -> None:
-        """A token has ended: its links are detached, if tokens are required."""
+        """End a token, and detach its links if tokens are required."""
         timer = self._token_timers.pop(audience, None)
         if timer is not None:
             timer.cancel()
@@ -445,7 +445,7 @@ class Connection:
         self.server.turn_soon()
 
     def _is_covered(self, name: str) -> bool:
-        """Whether a token allows the node; what belongs to no entity ($management) is allowed by any."""
+        """Return whether a token allows the node; any token allows one outside of entities, such as $management."""
         if name.startswith("$"):
             return bool(self._tokens)
         return any(covers(audience, name) for audience in self._tokens)
@@ -458,7 +458,7 @@ class Connection:
             raise _Refused(error(UNAUTHORIZED, f"no token for {name!r} was put on this connection"))
 
     def _token_name(self, address: str | None) -> str:
-        """What a token must cover for a link: without an address, all of the broker."""
+        """Return what a token must cover for a link: without an address, all of the broker."""
         return "" if address is None else local_name(address, self.hosts)
 
     # -- links to queues and topics
@@ -538,7 +538,7 @@ class Connection:
         return self.server.directory.node(name, topic=topic)
 
     def _granted_to(self, hooked: AttachAnswer) -> dict[str, Any]:
-        """Return what the answer to an attach says beside its terminus."""
+        """Return the contents of the answer to an attach, except its terminus."""
         size = hooked.max_message_size
         return {
             "max_message_size": self.server.options.max_message_size if size is None else size,
@@ -547,7 +547,7 @@ class Connection:
         }
 
     def _steal(self, link: Link, node: Node | None, hooked: AttachAnswer) -> None:
-        """Detach the links that this one takes the place of, unless one of them is stronger."""
+        """Detach the links that this one replaces, unless one of them has a higher epoch."""
         rivals: list[Attached] = []
         if node is not None:
             rivals = [
@@ -569,7 +569,7 @@ class Connection:
             each.expel(conditions.STOLEN, "another link has taken its place")
 
     def _namesakes(self, link: Link) -> list[Attached | ServiceIncoming | ServiceOutgoing]:
-        """The links of the same client, by its container-id, that have the same name and direction."""
+        """Return the links of the same client, by its container-id, that have the same name and direction."""
         opened = self.engine.remote_open
         return [
             other
@@ -603,7 +603,7 @@ class _Refused(Exception):
 
 
 def _wanted(link: Link) -> str | None:
-    """The address that a client's link is for; None: the anonymous relay, or a dynamic node."""
+    """Return the address of a client's link, or None for the anonymous relay or a dynamic node."""
     terminus = link.remote_source if link.is_sender else link.remote_target
     address = getattr(terminus, "address", None)
     return address if isinstance(address, str) and address else None
@@ -618,14 +618,14 @@ def _address(address: object) -> str | None:
 
 
 def _plain(fields: Any) -> dict[str, Any]:
-    """A map by name, without the descriptors of its values."""
+    """Return a map by name, without the descriptors of its values."""
     return {
         str(name): value.value if isinstance(value, Described) else value for name, value in dict(fields or {}).items()
     }
 
 
 def _granted_filters(wanted: Any, granted: dict[str, Any]) -> dict[Symbol, Any]:
-    """The filters of an answer: each described as the client's was, if it was."""
+    """Return the filters of an answer, each with the descriptor of the client's, if it had one."""
     found: dict[Symbol, Any] = {}
     for name, value in granted.items():
         described = dict(wanted or {}).get(Symbol(name))
@@ -634,7 +634,7 @@ def _granted_filters(wanted: Any, granted: dict[str, Any]) -> dict[Symbol, Any]:
 
 
 def _plain_user(response: bytes, users: dict[str, str] | None) -> str | None:
-    """The user of a PLAIN response (RFC 4616); None if it is refused."""
+    """Return the user of a PLAIN response (RFC 4616), or None if it is refused."""
     parts = response.split(b"\0")
     if len(parts) != 3:
         return None
@@ -651,7 +651,7 @@ def _plain_user(response: bytes, users: dict[str, str] | None) -> str | None:
 
 
 def _common_name(certificate: dict[str, Any] | None) -> str | None:
-    """The CN of a certificate's subject."""
+    """Return the CN of a certificate's subject."""
     for part in (certificate or {}).get("subject", ()):
         for key, value in part:
             if key == "commonName":

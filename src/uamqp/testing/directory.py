@@ -1,7 +1,4 @@
-"""The embedded broker's nodes by address: what a name means, and which nodes there are. No I/O.
-
-Imports `nodes` and the encoding of `envelope`.
-"""
+"""The embedded broker's nodes by address: what a name means, and which nodes exist. No I/O."""
 
 from __future__ import annotations
 
@@ -20,12 +17,12 @@ _SCHEMES = ("amqp://", "amqps://", "sb://")
 DYNAMIC = "dynamic/"
 
 
-#: The lifetime policies of dynamic nodes (sections 3.5.10 to 3.5.13).
 Lifetime = type[DeleteOnClose | DeleteOnNoLinks | DeleteOnNoMessages | DeleteOnNoLinksOrMessages]
+"""The lifetime policies of dynamic nodes (sections 3.5.10 to 3.5.13)."""
 
 
 class NoNode(ValueError):
-    """There is no such node, and none is made.
+    """There is no such node, and none may be made.
 
     Args:
         condition: an AMQP error condition.
@@ -40,12 +37,12 @@ class NoNode(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class DirectoryLimits:
-    """Which nodes there may be.
+    """Which nodes may exist.
 
     Attributes:
-        max_nodes: queues and topics altogether.
-        make_nodes: a node is made when an address is used that there is none for.
-        max_address: characters in an address.
+        max_nodes: maximum number of queues and topics.
+        make_nodes: whether using an address without a node makes one.
+        max_address: maximum number of characters in an address.
     """
 
     max_nodes: int = 10_000
@@ -54,13 +51,13 @@ class DirectoryLimits:
 
 
 def node_name(address: str, own_hosts: Collection[str]) -> str:
-    """The name of the node that an address means.
+    """Return the name of the node that an address means.
 
-    `queue://NAME` is `NAME`. `amqp://HOST/NAME` and `amqps://HOST/NAME`, as old clients send them, are `NAME`
-    if HOST is one of the broker's own; a percent-encoded name is decoded then.
+    `queue://NAME` is `NAME`. `amqp://HOST/NAME` and `amqps://HOST/NAME`, as old clients send them, are `NAME`, decoded
+    if percent-encoded, if HOST is one of the broker's own.
 
     Raises:
-        NoNode: the address is empty, another host's, or kept for the broker's own use.
+        NoNode: the address is empty, another host's, or reserved for the broker's own use.
     """
     name = local_name(address, own_hosts)
     if name.startswith("$"):
@@ -69,7 +66,7 @@ def node_name(address: str, own_hosts: Collection[str]) -> str:
 
 
 def local_name(address: str, own_hosts: Collection[str]) -> str:
-    """As `node_name`, also for names that begin with $.
+    """Return what `node_name` does, but also for names that begin with $.
 
     Raises:
         NoNode: the address is empty, or another host's.
@@ -94,8 +91,8 @@ class Directory:
     """All nodes of a broker.
 
     Args:
-        limits: which nodes there may be.
-        node_limits: what each of them holds.
+        limits: which nodes may exist.
+        node_limits: how much each of them holds.
     """
 
     def __init__(self, limits: DirectoryLimits, node_limits: NodeLimits) -> None:
@@ -105,16 +102,16 @@ class Directory:
         self._marked: dict[Node, None] = {}
         self._timed: dict[Node, None] = {}
         self._dynamic_count = 0
-        self._abandoned: dict[Node, Lifetime] = {}  # dynamic ones that the link that made them has left
+        self._abandoned: dict[Node, Lifetime] = {}  # dynamic nodes whose maker's link is gone
         self._gone = Counters()
         self.unroutable = 0
 
     def node(self, name: str, *, topic: bool = False) -> Node:
-        """The node of this name, made now if need be.
+        """Return the node of this name, making it if necessary.
 
         Args:
-            name: as `node_name` gives it.
-            topic: it is to be a topic even without `topic://` before its name.
+            name: as returned by `node_name`.
+            topic: whether it should be a topic even without `topic://` before its name.
 
         Raises:
             NoNode: there is none, and none may be made.
@@ -132,7 +129,7 @@ class Directory:
         return self.make(name, is_topic)
 
     def ensure(self, name: str) -> Node:
-        """The node of this name, made now if need be, even where clients can't make any.
+        """Return the node of this name, making it if necessary, even if clients may not make any.
 
         Raises:
             NoNode: the name is too long, or there are too many nodes.
@@ -141,19 +138,19 @@ class Directory:
         return self.nodes.get(name) or self.make(name, topic)
 
     def queues(self, name: str) -> list[Queue]:
-        """The queue of this name, or those of the topic's subscribers; none if there is no such node."""
+        """Return the queue of this name, or those of the topic's subscribers; none if there is no such node."""
         node = self.nodes.get(name)
         if isinstance(node, Topic):
             return list(node.subscriptions)
         return [node] if isinstance(node, Queue) else []
 
     def producers(self, name: str) -> int:
-        """How many links send to the node."""
+        """Return the number of links that send to the node."""
         node = self.nodes.get(name)
         return len(node.producers) if node is not None else 0
 
     def counters(self, name: str) -> Counters:
-        """A copy of the node's counters."""
+        """Return a copy of the node's counters."""
         counters = Counters()
         node = self.nodes.get(name)
         if node is not None:
@@ -182,14 +179,14 @@ class Directory:
         return self.make(f"{TOPIC if topic else ''}{DYNAMIC}{self._dynamic_count}", topic)
 
     def abandon(self, node: Node, lifetime: Lifetime) -> None:
-        """The link that has made a dynamic node is gone: delete the node as its policy says."""
+        """Delete a dynamic node as its policy says, because the link that made it is gone."""
         if lifetime is DeleteOnClose:
             self.delete(node)
         elif self.nodes.get(node.name) is node:
             self._abandoned[node] = lifetime
 
     def delete(self, node: Node) -> None:
-        """Take a node away, with its messages; its links are detached with amqp:resource-deleted."""
+        """Delete a node with its messages, and detach its links with amqp:resource-deleted."""
         if self.nodes.get(node.name) is not node:
             return
         del self.nodes[node.name]
@@ -203,7 +200,7 @@ class Directory:
         self._gone.add(_totals(node))
 
     def run(self, now: float) -> None:
-        """Do what is to be done at the end of a turn: hand messages out, give credit."""
+        """Do the work at the end of a turn: hand out messages, give credit."""
         self._dispatch(now)
         while over := [node for node, lifetime in self._abandoned.items() if self._is_over(node, lifetime)]:
             for node in over:
@@ -219,18 +216,18 @@ class Directory:
                     self._timed[node] = None
 
     def _is_over(self, node: Node, lifetime: Lifetime) -> bool:
-        """Whether an abandoned node is to go."""
+        """Return whether it is time to delete an abandoned node."""
         if lifetime is not DeleteOnNoMessages and node.attachments():
             return False
         return lifetime is DeleteOnNoLinks or not any(q.depth or q.unsettled for q in self.queues(node.name))
 
     @property
     def busy(self) -> bool:
-        """`run` has something to do."""
+        """Whether `run` has something to do."""
         return bool(self._marked or self._abandoned)
 
     def next_expiry(self) -> float | None:
-        """When `tick` is wanted (monotonic seconds), or None."""
+        """Return when to call `tick` (monotonic seconds), or None."""
         if not self._timed:
             return None
         times = []
@@ -243,20 +240,20 @@ class Directory:
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
-        """Take out what has expired."""
+        """Remove expired messages."""
         for node in list(self._timed):
             expiry = node.next_expiry()
             if expiry is not None and expiry <= now:
                 node.mark()
 
     def totals(self) -> Counters:
-        """The counters of all nodes, past ones too."""
+        """Return the counters of all nodes, including deleted ones."""
         totals = Counters()
         totals.add(self._gone)
         for node in self.nodes.values():
             totals.add(_totals(node))
         totals.unroutable = self.unroutable
-        totals.received -= totals.dead_lettered  # they came into the broker once
+        totals.received -= totals.dead_lettered  # they entered the broker only once
         return totals
 
     def _mark(self, node: Node) -> None:
@@ -264,7 +261,7 @@ class Directory:
 
 
 class _Burial:
-    """Puts the dead letters of one node into the queue for them, under the broker's annotations."""
+    """Puts the dead letters of one node into the queue for them, with annotations of the broker's."""
 
     __slots__ = ("directory", "name")
 
@@ -299,7 +296,7 @@ def _totals(node: Node) -> Counters:
 
 
 def arrived(payload: bytes, message_format: int, now: float) -> StoredMessage:
-    """A message to be stored, with the time to live and delivery-count of its header.
+    """Return a message to be stored, with the time to live and delivery-count from its header.
 
     Raises:
         DecodeError: the header is malformed.
@@ -310,7 +307,7 @@ def arrived(payload: bytes, message_format: int, now: float) -> StoredMessage:
 
 
 def subscribe(node: Node, consumer: Consumer) -> Queue:
-    """Give a consumer the queue that it takes its messages from."""
+    """Return the queue from which a new consumer takes its messages."""
     if isinstance(node, Topic):
         return node.subscribe(consumer)
     if not isinstance(node, Queue):
@@ -320,7 +317,7 @@ def subscribe(node: Node, consumer: Consumer) -> Queue:
 
 
 def unsubscribe(queue: Queue, consumer: Consumer) -> None:
-    """The opposite of `subscribe`."""
+    """Undo `subscribe`."""
     queue.remove_consumer(consumer)
     if queue.topic is not None:
         queue.topic.unsubscribe(queue)

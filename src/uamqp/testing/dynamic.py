@@ -1,7 +1,4 @@
-"""What a client asks of the node at the broker's end of a link: its kind, and how long a dynamic one lives.
-
-No I/O. Imports the codec, `directory` and `nodes`.
-"""
+"""What a client asks of the node at the broker's end of a link: its kind, and a dynamic one's lifetime. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from .directory import DEAD, DYNAMIC, QUEUE, TOPIC, Directory, Lifetime, NoNode
 from .nodes import Attachment, Node, Topic
 
 _POLICY = Symbol("lifetime-policy")
-# Capabilities of a terminus, as clients of JMS have them; what isn't here isn't granted.
+# Capabilities of a terminus, as used by JMS clients; others aren't granted.
 _QUEUES = (Symbol("queue"), Symbol("temporary-queue"))
 _TOPICS = (Symbol("topic"), Symbol("temporary-topic"))
 _TEMPORARY = (_QUEUES[1], _TOPICS[1])
@@ -28,10 +25,10 @@ _SHARED = (Symbol("shared"), Symbol("global"))
 
 
 def wants_topic(terminus: Source | Target, name: str = "") -> bool:
-    """Whether a terminus is to be a topic: by the name of its node, or by its capabilities.
+    """Return whether a terminus should be a topic, by the name of its node or by its capabilities.
 
     Raises:
-        NoNode: it asks for what there can't be.
+        NoNode: it asks for something impossible.
     """
     asked = terminus.capabilities
     queue, topic = _any(_QUEUES, asked), _any(_TOPICS, asked)
@@ -44,10 +41,10 @@ def wants_topic(terminus: Source | Target, name: str = "") -> bool:
 
 
 def check_kind(terminus: Source | Target, address: str, name: str) -> None:
-    """Compare what the capabilities ask for with what an address, and the name of its node, say.
+    """Check that the capabilities agree with an address and the name of its node.
 
     Raises:
-        NoNode: it is something else.
+        NoNode: they don't.
     """
     asked = terminus.capabilities
     is_queue = address.startswith(QUEUE) or name.endswith(DEAD)
@@ -60,7 +57,7 @@ def check_kind(terminus: Source | Target, address: str, name: str) -> None:
 
 
 def granted(terminus: Source | Target, node: Node | None) -> tuple[Symbol, ...]:
-    """The capabilities that the terminus has, of those that were asked for."""
+    """Return those of the requested capabilities that the terminus has."""
     if node is None:
         return ()
     has = _TOPICS if isinstance(node, Topic) else _QUEUES
@@ -68,23 +65,23 @@ def granted(terminus: Source | Target, node: Node | None) -> tuple[Symbol, ...]:
 
 
 def is_dynamic(name: str) -> bool:
-    """Whether it is the name of a node that the broker has named."""
+    """Return whether a name was made up by the broker."""
     return name.removeprefix(TOPIC).startswith(DYNAMIC)
 
 
 class DynamicNodes:
-    """Those that one connection has made; they go when it goes, if not before."""
+    """The dynamic nodes that one connection has made, which end with it, if not before."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._nodes: dict[Node, None] = {}
-        self._policies: dict[Attachment, tuple[Node, Lifetime]] = {}  # by the link that has made it
+        self._policies: dict[Attachment, tuple[Node, Lifetime]] = {}  # by the link that made the node
 
     def make(self, terminus: Source | Target) -> Node:
         """Make the node that a terminus asks for.
 
         Raises:
-            NoNode: it asks for what this broker hasn't.
+            NoNode: it asks for something that this broker doesn't have.
         """
         lifetime_of(terminus)
         node = self._directory.make_dynamic(topic=wants_topic(terminus))
@@ -92,13 +89,13 @@ class DynamicNodes:
         return node
 
     def made(self, maker: Attachment, terminus: Source | Target, node: Node) -> None:
-        """The link that has made the node is attached."""
+        """Record the link that has made a node."""
         lifetime = lifetime_of(terminus)
         if lifetime is not None:
             self._policies[maker] = (node, lifetime)
 
     def link_gone(self, link: Attachment) -> None:
-        """A link of this connection is gone: if it has made a node, that goes now, or when its policy says."""
+        """Delete the node that a link has made, now or when its policy says, because the link is gone."""
         if link in self._policies:
             node, lifetime = self._policies.pop(link)
             self._directory.abandon(node, lifetime)
@@ -106,7 +103,7 @@ class DynamicNodes:
                 del self._nodes[node]
 
     def clear(self) -> None:
-        """The connection is gone."""
+        """Delete all nodes, because the connection is gone."""
         nodes, self._nodes = self._nodes, {}
         self._policies.clear()
         for node in nodes:
@@ -114,7 +111,7 @@ class DynamicNodes:
 
 
 def lifetime_of(terminus: Source | Target) -> Lifetime | None:
-    """The lifetime policy that a terminus asks for (section 3.5.9), None for none.
+    """Return the lifetime policy that a terminus asks for (section 3.5.9), if any.
 
     Raises:
         NoNode: there is no such policy.
@@ -128,7 +125,7 @@ def lifetime_of(terminus: Source | Target) -> Lifetime | None:
 
 
 def properties_of(terminus: Source | Target) -> dict[Any, Any] | None:
-    """What is true of a dynamic node, of the properties that were asked for."""
+    """Return those of the requested properties that a dynamic node has."""
     asked = dict(terminus.dynamic_node_properties or {})
     return {_POLICY: asked[_POLICY]} if _POLICY in asked else None
 

@@ -1,4 +1,4 @@
-"""What the embedded broker reads and writes of an encoded message. Imports the codec only."""
+"""The parts of an encoded message that the embedded broker reads and writes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HeaderInfo:
     """The header section of an encoded message.
 
     Attributes:
-        encoded: the section as it stands at the start of the message; empty when it has none.
+        encoded: the section as it is at the start of the message; empty if there is none.
         header: its fields.
     """
 
@@ -63,7 +63,7 @@ def read_header(payload: bytes) -> HeaderInfo:
 
 
 def with_header(payload: bytes, delivery_count: int, ttl: int | None) -> bytes:
-    """The message with another delivery-count and, if it isn't None, another ttl (milliseconds).
+    """Return the message with another delivery-count and, if it isn't None, another ttl (milliseconds).
 
     Only the header section changes. Once a delivery has failed, first-acquirer is false.
     """
@@ -78,11 +78,11 @@ def with_header(payload: bytes, delivery_count: int, ttl: int | None) -> bytes:
 
 
 def with_annotations(payload: bytes, notes: Mapping[str, Any]) -> bytes:
-    """The message with more message-annotations. A message that can't be read, or written again, stays as it is.
+    """Return the message with more message-annotations; if it can't be read or written again, it stays the same.
 
     Args:
         payload: the encoded message.
-        notes: by name; values of the codec's typed mapping.
+        notes: the annotations by name, with values of the codec's typed mapping.
     """
     try:
         start = 0  # where the annotations' section goes, and
@@ -112,7 +112,7 @@ def with_annotations(payload: bytes, notes: Mapping[str, Any]) -> bytes:
 
 
 def read_to(payload: bytes) -> str | None:
-    """The address in the message's property `to`; None when there is none.
+    """Return the address in the message's property `to`, or None if there is none.
 
     Raises:
         DecodeError: the message is malformed.
@@ -126,7 +126,7 @@ def read_to(payload: bytes) -> str | None:
 
 
 def batch_parts(payload: bytes) -> list[bytes]:
-    """Return the messages in a batch. One that can't be read stays as it is."""
+    """Return the messages in a batch; one that can't be read stays as it is."""
     try:
         found = [binary_bounds(payload, start, end) for code, start, end in scan_sections(payload) if code == DATA]
     except DecodeError:

@@ -1,4 +1,4 @@
-"""What a test can make the embedded broker do wrong. Imports the codec only.
+"""Faults that a test can make the embedded broker have.
 
 `Faults` are the knobs; `WireFaults` applies those that concern the bytes of one connection.
 """
@@ -31,21 +31,22 @@ _DISPOSITION, _DETACH, _END, _CLOSE = 0x15, 0x16, 0x17, 0x18
 
 
 def error(condition: str, description: str | None = None, info: dict[str, Any] | None = None) -> Error:
-    """An AMQP error, to refuse something with (section 2.8.14).
+    """Return an AMQP error, with which to refuse something (section 2.8.14).
 
     Args:
         condition: such as "amqp:not-found".
-        description: for a person.
-        info: more, by symbol.
+        description: the reason in words.
+        info: further information, by symbol.
     """
     return Error(Symbol(condition), description, {Symbol(key): value for key, value in info.items()} if info else None)
 
 
 def connection_redirect(host: str, port: int, hostname: str | None = None) -> Error:
-    """The error that sends a client to another broker (section 2.8.16); for `Faults.refuse_open`.
+    """Return the error that sends a client to another broker (section 2.8.16); for `Faults.refuse_open`.
 
     Args:
-        host, port: where to connect to.
+        host: where to connect to.
+        port: where to connect to.
         hostname: what to put into open.hostname there; the host by default.
     """
     info = {"hostname": hostname or host, "network-host": host, "port": port}
@@ -53,41 +54,40 @@ def connection_redirect(host: str, port: int, hostname: str | None = None) -> Er
 
 
 def link_redirect(host: str, port: int, address: str, hostname: str | None = None) -> Error:
-    """The error that sends a link to another broker (section 2.8.18); for `Faults.refuse_attach`."""
+    """Return the error that sends a link to another broker (section 2.8.18); for `Faults.refuse_attach`."""
     info = {"hostname": hostname or host, "network-host": host, "port": port, "address": address}
     return error("amqp:link:redirect", f"go to {host}:{port}", info)
 
 
 class Faults:
-    """The broker's knobs. Set them at any time, from any thread; they are in force at once, until `clear`.
+    """The broker's knobs. Set them at any time, from any thread; they take effect at once, until `clear`.
+
+    Frames and bytes are counted from the start of the connection, or from when a knob for cutting was turned. When
+    their knob is turned back, withheld credit and outcomes are sent after all.
 
     Attributes:
-        delay: seconds that all the broker sends is held back.
-        write_size: bytes written at a time, each in a turn of its own; None: as much as there is.
-        cut_after_bytes_in, cut_after_bytes_out: bytes received or sent on a connection, after which it is
-            cut. What comes out of them is still sent. None: never.
-        cut_after_frames_in, cut_after_frames_out: likewise frames: AMQP and SASL frames, but no protocol
-            headers and no empty frames.
-        cut_times: how many connections are cut in all; None: any number.
-        refuse_connections: close every new socket at once.
-        refuse_sasl: SASL outcome code to refuse every client with: 1 auth, 2 sys, 3 sys-perm, 4 sys-temp;
-            None: none.
-        refuse_open: answer every open by an open and a close with this error.
-        refuse_begin: answer every begin by a begin and an end with this error.
-        refuse_attach: refuse every attach with this error; or a function of the address (None: the anonymous
-            relay, or a dynamic node) and whether the client wants to send, which returns the error or None.
-        withhold_credit: give senders no credit any more.
-        withhold_outcomes: keep messages as ever, but don't say so.
-        withhold_settlement: settle nothing: a message that is taken gets its outcome unsettled, and a client that
-            waits for our settlement after its own outcome (rcv-settle-mode second) waits forever.
-        outcome: what senders get to hear instead of accepted, with the message not kept; or a function of the
-            address and the encoded message, which returns an outcome or None for the usual course.
-        silent: what is never sent: performatives by name ("open" to "close"), "sasl" (its frames), "header"
-            (anything at all), "heartbeat" (empty frames). Without answer to its close, a client's socket
-            stays open.
-
-    Frames and bytes are counted from the start of the connection, or from when a knob for cutting was turned. Credit
-    and outcomes that were withheld are made up for when their knob is turned back.
+        delay: seconds by which everything that the broker sends is delayed.
+        write_size: bytes written at a time, each in a turn of its own; None for no limit.
+        cut_after_bytes_in, cut_after_bytes_out: bytes received or sent on a connection after which it is cut. The
+            reactions to them are still sent. None means never.
+        cut_after_frames_in, cut_after_frames_out: likewise frames: AMQP and SASL frames, without protocol headers and
+            empty frames.
+        cut_times: how many connections are cut in all; None for any number.
+        refuse_connections: whether to close every new socket at once.
+        refuse_sasl: SASL outcome code with which to refuse every client: 1 auth, 2 sys, 3 sys-perm, 4 sys-temp; None
+            refuses none.
+        refuse_open: answer every open with an open and a close with this error.
+        refuse_begin: answer every begin with a begin and an end with this error.
+        refuse_attach: refuse every attach with this error; or a function of the address (None for the anonymous relay
+            or a dynamic node) and whether the client wants to send, which returns the error or None.
+        withhold_credit: whether to give senders no more credit.
+        withhold_outcomes: whether to keep messages as usual without saying so.
+        withhold_settlement: whether to settle nothing: an accepted message gets its outcome unsettled, and a client
+            that waits for our settlement after its own outcome (rcv-settle-mode second) waits forever.
+        outcome: what senders are told instead of accepted, without keeping the message; or a function of the address
+            and the encoded message, which returns an outcome, or None for the usual one.
+        silent: what is never sent: performatives by name ("open" to "close"), "sasl" (its frames), "header" (anything
+            at all), "heartbeat" (empty frames). Without an answer to its close, a client's socket stays open.
     """
 
     __slots__ = (
@@ -161,17 +161,17 @@ class Faults:
 
     @property
     def cuts(self) -> int:
-        """Changes whenever a knob for cutting is turned."""
+        """A number that changes whenever a knob for cutting is turned."""
         return self._cuts
 
     @property
     def on_input(self) -> bool:
-        """Some of the knobs for what a connection receives are turned."""
+        """Whether any of the knobs for what a connection receives is turned."""
         return self.cut_after_bytes_in is not None or self.cut_after_frames_in is not None
 
     @property
     def on_output(self) -> bool:
-        """Some of the knobs for what a connection sends are turned."""
+        """Whether any of the knobs for what a connection sends is turned."""
         return (
             self.delay > 0
             or self.write_size is not None
@@ -267,21 +267,21 @@ _DEFAULTS: dict[str, Any] = {
 
 
 class FrameCounter:
-    """Counts the frames that go by in one direction, wherever the data is split."""
+    """Counts the frames that pass in one direction, wherever the data is split."""
 
     __slots__ = ("_head", "_left", "frames")
 
     def __init__(self) -> None:
         self.frames = 0
         self._head = b""  # the first bytes of a frame, up to eight
-        self._left = 0  # what is still to come of the frame
+        self._left = 0  # how much of the frame is still to come
 
     def feed(self, data: bytes, limit: int | None) -> int:
-        """Go through more data.
+        """Count the frames in more data.
 
         Args:
-            data: what comes next.
-            limit: stop after so many frames in all; None: never.
+            data: the next data.
+            limit: number of frames in all after which to stop; None for never.
 
         Returns:
             How many bytes of it are within the limit.
@@ -330,7 +330,7 @@ class WireFaults:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._mute = False  # the open wasn't sent, so nothing else can be
+        self._mute = False  # whether the open wasn't sent, so that nothing else can be
         self._mute_channels: set[int] = set()  # likewise the begin of a session
         self._mute_links: set[tuple[int, int]] = set()  # likewise an attach: channel and handle
         self._cuts = faults.cuts
@@ -340,7 +340,7 @@ class WireFaults:
         self._frames_out = FrameCounter()
 
     def incoming(self, data: bytes) -> bytes | None:
-        """What the broker gets to see of the data that arrived, before the connection is cut; None: no cut."""
+        """Return the part of the input that the broker sees before the connection is cut, or None without a cut."""
         faults = self._faults
         self._catch_up()
         keep, self._bytes_in, cut = _within(
@@ -349,7 +349,7 @@ class WireFaults:
         return data[:keep] if cut and self._take_cut() else None
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
-        """What goes out of the whole frames that the engine wants to send, and whether to cut after it."""
+        """Return what is sent of the frames from the engine, and whether to cut the connection after that."""
         faults = self._faults
         self._catch_up()
         if faults.silent or faults.withhold_settlement or self.mute:
@@ -375,11 +375,11 @@ class WireFaults:
 
     @property
     def mute(self) -> bool:
-        """Something isn't to be sent because what should have come before it wasn't."""
+        """Whether something must not be sent because what should have preceded it wasn't."""
         return self._mute or bool(self._mute_channels) or bool(self._mute_links)
 
     def _changed(self, frame: bytes) -> bytes:
-        """The frame as it goes out; empty if it doesn't."""
+        """Return the frame as it is sent; empty if it isn't."""
         faults = self._faults
         silent = faults.silent
         if "header" in silent or self._mute:
@@ -398,7 +398,7 @@ class WireFaults:
         return _unsettled(frame, start) if code == _DISPOSITION and faults.withhold_settlement else frame
 
     def _is_unheard_of(self, frame: bytes, start: int, code: int, dropped: bool) -> bool:
-        """Keep account of what the peer hasn't heard of; return whether the frame belongs to such a thing."""
+        """Keep track of what the peer doesn't know of; return whether the frame belongs to such a thing."""
         channel = int.from_bytes(frame[6:8], "big")
         if dropped and code == _OPEN:
             self._mute = True
@@ -423,7 +423,7 @@ class WireFaults:
 def _within(
     data: bytes, counter: FrameCounter, frame_limit: int | None, count: int, limit: int | None
 ) -> tuple[int, int, bool]:
-    """How much of the data is within the limits, how many bytes there were in all, and whether that was the end."""
+    """Return how much of the data is within the limits, the number of bytes in all, and whether that was the end."""
     keep = counter.feed(data, frame_limit)
     cut = frame_limit is not None and counter.frames >= frame_limit
     total = count + len(data)
@@ -434,7 +434,7 @@ def _within(
 
 
 def _unsettled(frame: bytes, start: int) -> bytes:
-    """The disposition without its settlement; empty if nothing is left of it."""
+    """Return the disposition without its settlement; empty if nothing is left of it."""
     disposition, _ = decode_composite(frame, start)
     if not isinstance(disposition, Disposition) or not disposition.settled:
         return frame
@@ -446,7 +446,7 @@ def _unsettled(frame: bytes, start: int) -> bytes:
 
 
 def split_frames(data: bytes) -> list[bytes]:
-    """The protocol headers and frames that the data is made of; it must be whole ones."""
+    """Return the protocol headers and frames that the data consists of, which must be complete."""
     found = []
     pos = 0
     while pos < len(data):

@@ -1,4 +1,4 @@
-"""What a test may have a say in, so that the embedded broker can stand in for a service of its own kind."""
+"""Hooks for tests, with which the embedded broker can stand in for a special service."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class AttachRequest:
 
     Attributes:
         name: of the link.
-        address: of the node, as the client gave it; None: it gave none.
-        sends: the client wants to send.
+        address: of the node, as the client gave it; None if it gave none.
+        sends: whether the client wants to send.
         properties: of the link, by name.
         filters: of the source, by name: the values, without their descriptors.
         desired_capabilities: extensions that the client asks for.
@@ -42,14 +42,14 @@ class AttachAnswer:
     """How a client's attach is answered.
 
     Attributes:
-        node: the queue or topic that the link is for; None: what the client's address means.
+        node: the queue or topic that the link is for; None for the one that the client's address means.
         properties: of the answer.
-        filters: that are granted, by name: what the answer's source says.
+        filters: the granted ones, by name, for the answer's source.
         offered_capabilities: extensions that are granted.
-        max_message_size: bytes; None: the broker's.
-        steals: detach other links to this node of the same direction first (amqp:link:stolen).
-        epoch: the link takes the place of others to this node of the same direction that have a lower epoch, the same,
-            or none (amqp:link:stolen). While it is attached, links with a lower one, or none, are refused.
+        max_message_size: bytes; None for the broker's.
+        steals: whether to detach other links to this node with the same direction first (amqp:link:stolen).
+        epoch: the link replaces others to this node with the same direction and a lower, equal or no epoch
+            (amqp:link:stolen). While it is attached, links with a lower epoch or none are refused.
     """
 
     node: str | None = None
@@ -61,7 +61,12 @@ class AttachAnswer:
     epoch: int | None = None
 
     def check(self) -> None:
-        """Raise ValueError, or TypeError, for what can't be sent."""
+        """Check that the answer can be sent.
+
+        Raises:
+            TypeError: a value has the wrong type.
+            ValueError: a value is out of range.
+        """
         append_value(bytearray(), self.properties)
         append_value(bytearray(), self.filters)
         if self.epoch is not None and not isinstance(self.epoch, int):
@@ -70,12 +75,12 @@ class AttachAnswer:
 
 @dataclass(slots=True)
 class Settlement:
-    """What a client made of a message that it received.
+    """The outcome that a client gave a message it received.
 
     Attributes:
         node: the queue or topic.
         payload: the encoded message, as it was stored.
-        tag: the delivery-tag that it went out with.
+        tag: the delivery-tag that it was sent with.
         outcome: accepted, rejected, released or modified.
     """
 
@@ -86,26 +91,26 @@ class Settlement:
 
 
 Kept = bytes | tuple[str, bytes]
-"""An encoded message for the node that it was sent to, or the name of a node with one for that."""
+"""An encoded message for the node that it was sent to, or the name of another node and a message for that."""
 
 
 @dataclass(slots=True)
 class Hooks:
     """Functions of a test's. They run in the broker's thread and must not wait for anything.
 
-    What they raise is logged, and told to the client as amqp:internal-error; a message whose `on_tag` raises goes out
-    with the usual tag, and one whose `on_settle` raises gets the client's outcome.
+    Their exceptions are logged, and the client gets amqp:internal-error; a message whose `on_tag` raises is sent with
+    the usual tag, and one whose `on_settle` raises gets the client's outcome.
 
     Attributes:
         on_attach: called with each attach to a queue or topic. It returns an error to refuse it, an `AttachAnswer`, or
-            None for the usual course.
-        on_store: called with the name of the node and each encoded message that comes in, by `Broker.put` too; it
+            None for the usual answer.
+        on_store: called with the name of the node and each encoded message that comes in, also by `Broker.put`; it
             returns the message to keep, or a list of messages, or None for the message as it is. A pair of a node's
-            name and a message in place of a message puts it there, without calling the hook again.
+            name and a message puts that message there, without calling the hook again.
         on_tag: called with the name of the node and each encoded message that goes out; it returns the delivery-tag, 1
             to 32 bytes, or None for the usual one.
         on_settle: called with a `Settlement` for each message that a client gives an outcome; it returns the outcome to
-            apply in its place (accepted: the message is gone), or None for the client's.
+            apply instead (after accepted the message is gone), or None for the client's.
     """
 
     on_attach: Callable[[AttachRequest], AttachAnswer | Error | None] | None = None
@@ -114,10 +119,10 @@ class Hooks:
     on_settle: Callable[[Settlement], Outcome | None] | None = None
 
     def stored(self, name: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """What to keep for a message that came in, with the name of the node to keep it at.
+        """Return what to keep for a message that came in, each with the name of its node.
 
         Raises:
-            HookError: the hook fails.
+            HookError: the hook failed.
         """
         if self.on_store is None:
             return [(name, payload)]
@@ -131,20 +136,20 @@ class Hooks:
         return found
 
     def tag(self, name: str, payload: bytes) -> bytes | None:
-        """The delivery-tag for a message that goes out; None: the usual one, which it gets if the hook fails, too."""
+        """Return the delivery-tag for a message that goes out, or None for the usual one, also if the hook fails."""
         if self.on_tag is None:
             return None
         try:
             made: Any = self.on_tag(name, payload)
             if made is not None and not (isinstance(made, bytes) and 0 < len(made) <= MAX_DELIVERY_TAG):
                 raise ValueError(f"a delivery-tag has 1 to {MAX_DELIVERY_TAG} bytes, not {made!r}")
-        except Exception as problem:  # noqa: BLE001 (it is the test's, and is logged)
+        except Exception as problem:  # noqa: BLE001 (the test's own, which is logged)
             failure("hooks.on_tag", problem)
             return None
         return bytes(made) if made is not None else None
 
     def settled(self, settlement: Settlement) -> Outcome:
-        """The outcome to apply to a message; the client's if the hook fails."""
+        """Return the outcome to apply to a message, which is the client's if the hook fails."""
         if self.on_settle is None:
             return settlement.outcome
         try:
@@ -166,7 +171,7 @@ def _kept(name: str, made: Any) -> tuple[str, bytes]:
 
 
 class HookError(RuntimeError):
-    """A hook raised, or returned what it can't.
+    """A hook raised an exception, or returned something invalid.
 
     Args:
         error: for the client.
@@ -178,6 +183,6 @@ class HookError(RuntimeError):
 
 
 def failure(what: str, problem: Exception) -> Error:
-    """The error for a function of a test's that raised. It is logged, too."""
+    """Return the error to send for a test's function that raised an exception, which is logged."""
     _logger.error("%s raised", what, exc_info=problem)
     return error("amqp:internal-error", f"{what} raised {type(problem).__name__}: {problem}")

@@ -1,7 +1,4 @@
-"""The embedded broker's side of a link: messages in (`Incoming`) and messages out (`Outgoing`).
-
-Imports the engine, the codec and the broker's nodes.
-"""
+"""The embedded broker's side of a link: messages in (`Incoming`) and messages out (`Outgoing`)."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 BATCH = 500
-"""Messages that wait in the engine for one link, at most; the others wait in their queue."""
+"""Maximum number of messages that wait in the engine for one link; the others wait in their queue."""
 
 
 class Incoming(Producer):
@@ -31,11 +28,11 @@ class Incoming(Producer):
     Args:
         connection: whose link it is.
         link: the engine's.
-        node: where its messages go; None: where each one's `to` says (anonymous relay).
+        node: where its messages go; None if each message's `to` says it (anonymous relay).
         address: as the client gave it; None for the relay.
 
     Attributes:
-        epoch: what a hook gave it; see `AttachAnswer`.
+        epoch: set by a hook; see `AttachAnswer`.
     """
 
     __slots__ = ("_faults", "_header", "_low", "_withheld", "address", "connection", "epoch", "link", "node")
@@ -55,7 +52,7 @@ class Incoming(Producer):
         self.top_up()
 
     def receive(self, delivery: IncomingDelivery) -> None:
-        """A message arrived."""
+        """Handle a message that arrived."""
         faults = self._faults
         node = self.node
         outcome: Outcome | None = None
@@ -74,7 +71,7 @@ class Incoming(Producer):
             self.top_up()
 
     def top_up(self) -> None:
-        """Give the sender credit, as far as there is room."""
+        """Give the sender as much credit as there is room."""
         server = self.connection.server
         link = self.link
         if self._faults.withhold_credit or not link.is_open:
@@ -82,7 +79,7 @@ class Incoming(Producer):
         window = server.options.link_credit
         node = self.node
         if node is not None:
-            room = max(0, node.room() - link.buffered)  # what has arrived and isn't stored yet needs room as well
+            room = max(0, node.room() - link.buffered)  # messages that aren't stored yet need room, too
             if room < window:
                 window = room
                 node.starve(self)
@@ -92,7 +89,7 @@ class Incoming(Producer):
             self.connection.wake()
 
     def faults_changed(self) -> None:
-        """Some knob was turned: make up for what was withheld and isn't any more."""
+        """Make up for what is no longer withheld, after a knob was turned."""
         if not self._faults.withhold_outcomes:
             while self._withheld:
                 self._answer(*self._withheld.popleft())
@@ -105,7 +102,7 @@ class Incoming(Producer):
         self.connection.detach(self.link, condition, description)
 
     def gone(self) -> None:
-        """The link is gone."""
+        """Clean up, because the link is gone."""
         self._withheld.clear()
         if self.node is not None:
             self.node.remove_producer(self)
@@ -119,7 +116,7 @@ class Incoming(Producer):
             return Rejected(error("amqp:not-implemented", "this broker has no transactions"))
         payload = delivery.payload
         info = self._header
-        if not info.encoded or not payload.startswith(info.encoded):  # mostly it is that of the message before
+        if not info.encoded or not payload.startswith(info.encoded):  # usually it equals that of the previous message
             try:
                 self._header = info = read_header(payload)
             except DecodeError as problem:
@@ -179,11 +176,11 @@ class Outgoing(Consumer):
         connection: whose link it is.
         link: the engine's.
         node: where its messages come from.
-        number: unlike any other consumer's.
-        browsing: it takes no messages off the queue.
+        number: unique among consumers.
+        browsing: whether it leaves messages on the queue.
 
     Attributes:
-        epoch: what a hook gave it; see `AttachAnswer`.
+        epoch: set by a hook; see `AttachAnswer`.
     """
 
     __slots__ = ("_expelled", "_stalled", "connection", "epoch", "link", "node", "queue")
@@ -199,7 +196,7 @@ class Outgoing(Consumer):
         self.queue = subscribe(node, self)
 
     def room(self) -> int:
-        """How many messages it takes now: as many as it has credit for, but no more than the output takes."""
+        """Return how many messages it takes now: as many as it has credit for and the output accepts."""
         link = self.link
         credit = link.credit
         if credit <= 0:
@@ -211,7 +208,7 @@ class Outgoing(Consumer):
         return credit
 
     def deliver(self, message: StoredMessage, now: float) -> None:
-        """Send the message, with the header as it stands now."""
+        """Send the message with its current header."""
         payload = message.payload
         if message.expires is not None or message.delivery_count != message.arrival_count:
             left = None if message.expires is None else max(1, int((message.expires - now) * 1000))
@@ -231,7 +228,7 @@ class Outgoing(Consumer):
         self.connection.wake()
 
     def outcome(self, delivery: OutgoingDelivery) -> None:
-        """Something became known of a message that was sent."""
+        """Handle news about a message that was sent."""
         message = delivery.context
         if message is None or not delivery.settled:
             return
@@ -248,23 +245,23 @@ class Outgoing(Consumer):
             self._apply(state, message)
 
     def credit_changed(self) -> None:
-        """The receiver gave credit, took it back, or asks to drain."""
+        """Handle that the receiver gave credit, took it back, or asks to drain."""
         self.queue.mark()
         if self.link.drain:
             self.connection.server.draining[self] = None
 
     def drained(self) -> bool:
-        """Answer a drain if there is nothing more to send; True if there is nothing to answer any more."""
+        """Answer a drain if there is nothing more to send; return True if no answer is owed any longer."""
         link = self.link
         if not link.drain or not link.is_open:
             return True
-        if link.queued == 0 and (link.credit == 0 or self.room() > 0):  # all is used up, or there is nothing for it
+        if link.queued == 0 and (link.credit == 0 or self.room() > 0):  # credit is used up, or nothing is left to send
             link.drained()
             self.connection.wake()
         return not link.drain
 
     def resume(self) -> bool:
-        """Go on if there is room in the output again; return whether there is."""
+        """Continue if there is room in the output again; return whether there is."""
         if not self.connection.writable or self.link.queued > BATCH >> 1:
             return False
         self._stalled = False
@@ -273,7 +270,7 @@ class Outgoing(Consumer):
         return True
 
     def faults_changed(self) -> None:
-        """Some knob was turned: nothing is withheld here."""
+        """Do nothing, because nothing is withheld here."""
 
     def expel(self, condition: str, description: str) -> None:
         """Detach the link."""
@@ -282,7 +279,7 @@ class Outgoing(Consumer):
         self.gone()
 
     def gone(self) -> None:
-        """The link is gone."""
+        """Clean up, because the link is gone."""
         self.connection.stalled.pop(self, None)
         self.connection.server.draining.pop(self, None)
         unsubscribe(self.queue, self)
@@ -293,7 +290,7 @@ class Outgoing(Consumer):
             self.connection.stalled[self] = None
 
     def _without_outcome(self, delivery: OutgoingDelivery, message: StoredMessage) -> None:
-        """Settled without an outcome: it was sent so, the receiver gave none, or the link is gone."""
+        """Handle a settlement without an outcome: sent settled, none from the receiver, or the link is gone."""
         link = self.link
         source = link.remote_source
         default = getattr(source, "default_outcome", None)
@@ -307,7 +304,7 @@ class Outgoing(Consumer):
             self.queue.release(message, self.connection.now(), failed=self._was_lost())
 
     def _was_lost(self) -> bool:
-        """The link went without a word of the client, which may have seen the message."""
+        """Return whether the link ended without the client's doing, which may have seen the message."""
         if self._expelled or self.connection.forced:
             return True
         cause = self.connection.engine.cause
@@ -327,7 +324,7 @@ class Outgoing(Consumer):
                 queue.replace_payload(message, with_annotations(message.payload, state.message_annotations))
             not_to = self if state.undeliverable_here else None
             queue.modify(message, now, failed=bool(state.delivery_failed), not_to=not_to)
-        else:  # released, or something that this broker doesn't know
+        else:  # released, or something unknown to this broker
             queue.release(message, now)
 
 

@@ -1,7 +1,7 @@
-"""The embedded broker's nodes: queues and topics. No I/O; time is an argument. Imports nothing of uamqp.
+"""The embedded broker's nodes: queues and topics. No I/O; time is an argument.
 
-A queue hands its messages out in the order in which they came. What comes back takes its old place. Nothing
-is handed out at once: what is put in or settled marks the queue, and `Queue.dispatch` does it for the turn.
+A queue hands out its messages in the order in which they arrived. A message that comes back takes its old place.
+Nothing is handed out at once: putting or settling a message marks the queue, and `Queue.dispatch` acts once per turn.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, fields
 NOBODY: frozenset[int] = frozenset()
 
 Deadletter = Callable[["StoredMessage", str, str], bool]
-"""Takes a message out of service, with condition and description; False if it had to be dropped."""
+"""Takes a message out of service, with condition and description; returns False if it had to be dropped."""
 
 
 @dataclass(slots=True, frozen=True)
 class NodeLimits:
-    """Bounds on what a node holds, and what becomes of what it can't deliver.
+    """Bounds on what a node holds, and the fate of what it can't deliver.
 
     Attributes:
-        max_messages: messages in one queue, waiting and unsettled. At that no sender gets credit.
+        max_messages: messages in one queue, waiting and unsettled, at which no sender gets credit.
         max_bytes: likewise, of encoded messages.
-        max_deliveries: failed deliveries after which a message is a dead letter; None: any number.
-        dead_letter_expired: an expired message is a dead letter; otherwise it is dropped.
+        max_deliveries: failed deliveries after which a message becomes a dead letter; None for any number.
+        dead_letter_expired: whether expired messages become dead letters or are dropped.
     """
 
     max_messages: int = 100_000
@@ -36,7 +36,7 @@ class NodeLimits:
 
 @dataclass(slots=True)
 class Counters:
-    """What happened so far. `sent` counts every delivery, so a message that is delivered again twice."""
+    """Counts of what has happened. `sent` counts every delivery, so one that is delivered again counts twice."""
 
     received: int = 0
     sent: int = 0
@@ -47,9 +47,9 @@ class Counters:
     expired: int = 0
     dead_lettered: int = 0
     dropped: int = 0
-    """Gone without being delivered and without being a dead letter: no subscriber, or nowhere to keep it."""
+    """Messages neither delivered nor dead letters: no subscriber, or nowhere to keep them."""
     unroutable: int = 0
-    """Refused by the anonymous relay."""
+    """Messages refused by the anonymous relay."""
 
     def add(self, other: Counters) -> None:
         """Add another's counts to these."""
@@ -61,15 +61,15 @@ class StoredMessage:
     """A message on a queue.
 
     Attributes:
-        payload: the encoded message as it came.
+        payload: the encoded message as it arrived.
         message_format: the transfer's message-format.
         expires: when its time to live ends (monotonic seconds), or None.
         arrival_count: delivery-count in its header on arrival.
-        delivery_count: failed deliveries since its making.
+        delivery_count: failed deliveries since it was made.
         sequence: its place in its queue.
-        excluded: numbers of the consumers that it is not offered to again.
-        acquired: a consumer has it.
-        gone: it is no longer on the queue.
+        excluded: numbers of the consumers that it isn't offered to again.
+        acquired: whether a consumer has it.
+        gone: whether it is no longer on the queue.
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class StoredMessage:
         self.gone = False
 
     def copy(self) -> StoredMessage:
-        """The same message for another queue. The payload is shared."""
+        """Return the same message for another queue, with a shared payload."""
         copy = StoredMessage(self.payload, self.message_format, self.expires, self.arrival_count)
         copy.delivery_count = self.delivery_count
         return copy
@@ -110,27 +110,27 @@ class Attachment:
     __slots__ = ()
 
     def expel(self, condition: str, description: str) -> None:
-        """The node has no place for the link any more: detach it."""
+        """Detach the link, because the node has no place for it any longer."""
         raise NotImplementedError
 
 
 class Producer(Attachment):
-    """A link that messages come in by."""
+    """A link by which messages arrive."""
 
     __slots__ = ()
 
     def top_up(self) -> None:
-        """There is room again: give the sender credit."""
+        """Give the sender credit, because there is room again."""
         raise NotImplementedError
 
 
 class Consumer(Attachment):
-    """A link that messages go out by.
+    """A link by which messages leave.
 
     Attributes:
-        number: unlike any other consumer's.
-        browsing: it looks at messages and takes none.
-        pending: what a browser has yet to see.
+        number: unique among consumers.
+        browsing: whether it looks at messages without taking them.
+        pending: the messages that a browser hasn't seen yet.
     """
 
     __slots__ = ("browsing", "number", "pending")
@@ -141,19 +141,19 @@ class Consumer(Attachment):
         self.pending: deque[StoredMessage] = deque()
 
     def room(self) -> int:
-        """How many messages it takes now."""
+        """Return how many messages it takes now."""
         raise NotImplementedError
 
     def deliver(self, message: StoredMessage, now: float) -> None:
-        """Take a message, one of at most `room()` in this turn."""
+        """Take a message, one of up to `room()` in this turn."""
         raise NotImplementedError
 
     def delivered(self) -> None:
-        """That was all for now: send it on its way."""
+        """Send the messages delivered in this turn, after the last."""
 
 
 class Node:
-    """What an address names."""
+    """Something that an address names."""
 
     def __init__(self, name: str, limits: NodeLimits, mark: Callable[[Node], None]) -> None:
         self.name = name
@@ -171,44 +171,44 @@ class Node:
             self._mark(self)
 
     def put(self, message: StoredMessage) -> None:
-        """Take a message in."""
+        """Add a message."""
         raise NotImplementedError
 
     def room(self) -> int:
-        """How many more messages there is room for."""
+        """Return how many more messages there is room for."""
         raise NotImplementedError
 
     def has_room(self) -> bool:
-        """A fair part of it is free, so that senders who wait for room may go on."""
+        """Return whether enough is free for senders that wait for room to continue."""
         raise NotImplementedError
 
     def dispatch(self, now: float) -> None:
-        """Hand out what can be handed out, and let senders go on where there is room again."""
+        """Hand out what can be handed out, and let senders continue if there is room again."""
         raise NotImplementedError
 
     def next_expiry(self) -> float | None:
-        """When the next message expires, at the earliest."""
+        """Return when the next message expires, at the earliest."""
         return None
 
     def attachments(self) -> list[Attachment]:
-        """Every link of this node."""
+        """Return every link of this node."""
         raise NotImplementedError
 
     def add_producer(self, producer: Producer) -> None:
-        """A sender has attached."""
+        """Add a sender that has attached."""
         self.producers.add(producer)
 
     def remove_producer(self, producer: Producer) -> None:
-        """A sender has gone."""
+        """Remove a sender that is gone."""
         self.producers.discard(producer)
         self._starved.pop(producer, None)
 
     def starve(self, producer: Producer) -> None:
-        """Remember that the sender got less credit than it could use."""
+        """Note that a sender got less credit than it could use."""
         self._starved[producer] = None
 
     def refill(self) -> None:
-        """Give credit to senders that wait for room, if a fair part of the node is free."""
+        """Give credit to senders that wait for room, if enough of the node is free."""
         if self._starved and self.has_room():
             starved = self._starved
             self._starved = {}
@@ -217,14 +217,14 @@ class Node:
 
 
 class Queue(Node):
-    """Messages in order, each for one of the consumers. They take turns, as their credit allows.
+    """Messages in order, each for one of the consumers, which take turns as their credit allows.
 
     Args:
         name: its address.
         limits: how much it holds.
-        mark: called when `dispatch` is wanted.
-        dead_letter: takes rejected and undeliverable messages; None: they are dropped.
-        topic: the topic that this is one subscriber's queue of.
+        mark: called when `dispatch` is needed.
+        dead_letter: takes rejected and undeliverable messages; None drops them.
+        topic: the topic if this is the queue of one of its subscribers.
     """
 
     def __init__(
@@ -243,10 +243,10 @@ class Queue(Node):
         self._dead_letter = dead_letter
         self._sequence = 0
         self._largest = 1
-        self._messages: dict[int, StoredMessage] = {}  # all that it holds, by sequence
+        self._messages: dict[int, StoredMessage] = {}  # everything that it holds, by sequence
         self._acquired = 0
         self._fresh: deque[StoredMessage] = deque()  # never handed out; in order
-        # Handed out and come back: heaps by sequence, one for each set of consumers that must not have them.
+        # Handed out and returned: heaps by sequence, one for each set of consumers that must not have them.
         self._returned: dict[frozenset[int], list[tuple[int, StoredMessage]]] = {}
         self._stale = 0  # messages in _fresh and _returned that are gone
         self._expiring: list[tuple[float, int]] = []
@@ -255,16 +255,16 @@ class Queue(Node):
 
     @property
     def depth(self) -> int:
-        """Messages that wait to be handed out."""
+        """The number of messages that wait to be handed out."""
         return len(self._messages) - self._acquired
 
     @property
     def unsettled(self) -> int:
-        """Messages that a consumer has and hasn't settled."""
+        """The number of messages that a consumer has and hasn't settled."""
         return self._acquired
 
     def waiting(self) -> list[StoredMessage]:
-        """The messages that wait, in the order in which they would be handed out."""
+        """Return the messages that wait, in the order in which they would be handed out."""
         found = [message for message in self._fresh if not message.gone]
         for heap in self._returned.values():
             found += [message for _, message in heap if not message.gone]
@@ -272,7 +272,7 @@ class Queue(Node):
         return found
 
     def room(self) -> int:
-        """How many more messages there is room for, taking them to be as large as the largest so far."""
+        """Return how many more messages there is room for, if they are as large as the largest so far."""
         by_count = self.limits.max_messages - len(self._messages)
         by_size = self.limits.max_bytes - self.byte_count
         if by_count <= 0 or by_size <= 0:
@@ -280,7 +280,7 @@ class Queue(Node):
         return min(by_count, max(1, by_size // self._largest))
 
     def has_room(self) -> bool:
-        """A quarter of it is free, or there is room for a few hundred messages."""
+        """Return whether a quarter of it is free, or there is room for a few hundred messages."""
         limits = self.limits
         enough = max(1, min(limits.max_messages // 4, 250))
         return limits.max_messages - len(self._messages) >= enough and limits.max_bytes - self.byte_count >= max(
@@ -288,17 +288,17 @@ class Queue(Node):
         )
 
     def next_expiry(self) -> float | None:
-        """When the next message expires, at the earliest."""
+        """Return when the next message expires, at the earliest."""
         return self._expiring[0][0] if self._expiring else None
 
     def attachments(self) -> list[Attachment]:
-        """Every link of this queue."""
+        """Return every link of this queue."""
         return [*self.producers, *self.consumers, *self.browsers]
 
     # -- messages in
 
     def put(self, message: StoredMessage) -> None:
-        """Take a message in."""
+        """Add a message."""
         self.counters.received += 1
         self._sequence += 1
         message.sequence = self._sequence
@@ -317,7 +317,7 @@ class Queue(Node):
     # -- links
 
     def add_consumer(self, consumer: Consumer) -> None:
-        """A receiver has attached. A browser sees all that the queue holds, handed out to others or not."""
+        """Add a receiver that has attached. A browser sees everything on the queue, even if handed out to others."""
         if consumer.browsing:
             consumer.pending.extend(self._messages.values())
             self.browsers.append(consumer)
@@ -326,7 +326,7 @@ class Queue(Node):
         self.mark()
 
     def remove_consumer(self, consumer: Consumer) -> None:
-        """A receiver has gone. Its unsettled messages must have been released, or will be."""
+        """Remove a receiver that is gone. Its unsettled messages must have been released, or will be."""
         if consumer.browsing:
             if consumer in self.browsers:
                 self.browsers.remove(consumer)
@@ -343,7 +343,7 @@ class Queue(Node):
     # -- messages out
 
     def dispatch(self, now: float) -> None:
-        """Hand out what consumers have room for; then let senders go on where there is room again."""
+        """Hand out what consumers have room for; then let senders continue if there is room again."""
         self._marked = False
         self.expire(now)
         for browser in self.browsers:
@@ -378,11 +378,11 @@ class Queue(Node):
         for index, consumer in enumerate(hungry):
             if served[index]:
                 consumer.delivered()
-        if last is not None and last in self.consumers:  # whoever was served last waits longest in the next turn
+        if last is not None and last in self.consumers:  # the last one served comes last in the next turn
             self.consumers.rotate(-1 - self.consumers.index(last))
 
     def _take(self, consumer: Consumer) -> StoredMessage | None:
-        """The first message for this consumer, off its list; None if there is none."""
+        """Remove and return the first message for this consumer, or return None if there is none."""
         fresh = self._fresh
         while fresh and fresh[0].gone:
             fresh.popleft()
@@ -421,7 +421,7 @@ class Queue(Node):
     # -- outcomes
 
     def accept(self, message: StoredMessage) -> None:
-        """The consumer has it: it is done with."""
+        """Remove a message that its consumer has accepted."""
         if not message.gone:
             self.counters.accepted += 1
             self._forget(message)
@@ -429,24 +429,24 @@ class Queue(Node):
                 self.mark()
 
     def release(self, message: StoredMessage, now: float, failed: bool = False) -> None:
-        """It goes back to its old place.
+        """Put a message back in its old place.
 
         Args:
             message: a message that was handed out.
             now: the time, monotonic seconds.
-            failed: the delivery may have reached its receiver, which counts in delivery-count.
+            failed: whether it may have reached its receiver, which counts in delivery-count.
         """
         if not message.gone:
             self.counters.released += 1
             self._come_back(message, now, failed, None)
 
     def modify(self, message: StoredMessage, now: float, failed: bool, not_to: Consumer | None) -> None:
-        """It goes back to its old place, changed.
+        """Put a message back in its old place, modified.
 
         Args:
             message: a message that was handed out.
             now: the time, monotonic seconds.
-            failed: counts in delivery-count.
+            failed: whether this counts in delivery-count.
             not_to: a consumer that it isn't offered to again.
         """
         if not message.gone:
@@ -454,20 +454,20 @@ class Queue(Node):
             self._come_back(message, now, failed, not_to)
 
     def reject(self, message: StoredMessage, condition: str, description: str) -> None:
-        """The consumer can never use it: it becomes a dead letter."""
+        """Make a dead letter of a message that its consumer can never use."""
         if not message.gone:
             self.counters.rejected += 1
             self._bury(message, condition, description)
             self.mark()
 
     def replace_payload(self, message: StoredMessage, payload: bytes) -> None:
-        """The message changes (annotations of a modified outcome)."""
+        """Replace the encoded message (for annotations of a modified outcome)."""
         if not message.gone:
             self.byte_count += len(payload) - len(message.payload)
             message.payload = payload
 
     def expire(self, now: float) -> None:
-        """Take out what waited for longer than its time to live."""
+        """Remove messages that waited for longer than their time to live."""
         while self._expiring and self._expiring[0][0] <= now:
             _, sequence = heapq.heappop(self._expiring)
             message = self._messages.get(sequence)
@@ -478,7 +478,7 @@ class Queue(Node):
             self._sweep()
 
     def drop_oldest(self) -> bool:
-        """Make room by dropping the message that has waited longest; False if none waits."""
+        """Make room by dropping the message that has waited longest; return False if none waits."""
         for message in self._fresh:
             if not message.gone:
                 self._stale += 1
@@ -488,7 +488,7 @@ class Queue(Node):
         return False
 
     def purge(self) -> int:
-        """Drop every message that waits; returns how many."""
+        """Drop every message that waits, and return how many there were."""
         waiting = self.waiting()
         for message in waiting:
             self._forget(message)
@@ -565,15 +565,15 @@ class Queue(Node):
 
 
 class Topic(Node):
-    """Every subscriber gets a copy of each message, in a queue of its own, which lasts as long as its link.
+    """A node that gives every subscriber a copy of each message, in a queue that lasts as long as its link.
 
-    It keeps nothing: without a subscriber a message is dropped. Its slowest subscriber holds senders back.
+    It keeps nothing itself: without a subscriber, a message is dropped. The slowest subscriber holds senders back.
 
     Args:
         name: its address.
         limits: how much each subscriber's queue holds.
-        mark: called when `dispatch` is wanted.
-        dead_letter: takes what a subscriber rejects; None: it is dropped.
+        mark: called when `dispatch` is needed.
+        dead_letter: takes what a subscriber rejects; None drops it.
     """
 
     def __init__(
@@ -589,14 +589,14 @@ class Topic(Node):
         self._gone = Counters()
 
     def subscribe(self, consumer: Consumer) -> Queue:
-        """A receiver has attached: the queue that it gets its copies from."""
+        """Return the queue from which a newly attached receiver gets its copies."""
         queue = Queue(self.name, self.limits, self._mark, self._dead_letter, topic=self)
         queue.add_consumer(consumer)
         self.subscriptions.append(queue)
         return queue
 
     def unsubscribe(self, queue: Queue) -> None:
-        """The receiver has gone, and its copies go with it."""
+        """Drop the queue of a receiver that is gone."""
         if queue in self.subscriptions:
             self.subscriptions.remove(queue)
             queue.purge()
@@ -612,24 +612,24 @@ class Topic(Node):
             queue.put(message.copy())
 
     def room(self) -> int:
-        """How many more messages the fullest subscriber's queue has room for."""
+        """Return how many more messages the fullest subscriber's queue has room for."""
         return min((queue.room() for queue in self.subscriptions), default=self.limits.max_messages)
 
     def has_room(self) -> bool:
-        """A fair part of each subscriber's queue is free."""
+        """Return whether enough of each subscriber's queue is free."""
         return all(queue.has_room() for queue in self.subscriptions)
 
     def dispatch(self, now: float) -> None:
-        """Let senders go on where there is room again."""
+        """Let senders continue if there is room again."""
         self._marked = False
         self.refill()
 
     def attachments(self) -> list[Attachment]:
-        """Every link of this topic."""
+        """Return every link of this topic."""
         return [*self.producers, *(link for queue in self.subscriptions for link in queue.attachments())]
 
     def totals(self) -> Counters:
-        """Its counters with those of all its subscribers so far; `received` counts each message once."""
+        """Return its counters with those of all its subscribers so far; `received` counts each message once."""
         totals = Counters()
         totals.add(self._gone)
         for queue in self.subscriptions:

@@ -1,4 +1,4 @@
-"""The embedded broker inside its event loop: listener, connections, nodes. `Broker` is what users see of it."""
+"""The embedded broker inside its event loop: listener, connections, nodes. Users see it as `Broker`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Predicate = Callable[[], object]
 
 @dataclass(slots=True)
 class Options:
-    """Settings of a broker; `Broker` describes them."""
+    """The settings of a broker, which `Broker` describes."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -71,7 +71,11 @@ class Options:
         return tuple(names)
 
     def check(self) -> None:
-        """Raise ValueError for what is out of range."""
+        """Check the settings.
+
+        Raises:
+            ValueError: one is out of range.
+        """
         for name, value, minimum, maximum in (
             ("port", self.port, 0, 65535),
             ("max_frame_size", self.max_frame_size, 512, 0xFFFFFFFF),
@@ -94,32 +98,32 @@ class Options:
 class _Listening(socket.socket):
     """A listening socket that can be told to accept no more.
 
-    asyncio loses, unclosed, a connection that was accepted right before its server is closed.
+    asyncio loses a connection, without closing it, that was accepted right before its server is closed.
     """
 
     deaf = False
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection, if any may be."""
+        """Accept a connection, unless told not to."""
         if self.deaf:
             raise BlockingIOError
         return super().accept()
 
 
 class Server:
-    """The broker. Used in its event loop's thread only, except `faults`.
+    """The broker. Use it only in its event loop's thread, except for `faults`.
 
     Args:
         options: its settings.
-        tls: the context for TLS; None: plain TCP.
+        tls: the context for TLS; None for plain TCP.
 
     Attributes:
         address: host and port that it listens on, once started.
         directory: its nodes. They outlive `stop`.
         services: nodes that answer requests.
         tokens: the service `$cbs`.
-        hooks: what a test has to say to attaches and messages.
-        connections: those that stand.
+        hooks: functions of a test's that take part in attaches and messages.
+        connections: the open ones.
         hosts: host names that are its own.
         draining: links whose client waits for an answer to its drain.
     """
@@ -150,7 +154,7 @@ class Server:
         """Listen.
 
         Raises:
-            OSError: the address can't be listened on.
+            OSError: it can't listen on the address.
         """
         loop = asyncio.get_running_loop()
         self._socket = listening = await self._bind()
@@ -169,10 +173,10 @@ class Server:
         self.loop = loop
 
     async def stop(self) -> None:
-        """Stop listening, close every connection (amqp:connection:forced), and wait for that, but not for long."""
+        """Stop listening, close every connection (amqp:connection:forced), and wait briefly for that."""
         if self._listener is not None and self._socket is not None:
             self._socket.deaf = True
-            await _let_the_loop_run()  # what was accepted just now becomes a connection
+            await _let_the_loop_run()  # so that what was just accepted becomes a connection
             self._listener.close()
             self._listener = self._socket = None
         if self._expiry is not None:
@@ -188,7 +192,7 @@ class Server:
             connection.forced = True
             connection.protocol.abort()
         await self._wait_until_empty(self.options.close_timeout)
-        await _let_the_loop_run()  # the transports close their sockets in turns of their own
+        await _let_the_loop_run()  # the transports close their sockets in later turns
         for _, future in self._waiters:
             if not future.done():
                 future.set_exception(RuntimeError("the broker was stopped"))
@@ -196,7 +200,7 @@ class Server:
         self.loop = None
 
     def _accept(self) -> asyncio.BaseProtocol:
-        """A client's socket was accepted; called in the task that brings its transport up."""
+        """Return the protocol for a client's socket that was accepted, in the task that sets up its transport."""
         task = asyncio.current_task()
         if task is not None:
             self._accepting.add(task)
@@ -217,7 +221,7 @@ class Server:
             found = await loop.getaddrinfo(options.host, port, type=socket.SOCK_STREAM)
         except socket.gaierror as failure:
             raise socket.gaierror(failure.errno, f"{where}: {failure.strerror}") from failure
-        found.sort(key=lambda info: info[0] != socket.AF_INET)  # one socket, since port 0 gives each another port
+        found.sort(key=lambda info: info[0] != socket.AF_INET)  # just one socket, as port 0 gives each its own port
         family, kind, protocol, _, address = found[0]
         listening = _Listening(family, kind, protocol)
         try:
@@ -239,30 +243,30 @@ class Server:
             self._empty = None
 
     def name(self, address: str) -> str:
-        """The name of the node that an address means, for the broker itself."""
+        """Return the name of the node that an address means, for the broker itself."""
         return node_name(address, self.hosts)
 
     # -- for connections
 
     def number(self) -> int:
-        """A number for a consumer."""
+        """Return a number for a consumer."""
         return next(self._numbers)
 
     def forget(self, connection: Connection) -> None:
-        """The connection is gone."""
+        """Forget a connection that is gone."""
         self.connections.pop(connection, None)
         if not self.connections and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
         self.turn_soon()
 
     def turn_soon(self) -> None:
-        """Something has changed outside a connection's turn."""
+        """End a turn soon, because something has changed outside a connection's turn."""
         if not self._turn_due and self.loop is not None:
             self._turn_due = True
             self.loop.call_soon(self._turn)
 
     def end_turn(self) -> None:
-        """Something has changed: hand messages out, give credit, answer drains, see who waits for what."""
+        """Act on changes: hand out messages, give credit, answer drains, check what tests wait for."""
         loop = self.loop
         if loop is None:
             return
@@ -291,12 +295,12 @@ class Server:
             self.end_turn()
 
     def store(self, node: Node, message: StoredMessage, now: float) -> None:
-        """Put a message that came in on its node, or what a batch or a hook makes of it.
+        """Put a message that arrived on its node, or what a batch or a hook makes of it.
 
         Raises:
-            HookError: the hook fails.
-            DecodeError: what it makes of it, or what is in the batch, has a malformed header.
-            NoNode: the hook wants it where nothing can be.
+            HookError: the hook failed.
+            DecodeError: a message from the hook or the batch has a malformed header.
+            NoNode: the hook names a node that can't exist.
         """
         unpack = self.options.unpack_batches and message.message_format == BATCH_FORMAT
         if not unpack and self.hooks.on_store is None:
@@ -316,7 +320,7 @@ class Server:
     def _faults_changed(self) -> None:
         loop = self.loop
         if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed just now
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(self._apply_faults)
 
     def _apply_faults(self) -> None:
@@ -328,7 +332,7 @@ class Server:
     # -- for tests
 
     async def wait_for(self, predicate: Predicate, timeout: float) -> bool:
-        """Wait until the predicate is true; it is looked at whenever something has changed. False: not in time."""
+        """Wait until the predicate is true, checking it whenever something has changed; return False if too late."""
         if predicate():
             return True
         loop = asyncio.get_running_loop()
@@ -350,7 +354,7 @@ class Server:
             try:
                 if predicate():
                     future.set_result(True)
-            except Exception as problem:  # noqa: BLE001 (it belongs to whoever waits)
+            except Exception as problem:  # noqa: BLE001 (whoever waits gets it)
                 future.set_exception(problem)
 
 

@@ -1,6 +1,6 @@
 """Nodes of the embedded broker that answer requests: `$management`, `$cbs`, or any other. No I/O.
 
-A `Service` is a function of your own, from a `ServiceRequest` to a `ServiceResponse`.
+A `Service` is a function of the user's that returns a `ServiceResponse` for a `ServiceRequest`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 REQUEST_CREDIT = 100
-"""Requests that a client may send ahead, on each link."""
+"""Number of requests that a client may send ahead on each link."""
 
 MAX_ANSWERS = 1000
-"""Answers that may wait for credit, on each link."""
+"""Number of answers that may wait for credit on each link."""
 
 
 @dataclass(slots=True)
@@ -43,13 +43,13 @@ class ServiceRequest:
 
     Attributes:
         node: the address that it was sent to.
-        operation, type: its application properties of these names; None if it has none.
+        operation, type: its application properties with these names; None if missing.
         properties: all its application properties.
-        body: of an amqp-value section the value, of data sections the bytes, of sequences the lists; None without any.
+        body: the value of an amqp-value section, the bytes of data sections, the lists of sequences; None without any.
         payload: the encoded message.
-        message_id, correlation_id, reply_to: its properties of these names.
+        message_id, correlation_id, reply_to: its properties with these names.
         container_id: of the client's open.
-        user: who the client has authenticated as; None: anonymous.
+        user: the name that the client authenticated with; None if anonymous.
     """
 
     node: str
@@ -67,16 +67,16 @@ class ServiceRequest:
 
 @dataclass(slots=True)
 class ServiceResponse:
-    """What a service answers.
+    """The answer of a service.
 
     Attributes:
-        status: a number, as in HTTP. None: leave it out, as no service should.
-        description: the status in words. None: leave it out.
-        body: becomes an amqp-value section; `bytes` in it go out as binary.
-        properties: more application properties.
+        status: a number, as in HTTP; None leaves it out, which no service should.
+        description: the status in words; None leaves it out.
+        body: becomes an amqp-value section; `bytes` in it are sent as binary.
+        properties: further application properties.
         fields: names of the application properties for status and description.
-        correlation_id: in place of the request's, for clients that should be confused.
-        delay: seconds to hold the answer back for.
+        correlation_id: in place of the request's, to confuse clients.
+        delay: seconds by which to delay the answer.
     """
 
     status: int | None = 200
@@ -106,9 +106,9 @@ class ServiceResponse:
 
 
 Service = Callable[[ServiceRequest], "ServiceResponse | None"]
-"""Answers a request; None: not at all. It runs in the broker's thread and must not wait for anything.
+"""Answers a request, or doesn't by returning None. It runs in the broker's thread and must not wait for anything.
 
-If it raises, the answer is status 500 with what was raised, which is logged as well.
+If it raises an exception, the answer is status 500 with the exception, which is logged as well.
 """
 
 
@@ -119,13 +119,13 @@ class Services:
         self._services: dict[str, Service] = {}
 
     def serve(self, pattern: str, service: Service | None) -> None:
-        """Put a service at an address; None: no more."""
+        """Put a service at an address, or remove it with None."""
         self._services.pop(pattern, None)
         if service is not None:
             self._services[pattern] = service
 
     def find(self, name: str) -> Service | None:
-        """Return the service at an address; the one that came last wins."""
+        """Return the service at an address; the latest one wins."""
         for pattern, service in reversed(self._services.items()):
             if name == pattern or fnmatch.fnmatchcase(name, pattern):
                 return service
@@ -136,7 +136,7 @@ class ServiceLink:
     """One link of a client to or from a service.
 
     Attributes:
-        node: None, as it is no queue or topic.
+        node: None, as it isn't a queue or topic.
         name: the service's address.
     """
 
@@ -147,14 +147,14 @@ class ServiceLink:
         self.name = name
 
     def faults_changed(self) -> None:
-        """Some knob was turned: nothing is withheld here."""
+        """Do nothing, because nothing is withheld here."""
 
     def gone(self) -> None:
-        """The link is gone."""
+        """Clean up, because the link is gone."""
 
 
 class ServiceIncoming(ServiceLink):
-    """A link that requests come over."""
+    """A link over which requests arrive."""
 
     def __init__(self, connection: Connection, link: Receiver, name: str, service: Service) -> None:
         super().__init__(connection, name)
@@ -164,7 +164,7 @@ class ServiceIncoming(ServiceLink):
         connection.wake()
 
     def receive(self, delivery: IncomingDelivery) -> None:
-        """A request arrived."""
+        """Handle a request."""
         self.link.taken()
         outcome = take_request(self.connection, self.link.session, self.name, self._service, delivery.payload)
         if not delivery.settled and self.link.is_open:
@@ -176,10 +176,10 @@ class ServiceIncoming(ServiceLink):
 
 
 class ServiceOutgoing(ServiceLink):
-    """A link that answers go over.
+    """A link over which answers are sent.
 
     Attributes:
-        reply_address: what the client calls its end, and may name as reply-to.
+        reply_address: the client's name for its end, which it may use as reply-to.
     """
 
     def __init__(self, connection: Connection, link: Sender, name: str, reply_address: str | None) -> None:
@@ -195,17 +195,17 @@ class ServiceOutgoing(ServiceLink):
         try:
             self.link.send(payload)
         except MessageTooLarge:
-            return  # the client has said that it doesn't take it
+            return  # it exceeds what the client accepts
         self.connection.wake()
 
     def outcome(self, delivery: OutgoingDelivery) -> None:
-        """Something became known of an answer: nobody asks."""
+        """Ignore news about an answer."""
 
     def credit_changed(self) -> None:
-        """The client gave credit: the engine sends by itself."""
+        """Do nothing, because the engine uses new credit by itself."""
 
     def drained(self) -> bool:
-        """Nobody drains a service."""
+        """Return True, because nobody drains a service."""
         self.link.drained()
         return True
 
@@ -220,7 +220,8 @@ def take_request(
     """Let a service answer a request.
 
     Args:
-        connection, session: that it came over.
+        connection: the connection that it came over.
+        session: the session that it came over.
         name: the service's address.
         service: the service.
         payload: the encoded request.
@@ -239,7 +240,7 @@ def take_request(
 
 
 def _ask(service: Service, request: ServiceRequest) -> tuple[bytes | None, float]:
-    """Return the encoded answer, None for none, and for how long to hold it back."""
+    """Return the encoded answer, if there is one, and the seconds by which to delay it."""
     try:
         response = service(request)
         if response is None:
@@ -247,10 +248,10 @@ def _ask(service: Service, request: ServiceRequest) -> tuple[bytes | None, float
         if not isinstance(response, ServiceResponse):
             raise TypeError(f"a service returns a ServiceResponse or None, not {response!r}")
         return response.encode(request), max(0.0, response.delay)
-    except Exception as problem:  # noqa: BLE001 (it is the test's, and its client is to hear of it)
+    except Exception as problem:  # noqa: BLE001 (the test's own, reported to its client)
         text = str(failure(f"the service at {request.node}", problem).description)
         status, description = CBS_FIELDS
-        both = {status: 500, description: text}  # whichever the client looks for
+        both = {status: 500, description: text}  # for clients that look for either
         return ServiceResponse(500, text, properties=both).encode(request), 0.0
 
 

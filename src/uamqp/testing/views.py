@@ -1,4 +1,4 @@
-"""What a test sees of the embedded broker: snapshots of its queues, messages and connections. Imports the codec."""
+"""What a test sees of the embedded broker: snapshots of its queues, messages and connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class MessageView:
-    """A message as it stood on a queue. What is read out of its encoding is of the codec's typed mapping.
+    """A message as it was on a queue. Its decoded parts have the types of the codec's typed mapping.
 
     Attributes:
         payload: the encoded message.
@@ -43,12 +43,12 @@ class MessageView:
 
     @classmethod
     def of(cls, message: StoredMessage) -> MessageView:
-        """The view of a stored message."""
+        """Return the view of a stored message."""
         return cls(message.payload, message.sequence, message.delivery_count)
 
     @property
     def body(self) -> Any:
-        """The body: bytes (all data sections together), the value, or a list of the sequences; None without one."""
+        """The body: the bytes of all data sections, the value, or a list of the sequences; None without one."""
         data: list[bytes] = []
         sequences: list[Any] = []
         for code, start, end in scan_sections(self.payload):
@@ -86,13 +86,13 @@ class MessageView:
 
 @dataclass(slots=True, frozen=True)
 class ConnectionView:
-    """A connection as it stood.
+    """A connection as it was.
 
     Attributes:
         container_id, hostname, properties: from the client's open.
         mechanism: its SASL mechanism; None without SASL.
         user: the name that it authenticated with, or None.
-        senders, receivers: links that the client sends and receives over.
+        senders, receivers: number of links over which the client sends and receives.
     """
 
     container_id: str
@@ -105,9 +105,9 @@ class ConnectionView:
 
 
 class QueueView:
-    """A queue of the broker, which need not exist yet: it is empty then. Each attribute is as of when it is read.
+    """A queue of the broker; one that doesn't exist yet is empty. Each attribute is current when it is read.
 
-    A topic is seen as the sum of its subscribers' queues.
+    A topic appears as the sum of its subscribers' queues.
     """
 
     def __init__(self, broker: Broker, name: str) -> None:
@@ -119,27 +119,27 @@ class QueueView:
 
     @property
     def depth(self) -> int:
-        """Messages that wait to be handed out."""
+        """The number of messages that wait to be handed out."""
         return self._sum(lambda queue: queue.depth)
 
     @property
     def unsettled(self) -> int:
-        """Messages that were handed out and aren't settled."""
+        """The number of messages that were handed out and aren't settled."""
         return self._sum(lambda queue: queue.unsettled)
 
     @property
     def size(self) -> int:
-        """Bytes of all messages that it holds."""
+        """The size in bytes of all messages that it holds."""
         return self._sum(lambda queue: queue.byte_count)
 
     @property
     def consumers(self) -> int:
-        """Links that receive from it, browsers too."""
+        """The number of links that receive from it, including browsers."""
         return self._sum(lambda queue: len(queue.consumers) + len(queue.browsers))
 
     @property
     def producers(self) -> int:
-        """Links that send to it."""
+        """The number of links that send to it."""
         return self._broker.call(lambda server: server.directory.producers(server.name(self.name)))
 
     @property
@@ -155,11 +155,11 @@ class QueueView:
 
     @property
     def counters(self) -> Counters:
-        """What happened on it so far."""
+        """Counts of what has happened on it."""
         return self._broker.call(lambda server: server.directory.counters(server.name(self.name)))
 
     def purge(self) -> int:
-        """Drop the messages that wait; returns how many."""
+        """Drop the messages that wait, and return how many there were."""
         return self._sum(lambda queue: queue.purge())
 
     def _sum(self, number: Callable[[Queue], int]) -> int:

@@ -1,4 +1,4 @@
-"""The embedded broker's protocol: `EngineProtocol` with the knobs for bytes. Imports the transport and the engine."""
+"""The embedded broker's protocol: `EngineProtocol` with the knobs for bytes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from ..transport.asyncio.protocol import EngineFactory, EngineProtocol, EventHan
 from .faults import Faults, WireFaults
 
 HELD_BYTES = 4 * 1024 * 1024
-"""Bytes held back by knobs from which on the connection counts as clogged."""
+"""Bytes held back by knobs above which the connection counts as clogged."""
 
 
 class BrokerProtocol(EngineProtocol):
     """One connection's bytes, with what `Faults` does to them.
 
     Args:
-        make_engine, handler, on_turn, on_lost: see `EngineProtocol`.
+        make_engine: see `EngineProtocol`.
+        handler: see `EngineProtocol`.
+        on_turn: see `EngineProtocol`.
+        on_lost: see `EngineProtocol`.
         faults: the broker's knobs.
         on_written: called at the end of each turn.
     """
@@ -41,10 +44,10 @@ class BrokerProtocol(EngineProtocol):
         self._held_timer: asyncio.Handle | None = None
         self._cut = False
         self._finish_held = False
-        self._clogged = False  # by what is held, not by the transport
+        self._clogged = False  # by what is held back, as opposed to by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected."""
+        """See `asyncio.BaseProtocol`."""
         if self._faults.refuse_connections:
             self._cut = True
             super().connection_made(transport)
@@ -53,12 +56,12 @@ class BrokerProtocol(EngineProtocol):
             super().connection_made(transport)
 
     def turn(self) -> None:
-        """Hand out the engine's events, write what it has to send, and set the timer."""
+        """See `EngineProtocol`."""
         super().turn()
         self._on_written()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """See `asyncio.Protocol`."""
         if self._cut:
             return
         if self._faults.on_input:
@@ -71,7 +74,7 @@ class BrokerProtocol(EngineProtocol):
         super().data_received(data)
 
     def write(self, data: bytes | bytearray) -> None:
-        """Put bytes on the wire, or hold them back first."""
+        """Write bytes to the transport, or hold them back first."""
         if self._cut:
             return
         faults = self._faults
@@ -94,7 +97,7 @@ class BrokerProtocol(EngineProtocol):
         self._release_held()
 
     def finish(self) -> None:
-        """The engine is done: close the socket, unless a knob keeps the peer waiting."""
+        """Close the socket, unless a knob keeps the peer waiting: the engine is done."""
         if "close" in self._faults.silent and not self._cut:
             return
         if self._held:
@@ -109,7 +112,7 @@ class BrokerProtocol(EngineProtocol):
         self._release_held()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """See `asyncio.BaseProtocol`."""
         if self._held_timer is not None:
             self._held_timer.cancel()
             self._held_timer = None
@@ -117,12 +120,12 @@ class BrokerProtocol(EngineProtocol):
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
-        """The transport isn't clogged any more."""
+        """See `asyncio.BaseProtocol`."""
         if not self._clogged:
             super().resume_writing()
 
     def _release_held(self) -> None:
-        """Write what is due. Pieces go out one in each turn of the loop, so that they stay pieces."""
+        """Write what is due. Pieces go out one per turn of the loop, so that they stay pieces."""
         if self._held_timer is not None:
             return
         if self._held:

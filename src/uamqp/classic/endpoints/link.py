@@ -152,7 +152,7 @@ class MessageLink:
 
     @property
     def _whereabouts(self) -> str:
-        """Return the node and the connection, for log lines."""
+        """The node and the connection, for log lines."""
         node = masked(str(getattr(self._node, "address", None)))
         return f"node {node!r}, connection {self._connection.container_id!r} to {self._connection._peer}"
 

@@ -343,7 +343,7 @@ class Source(Address):
         self._filters[key] = encoded, wrapped.value
 
     def terminus(self) -> codec.Source:
-        """The source in the form for an attach."""
+        """Return the source in the form for an attach."""
         fields = self._common_fields()
         if self._distribution_mode is not None:
             fields["distribution_mode"] = codec.Symbol(self._distribution_mode)
@@ -362,7 +362,7 @@ class Target(Address):
     __slots__ = ()
 
     def terminus(self) -> codec.Target:
-        """The target in the form for an attach."""
+        """Return the target in the form for an attach."""
         return codec.Target(**self._common_fields())
 
 

@@ -114,7 +114,7 @@ class WebSocketStream:
 
     @property
     def _is_clogged(self) -> bool:
-        """Return whether the peer leaves too many answers to its pings unread."""
+        """Whether the peer leaves too many answers to its pings unread."""
         return self._stream.unsent and self._answers > MAX_ANSWERS
 
     def _flush(self) -> None:
