@@ -57,7 +57,7 @@ def test_the_settings_that_are_named_exist() -> None:
     "kind", [AttachAnswer, AttachRequest, Hooks, ServiceRequest, ServiceResponse, Settlement, Tokens]
 )
 def test_what_a_double_of_a_service_uses_is_named(kind: Any) -> None:
-    chapter = DOCUMENT[DOCUMENT.index("## Standing in") : DOCUMENT.index("## Looking and helping")]
+    chapter = DOCUMENT[DOCUMENT.index("## Standing in") : DOCUMENT.index("## Inspecting and helping")]
     for name in kind.__slots__:
         assert re.search(rf"`[^`]*\b{name}\b[^`]*`", chapter), name
         assert re.search(rf"^    .*\b{name}\b.*: ", inspect.getdoc(kind) or "", re.MULTILINE), name

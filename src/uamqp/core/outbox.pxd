@@ -47,10 +47,10 @@ cdef class InFlight:
 
 @cython.final
 cdef class Outbox:
-    cdef public _Fifo _again
-    cdef public Entry _alone
+    cdef public _Fifo _returned
+    cdef public Entry _sent_alone
     cdef public list _deadlines
-    cdef public Py_ssize_t _gone
+    cdef public Py_ssize_t _done_count
     cdef public object _held_until
     cdef public InFlight _in_flight
     cdef public long long _places
@@ -74,7 +74,7 @@ cdef class Outbox:
     cpdef handed_over(self, Entry entry, object delivery)
     @cython.locals(group=Group)
     cpdef finish(self, Entry entry)
-    cdef _land(self, Entry entry)
+    cdef _leave_flight(self, Entry entry)
     @cython.locals(entry=Entry, index=cython.longlong, passed=cython.longlong, found=list)
     cpdef list overtaken(self, double now, double patience)
 

@@ -155,13 +155,13 @@ class Outbox:
     """
 
     __slots__ = (
-        "_again",
-        "_alone",
         "_deadlines",
-        "_gone",
+        "_done_count",
         "_held_until",
         "_in_flight",
         "_places",
+        "_returned",
+        "_sent_alone",
         "_sequence",
         "_swept_at",
         "_waiting",
@@ -171,14 +171,14 @@ class Outbox:
 
     def __init__(self, owner: Any = None) -> None:
         self.owner = owner
-        self._again = Fifo()  # entries that were put back
+        self._returned = Fifo()  # entries that were put back
         self._waiting = Fifo()  # entries that were never handed over
-        self._gone = 0  # entries in these two that are done
+        self._done_count = 0  # entries in these two that are done
         self._swept_at = _FEW  # the count at which to check whether they are half
         self._whole = True  # False while a change is under way
         self._in_flight = InFlight()
         self._places = 0
-        self._alone: Entry | None = None  # the message in flight that is sent alone
+        self._sent_alone: Entry | None = None  # the message in flight that is sent alone
         self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
         self._held_until: float | None = None
@@ -199,12 +199,12 @@ class Outbox:
     def waiting(self) -> int:
         """Number of messages that wait to be sent."""
         if not self._whole:
-            self._mend()
-        return len(self._again) + len(self._waiting) - self._gone
+            self._repair()
+        return len(self._returned) + len(self._waiting) - self._done_count
 
     def entries(self) -> list[Entry]:
         """Return an entry for every message that hasn't left, those in flight first."""
-        return [entry for entry in (*self._in_flight, *self._again, *self._waiting) if not entry.done]
+        return [entry for entry in (*self._in_flight, *self._returned, *self._waiting) if not entry.done]
 
     def items(self) -> list[Any]:
         """Return every message that hasn't left, those in flight first."""
@@ -234,7 +234,7 @@ class Outbox:
     def add_entry(self, entry: Entry) -> None:
         """Add a message that already has an entry."""
         if not self._whole:
-            self._mend()
+            self._repair()
         self._whole = False
         self._waiting.append(entry)
         entry.waits = True
@@ -247,7 +247,7 @@ class Outbox:
     def add_in_flight(self, entry: Entry, delivery: OutgoingDelivery) -> None:
         """Add a message that the link already has and that never waited; await its outcome."""
         if not self._whole:
-            self._mend()
+            self._repair()
         self._whole = False
         if entry.group is not None:
             entry.group.left += 1
@@ -256,7 +256,7 @@ class Outbox:
         self.handed_over(entry, delivery)
 
     def _add_deadline(self, entry: Entry, deadline: float) -> None:
-        there = len(self._again) + len(self._waiting) + self._in_flight.count
+        there = len(self._returned) + len(self._waiting) + self._in_flight.count
         if len(self._deadlines) > 2 * (there + _FEW):  # most have left, but are stuck behind one that is far off
             self._deadlines = [each for each in self._deadlines if not each[2].done]
             heapq.heapify(self._deadlines)
@@ -273,15 +273,15 @@ class Outbox:
                 return None
             self._held_until = None
         if not self._whole:
-            self._mend()
-        entry: Entry | None = self._again.first()
+            self._repair()
+        entry: Entry | None = self._returned.first()
         if entry is not None and entry.done:
-            entry = self._first(self._again)
+            entry = self._first(self._returned)
         if entry is None:
             entry = self._waiting.first()
             if entry is not None and entry.done:
                 entry = self._first(self._waiting)
-        if entry is None or self._alone is not None or (entry.ends > 0 and self._in_flight.count):
+        if entry is None or self._sent_alone is not None or (entry.ends > 0 and self._in_flight.count):
             return None
         return entry
 
@@ -291,7 +291,7 @@ class Outbox:
         while entry is not None and entry.done:
             self._whole = False
             queue.pop()
-            self._gone -= 1
+            self._done_count -= 1
             self._whole = True
             entry = queue.first()
         return entry
@@ -305,33 +305,33 @@ class Outbox:
         self._places += 1
         self._in_flight.add(entry)
         if entry.ends > 0:
-            self._alone = entry
+            self._sent_alone = entry
         if entry.waits:
             if not self._waiting.drop(entry):
-                self._again.drop(entry)
+                self._returned.drop(entry)
             entry.waits = False
         self._whole = True
 
     def not_handed_over(self, entry: Entry) -> None:
         """Let a message wait as before, because handing it over was interrupted and the link doesn't have it."""
-        self._land(entry)
-        if not entry.done and self._again.first() is not entry and self._waiting.first() is not entry:
-            self._again.append(entry)
-        self._mend()
+        self._leave_flight(entry)
+        if not entry.done and self._returned.first() is not entry and self._waiting.first() is not entry:
+            self._returned.append(entry)
+        self._repair()
 
     def finish(self, entry: Entry) -> None:
         """Let a message leave, if it hasn't left."""
         if entry.done:
             return
         if not self._whole:
-            self._mend()
+            self._repair()
         self._whole = False
         entry.done = True
         if entry.delivery is not None:
-            self._land(entry)
+            self._leave_flight(entry)
         elif entry.waits:
-            self._gone += 1
-            if self._gone > self._swept_at:
+            self._done_count += 1
+            if self._done_count > self._swept_at:
                 self._sweep_if_due()
         self._whole = True
         if self._deadlines and not len(self):
@@ -342,34 +342,34 @@ class Outbox:
             if group.left <= 0:
                 group.on_left()
 
-    def _land(self, entry: Entry) -> None:
+    def _leave_flight(self, entry: Entry) -> None:
         """Record that a message is no longer in flight."""
         entry.delivery = None
         self._in_flight.remove(entry)
-        if self._alone is entry:
-            self._alone = None
+        if self._sent_alone is entry:
+            self._sent_alone = None
 
     def _sweep_if_due(self) -> None:
         """Remove done messages if they are half of all; otherwise check again when they may be."""
-        there = len(self._again) + len(self._waiting)
-        if 2 * self._gone > there:
+        there = len(self._returned) + len(self._waiting)
+        if 2 * self._done_count > there:
             self._sweep()
         else:
             self._swept_at = max(_FEW, there // 2)
 
     def _sweep(self) -> None:
         """Remove done messages, wherever they are."""
-        self._again = _undone(self._again)
+        self._returned = _undone(self._returned)
         self._waiting = _undone(self._waiting)
-        self._gone = 0
+        self._done_count = 0
         self._swept_at = _FEW
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Repair what an interrupt in the middle of a change has left: whatever is in a queue waits."""
         self._sweep()
         self._in_flight = InFlight(self._in_flight)
-        for entry in (*self._again, *self._waiting, *[entry for entry in self._in_flight if entry.done]):
-            self._land(entry)
+        for entry in (*self._returned, *self._waiting, *[entry for entry in self._in_flight if entry.done]):
+            self._leave_flight(entry)
             entry.waits = not entry.done
         self._whole = True
 
@@ -381,10 +381,10 @@ class Outbox:
             hold_until: the time before which nothing is handed over.
         """
         if not self._whole:
-            self._mend()
+            self._repair()
         self._whole = False
-        self._again.append(entry)
-        self._land(entry)
+        self._returned.append(entry)
+        self._leave_flight(entry)
         entry.waits = True
         self._whole = True
         if hold_until is not None and (self._held_until is None or hold_until > self._held_until):
@@ -394,7 +394,7 @@ class Outbox:
         """Let waiting messages be sent together again, because the suspected one was found."""
         for entry in self.entries():
             entry.ends = 0
-        self._alone = None
+        self._sent_alone = None
 
     def overtaken(self, now: float, patience: float) -> list[Entry]:
         """Return the messages without a deadline whose outcome seems to be lost although others arrive.
@@ -448,9 +448,9 @@ class Outbox:
         items = self.items()
         for entry in self.entries():
             self.finish(entry)
-        self._again.clear()
+        self._returned.clear()
         self._waiting.clear()
-        self._gone = 0
+        self._done_count = 0
         self._deadlines.clear()
         self._held_until = None
         return items

@@ -34,7 +34,7 @@ cdef class Sender(Link):
         self, bytes payload, object tag, object message_format, bint settled, object state, object context
     )
     @cython.locals(delivery=OutgoingDelivery, queue=_Fifo, session=Session)
-    cpdef int _pump(self, bytearray out, Py_ssize_t limit) except -1
+    cpdef int _encode_queued(self, bytearray out, Py_ssize_t limit) except -1
     cpdef _report_room(self)
     @cython.locals(session=Session, number=cython.longlong, size=cython.Py_ssize_t, head=_TransferHead)
     cdef _start(self, OutgoingDelivery delivery, bytearray out)

@@ -23,7 +23,7 @@ from .limits import MAX_DELIVERY_TAG
 from .link import Link
 from .serial import MASK, add, distance
 from .states import ACTIVE
-from .terms import MODE_SETTLED, MODE_UNSETTLED, PUMP_DONE, PUMP_NO_WINDOW, PUMP_OUTPUT_FULL
+from .terms import ENCODED_ALL, MODE_SETTLED, MODE_UNSETTLED, NO_WINDOW, OUTPUT_FULL
 
 if TYPE_CHECKING:
     from .frames import TransferReader
@@ -40,7 +40,7 @@ _FEW = 64
 # it has, and calls `drained`.
 #
 # 1. Deliveries may still be queued at that moment. They have a right to the credit, so `drained` only records that it
-#    was called (`_drain_answered`), and `_pump` calls it again at the end of the queue.
+#    was called (`_drain_answered`), and `_encode_queued` calls it again at the end of the queue.
 # 2. With the queue empty, or no credit left, the rest is given back: `delivery_count` advances by it, as if that many
 #    deliveries had been sent, and the credit is 0. This tells the receiver that the drain is over.
 # 3. The flow that says so repeats the receiver's `drain`, although ours is False by then: `_drain_reply`.
@@ -258,7 +258,7 @@ class Sender(Link):
 
     # -- for the session
 
-    def _pump(self, out: bytearray, limit: int) -> int:
+    def _encode_queued(self, out: bytearray, limit: int) -> int:
         """Encode queued deliveries into `out` until the queue, the credit, the window or the room is used up."""
         session = self.session
         queue = self._queue
@@ -273,9 +273,9 @@ class Sender(Link):
                 if self._link_credit <= 0:
                     break
             if session.remote_incoming_window <= 0:
-                return PUMP_NO_WINDOW
+                return NO_WINDOW
             if len(out) >= limit:
-                return PUMP_OUTPUT_FULL
+                return OUTPUT_FULL
             if delivery.delivery_id is None:
                 self._start(delivery, out)
             elif delivery._aborted:
@@ -287,7 +287,7 @@ class Sender(Link):
             delivery = queue.first()
         if self._drain_answered:
             self.drained()
-        return PUMP_DONE
+        return ENCODED_ALL
 
     def _start(self, delivery: OutgoingDelivery, out: bytearray) -> None:
         session = self.session

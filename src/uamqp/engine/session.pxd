@@ -54,6 +54,6 @@ cdef class Session:
     cpdef _flow_is_due(self, object link)
     cpdef _count_transfer(self)
     @cython.locals(before=cython.Py_ssize_t, out=bytearray, result=int)
-    cdef bint _pump(self, Py_ssize_t limit) except -1
+    cdef bint _encode_transfers(self, Py_ssize_t limit) except -1
     @cython.locals(link=_Link)
     cpdef _on_transfer(self, TransferReader transfer, bytes data, Py_ssize_t pos, Py_ssize_t end)

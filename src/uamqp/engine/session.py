@@ -33,9 +33,9 @@ from .terms import (
     MODE_FIRST,
     MODE_MIXED,
     MODE_SECOND,
+    NO_WINDOW,
     OUTGOING_WINDOW,
-    PUMP_NO_WINDOW,
-    PUMP_OUTPUT_FULL,
+    OUTPUT_FULL,
     AnySource,
     AnyTarget,
 )
@@ -413,7 +413,7 @@ class Session:
         self._flush_flows()
         if not self._ready:
             return True
-        done = self._pump(limit)
+        done = self._encode_transfers(limit)
         self._flush_flows()  # those of drains that the transfers have answered
         return done
 
@@ -427,17 +427,17 @@ class Session:
         if self._window_due:
             self._send_flow(None)
 
-    def _pump(self, limit: int) -> bool:
+    def _encode_transfers(self, limit: int) -> bool:
         ready = self._ready
         out = self.engine.output
         while ready:
             sender = ready[0]
             before = len(out)
-            result = sender._pump(out, limit)
+            result = sender._encode_queued(out, limit)
             sender._report_room()
-            if result == PUMP_NO_WINDOW:
+            if result == NO_WINDOW:
                 return True
-            if result == PUMP_OUTPUT_FULL:
+            if result == OUTPUT_FULL:
                 if len(out) > before:
                     ready.rotate(-1)  # the next link goes first
                 return False

@@ -31,17 +31,17 @@ class _References:
 
     def __init__(self) -> None:
         self._references: dict[int, weakref.ref[Any]] = {}  # by `id`
-        self._most = _FEW
+        self._sweep_at = _FEW
 
     def add(self, item: Any) -> None:
         """Remember an item until it is gone."""
         references = self._references
         references[id(item)] = weakref.ref(item)
-        if len(references) > self._most:
+        if len(references) > self._sweep_at:
             for key, reference in tuple(references.items()):
                 if reference() is None and references.get(key) is reference:
                     del references[key]
-            self._most = 2 * len(references) + _FEW
+            self._sweep_at = 2 * len(references) + _FEW
 
     def items(self) -> list[Any]:
         """Return the items that still exist."""

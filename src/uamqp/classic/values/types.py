@@ -115,8 +115,8 @@ class _AMQPInteger(AMQPType):
     """
 
     _factory: ClassVar[Any]
-    _least: ClassVar[int]
-    _most: ClassVar[int]
+    _minimum: ClassVar[int]
+    _maximum: ClassVar[int]
     _name: ClassVar[str]
 
     def __init__(self, value: Any) -> None:
@@ -129,7 +129,7 @@ class _AMQPInteger(AMQPType):
             number = int(value)
         except (TypeError, OverflowError):
             raise TypeError(f"{type(self).__name__} takes an integer, not {shown(value)}.") from None
-        if not self._least <= number <= self._most:
+        if not self._minimum <= number <= self._maximum:
             raise ValueError(
                 f"Value {number if number.bit_length() < 1000 else 'given'} is too large for {self._name} value."
             )
@@ -141,7 +141,7 @@ class AMQPLong(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.LongValue, -(2**63), 2**63 - 1, "a Long"
+    _factory, _minimum, _maximum, _name = native.LongValue, -(2**63), 2**63 - 1, "a Long"
 
 
 class AMQPuLong(_AMQPInteger):
@@ -149,7 +149,7 @@ class AMQPuLong(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.ULongValue, 0, 2**64 - 1, "an unsigned Long"
+    _factory, _minimum, _maximum, _name = native.ULongValue, 0, 2**64 - 1, "an unsigned Long"
 
 
 class AMQPInt(_AMQPInteger):
@@ -157,7 +157,7 @@ class AMQPInt(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.IntValue, -(2**31), 2**31 - 1, "an Int"
+    _factory, _minimum, _maximum, _name = native.IntValue, -(2**31), 2**31 - 1, "an Int"
 
 
 class AMQPuInt(_AMQPInteger):
@@ -165,7 +165,7 @@ class AMQPuInt(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.UIntValue, 0, 2**32 - 1, "an unsigned int"
+    _factory, _minimum, _maximum, _name = native.UIntValue, 0, 2**32 - 1, "an unsigned int"
 
 
 class AMQPShort(_AMQPInteger):
@@ -173,7 +173,7 @@ class AMQPShort(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.ShortValue, -(2**15), 2**15 - 1, "a short"
+    _factory, _minimum, _maximum, _name = native.ShortValue, -(2**15), 2**15 - 1, "a short"
 
 
 class AMQPuShort(_AMQPInteger):
@@ -181,7 +181,7 @@ class AMQPuShort(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.UShortValue, 0, 2**16 - 1, "an unsigned short"
+    _factory, _minimum, _maximum, _name = native.UShortValue, 0, 2**16 - 1, "an unsigned short"
 
 
 class AMQPByte(_AMQPInteger):
@@ -189,7 +189,7 @@ class AMQPByte(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.ByteValue, -(2**7), 2**7 - 1, "a Byte"
+    _factory, _minimum, _maximum, _name = native.ByteValue, -(2**7), 2**7 - 1, "a Byte"
 
 
 class AMQPuByte(_AMQPInteger):
@@ -197,7 +197,7 @@ class AMQPuByte(_AMQPInteger):
 
     __module__ = "uamqp.types"
 
-    _factory, _least, _most, _name = native.UByteValue, 0, 2**8 - 1, "an unsigned Byte"
+    _factory, _minimum, _maximum, _name = native.UByteValue, 0, 2**8 - 1, "an unsigned Byte"
 
 
 class AMQPArray(AMQPType):

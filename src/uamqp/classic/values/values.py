@@ -140,16 +140,16 @@ class BoolValue(AMQPValue):
 
 class _IntegerValue(AMQPValue):
     __slots__ = ()
-    _least: ClassVar[int]
-    _most: ClassVar[int]
+    _minimum: ClassVar[int]
+    _maximum: ClassVar[int]
     _codec: ClassVar[Any]
 
     def __init__(self, value: int) -> None:
         if not isinstance(value, int):
             raise TypeError(f"An integer is required, not {type(value).__name__}.")
-        if not self._least <= value <= self._most:
+        if not self._minimum <= value <= self._maximum:
             name = type(self).__name__
-            raise OverflowError(f"{name} takes {self._least} to {self._most}, not {int(value)}.")
+            raise OverflowError(f"{name} takes {self._minimum} to {self._maximum}, not {int(value)}.")
         self._value = int(value)
 
     def _wire(self) -> Any:
@@ -163,63 +163,63 @@ class UByteValue(_IntegerValue):
     """An unsigned 8-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.UByteValue, codec.UByte, 0, 2**8 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.UByteValue, codec.UByte, 0, 2**8 - 1
 
 
 class UShortValue(_IntegerValue):
     """An unsigned 16-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.UShortValue, codec.UShort, 0, 2**16 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.UShortValue, codec.UShort, 0, 2**16 - 1
 
 
 class UIntValue(_IntegerValue):
     """An unsigned 32-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.UIntValue, codec.UInt, 0, 2**32 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.UIntValue, codec.UInt, 0, 2**32 - 1
 
 
 class ULongValue(_IntegerValue):
     """An unsigned 64-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.ULongValue, codec.ULong, 0, 2**64 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.ULongValue, codec.ULong, 0, 2**64 - 1
 
 
 class ByteValue(_IntegerValue):
     """A signed 8-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.ByteValue, codec.Byte, -(2**7), 2**7 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.ByteValue, codec.Byte, -(2**7), 2**7 - 1
 
 
 class ShortValue(_IntegerValue):
     """A signed 16-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.ShortValue, codec.Short, -(2**15), 2**15 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.ShortValue, codec.Short, -(2**15), 2**15 - 1
 
 
 class IntValue(_IntegerValue):
     """A signed 32-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.IntValue, int, -(2**31), 2**31 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.IntValue, int, -(2**31), 2**31 - 1
 
 
 class LongValue(_IntegerValue):
     """A signed 64-bit integer."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.LongValue, codec.Long, -(2**63), 2**63 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.LongValue, codec.Long, -(2**63), 2**63 - 1
 
 
 class TimestampValue(_IntegerValue):
     """A point in time, in milliseconds since 1970-01-01 UTC."""
 
     __slots__ = ()
-    _type, _codec, _least, _most = AMQPType.TimestampValue, codec.Timestamp, -(2**63), 2**63 - 1
+    _type, _codec, _minimum, _maximum = AMQPType.TimestampValue, codec.Timestamp, -(2**63), 2**63 - 1
 
 
 class DoubleValue(AMQPValue):
