@@ -68,10 +68,9 @@ _GONE = frozenset((conditions.NOT_FOUND, conditions.RESOURCE_DELETED))
 
 _REDIRECTS = frozenset((conditions.CONNECTION_REDIRECT, conditions.LINK_REDIRECT))
 
-# Conditions whose reason is on the peer's side: its operator, its other clients, itself.
 _PEERS_FAULT = NO_MESSAGES_FAULT | {conditions.INTERNAL_ERROR, conditions.RESOURCE_LOCKED}
+"""Conditions whose reason is on the peer's side: its operator, its other clients, itself."""
 
-# Conditions caused by something that we did or asked for, even if another try may succeed.
 _OUR_FAULT = (
     NOT_WORTH_RETRYING
     | {
@@ -80,6 +79,7 @@ _OUR_FAULT = (
         TransactionError.TRANSACTION_TIMEOUT,
     }
 ) - _PEERS_FAULT
+"""Conditions caused by something that we did or asked for, even if another try may succeed."""
 
 
 class Fault(enum.Enum):

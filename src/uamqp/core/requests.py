@@ -30,7 +30,7 @@ MANAGEMENT_FIELDS = ("statusCode", "statusDescription")
 CBS_FIELDS = ("status-code", "status-description")
 """Likewise in the CBS draft."""
 
-# Services answer with either, whichever draft they claim to follow; those of management take precedence.
+# Services answer with the names of either draft, whichever they claim to follow; those of management take precedence.
 STATUS_FIELDS = (MANAGEMENT_FIELDS[0], CBS_FIELDS[0])
 DESCRIPTION_FIELDS = (MANAGEMENT_FIELDS[1], CBS_FIELDS[1])
 

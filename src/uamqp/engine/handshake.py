@@ -61,11 +61,11 @@ _REFUSALS: dict[int, str] = {
     SaslCode.SYS_TEMP: "the server's authentication failed for now",
 }
 
-# Those that a second try won't change; anything else may pass.
 _REFUSAL_CONDITIONS: dict[int, Symbol] = {
     SaslCode.AUTH: conditions.UNAUTHORIZED_ACCESS,
     SaslCode.SYS_PERM: conditions.NOT_ALLOWED,
 }
+"""The conditions of refusals that another try wouldn't change; others may pass."""
 
 
 def describe_header(header: bytes) -> str:

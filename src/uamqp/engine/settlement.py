@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-# Frame header, descriptor, list of 32 bits, role, first, last, settled.
 _DISPOSITION_OVERHEAD = 32
+"""The bytes of frame header, descriptor, list of 32 bits, role, first, last and settled."""
+
 _REJECTED = Rejected()
 
 _STEPS = 1000

@@ -24,5 +24,5 @@ DEFAULT_WINDOW = 2048
 OUTGOING_WINDOW = 0x7FFFFFFF
 MAX_HANDLE = 0xFFFFFFFF
 
-# Why `Sender._encode_queued` stopped.
 ENCODED_ALL, NO_WINDOW, OUTPUT_FULL = 0, 1, 2
+"""Why `Sender._encode_queued` stopped."""

@@ -156,7 +156,7 @@ class Guard:
         return False
 
     def defer(self, function: Callable[[], None]) -> bool:
-        """Have the frame at work call a function as soon as its step is done.
+        """Let the frame at work call a function as soon as its step is done.
 
         For what a signal handler or finalizer asks of the connection in the middle of such a step.
 

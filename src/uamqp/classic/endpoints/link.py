@@ -125,7 +125,7 @@ class MessageLink:
 
     @property
     def receive_settle_mode(self) -> constants.ReceiverSettleMode:
-        """Who settles received messages."""
+        """When received messages are settled, and by whom."""
         return self._receive_settle_mode
 
     @receive_settle_mode.setter

@@ -123,7 +123,6 @@ def _timestamp(value: datetime.datetime) -> native.AMQPValue:
     return native.timestamp_value(seconds * 1000 + value.microsecond // 1000)
 
 
-# What has its AMQP type already.
 _TYPED = (
     codec.Symbol,
     codec.Char,
@@ -142,6 +141,7 @@ _TYPED = (
     codec.Array,
     codec.Described,
 )
+"""Types whose values already have an AMQP type."""
 
 
 def _scalar(value: Any, encoding: str) -> native.AMQPValue | None:

@@ -546,7 +546,7 @@ class _Link(Reading):
         self._reference: Callable[[], _ClientProtocol | None] = weakref.ref(protocol)
 
     def cut(self) -> None:
-        """Have the connection closed as soon as it is made, because nobody wants it any longer."""
+        """Make sure that the connection is closed as soon as it is made, because nobody wants it any longer."""
         self._new = None
         self._reference = _nobody
 
