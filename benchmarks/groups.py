@@ -23,7 +23,7 @@ ENOUGH_FOR_PEERS = 20_000
 class Group:
     """A part of the run.
 
-    Fields:
+    Attributes:
         rounds: yields the figures of one round; the runner takes medians over several.
         unit: of the figures.
         axis: what x is; None: there is none.

@@ -101,7 +101,7 @@ def _wake_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 @contextmanager
 def moving_clock() -> Iterator[Clock]:
-    """Have the library use a clock that can be moved, wherever it looks at one."""
+    """Make the library use a clock that can be advanced, wherever it reads one."""
     clock = Clock()
     replaced: dict[Any, Any] = {library.now: clock.now, library.wall: clock.wall}
     pumps = [

@@ -39,7 +39,7 @@ def output(program: str, *arguments: str) -> str:
 
 
 def loaded(program: str, *arguments: str) -> set[str]:
-    """The modules that a program has loaded at its end, but for those that any has."""
+    """The modules that a program has loaded at its end, except for those that any has."""
     return set(output(program + "\nimport sys; print(*sys.modules)", *arguments).split())
 
 

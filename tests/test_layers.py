@@ -201,7 +201,7 @@ def package_of(module: str) -> str:
 
 
 def package_imports() -> dict[str, set[str]]:
-    """Which package imports which, but for the doors."""
+    """Which package imports which, except for the doors."""
     found: dict[str, set[str]] = {}
     names = {name_of(path) for path in modules()}
     for path in modules():

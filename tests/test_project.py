@@ -79,7 +79,7 @@ def test_the_readme_shows_code() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_code_of_the_readme_runs(block: str) -> None:
-    """As it stands there, but for the broker; and as far as there is one: not what goes to broker.example.com."""
+    """As it stands there, except for the broker; and as far as there is one: not what goes to broker.example.com."""
     code = compile(block, "README.md", "exec")
     if "broker.example.com" in block:
         code = compile(block[: block.index("login =")], "README.md", "exec")

@@ -23,7 +23,7 @@ class GuardError(Exception):
 class Tree:
     """What is to be built: the files of a commit, or those of the working tree.
 
-    Fields:
+    Attributes:
         label: for people.
         tree: git's name of it.
         key: of its build.

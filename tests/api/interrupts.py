@@ -31,7 +31,7 @@ class Interrupted(BaseException):
 class Run:
     """What became of a function that was interrupted.
 
-    Fields:
+    Attributes:
         lines: how many the function ran through.
         where: the line before which the handler was called; None: there were fewer.
         raised: what the function raised, without its traceback, whose frames would keep things alive.
@@ -108,7 +108,7 @@ def raising() -> None:
 
 
 PARTS = 16 if EVERY_LINE else 1
-"""Tests of all lines come in so many parts: `pytest.mark.parametrize("part", range(PARTS))`."""
+"""The number of parts into which tests of all lines are split: `pytest.mark.parametrize("part", range(PARTS))`."""
 
 
 def everywhere(stride: int, attempt: Callable[[int], Run], part: int = 0) -> Iterator[Run]:

@@ -31,7 +31,7 @@ def connect(server: ScriptedServer, **settings: Any) -> Connection:
 
 @contextmanager
 def bounded(seconds: float) -> Iterator[None]:
-    """What is inside ends within so many seconds; a generous bound, for a slow machine."""
+    """Check that the block ends within a number of seconds: a generous bound, for a slow machine."""
     begun = time.monotonic()
     yield
     took = time.monotonic() - begun

@@ -261,7 +261,7 @@ def test_who_gets_no_token_is_told_why_with_the_others(certificates: Certificate
 
 
 def test_closing_a_client_that_is_being_opened(certificates: Certificates) -> None:
-    """Who opens it is told, and who opens it anew isn't mixed up with him."""
+    """The task that opens it gets the error, and a task that opens it anew isn't affected."""
 
     async def story(place: Way, count: int) -> bool:
         client = place.sender()

@@ -152,7 +152,7 @@ class TestSeveral:
     def test_splits(self, once: bool) -> None:
         items = [bytes([65 + index]) * 10 for index in range(8)]
         batch = Small(iter(items) if once else items, multi_messages=True)
-        # With a list 1.6 began again from the first item, for ever.
+        # With a list 1.6 began again from the first item, forever.
         messages = list(batch.gather())
         assert [bodies(message) for message in messages] == [items[0:3], items[3:6], items[6:8]]
         assert all(message.get_message_encoded_size() <= 60 for message in messages)

@@ -1,4 +1,4 @@
-"""Nothing waits for ever: each step that a peer leaves unanswered ends in a clear error, within a bound."""
+"""Nothing waits forever: each step that a peer leaves unanswered ends in a clear error, within a bound."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def raises_what_is_missing() -> Any:
 
 @pytest.mark.parametrize("script", [nothing_at_all, no_begin, no_attach])
 def test_polling_a_send_client_ends_in_an_error(script: Script, clock: Clock) -> None:
-    """Defects 1 and 6: 1.6.11 polled for ever when the peer left SASL, open, begin or attach unanswered."""
+    """Defects 1 and 6: 1.6.11 polled forever when the peer left SASL, open, begin or attach unanswered."""
     with ScriptedServer(script, clock=clock) as server, bounded(5):
         client = SendClient(url(server))
         client.open()
@@ -186,7 +186,7 @@ def test_a_bare_connection_ends_in_an_error(clock: Clock) -> None:
 
 
 def test_the_default_bounds_are_there() -> None:
-    """Who sets nothing has bounds, too."""
+    """The defaults have bounds, too."""
     settings = SendClient("amqp://localhost/q")._build_connection()._config()
     assert 0 < settings.handshake_timeout <= 60
     assert 0 < settings.link_timeout <= 60
@@ -327,7 +327,7 @@ def test_no_outcome_is_bounded_by_the_messages_timeout(clock: Clock) -> None:
 
 @pytest.mark.parametrize("kind", [SENDER, RECEIVER], ids=["send", "receive"])
 def test_silence_ends_in_an_error(kind: bool, clock: Clock) -> None:
-    """Defect 2: at its own idle time-out a receiving client sent close after close for ever, and never raised."""
+    """Defect 2: at its own idle time-out a receiving client sent close after close forever, and never raised."""
 
     def script(peer: SocketPeer) -> None:
         if kind == SENDER:

@@ -143,7 +143,7 @@ def test_what_was_settled_just_before_the_end_is_told_to_the_peer(broker: Broker
 
 
 def test_a_connection_that_a_thread_holds_for_ever(broker: Broker) -> None:
-    """A daemon thread stands still within a callback, and so with the connection's lock: who comes then is told so."""
+    """A daemon thread freezes in a callback, and so with the connection's lock: later callers get an error."""
     fill(broker)
     program = """
         import threading

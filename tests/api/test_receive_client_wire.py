@@ -206,7 +206,7 @@ def test_dispositions_go_out_as_ranges() -> None:
 
 
 def test_what_the_client_holds_at_close_is_released() -> None:
-    """In so many words, before the detach: on some brokers a detach counts as a failed delivery."""
+    """Explicitly, before the detach: on some brokers a detach counts as a failed delivery."""
 
     def script(peer: SocketPeer) -> None:
         with_credit(peer)
@@ -343,7 +343,7 @@ def test_a_session_that_ends_for_another_reason_is_an_error() -> None:
 
 
 def test_not_implemented_with_mode_first_is_an_error() -> None:
-    """The session is opened again once, not for ever."""
+    """The session is opened again once, not forever."""
 
     def script(peer: SocketPeer) -> None:
         accept_session(peer)

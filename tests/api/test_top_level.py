@@ -57,7 +57,7 @@ SUBMODULES = [
 
 
 def test_the_names_are_there() -> None:
-    """Contract 1.2, but for the asynchronous ones and management."""
+    """Contract 1.2, except for the asynchronous ones and management."""
     for name in NAMES:
         assert hasattr(uamqp, name), name
     assert set(uamqp.__all__) <= set(dir(uamqp))

@@ -153,7 +153,7 @@ class Client:
         """The events of this class that nobody has asked for yet."""
         return [event for event in self.events if type(event) is kind]
 
-    # -- opening --
+    # -- opening
 
     async def session(self, **options: Any) -> Session:
         """An open session."""
@@ -205,7 +205,7 @@ class Client:
         assert event.cause is not None
         return str(event.cause.condition)
 
-    # -- messages --
+    # -- messages
 
     def submit(self, sender: Sender, payload: bytes, **options: Any) -> OutgoingDelivery:
         """Sends without waiting."""

@@ -240,7 +240,7 @@ async def test_a_reader_that_pauses_clogs_the_writer_and_not_the_memory() -> Non
 
 @story
 async def test_a_peer_that_asks_and_does_not_read_is_not_read_from() -> None:
-    """Links attached and detached for ever: the answers may not pile up."""
+    """Links attached and detached forever: the answers may not pile up."""
     async with listening() as (server, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         transport = writer.transport

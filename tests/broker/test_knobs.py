@@ -365,7 +365,7 @@ async def test_silence_instead_of_heartbeats(broker: Broker, clock: Clock) -> No
 
 @story
 async def test_silence_for_a_client_that_nobody_hears(broker: Broker) -> None:
-    """A broker that stops has no patience with who waits for its close."""
+    """A broker that stops doesn't wait for a client that waits for its close."""
     broker.faults.silent = "close"
     client = await connect(broker)
     await client.session()

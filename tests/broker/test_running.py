@@ -201,7 +201,7 @@ def test_who_waits_when_it_stops() -> None:
     stopper.join()
 
 
-# -- logging in --
+# -- logging in
 
 
 @story
@@ -315,7 +315,7 @@ async def test_a_context_of_ones_own(certificates: Certificates) -> None:
             await client.next(events.ConnectionOpened)
 
 
-# -- the command line --
+# -- the command line
 
 
 def run(*arguments: str) -> subprocess.Popen[str]:

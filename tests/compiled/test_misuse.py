@@ -11,7 +11,7 @@ from tests.compiled.test_builds import LIMIT, ROOT, compiled_modules
 from uamqp import codec
 
 EVERY = 5
-"""One in so many of the probes with a connection is made here; all of them take minutes."""
+"""One in this many of the probes with a connection is made here; all of them would take minutes."""
 
 CASES = {
     "a delivery without a link": "from uamqp.engine import IncomingDelivery as D; D().settle(None)",

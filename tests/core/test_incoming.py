@@ -242,7 +242,7 @@ def test_what_leaves_by_itself_is_counted_once() -> None:
 
 
 def test_nobody_reads() -> None:
-    """What is given when the link opens, and no more; but for what leaves by itself, since somebody has taken it."""
+    """Credit is given when the link opens, and then only for deliveries that leave because somebody has taken them."""
     link = Receiving(window=2, reading=False).granted(2)
     link.send(b"a", b"b")
     link.inbox.hand_out(1, False, [])

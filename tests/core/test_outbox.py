@@ -85,7 +85,7 @@ def lost(outbox: Outbox, now: float, patience: float = 8.0) -> list[str]:
 def test_a_message_whose_outcome_is_lost_is_found_while_others_leave() -> None:
     outbox = filled("a", "b", *(f"{number}" for number in range(20)))
     entries = outbox.entries()
-    for now, entry in enumerate(entries):  # one a second: handed over, and gone; but for the second
+    for now, entry in enumerate(entries):  # one a second: handed over, and gone; except for the second
         hand_over(outbox)
         found = lost(outbox, float(now))
         assert found == (["b"] if now == 9 else []), now

@@ -259,7 +259,7 @@ class Kept:
         self.service.grant(self.service.expect_put(token), status, text)
 
     def have(self, life: float = 1000.0) -> None:
-        """Have a first token in force."""
+        """Put a first token that the node accepts."""
         assert self.step() is TokenStep.PUT
         self.give(life=life)
         self.grant()

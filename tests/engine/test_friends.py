@@ -46,7 +46,7 @@ def names(paths: list[Path]) -> set[str]:
 
 @functools.cache
 def outside() -> list[Path]:
-    """Every source that isn't the engine's own, but for what tests it."""
+    """Every source that isn't the engine's own, except for what tests it."""
     found = [path for folder in ("src", "examples", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     return sorted(path for path in found if ENGINE not in path.parents)
 

@@ -10,8 +10,8 @@ from uamqp.authentication import SASLPlain
 
 from .brokerfacts import RealBroker
 
-#: Milliseconds in which a broker on this machine answers whatever it will answer.
 PATIENCE = 30_000
+"""Milliseconds in which a broker on this machine sends any answer that it will send."""
 
 
 def login(broker: RealBroker, ca: Path | None = None, *, password: str | None = None) -> SASLPlain:

@@ -25,7 +25,7 @@ from .clients import PATIENCE, bodies, login, receiver, sender
 
 @contextmanager
 def soon(seconds: float = 20) -> Iterator[None]:
-    """What is in it ends within so many seconds."""
+    """Check that the block ends within a number of seconds."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds

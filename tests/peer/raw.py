@@ -20,7 +20,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class RawServer:
     """Listens, and runs a function with each client's socket in a thread of its own.
 
-    What the function raises comes out of the `with`, but for an OSError: the client may go at any time.
+    What the function raises comes out of the `with`, except for an OSError: the client may go at any time.
     """
 
     def __init__(self, handler: Handler) -> None:

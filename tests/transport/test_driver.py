@@ -459,7 +459,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("patient")
 def test_a_thread_is_woken_for_its_own_signal_and_no_other() -> None:
-    """But for the one that reads: it wakes the next to read in its place when it goes."""
+    """All except the one that reads, which wakes the next to read in its place when it goes."""
     connection = Connection(BlockingDriver)
     count = 8
 
@@ -514,7 +514,7 @@ def test_the_thread_that_reads_is_woken_by_its_signal_as_well() -> None:
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", ["change", "command"])
 def test_a_deadline_that_is_set_while_others_wait_is_kept(kind: Any, name: str) -> None:
-    """Who waits for input, or the loop, learns that something is due sooner than they would wake."""
+    """The thread that waits for input, or the loop, wakes earlier when something is due earlier."""
     connection = Connection(kind)
     driver, timers = connection.driver, connection.core.timers
 
