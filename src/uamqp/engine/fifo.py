@@ -61,14 +61,6 @@ class Fifo:
         self.pop()
         return True
 
-    def remove(self, item: Any) -> None:
-        """Remove an item from anywhere in the queue.
-
-        Raises:
-            ValueError: it isn't in the queue.
-        """
-        del self._items[self._items.index(item, self._start)]
-
     def clear(self) -> None:
         """Remove everything."""
         self._items.clear()
