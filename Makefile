@@ -13,6 +13,11 @@ BASE ?=
 LIMIT ?= 1.03
 GUARD_CACHE ?= .bench-guard
 
+# Python keeps what it has compiled here, and nowhere else: hundreds of tests start an interpreter, and pytest rewrites every
+# module of tests and of hypothesis, which takes longer than many a test where nothing is kept (PYTHONDONTWRITEBYTECODE).
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX = $(abspath $(VENV))/bytecode
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := $(wildcard src tests examples benchmarks fuzz)
