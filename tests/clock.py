@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -37,19 +38,29 @@ class Clock:
         self._ahead = 0.0
         self._stood = 0.0  # for the library; loops ran on meanwhile
         self._standing: tuple[Callable[[], bool], float] | None = None  # until when, and since when
+        self._resuming = threading.Lock()
+        self._movers: list[threading.Thread] = []
+        self._is_over = threading.Event()
         self._sleepers: dict[weakref.ref[Any], Callable[[Any], None]] = {}  # with what wakes them
 
     def now(self) -> float:
         """In the place of `time.monotonic`."""
         real = time.monotonic()
-        if self._standing is not None:
-            until, since = self._standing
+        standing = self._standing
+        if standing is not None:
+            until, since = standing
             if until() or real > since + PATIENCE:
-                self._stood += real - since
-                self._standing = None
+                self._resume(standing, real)
             else:
                 real = since
         return real + self._ahead - self._stood
+
+    def _resume(self, standing: tuple[Callable[[], bool], float], real: float) -> None:
+        """Time goes on, once, whichever thread has seen that it may."""
+        with self._resuming:
+            if self._standing is standing:
+                self._stood += real - standing[1]
+                self._standing = None
 
     def of_loop(self) -> float:
         """In the place of an event loop's `time`."""
@@ -59,16 +70,49 @@ class Clock:
         """In the place of `time.time`."""
         return time.time() + self._ahead
 
-    def stand_until(self, happened: Callable[[], bool]) -> None:
+    def stand_until(self, happened: Callable[[], bool], then: float = 0.0) -> None:
         """Time stands still for the library until something has happened: what it waits for until then isn't late.
 
         Event loops run on, and so does the embedded broker. It is for a short while, not for time-outs of connections.
+
+        Args:
+            then: Seconds that pass as soon as it has happened, and some times more, for whoever begins to wait late.
         """
-        self._standing = happened, time.monotonic()
+        standing = happened, time.monotonic()
+        with self._resuming:
+            self._standing = standing
+        if then:
+            mover = threading.Thread(target=self._move_when, args=(standing, then), name="clock", daemon=True)
+            self._movers.append(mover)
+            mover.start()
+
+    def _move_when(self, standing: tuple[Callable[[], bool], float], seconds: float) -> None:
+        happened, since = standing
+        while not happened() and time.monotonic() < since + PATIENCE:
+            if self._is_over.wait(0.002):
+                return
+        self._resume(standing, time.monotonic())
+        for _ in range(3):
+            with self._resuming:
+                if self._standing is not None:
+                    return  # again, for something else
+                self._ahead += seconds
+            self._wake()
+            if self._is_over.wait(0.01):
+                return
+
+    def end(self) -> None:
+        """The test is over: nothing moves the clock any more."""
+        self._is_over.set()
+        for mover in self._movers:
+            mover.join()
 
     def move(self, seconds: float) -> None:
         """So much time passes, at once, and whoever waits for it is woken."""
         self._ahead += seconds
+        self._wake()
+
+    def _wake(self) -> None:
         for reference, wake in list(self._sleepers.items()):
             sleeper = reference()
             if sleeper is not None:
@@ -127,6 +171,7 @@ def moving_clock() -> Iterator[Clock]:
     try:
         yield clock
     finally:
+        clock.end()
         clock.leave_to_loops()
         asyncio.BaseEventLoop.time = loops_time  # type: ignore[method-assign]
         for kind, method in pumps:

@@ -61,3 +61,21 @@ def test_it_may_stand_still_for_the_library(clock: Clock) -> None:
     while clock.now() == before:
         pass
     assert before < clock.now() < before + 10
+
+
+def test_it_may_move_on_when_something_has_happened(clock: Clock) -> None:
+    with Broker() as broker, SendClient(f"{broker.url}/q") as client:
+        client.open()
+        while not client.client_ready():
+            pass
+        happened = threading.Event()
+        clock.stand_until(happened.is_set, then=1000)
+        threading.Timer(0.01, happened.set).start()
+        client._connection.sleep(1000)  # type: ignore[union-attr]
+
+
+def test_it_is_moved_by_nobody_when_the_test_is_over() -> None:
+    with moving_clock() as clock:
+        clock.stand_until(lambda: False, then=1000)
+        mover = next(thread for thread in threading.enumerate() if thread.name == "clock")
+    assert not mover.is_alive()

@@ -542,7 +542,7 @@ def test_iterating(broker: Broker, clock: Clock) -> None:
         broker.put("q", Message(f"{number}"))
 
     async def main() -> None:
-        clock.stand_until(lambda: broker.queue("q").counters.accepted == 4)
+        clock.stand_until(lambda: broker.queue("q").counters.accepted == 4, then=0.2)
         client = ReceiveClientAsync(broker.url + "/q", timeout=200)
         messages = client.receive_messages_iter_async()
         assert isinstance(messages, AsyncMessageIter)

@@ -278,7 +278,7 @@ def test_a_callback_that_returns_before_it_has_done_its_work_has_failed(
 ) -> None:
     """Its message is given back, as that of any callback that fails. Nothing is left that was never awaited."""
     fill(broker, 2)
-    clock.stand_until(lambda: broker.queue("q").counters.modified == 2)
+    clock.stand_until(lambda: broker.queue("q").counters.modified == 2, then=0.15)
     ReceiveClient(broker.url + "/q", timeout=150).receive_messages(LATER[kind])
     broker.wait_for(lambda: broker.queue("q").counters.modified == 2)
     assert broker.queue("q").counters.accepted == 0
@@ -296,7 +296,7 @@ def test_the_same_with_each_way_to_receive(
                 while broker.queue("q").counters.modified == 0:
                     connection.work()
     else:
-        clock.stand_until(lambda: broker.queue("q").counters.modified == 1)
+        clock.stand_until(lambda: broker.queue("q").counters.modified == 1, then=0.15)
         client = ReceiveClient(broker.url + "/q", timeout=150)
         if how == "batch":
             assert client.receive_message_batch(on_message_received=deferred) == []
@@ -454,7 +454,7 @@ def test_callbacks_of_asyncio_clients_are_awaited(broker: Broker, kind: str, way
     seen: list[Message] = []
 
     async def main() -> None:
-        clock.stand_until(lambda: len(seen) == 3)
+        clock.stand_until(lambda: len(seen) == 3, then=0.3)
         client = ReceiveClientAsync(broker.url + "/q", timeout=300)
         await WAYS[way](client, AWAITED[kind](seen))
         await client.close_async()
@@ -481,7 +481,7 @@ def test_a_message_is_accepted_when_its_coroutine_is_done(broker: Broker, clock:
             assert broker.queue("q").counters.accepted <= number
             number += 1
 
-        clock.stand_until(lambda: number == 3)
+        clock.stand_until(lambda: number == 3, then=0.3)
         await client.receive_messages_async(take)
         assert number == 3
 
@@ -501,7 +501,7 @@ def test_a_coroutine_that_raises_gives_the_message_back(broker: Broker, clock: C
         seen.extend(bodies([message]))
 
     async def main() -> None:
-        clock.stand_until(lambda: len(seen) == 2)
+        clock.stand_until(lambda: len(seen) == 2, then=0.3)
         await ReceiveClientAsync(broker.url + "/q", timeout=300).receive_messages_async(take)
 
     with bounded(10):
@@ -545,7 +545,7 @@ def test_asyncio_clients_without_a_loop_await_nothing(
 ) -> None:
     fill(broker, 1)
     with ReceiveClientAsync(broker.url + "/q", timeout=150) as client:
-        clock.stand_until(lambda: broker.queue("q").counters.modified == 1)
+        clock.stand_until(lambda: broker.queue("q").counters.modified == 1, then=0.15)
         client.receive_messages(deferred)
     broker.wait_for(lambda: broker.queue("q").counters.modified == 1)
     assert "which isn't awaited here" in caplog.text

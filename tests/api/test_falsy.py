@@ -244,7 +244,7 @@ def test_arguments_of_methods(broker: Broker) -> None:
 def test_receiving_without_a_callback(broker: Broker, clock: Clock) -> None:
     for value in FALSY:
         broker.put("q", Message("x"))
-        clock.stand_until(lambda: broker.queue("q").depth == 0)
+        clock.stand_until(lambda: broker.queue("q").depth == 0, then=0.05)
         with ReceiveClient(f"{broker.url}/q", timeout=50) as client:
             client.receive_messages(value)
         broker.wait_for(lambda: broker.queue("q").depth == 0)

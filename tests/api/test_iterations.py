@@ -79,7 +79,7 @@ def test_what_was_accepted_before_a_break_is_done_with(broker: Broker) -> None:
 
 def test_the_last_message_before_the_timeout_is_accepted(broker: Broker, clock: Clock) -> None:
     fill(broker, 1)
-    clock.stand_until(lambda: counters(broker)[0] == 1)
+    clock.stand_until(lambda: counters(broker)[0] == 1, then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     assert bodies(list(client.receive_messages_iter())) == [0]
     closed(broker)
@@ -88,7 +88,7 @@ def test_the_last_message_before_the_timeout_is_accepted(broker: Broker, clock: 
 
 def test_a_client_that_stays_open_gives_back_what_was_left_when_it_is_closed(broker: Broker, clock: Clock) -> None:
     fill(broker, 4)
-    clock.stand_until(lambda: counters(broker)[0] == 2)
+    clock.stand_until(lambda: counters(broker)[0] == 2, then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100, shutdown_after_timeout=False)
     for last in (0, 2):
         with pytest.raises(Spoilt):
@@ -207,7 +207,7 @@ def test_the_time_without_a_message_ends_the_iterations_when_the_last_has_heard_
     """One that is busy with its message meanwhile is asked for the next first, and so has it accepted."""
     fill(broker, 1)
     came: list[Message] = []
-    clock.stand_until(lambda: bool(came))
+    clock.stand_until(lambda: bool(came), then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     busy, idle = client.receive_messages_iter(), client.receive_messages_iter()
     came.append(next(busy))

@@ -61,7 +61,7 @@ def test_a_client_that_is_opened_again_hands_out_what_it_holds(broker: Broker, h
     got: list[Message] = client.receive_message_batch(max_batch_size=1)
     client.close()
     fill(broker, 2, start=5)
-    clock.stand_until(lambda: len(got) == 7)
+    clock.stand_until(lambda: len(got) == 7, then=0.2)
     client.open()
     with bounded(10):
         if how == "batch":

@@ -245,7 +245,7 @@ def test_auto_complete_accepts_what_was_handed_out_alone(broker: Broker) -> None
 def test_streaming_to_a_callback(broker: Broker, clock: Clock) -> None:
     fill(broker, 3)
     seen: list[Message] = []
-    clock.stand_until(lambda: len(seen) == 3)
+    clock.stand_until(lambda: len(seen) == 3, then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     with bounded(5):
         client.receive_messages(seen.append)
@@ -258,7 +258,7 @@ def test_streaming_to_a_callback(broker: Broker, clock: Clock) -> None:
 def test_a_callback_may_settle(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
     client = ReceiveClient(broker.url + "/q", timeout=100)
-    clock.stand_until(lambda: broker.dead_letters("q").depth == 2)
+    clock.stand_until(lambda: broker.dead_letters("q").depth == 2, then=0.1)
     client.receive_messages(lambda message: message.reject())
     broker.wait_for(lambda: broker.dead_letters("q").depth == 2)
     assert broker.queue("q").counters.accepted == 0
@@ -294,7 +294,7 @@ def test_a_callback_that_raises_gives_the_message_back(
         seen.extend(bodies([message]))
 
     client = ReceiveClient(broker.url + "/q", timeout=150)
-    clock.stand_until(lambda: len(seen) == 2)
+    clock.stand_until(lambda: len(seen) == 2, then=0.15)
     client.receive_messages(take)
     assert seen == [0, 2]
     assert "this one I can't bear" in caplog.text
@@ -311,7 +311,7 @@ def test_callbacks_that_raise_do_not_use_up_the_credit(broker: Broker, clock: Cl
         seen.extend(bodies([message]))
         raise ValueError("never")
 
-    clock.stand_until(lambda: len(seen) == 10)
+    clock.stand_until(lambda: len(seen) == 10, then=0.15)
     client = ReceiveClient(broker.url + "/q", prefetch=2, timeout=150)
     with bounded(5):
         client.receive_messages(take)
@@ -343,7 +343,7 @@ def test_a_callback_that_raises_after_settling_settles_once(broker: Broker, cloc
         message.accept()
         raise ValueError("too late")
 
-    clock.stand_until(lambda: broker.queue("q").counters.accepted == 1)
+    clock.stand_until(lambda: broker.queue("q").counters.accepted == 1, then=0.1)
     ReceiveClient(broker.url + "/q", timeout=100).receive_messages(take)
     broker.wait_for(lambda: broker.queue("q").unsettled == 0)
     counters = broker.queue("q").counters
@@ -369,7 +369,7 @@ def test_streaming_that_leaves_messages_unsettled(broker: Broker, clock: Clock) 
     fill(broker, 2)
     seen: list[Message] = []
     client = ReceiveClient(broker.url + "/q", timeout=100, auto_complete=False, shutdown_after_timeout=False)
-    clock.stand_until(lambda: len(seen) == 2)
+    clock.stand_until(lambda: len(seen) == 2, then=0.1)
     client.receive_messages(seen.append)
     assert [message.settled for message in seen] == [False, False]
     assert broker.queue("q").unsettled == 2
@@ -436,7 +436,7 @@ def test_the_received_messages_are_a_queue(broker: Broker) -> None:
 
 def test_iterating(broker: Broker, clock: Clock) -> None:
     fill(broker, 4)
-    clock.stand_until(lambda: broker.queue("q").counters.accepted == 4)
+    clock.stand_until(lambda: broker.queue("q").counters.accepted == 4, then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     with bounded(5):
         assert bodies(list(client.receive_messages_iter())) == [0, 1, 2, 3]
@@ -474,7 +474,7 @@ def test_breaking_off_closes_the_client(broker: Broker) -> None:
 
 def test_iterating_without_auto_complete(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
-    clock.stand_until(lambda: broker.queue("q").unsettled == 1 and broker.queue("q").counters.accepted == 1)
+    clock.stand_until(lambda: broker.queue("q").unsettled == 1 and broker.queue("q").counters.accepted == 1, then=0.1)
     client = ReceiveClient(broker.url + "/q", auto_complete=False, timeout=100)
     for message in client.receive_messages_iter():
         if bodies([message]) == [0]:
@@ -487,7 +487,7 @@ def test_iterating_without_auto_complete(broker: Broker, clock: Clock) -> None:
 
 def test_what_was_settled_in_the_loop_stays_so(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
-    clock.stand_until(lambda: broker.dead_letters("q").depth == 2)
+    clock.stand_until(lambda: broker.dead_letters("q").depth == 2, then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     for message in client.receive_messages_iter():
         assert message.reject()
@@ -498,13 +498,13 @@ def test_what_was_settled_in_the_loop_stays_so(broker: Broker, clock: Clock) -> 
 def test_iterating_again_over_the_same_link(broker: Broker, clock: Clock) -> None:
     """shutdown_after_timeout=False: the end of an iteration leaves the client open."""
     fill(broker, 2)
-    clock.stand_until(lambda: broker.queue("q").counters.accepted == 2)
+    clock.stand_until(lambda: broker.queue("q").counters.accepted == 2, then=0.08)
     client = ReceiveClient(broker.url + "/q", timeout=80, shutdown_after_timeout=False)
     with bounded(5):
         assert bodies(list(client.receive_messages_iter())) == [0, 1]
         handler = client.message_handler
         fill(broker, 2, start=2)
-        clock.stand_until(lambda: broker.queue("q").counters.accepted == 4)
+        clock.stand_until(lambda: broker.queue("q").counters.accepted == 4, then=0.08)
         assert bodies(list(client.receive_messages_iter())) == [2, 3]
     assert handler is not None
     assert client.message_handler is handler
@@ -514,7 +514,7 @@ def test_iterating_again_over_the_same_link(broker: Broker, clock: Clock) -> Non
 def test_iterating_with_a_callback(broker: Broker, clock: Clock) -> None:
     fill(broker, 2)
     seen: list[Message] = []
-    clock.stand_until(lambda: len(seen) == 2)
+    clock.stand_until(lambda: len(seen) == 2, then=0.1)
     client = ReceiveClient(broker.url + "/q", timeout=100)
     got = list(client.receive_messages_iter(on_message_received=seen.append))
     assert bodies(seen) == bodies(got) == [0, 1]
@@ -558,7 +558,7 @@ def test_what_else_a_callback_raises(broker: Broker, caplog: pytest.LogCaptureFi
         if len(seen) > 1 and raised:
             raise raised.pop(0)
 
-    clock.stand_until(lambda: len(seen) == 4)
+    clock.stand_until(lambda: len(seen) == 4, then=0.2)
     client = ReceiveClient(broker.url + "/q", shutdown_after_timeout=False, timeout=200)
     with bounded(10):
         with pytest.raises(Unforeseen, match="enough"):
@@ -582,7 +582,7 @@ def test_what_a_batch_left_over_goes_to_the_callback(broker: Broker, clock: Cloc
     """The buffer is full of what the batch didn't take: it comes first, and makes room."""
     fill(broker, 12)
     seen: list[Message] = []
-    clock.stand_until(lambda: len(seen) == 12)
+    clock.stand_until(lambda: len(seen) == 12, then=0.15)
     client = ReceiveClient(broker.url + "/q", prefetch=4, timeout=150)
     client.open()
     until(lambda: client._received_messages.qsize() == 4, client.do_work)
