@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path in BY_NAME and not is_named(collection_path, config):
         return True
     return None
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the collector need not walk through it, again and again, for tests of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
