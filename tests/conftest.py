@@ -109,3 +109,15 @@ def clock() -> Iterator[Clock]:
 
     with moving_clock() as clock:
         yield clock
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks of himself within a test's time: who isn't woken, or doesn't wait for his own deadline, fails."""
+    from uamqp.classic.client import base
+    from uamqp.transport import signals
+    from uamqp.transport.blocking import pump
+
+    monkeypatch.setattr(base, "IDLE_WAIT", 600.0)
+    monkeypatch.setattr(pump, "MAX_WAIT", 600.0)
+    monkeypatch.setattr(signals, "MAX_WAIT", 600.0)

@@ -75,7 +75,7 @@ async def eventually(happened: Callable[[], bool]) -> None:
 # -- the usual course, on each loop
 
 
-def test_send_and_receive(run: Callable[[Main], Any], broker: Broker) -> None:
+def test_send_and_receive(run: Callable[[Main], Any], broker: Broker, clock: Clock) -> None:
     url = broker.url + "/q"
 
     async def main() -> None:
@@ -86,7 +86,8 @@ def test_send_and_receive(run: Callable[[Main], Any], broker: Broker) -> None:
             assert states == [MessageState.SendComplete] * 2
             sender.queue_message(Message("7"))
             assert await sender.wait_async() is True
-        async with ReceiveClientAsync(url, timeout=500) as receiver:
+        clock.stand_until(lambda: broker.queue("q").counters.accepted == 8, then=0.2)
+        async with ReceiveClientAsync(url, timeout=200) as receiver:
             first = await receiver.receive_message_batch_async(max_batch_size=3)
             rest = [message async for message in receiver.receive_messages_iter_async()]
             assert bodies(first + rest) == [str(number) for number in range(8)]
@@ -96,7 +97,7 @@ def test_send_and_receive(run: Callable[[Main], Any], broker: Broker) -> None:
     assert broker.queue("q").counters.accepted == 8
 
 
-def test_tls_websocket_and_large_messages(run: Callable[[Main], Any], certificates: Certificates) -> None:
+def test_tls_websocket_and_large_messages(run: Callable[[Main], Any], certificates: Certificates, clock: Clock) -> None:
     pair = certificates.server
     body = "x" * 3_000_000
 
@@ -107,7 +108,8 @@ def test_tls_websocket_and_large_messages(run: Callable[[Main], Any], certificat
         url = f"amqps://localhost:{broker.port}/q"
         async with SendClientAsync(url, auth=auth()) as sender:
             await sender.send_message_async([Message(body), Message("y")])
-        async with ReceiveClientAsync(url, auth=auth(), timeout=2000) as receiver:
+        clock.stand_until(lambda: broker.queue("q").counters.accepted == 2, then=0.2)
+        async with ReceiveClientAsync(url, auth=auth(), timeout=200) as receiver:
             sizes = [len(str(message)) async for message in receiver.receive_messages_iter_async()]
             assert sizes == [len(body), 1]
 
@@ -116,12 +118,13 @@ def test_tls_websocket_and_large_messages(run: Callable[[Main], Any], certificat
             run(functools.partial(main, broker, kind))
 
 
-def test_callbacks(run: Callable[[Main], Any], broker: Broker) -> None:
+def test_callbacks(run: Callable[[Main], Any], broker: Broker, clock: Clock) -> None:
     for number in range(3):
         broker.put("q", Message(f"{number}"))
     seen: list[str] = []
 
     async def main() -> None:
+        clock.stand_until(lambda: len(seen) == 3, then=0.2)
         client = ReceiveClientAsync(broker.url + "/q", timeout=200)
         await client.receive_messages_async(lambda message: seen.append(str(message)))
 
@@ -394,12 +397,13 @@ def test_a_cancelled_wait_loses_no_message(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("turns", range(12))
-def test_a_cancelled_batch_accepts_nothing_that_is_not_handed_out(broker: Broker, turns: int) -> None:
+def test_a_cancelled_batch_accepts_nothing_that_is_not_handed_out(broker: Broker, turns: int, clock: Clock) -> None:
     for number in range(20):
         broker.put("q", Message(f"{number}"))
     received: list[str] = []
 
     async def main() -> None:
+        clock.stand_until(lambda: len(received) == 20, then=0.3)
         async with ReceiveClientAsync(broker.url + "/q", prefetch=20, timeout=300) as client:
             received.extend(bodies(await client.receive_message_batch_async(max_batch_size=1)))
             task = asyncio.ensure_future(client.receive_message_batch_async(max_batch_size=20))
@@ -454,13 +458,13 @@ def test_a_cancelled_close_is_done_at_once(broker: Broker) -> None:
     broker.faults.silent = {"detach", "close"}
 
     async def main() -> None:
-        client = SendClientAsync(broker.url + "/q")
+        client = SendClientAsync(broker.url + "/q", close_timeout=300)
         await client.send_message_async(Message("x"))
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.close_async(), 0.1)
         await client.close_async()
 
-    with bounded(4):
+    with bounded(20):
         run_asyncio(main)
 
 

@@ -166,12 +166,12 @@ def test_the_states_of_a_connection(broker: Broker) -> None:
 
 def test_destroy_can_be_called_in_every_state(broker: Broker) -> None:
     for steps in range(8):
-        connection = Connection("127.0.0.1", plain(broker))
+        connection = Connection("127.0.0.1", plain(broker), close_timeout=300)
         if steps:
             connection.start()
         for _ in range(steps):
             connection.work()
-        with bounded(3):
+        with bounded(20):
             connection.destroy()
             connection.destroy()
     broker.wait_for(lambda: broker.connections == ())
@@ -183,7 +183,7 @@ def test_a_destroyed_connection_says_so(broker: Broker) -> None:
     connection.destroy()
     client = SendClient(broker.url + "/q")
     client.open(connection=connection)
-    with bounded(3), pytest.raises(errors.AMQPConnectionError):
+    with bounded(20), pytest.raises(errors.AMQPConnectionError):
         client.send_message(Message(b"x"))
     client.close()
 

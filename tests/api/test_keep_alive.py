@@ -208,11 +208,11 @@ def test_closing_within_a_callback_of_the_connections(broker: Broker) -> None:
 
 @THREAD
 def test_keep_alive_ends_with_the_client(broker: Broker) -> None:
-    client = ReceiveClient(broker.url + "/q", keep_alive_interval=30)
+    client = ReceiveClient(broker.url + "/q", keep_alive_interval=300)
     client.open()
     (thread,) = [thread for thread in threading.enumerate() if "keep-alive" in thread.name]
     assert thread.daemon
-    with bounded(2):
+    with bounded(20):
         client.close()
         thread.join(WAIT)
     assert not thread.is_alive()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import accept_session, bounded, connect, until, url
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import EMPTY_FRAME, frame, performative
@@ -246,7 +247,7 @@ FLOW = performative("flow", next_incoming_id=0, incoming_window=9, next_outgoing
 
 
 @pytest.mark.parametrize("flood", [EMPTY_FRAME, frame(FLOW)], ids=["empty frames", "flows"])
-def test_a_flood_of_frames_puts_off_no_deadline(flood: bytes) -> None:
+def test_a_flood_of_frames_puts_off_no_deadline(flood: bytes, clock: Clock) -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)
         peer.accept_attach()
@@ -254,14 +255,15 @@ def test_a_flood_of_frames_puts_off_no_deadline(flood: bytes) -> None:
         peer.ignore("flow", "detach", "end", "close")
         try:
             while True:
-                peer.send_raw(flood * 5000)
+                peer.send_raw(flood * 1000)
+                peer.stay_silent(1)  # or rather, as long as it takes
         except OSError:
             pass  # the client has gone
 
-    with ScriptedServer(script) as server, bounded(30):
-        client = ReceiveClient(url(server), close_timeout=0.25)
+    with ScriptedServer(script, clock=clock) as server, bounded(30):
+        client = ReceiveClient(url(server), close_timeout=3)
         try:
-            assert client.receive_message_batch(timeout=300) == []
-            assert client.receive_message_batch(timeout=300) == []
+            assert client.receive_message_batch(timeout=3000) == []
+            assert client.receive_message_batch(timeout=3000) == []
         finally:
             client.close()

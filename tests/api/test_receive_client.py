@@ -104,13 +104,18 @@ def test_messages_that_come_while_the_batch_waits(broker: Broker) -> None:
 
 
 @pytest.mark.blocking("a loop still receives what the credit allows, and hands out what has arrived")
-def test_the_clients_own_timeout_shuts_it_down(broker: Broker) -> None:
+def test_the_clients_own_timeout_shuts_it_down(broker: Broker, clock: Clock) -> None:
     """Contract 14.3: after the inactivity time-out every later call returns [] at once."""
-    client = ReceiveClient(broker.url + "/q", timeout=100)
-    with bounded(3):
+    client = ReceiveClient(broker.url + "/q", timeout=100_000)
+    client.open()
+    until(client.client_ready, lambda: None)
+    with bounded(20):
+        timer = threading.Timer(0, until, (lambda: client._shutdown, lambda: clock.move(101)))
+        timer.start()
         assert client.receive_message_batch() == []
+        timer.join()
     fill(broker, 1)
-    with bounded(0.5):
+    with bounded(20):
         assert client.receive_message_batch() == []
         assert client.do_work() is False
     client.close()

@@ -23,6 +23,7 @@ from tests.api.peers import (
     until,
     url,
 )
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import frame
 from tests.peer.server import ScriptedServer, SocketPeer
@@ -331,17 +332,19 @@ def test_what_get_token_raises_comes_out_as_it_is(broker: Broker) -> None:
     client.close()
 
 
-def test_a_time_out_says_whether_the_message_may_have_arrived() -> None:
+def test_a_time_out_says_whether_the_message_may_have_arrived(clock: Clock) -> None:
     """It is an outcome of this side: the message has failed, as in 1.6, and its callback was called."""
 
     def script(peer: SocketPeer) -> None:
         accept_sender(peer, credit=1)
         peer.expect("transfer")
+        peer.stay_silent(31)
         accept_leaving(peer)
 
     sent, unsent = Message(b"1"), Message(b"2")
     calls = noting(sent)
-    with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=150) as client, bounded(5):
+    server = ScriptedServer(script, clock=clock)
+    with server, SendClient(url(server), msg_timeout=30_000) as client, bounded(20):
         with pytest.raises(errors.ClientMessageError, match="timed out") as caught:
             client.send_message([sent, unsent])
         assert caught.value.message_fates == {sent: "unknown", unsent: "not sent"}
@@ -351,20 +354,21 @@ def test_a_time_out_says_whether_the_message_may_have_arrived() -> None:
             client.send_message(unsent)
 
 
-def test_a_time_out_and_then_the_end_of_the_connection() -> None:
+def test_a_time_out_and_then_the_end_of_the_connection(clock: Clock) -> None:
     """The time-out is told with the end."""
 
     def script(peer: SocketPeer) -> None:
         accept_sender(peer, credit=1)
         peer.expect("transfer")
+        peer.stay_silent(31)
         peer.wait("it has timed out")
         peer.reset_socket()
 
     timed_out, patient = Message(b"1"), Message(b"2")
 
-    with ScriptedServer(script) as server, bounded(5):
+    with ScriptedServer(script, clock=clock) as server, bounded(20):
         client = SendClient(url(server))
-        client._msg_timeout = 50
+        client._msg_timeout = 30_000
         timed_out.on_send_complete = lambda result, error: server.tell("it has timed out")
         client.queue_message(timed_out)
         client._msg_timeout = 0

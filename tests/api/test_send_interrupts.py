@@ -30,7 +30,7 @@ def test_an_interrupt_at_any_line(start: int, broker: Broker) -> None:
     while came:
         queue = f"q{line}"
         message, queued = Message(b"x"), Message(b"queued")
-        client = SendClient(f"{broker.url}/{queue}")
+        client = SendClient(f"{broker.url}/{queue}", close_timeout=300)
         client.queue_message(queued)
         came = interrupted(lambda client=client, message=message: client.send_message(message), line, *FILES)  # type: ignore[misc]
         assert message not in client.pending_messages, line
@@ -38,7 +38,7 @@ def test_an_interrupt_at_any_line(start: int, broker: Broker) -> None:
         seen.add((message.state, message.fate))
         if not came:
             assert message.state is MessageState.SendComplete
-        with bounded(3):
+        with bounded(20):
             client.close()
         broker.wait_for(lambda: broker.connections == ())
         there = copies(broker, queue)

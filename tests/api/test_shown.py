@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.api.peers import accept_receiver, accept_session, connect, until, url
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
@@ -275,6 +276,7 @@ def test_which_connection_and_link_a_line_is_about(broker: Broker, caplog: pytes
     with SendClient(f"{broker.url}/q", client_name="me", debug=True) as client:
         client.send_message(Message("x"))
     with ReceiveClient(f"{broker.url}/r", client_name="you", timeout=10) as client:
+        until(client.client_ready, lambda: None)
         assert client.receive_message_batch() == []
     for line in lines(caplog, "Connection b'"):
         assert host in line
@@ -313,13 +315,16 @@ def test_a_callback_that_ends_the_link_is_raised_and_not_logged_as_well(caplog: 
     assert loud(caplog) == []
 
 
-def test_what_nobody_raises_is_logged_with_its_link(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_nobody_raises_is_logged_with_its_link(
+    broker: Broker, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
     caplog.set_level(logging.WARNING, "uamqp")
 
     def fail(*arguments: Any) -> None:
         raise ValueError("the callback's own fault")
 
     broker.put("q", Message("x"))
+    clock.stand_until(lambda: broker.queue("q").counters.modified == 1, then=0.2)
     with ReceiveClient(f"{broker.url}/q", timeout=200, on_attach=fail) as client:
         client.receive_messages(fail)
     texts = loud(caplog)

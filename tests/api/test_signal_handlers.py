@@ -172,9 +172,9 @@ def test_sending_while_states_are_told(broker: Broker) -> None:
     where: str | None = ""
     while where is not None:
         number += 1
-        client = SendClient(f"{broker.url}/q{number}", stall_timeout=5)
+        client = SendClient(f"{broker.url}/q{number}", stall_timeout=300)
         outer, inner = Message(b"outer"), Message(b"inner")
-        with bounded(4):
+        with bounded(20):
             run = run_to(
                 number,
                 functools.partial(client.send_message, outer),

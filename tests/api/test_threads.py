@@ -156,6 +156,7 @@ def test_sending_and_receiving_at_the_same_time(broker: Broker) -> None:
     assert sorted(int(b"".join(message.get_data())) for message in got) == list(range(200))
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_send_does_not_wait_for_anothers_receive(broker: Broker) -> None:
     """Not even for one turn: it writes at once, and hears of the outcome when it comes."""
     with shared(broker) as connection:
@@ -163,21 +164,20 @@ def test_a_send_does_not_wait_for_anothers_receive(broker: Broker) -> None:
         receiver.open(connection=connection)
         sender.open(connection=connection)
         sender.send_message(Message(b"warm"))
-        waiting = Running(lambda: receiver.receive_message_batch(timeout=3000))
-        begun = time.monotonic()
-        for _ in range(10):
-            sender.send_message(Message(b"x"))
-        assert time.monotonic() - begun < 2.0
+        waiting = Running(lambda: receiver.receive_message_batch(timeout=300_000))
+        with bounded(20):
+            for _ in range(10):
+                sender.send_message(Message(b"x"))
         broker.put("other", Message(b"end"))
         assert len(waiting.result()) == 1
         sender.close()
         receiver.close()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.blocking("the asyncio client takes no bridged class")
 def test_what_another_thread_has_dealt_with_is_not_waited_for(broker: Broker) -> None:
     """An outcome that another thread reads between our look and our wait ends the wait."""
-    done: list[float] = []
 
     class Overtaken(MessageSender):
         """Its state is looked at before each step; meanwhile another thread does all the work."""
@@ -187,19 +187,15 @@ def test_what_another_thread_has_dealt_with_is_not_waited_for(broker: Broker) ->
             if message.state.name == "WaitingForSendAck":
                 broker.faults.withhold_outcomes = False
                 Running(lambda: until(lambda: message.state.name == "SendComplete", self._connection.work)).result()
-                done.append(time.monotonic())
             return state
 
-    late = []
-    for _ in range(5):  # the machine may be busy for a while
-        client, message = SendClient(broker.url + "/q"), Message(b"x")
-        client.sender_type = Overtaken
+    client, message = SendClient(broker.url + "/q"), Message(b"x")
+    client.sender_type = Overtaken
+    with bounded(20):
         client.send_message(Message(b"warm"))
         broker.faults.withhold_outcomes = True
         client.send_message(message)
-        late.append(time.monotonic() - done[-1])
         client.close()
-    assert min(late) < 0.5
 
 
 # -- closing from another thread
@@ -440,18 +436,21 @@ def test_polling_costs_little_cpu() -> None:
         peer.ignore("flow")
         accept_leaving(peer)
 
+    def poll() -> None:
+        nonlocal turns
+        turns, end = 0, time.monotonic() + 0.4
+        while time.monotonic() < end:
+            client.do_work()
+            turns += 1
+
     with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
         until(client.client_ready, lambda: None)
-        end = time.monotonic() + 0.4
-
-        def poll() -> None:
-            nonlocal turns
-            while time.monotonic() < end:
-                client.do_work()
-                turns += 1
-
-        assert cpu_of(poll) < 0.1
-    assert 2 <= turns <= 40
+        for _ in range(10):  # the machine may be busy for a while
+            assert cpu_of(poll) < 0.1
+            assert turns <= 40
+            if turns >= 2:
+                break
+    assert turns >= 2
 
 
 def test_waiting_for_credit_costs_no_cpu() -> None:
@@ -495,6 +494,7 @@ def test_connecting_costs_little_cpu() -> None:
         client.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_message_is_handed_out_at_once_when_it_comes() -> None:
     """No polling interval stands between the arrival and the return."""
 
@@ -504,19 +504,15 @@ def test_a_message_is_handed_out_at_once_when_it_comes() -> None:
         for number in range(5):
             peer.wait(f"waiting {number}")
             peer.expect_nothing(0.02)
-            peer.send_delivery(data_message(b"%f" % time.monotonic()))
+            peer.send_delivery(data_message(b"x"))
             peer.expect("disposition")
         accept_leaving(peer)
 
-    delays = []
-    with ScriptedServer(script) as server, ReceiveClient(url(server)) as client:
+    with ScriptedServer(script) as server, bounded(20), ReceiveClient(url(server)) as client:
         until(client.client_ready, lambda: None)
         for number in range(5):
             server.tell(f"waiting {number}")
-            (message,) = client.receive_message_batch(timeout=5000)
-            delays.append(time.monotonic() - float(b"".join(message.get_data())))
-            client._connection.work()  # type: ignore[union-attr]
-    assert min(delays) < 0.04
+            assert len(client.receive_message_batch(timeout=300_000)) == 1
 
 
 # -- everything at once

@@ -190,12 +190,14 @@ async def test_deadlines_are_kept(clock: Clock) -> None:
 
 
 @story
-async def test_an_early_deadline_replaces_a_late_one() -> None:
-    async with pair(handshake_timeout=50.0, link_timeout=0.05) as (client, server):
+async def test_an_early_deadline_replaces_a_late_one(clock: Clock) -> None:
+    async with pair(handshake_timeout=5000.0, link_timeout=500.0) as (client, server):
         await client.event(events.ConnectionOpened)
         server.answers = False
         client.engine.begin(client.now())
         client.protocol.wake()
+        await asyncio.sleep(0)
+        clock.move(501)
         ended = await client.event(events.SessionEnded)
         assert ended.cause.kind is CauseKind.TIMEOUT
 

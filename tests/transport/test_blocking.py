@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.api.peers import bounded
+from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
 from uamqp.codec import Open
@@ -100,17 +102,13 @@ def test_a_refused_connection_raises() -> None:
     assert not pump.is_connected
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_turn_is_bounded() -> None:
-    with ScriptedServer(accept_and_leave) as server:
+    with ScriptedServer(accept_and_leave) as server, bounded(20):
         pump, owner = start(server)
         turn_until(pump, owner.opened.is_set)
         for seconds in (0.0, 0.05):
-            took = []
-            for _ in range(5):  # the machine may be busy for a while
-                begun = time.monotonic()
-                pump.turn(seconds)
-                took.append(time.monotonic() - begun)
-            assert min(took) < 0.5
+            pump.turn(seconds)
         pump.close()
 
 
@@ -175,24 +173,24 @@ def test_aborting_closes_the_socket_at_once() -> None:
         assert owner.causes[0].message == "enough"
 
 
-def test_a_close_that_is_not_answered_is_bounded() -> None:
+def test_a_close_that_is_not_answered_is_bounded(clock: Clock) -> None:
     def script(peer: SocketPeer) -> None:
         peer.accept_open()
         peer.expect("close")
+        peer.wait_out(61)
         peer.expect_eof()
 
-    with ScriptedServer(script) as server:
-        pump, owner = start(server, close_timeout=0.1)
+    with ScriptedServer(script, clock=clock) as server, bounded(20):
+        pump, owner = start(server, close_timeout=60)
         turn_until(pump, owner.opened.is_set)
-        begun = time.monotonic()
         pump.close()
-        assert time.monotonic() - begun < 3.0
         assert not pump.is_connected
 
 
 # -- several threads
 
 
+@pytest.mark.usefixtures("patient")
 def test_two_threads_may_wait_and_both_hear() -> None:
     def script(peer: SocketPeer) -> None:
         peer.accept_open()
@@ -204,35 +202,31 @@ def test_two_threads_may_wait_and_both_hear() -> None:
     with ScriptedServer(script) as server:
         pump, owner = start(server)
         turn_until(pump, owner.opened.is_set)
-        ends: list[float] = []
 
         def wait() -> None:
             while not owner.causes:
-                pump.turn(30.0)
-            ends.append(time.monotonic())
+                pump.turn(300.0)
 
         threads = [threading.Thread(target=wait, daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
         server.tell("both wait")
         for thread in threads:
-            thread.join(10)
-        assert len(ends) == 3
-        assert max(ends) - min(ends) < 1.5
+            thread.join(20)
+            assert not thread.is_alive()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_command_of_one_thread_goes_out_while_another_waits() -> None:
     with ScriptedServer(tell_of_begin) as server:
         pump, owner = start(server)
         turn_until(pump, owner.opened.is_set)
-        waiting = threading.Thread(target=pump.turn, args=(5.0,), daemon=True)
+        waiting = threading.Thread(target=pump.turn, args=(300.0,), daemon=True)
         waiting.start()
         with pump.lock:
             pump._core.require_engine().begin(pump.now(), incoming_window=10)
         pump.flush()
-        begun = time.monotonic()
         server.wait("begun")
-        assert time.monotonic() - begun < 2.0
         pump.close()
         waiting.join(10)
         assert not waiting.is_alive()
@@ -270,17 +264,16 @@ def test_flush_soon_needs_nobody_to_turn() -> None:
         threading.Event().wait(0.01)
 
 
+@pytest.mark.usefixtures("patient")
 def test_closing_while_another_thread_waits() -> None:
-    with ScriptedServer(accept_and_leave) as server:
-        pump, owner = start(server)
+    with ScriptedServer(accept_and_leave) as server, bounded(20):
+        pump, owner = start(server, close_timeout=300)
         turn_until(pump, owner.opened.is_set)
-        waiting = threading.Thread(target=pump.turn, args=(30.0,), daemon=True)
+        waiting = threading.Thread(target=pump.turn, args=(300.0,), daemon=True)
         waiting.start()
-        begun = time.monotonic()
         pump.close()
-        waiting.join(10)
+        waiting.join(20)
         assert not waiting.is_alive()
-        assert time.monotonic() - begun < 4.0
 
 
 def test_aborting_while_another_thread_waits() -> None:

@@ -450,13 +450,6 @@ def test_a_task_is_woken_for_its_own_signal_and_no_other() -> None:
         connection.run(use(server))
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody looks of himself within the test's time."""
-    monkeypatch.setattr(pump, "MAX_WAIT", 600.0)
-    monkeypatch.setattr(signals, "MAX_WAIT", 600.0)
-
-
 @pytest.mark.usefixtures("patient")
 def test_a_thread_is_woken_for_its_own_signal_and_no_other() -> None:
     """All except the one that reads, which wakes the next to read in its place when it goes."""
