@@ -3,7 +3,7 @@
 python -m fuzz.fuzz_engine --seconds 600
 python -m fuzz.fuzz_engine --record    writes the recorded conversation to fuzz/corpus/engine/talk.hex
 
-An input's first byte says where in the conversation of tests.engine.talk its bytes come in (`stages`). The second says
+An input's first byte says where in the conversation of tests.support.talk its bytes come in (`stages`). The second says
 how they are cut (`SIZES`), whether the application has its say after each piece (EAGER), and what they are: frames as
 they stand, frames whose sizes are to be put right (REPAIR), or decisions on what frames to make (GRAMMAR). The
 engine's own output is read by the codec of tests.peer, which is independent of the library.
@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
-from tests.engine.talk import ROLES, START, Talk, record, replay, talk_config, turn
 from tests.peer.codec import WireError
 from tests.peer.frames import AMQP_HEADER, EMPTY_FRAME, SASL_HEADER, Frame, decode_frame
+from tests.support.talk import ROLES, START, Talk, record, replay, talk_config, turn
 from uamqp.engine import CauseKind, Engine, IncomingDelivery, OutgoingDelivery
 from uamqp.engine.events import (
     ConnectionClosed,

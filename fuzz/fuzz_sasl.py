@@ -14,9 +14,9 @@ import sys
 from collections.abc import Hashable
 from typing import Any
 
-from tests.engine.talk import START, say
 from tests.peer.codec import WireError
 from tests.peer.frames import AMQP_HEADER, SASL_HEADER, TLS_HEADER, decode_frame, frame, performative
+from tests.support.talk import START, say
 from uamqp.codec import Composite
 from uamqp.engine import Engine, EngineConfig, Limits, LocalProtocolError, Role, sasl
 from uamqp.engine.events import ConnectionClosed, ConnectionOpened, ConnectionOpening, SaslInit, SaslResponse

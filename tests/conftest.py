@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from tests.clock import Clock
+    from tests.support.clock import Clock
 
 INTEROP = Path(__file__).parent / "interop"
 # Folders that are left out unless a path in them is given, and what runs them.
@@ -105,7 +105,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 @pytest.fixture
 def clock() -> Iterator[Clock]:
     """The library's clock, which the test moves on."""
-    from tests.clock import moving_clock  # loads the library, which most tests of codec and engine do without
+    from tests.support.clock import moving_clock  # loads the library, which most tests of codec and engine do without
 
     with moving_clock() as clock:
         yield clock

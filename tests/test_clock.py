@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 
-from tests.clock import Clock, moving_clock
+from tests.support.clock import Clock, moving_clock
 from uamqp import SendClient, c_uamqp
 from uamqp.testing import Broker
 from uamqp.transport.sansio import clock as library

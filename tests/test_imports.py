@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import uamqp
-from tests.api.peers import bounded
+from tests.support.waiting import bounded
 from uamqp.testing import Broker
 
 FACE = Path(__file__).parent.parent / "src" / "uamqp" / "__init__.py"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api import peers
-from tests.api.bridge import KINDS, TWINS, Loop, bridged
-from tests.peer.certs import certificates  # noqa: F401 (a fixture)
+from tests.peer.certs import certificates  # noqa: F401 - a fixture
+from tests.support import scripts
+from tests.support.bridge import KINDS, TWINS, Loop, bridged
 from uamqp.testing import Broker
 
 # Modules whose tests run with the blocking front, and with the asyncio front in its clothes (see `bridge`). A test that
@@ -71,7 +71,7 @@ def front(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield name
         return
     loop = Loop()
-    for module in (request.module, peers):
+    for module in (request.module, scripts):
         for twin, kind in TWINS.items():
             if hasattr(module, twin):
                 monkeypatch.setattr(module, twin, bridged(kind, loop))

@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_sender, accept_session, bounded, settle, url
 from tests.peer import codec
 from tests.peer.script import ABSENT, RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
+    accept_leaving,
+    accept_sender,
+    accept_session,
+    settle,
+    url,
+)
+from tests.support.waiting import bounded
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.constants import ErrorCodes
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, bounded, data_message, url, with_credit
-from tests.clock import Clock
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_leaving, data_message, url, with_credit
+from tests.support.waiting import bounded
 from uamqp import (
     AMQPClientAsync,
     AsyncMessageIter,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.interrupts import PARTS, Run, everywhere, run_to
-from tests.api.peers import bounded
 from tests.peer.certs import Certificates
+from tests.support.interrupts import PARTS, Run, everywhere, run_to
+from tests.support.waiting import bounded
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, SendClientAsync, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState, TransportType

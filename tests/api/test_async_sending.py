@@ -11,9 +11,16 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_sender, body_of, bounded, noting, settle, url
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
+    accept_sender,
+    body_of,
+    noting,
+    settle,
+    url,
+)
+from tests.support.waiting import bounded
 from uamqp import Message, SendClientAsync, Target, errors
 from uamqp.authentication import JWTTokenAsync
 from uamqp.constants import MessageState

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.api.peers import accept_leaving, accept_sender, settle, until, url
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import accept_leaving, accept_sender, settle, url
+from tests.support.waiting import until
 from uamqp import Connection, Message, ReceiveClient, SendClient, authentication, errors
 from uamqp.authentication import AMQPAuth, SASLAnonymous, SASLExternal, SASLPlain
 from uamqp.constants import TransportType

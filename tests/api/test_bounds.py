@@ -8,24 +8,23 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer.script import ANY
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import (
     RECEIVER,
     SENDER,
     accept_leaving,
     accept_receiver,
     accept_sender,
     accept_session,
-    bounded,
     connect,
     data_message,
     settle,
-    until,
     url,
     with_credit,
 )
-from tests.clock import Clock
-from tests.peer.script import ANY
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, SendClient, Session, errors
 from uamqp.constants import ErrorCodes, MessageState
 

@@ -10,9 +10,9 @@ from unittest import mock
 
 import pytest
 
-from tests.api.peers import bounded
 from tests.api.test_receive_client import bodies, fill
-from tests.clock import Clock
+from tests.support.clock import Clock
+from tests.support.waiting import bounded
 from uamqp import (
     AsyncMessageIter,
     BatchMessage,

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_session, bounded, settle, until
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import decode_sections, section
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_session, settle
+from tests.support.waiting import bounded, until
 from uamqp import AMQPClient, Connection, Message, ReceiveClient, SendClient, errors
 from uamqp.authentication import JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
 from uamqp.constants import CBSAuthStatus

@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_sender, body_of, bounded, settle, until, url
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
+    accept_leaving,
+    accept_sender,
+    body_of,
+    settle,
+    url,
+)
+from tests.support.waiting import bounded, until
 from uamqp import Message, SendClient, errors
 from uamqp.constants import MessageSendResult, MessageState
 from uamqp.testing import Broker

@@ -9,21 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer import codec
+from tests.peer.script import ABSENT
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
     RECEIVER,
     SENDER,
     accept_leaving,
     accept_sender,
     accept_session,
-    bounded,
     connect,
     settle,
-    until,
     url,
 )
-from tests.peer import codec
-from tests.peer.script import ABSENT
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import AMQPClient, Connection, Message, ReceiveClient, SendClient, authentication, errors
 from uamqp.c_uamqp import ConnectionState
 from uamqp.constants import ErrorCodes

@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer import codec
+from tests.peer.script import SENDER
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
     RECEIVER,
     accept_leaving,
     accept_receiver,
     accept_session,
-    bounded,
     data_message,
     settle,
-    until,
     url,
 )
-from tests.peer import codec
-from tests.peer.script import SENDER
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import (
     AMQPClient,
     AMQPClientAsync,

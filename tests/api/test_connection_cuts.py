@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.peers import bounded, until
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.constants import MessageState
 from uamqp.testing import Broker

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_sender, bounded, settle, until
-from tests.clock import Clock
 from tests.peer.certs import Certificates, Pair
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_leaving, accept_sender, settle
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, SendClient, authentication, errors
 from uamqp.constants import MessageState
 from uamqp.testing import Broker

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import until
 from tests.peer.certs import Certificates
+from tests.support.waiting import until
 from uamqp import (
     Connection,
     ConnectionAsync,

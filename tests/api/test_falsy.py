@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_session, url
-from tests.clock import Clock
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_leaving, accept_session, url
 from uamqp import (
     AMQPClient,
     Connection,

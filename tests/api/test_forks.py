@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded
 from tests.peer.certs import Certificates
+from tests.support.waiting import bounded
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, SendClient, SendClientAsync
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import TransportType

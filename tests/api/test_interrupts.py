@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.interrupts import EVERY_LINE, PARTS, Interrupted, Run, everywhere, raising, run_to
+from tests.support.interrupts import EVERY_LINE, PARTS, Interrupted, Run, everywhere, raising, run_to
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.constants import MessageState, ReceiverSettleMode
 from uamqp.testing import Broker

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_sender, bounded, until, url
-from tests.clock import Clock
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_leaving, accept_sender, url
+from tests.support.waiting import bounded, until
 from uamqp import Connection, Message, ReceiveClient, SendClient, SendClientAsync, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState

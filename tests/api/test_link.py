@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_session, bounded, connect, data_message, settle, until
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_session, connect, data_message, settle
+from tests.support.waiting import bounded, until
 from uamqp import (
     Connection,
     Message,

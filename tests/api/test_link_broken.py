@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.peers import accept_sender, accept_session, bounded, connect, settle, until
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import accept_sender, accept_session, connect, settle
+from tests.support.waiting import bounded, until
 from uamqp import Message, MessageSender, Session, Target, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, SenderSettleMode
 

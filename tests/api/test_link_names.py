@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import SENDER, accept_receiver, accept_sender, accept_session, settle, until, url
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
+    SENDER,
+    accept_receiver,
+    accept_sender,
+    accept_session,
+    settle,
+    url,
+)
+from tests.support.waiting import until
 from uamqp import (
     Connection,
     Message,

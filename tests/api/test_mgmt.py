@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_session, bounded, connect, settle
 from tests.peer import codec
 from tests.peer.frames import decode_sections, section
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import accept_session, connect, settle
+from tests.support.waiting import bounded
 from uamqp import AMQPClient, Message, Session, errors
 from uamqp.constants import MgmtOpenStatus
 from uamqp.message import MessageProperties

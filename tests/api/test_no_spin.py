@@ -15,9 +15,15 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_receiver, accept_sender, accept_session, settle, url
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
+    accept_receiver,
+    accept_sender,
+    accept_session,
+    settle,
+    url,
+)
 from uamqp import Message, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import JWTTokenAuth
 from uamqp.constants import SenderSettleMode

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_session, bounded, connect, until, url
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import EMPTY_FRAME, frame, performative
 from tests.peer.script import ANY
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_session, connect, url
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.c_uamqp import ConnectionState
 from uamqp.constants import ErrorCodes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import until
+from tests.support.waiting import until
 from uamqp import Connection, Message, SendClient, errors
 from uamqp.authentication import JWTTokenAuth, SASLAnonymous
 from uamqp.testing import Broker

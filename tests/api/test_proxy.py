@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded
 from tests.peer.certs import Certificates
 from tests.peer.raw import RawServer, field, read_head, relay
+from tests.support.waiting import bounded
 from uamqp import Message, SendClient, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import TransportType

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, bounded, data_message, until, url, with_credit
 from tests.api.test_receive_client import bodies, fill
-from tests.clock import Clock
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_leaving, data_message, url, with_credit
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ReceiverSettleMode
 from uamqp.testing import Broker

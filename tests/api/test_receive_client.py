@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded, until
-from tests.clock import Clock
+from tests.support.clock import Clock
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ErrorCodes, MessageState
 from uamqp.testing import Broker

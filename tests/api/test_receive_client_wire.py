@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer import codec
+from tests.peer.frames import section
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import (
     RECEIVER,
     SENDER,
     accept_credit,
     accept_leaving,
     accept_receiver,
     accept_session,
-    bounded,
     data_message,
-    until,
     url,
     with_credit,
 )
-from tests.clock import Clock
-from tests.peer import codec
-from tests.peer.frames import section
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, Source, errors
 from uamqp.constants import ErrorCodes, MessageState, ReceiverSettleMode, SenderSettleMode
 from uamqp.testing import Broker

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded, until
 from tests.api.test_receive_client import bodies, fill
+from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, errors
 from uamqp.testing import Broker
 

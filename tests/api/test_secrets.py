@@ -13,10 +13,17 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_leaving, accept_sender, accept_session, settle, until, url
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import (
+    accept_leaving,
+    accept_sender,
+    accept_session,
+    settle,
+    url,
+)
+from tests.support.waiting import until
 from uamqp import AMQPClient, Connection, Message, ReceiveClient, SendClient, Session, errors
 from uamqp.address import Address, Source, Target
 from uamqp.authentication import AMQPAuth, JWTTokenAuth, SASLAnonymous, SASLPlain, SASTokenAuth

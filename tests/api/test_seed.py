@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import uamqp
-from tests.api.peers import until
+from tests.support.waiting import until
 from uamqp import Message, MessageReceiver, MessageSender, ReceiveClient, SendClient, Session, constants, types
 from uamqp.authentication import SASLAnonymous, SASLPlain
 from uamqp.testing import Broker

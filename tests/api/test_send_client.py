@@ -7,22 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
-    accept_leaving,
-    accept_sender,
-    accept_session,
-    body_of,
-    bounded,
-    noting,
-    send_once,
-    settle,
-    until,
-    url,
-)
 from tests.peer import codec
 from tests.peer.frames import decode_sections
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
+    accept_leaving,
+    accept_sender,
+    accept_session,
+    body_of,
+    noting,
+    send_once,
+    settle,
+    url,
+)
+from tests.support.waiting import bounded, until
 from uamqp import BatchMessage, Message, SendClient, Target, c_uamqp, errors, types
 from uamqp.authentication import SASLAnonymous
 from uamqp.codec import Error, Rejected, Symbol

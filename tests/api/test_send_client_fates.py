@@ -13,20 +13,19 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
-    accept_leaving,
-    accept_sender,
-    body_of,
-    bounded,
-    noting,
-    settle,
-    until,
-    url,
-)
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import frame
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import (
+    accept_leaving,
+    accept_sender,
+    body_of,
+    noting,
+    settle,
+    url,
+)
+from tests.support.waiting import bounded, until
 from uamqp import BatchMessage, Message, SendClient, errors
 from uamqp.authentication import JWTTokenAuth, SASLAnonymous
 from uamqp.codec import Error, Rejected, Symbol

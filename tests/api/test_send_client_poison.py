@@ -7,20 +7,19 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer import codec
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
     accept_leaving,
     accept_sender,
     accept_session,
     body_of,
-    bounded,
     connect,
     noting,
     settle,
-    until,
     url,
 )
-from tests.peer import codec
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import Message, MessageSender, SendClient, Session, Source, Target, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, MessageState
 

@@ -6,22 +6,21 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer import codec
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import (
     accept_leaving,
     accept_sender,
     accept_session,
     body_of,
-    bounded,
     data_message,
     noting,
     send_once,
     settle,
-    until,
     url,
 )
-from tests.clock import Clock
-from tests.peer import codec
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import Message, SendClient, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, MessageState
 

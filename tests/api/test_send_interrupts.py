@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded, until
-from tests.lines import Interrupt, interrupted, plain
+from tests.support.lines import Interrupt, interrupted, plain
+from tests.support.waiting import bounded, until
 from uamqp import Message, SendClient, errors
 from uamqp.constants import MessageState
 from uamqp.testing import Broker

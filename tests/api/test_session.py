@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_session, bounded, connect, until, url
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import accept_session, connect, url
+from tests.support.waiting import bounded, until
 from uamqp import (
     Connection,
     Message,

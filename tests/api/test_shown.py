@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import accept_receiver, accept_session, connect, until, url
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.scripts import accept_receiver, accept_session, connect, url
+from tests.support.waiting import until
 from uamqp import (
     AMQPClient,
     BatchMessage,

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.interrupts import PARTS, Run, everywhere, run_to
-from tests.api.peers import bounded
+from tests.support.interrupts import PARTS, Run, everywhere, run_to
+from tests.support.waiting import bounded
 from uamqp import Connection, Message, ReceiveClient, SendClient, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState

@@ -16,17 +16,16 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import (
+from tests.peer.certs import Certificates
+from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.scripts import (
     accept_leaving,
     accept_receiver,
     accept_sender,
-    bounded,
     data_message,
-    until,
     url,
 )
-from tests.peer.certs import Certificates
-from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.waiting import bounded, until
 from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.classic.client.receiving import MessageQueue

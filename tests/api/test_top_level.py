@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import uamqp
-from tests.api.peers import bounded
+from tests.support.waiting import bounded
 from uamqp import Message, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.codec import Rejected

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded
-from tests.clock import Clock
 from tests.peer.certs import Certificates
 from tests.peer.raw import (
     BINARY,
@@ -25,6 +23,8 @@ from tests.peer.raw import (
     upgrade,
     ws_frame,
 )
+from tests.support.clock import Clock
+from tests.support.waiting import bounded
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.authentication import SASLAnonymous, SASLPlain
 from uamqp.constants import TransportType

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.clock import Clock
+from tests.support.client import big_message, story
+from tests.support.clock import Clock
 from uamqp.codec import ROLE_RECEIVER, Attach, Begin, Detach, Open, Source, Target
 from uamqp.engine import CauseKind, EndpointState, Engine, EngineConfig, IncomingDelivery, Role, events
 from uamqp.engine.frames import append_frame
 from uamqp.transport.asyncio import protocol
 from uamqp.transport.asyncio.protocol import EngineProtocol
-
-from .client import big_message, story
 
 
 class Side:

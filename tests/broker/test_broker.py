@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import big_message, connect, message, story, symbols, until
 from uamqp.codec import (
     ACCEPTED,
     RELEASED,
@@ -32,8 +33,6 @@ from uamqp.engine import IncomingDelivery, events
 from uamqp.engine.frames import append_frame
 from uamqp.testing import Broker
 from uamqp.testing.envelope import read_header
-
-from .client import big_message, connect, message, story, symbols, until
 
 
 def body(delivery: IncomingDelivery) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import Client, connect, message, story, symbols, until
 from uamqp.codec import (
     ACCEPTED,
     Composite,
@@ -21,8 +22,6 @@ from uamqp.codec import (
 )
 from uamqp.engine import Receiver, Sender
 from uamqp.testing import Broker
-
-from .client import Client, connect, message, story, symbols, until
 
 
 def lifetime(policy: type[Composite], symbolic: bool = False) -> dict[Any, Any]:

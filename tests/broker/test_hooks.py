@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import Client, connect, message, request, story, symbols, until
 from uamqp.codec import ACCEPTED, RELEASED, Described, Header, Modified, Rejected, Source, Symbol, Timestamp, ULong
 from uamqp.engine import Receiver
 from uamqp.testing import (
@@ -20,8 +21,6 @@ from uamqp.testing import (
     error,
     with_annotations,
 )
-
-from .client import Client, connect, message, request, story, symbols, until
 
 SESSION = "com.example:session"
 EPOCH = Symbol("com.microsoft:epoch")

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.clock import Clock
+from tests.support.client import connect, message, story, until
+from tests.support.clock import Clock
 from uamqp.codec import ACCEPTED, RELEASED, Accepted, Modified, Rejected, Released, Source
 from uamqp.engine import CauseKind, IncomingDelivery, events
 from uamqp.testing import Broker, connection_redirect, error, link_redirect
-
-from .client import connect, message, story, until
 
 
 async def closed(client: Any) -> Any:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import Client, big_message, connect, message, request, story
 from uamqp.codec import ACCEPTED, Rejected, Source, Target, ULong
 from uamqp.engine import Receiver, Sender, events
 from uamqp.testing import Broker, MessageView, ServiceRequest, ServiceResponse
-
-from .client import Client, big_message, connect, message, request, story
 
 
 def echo(asked: ServiceRequest) -> ServiceResponse:

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.clock import Clock
+from tests.support.client import Client, connect, message, request, story, until
+from tests.support.clock import Clock
 from uamqp.codec import ACCEPTED, Source, Target
 from uamqp.engine import IncomingDelivery, Receiver, Sender, events, sasl
 from uamqp.testing import Broker, MessageView, PutToken, ServiceResponse
 from uamqp.testing.cbs import MAX_IN_FORCE, MAX_RECORDS, covers, end_of
-
-from .client import Client, connect, message, request, story, until
 
 
 def web_token(**claims: Any) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.vectors import CANONICAL, OTHERS
 from uamqp.codec import DecodeError, Decoder, append_bare, append_value, decode_value, encode_value
 from uamqp.codec.decode import _CONSTRUCTORS
-
-from .vectors import CANONICAL, OTHERS
 
 ALL = CANONICAL + OTHERS
 

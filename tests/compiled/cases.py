@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz import fuzz_codec, fuzz_engine, fuzz_sasl, grammar, mutate
-from tests.codec import vectors
+from tests.support import vectors
 from uamqp import Message, codec
 
 CORPUS = Path(fuzz_codec.__file__).parent / "corpus"

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.compiled.test_builds import compiled_modules
-from tests.engine.pair import Pair
+from tests.support.pair import Pair
 from uamqp.core import Entry
 from uamqp.engine import IncomingDelivery
 

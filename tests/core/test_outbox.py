@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.lines import growth, interrupted, plain
+from tests.support.lines import growth, interrupted, plain
 from uamqp.core import Entry, Group, Outbox
 
 DELIVERY: Any = object()

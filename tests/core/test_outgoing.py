@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.core.front import (
+from tests.peer import codec
+from tests.peer.frames import data_message
+from tests.peer.script import SENDER
+from tests.support.front import (
     ERROR,
     FAILED,
     LOST,
@@ -19,10 +22,7 @@ from tests.core.front import (
     Line,
     Policy,
 )
-from tests.lines import interrupted, plain
-from tests.peer import codec
-from tests.peer.frames import data_message
-from tests.peer.script import SENDER
+from tests.support.lines import interrupted, plain
 from uamqp.codec import Accepted, Modified, Received, Rejected, Released
 from uamqp.core import Entry, Group, Outcome, OutcomeKind, Outgoing, outcome_of
 from uamqp.engine import LocalProtocolError, MessageTooLarge, OutgoingDelivery

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.core.front import (
+from tests.peer import codec
+from tests.support.front import (
     ERROR,
     RETURNED,
     TAKEN,
@@ -16,8 +17,7 @@ from tests.core.front import (
     Line,
     Policy,
 )
-from tests.lines import growth
-from tests.peer import codec
+from tests.support.lines import growth
 from uamqp.core import Entry, Group, Outgoing
 
 # -- time

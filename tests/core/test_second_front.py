@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.api.peers import bounded
-from tests.clock import Clock
 from tests.core import second_front
 from tests.core.second_front import Connection, Receiver, Sender
 from tests.peer import codec
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.waiting import bounded
 from uamqp import Message
 from uamqp.core import ConnectionCore, Outcome, OutcomeKind
 from uamqp.testing import Broker

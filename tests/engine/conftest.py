@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from .peered import rig  # noqa: F401 (a fixture)
+from tests.support.peered import rig  # noqa: F401 - a fixture

@@ -8,10 +8,9 @@ import tracemalloc
 import pytest
 
 from tests.peer.frames import frame, performative
+from tests.support.peered import Rig, SessionOpening
 from uamqp.engine.buffer import InputBuffer
 from uamqp.engine.pieces import SMALL, Pieces
-
-from .peered import Rig, SessionOpening
 
 SIZES = [1, 7, SMALL - 1, SMALL, SMALL + 1, 50_000]
 

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 import fuzz.__main__ as fuzz_main
 from fuzz import fuzz_engine, fuzz_sasl, grammar, mutate
 from tests.peer.frames import AMQP_HEADER, SASL_HEADER, frame
+from tests.support.talk import START
 from uamqp.engine import CauseKind
-
-from .talk import START
 
 FUZZERS: dict[str, ModuleType] = {"engine": fuzz_engine, "sasl": fuzz_sasl}
 STAGES = st.integers(0, len(fuzz_engine.stages()) - 1)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.peer.frames import SASL_HEADER, Frame, frame, performative
+from tests.support.pair import START, Pair, Side
 from uamqp.codec import ACCEPTED, DeliveryState, Error, Received, Source, Symbol, Target
 from uamqp.engine import (
     Cause,
@@ -28,8 +29,6 @@ from uamqp.engine import (
     sasl,
 )
 from uamqp.engine.events import ConnectionClosed, LinkDetached, LinkOpened, SessionEnded, SessionOpened
-
-from .pair import START, Pair, Side
 
 TERMINI: dict[str, Any] = {"source": Source("here"), "target": Target("there")}
 

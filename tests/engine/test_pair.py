@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.pair import Pair, Side, each_byte
 from uamqp.codec import ACCEPTED, RELEASED, Error, Rejected, Source, Symbol, Target
 from uamqp.engine import (
     CauseKind,
@@ -32,8 +33,6 @@ from uamqp.engine.events import (
     SessionOpened,
     SessionOpening,
 )
-
-from .pair import Pair, Side, each_byte
 
 TERMINI: dict[str, Any] = {"source": Source("here"), "target": Target("there")}
 ERROR = Error(Symbol("test:error"), "because", {Symbol("why"): "not"})

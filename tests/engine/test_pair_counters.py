@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.pair import Pair
 from uamqp.codec import ACCEPTED, RELEASED
 from uamqp.engine import IncomingDelivery, Limits, OutgoingDelivery, Receiver, Sender
 from uamqp.engine.events import IncomingSettled, ReceiverDrained
-
-from .pair import Pair
 
 WRAP = 2**32
 STARTS = [0, 2**31 - 3, 2**31 - 1, 2**31, 2**32 - 4, 2**32 - 1]

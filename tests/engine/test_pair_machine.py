@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.pair import Pair, Side, unanswered
 from uamqp.codec import ACCEPTED, RELEASED, DeliveryState, Error, Modified, Rejected, Source, Symbol, Target
 from uamqp.engine import IncomingDelivery, Limits, LocalProtocolError, OutgoingDelivery, Receiver, Sender
 from uamqp.engine.events import (
@@ -29,8 +30,6 @@ from uamqp.engine.events import (
     SessionOpening,
 )
 from uamqp.engine.states import EndpointState
-
-from .pair import Pair, Side, unanswered
 
 T = TypeVar("T")
 

@@ -10,10 +10,7 @@ import pytest
 from tests.peer.codec import Composite, Raw, encode, encode_composite, uint
 from tests.peer.frames import EMPTY_FRAME, SASL_HEADER, TLS_HEADER, frame, performative
 from tests.peer.script import ABSENT, ANY
-from uamqp.codec import ACCEPTED, Error, Symbol
-from uamqp.engine import CauseKind, IncomingDelivery, Limits, LocalProtocolError
-
-from .peered import (
+from tests.support.peered import (
     ConnectionClosed,
     ConnectionOpened,
     ConnectionOpening,
@@ -23,6 +20,8 @@ from .peered import (
     error,
     symbols,
 )
+from uamqp.codec import ACCEPTED, Error, Symbol
+from uamqp.engine import CauseKind, IncomingDelivery, Limits, LocalProtocolError
 
 FRAMING = "amqp:connection:framing-error"
 

@@ -9,10 +9,9 @@ import pytest
 from tests.peer.codec import Raw
 from tests.peer.frames import frame, performative
 from tests.peer.script import ANY
+from tests.support.peered import ConnectionClosed, ConnectionOpened, Rig
 from uamqp.codec import Composite
 from uamqp.engine import CauseKind, EngineConfig
-
-from .peered import ConnectionClosed, ConnectionOpened, Rig
 
 INTERNAL = "amqp:internal-error"
 KEYS = {

@@ -11,11 +11,7 @@ from tests.peer.codec import Described as PeerDescribed
 from tests.peer.codec import sym, uint, ulong
 from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
-from uamqp.codec import Accepted, Coordinator, Described, Error, Source, Symbol, Target
-from uamqp.engine import CauseKind, EndpointState, IncomingDelivery, Limits, Receiver, Sender
-from uamqp.engine.events import CreditChanged, FlowProperties
-
-from .peered import (
+from tests.support.peered import (
     LinkDetached,
     LinkOpened,
     LinkOpening,
@@ -24,6 +20,9 @@ from .peered import (
     error,
     symbols,
 )
+from uamqp.codec import Accepted, Coordinator, Described, Error, Source, Symbol, Target
+from uamqp.engine import CauseKind, EndpointState, IncomingDelivery, Limits, Receiver, Sender
+from uamqp.engine.events import CreditChanged, FlowProperties
 
 QUEUE = codec.source(address="queue")
 

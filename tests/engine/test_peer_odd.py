@@ -10,10 +10,9 @@ from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, RECEIVER, SENDER
+from tests.support.peered import MESSAGE, LinkDetached, LinkOpened, LinkOpening, Rig, SessionEnded, error
 from uamqp.codec import Source, Target
 from uamqp.engine import CauseKind, IncomingDelivery, Receiver, Sender, Session
-
-from .peered import MESSAGE, LinkDetached, LinkOpened, LinkOpening, Rig, SessionEnded, error
 
 REDIRECT = error("amqp:link:redirect", "elsewhere", {"hostname": "there", "port": uint(5671)})
 ROLES = [SENDER, RECEIVER]

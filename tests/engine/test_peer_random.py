@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from tests.peer import codec
 from tests.peer.frames import Frame
 from tests.peer.script import ABSENT, RECEIVER, SENDER
+from tests.support.peered import Rig, error
 from uamqp.codec import ACCEPTED, RELEASED, Error, Rejected, Source, Symbol, Target
 from uamqp.engine import IncomingDelivery, Limits, LocalProtocolError, Sender, Session
 from uamqp.engine.events import ConnectionClosed, ConnectionOpening, LinkOpening, SessionOpening
-
-from .peered import Rig, error
 
 NUMBERS = [0, 0, 0, 1, 1, 2, 3, 7, 100, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1]
 STATES = [

@@ -10,6 +10,7 @@ from tests.peer import codec
 from tests.peer.codec import Composite, Value, encode_composite, wide
 from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
+from tests.support.peered import MESSAGE, Rig, symbols
 from uamqp.codec import (
     ACCEPTED,
     Source,
@@ -18,8 +19,6 @@ from uamqp.codec import (
 )
 from uamqp.engine import IncomingDelivery, Limits, Receiver
 from uamqp.engine.events import LinkDetached, ReceiverDrained
-
-from .peered import MESSAGE, Rig, symbols
 
 LAST = 2**32 - 1
 

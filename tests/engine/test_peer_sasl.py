@@ -9,12 +9,11 @@ import pytest
 from tests.peer.codec import Composite, encode_composite, sym, symbols
 from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, ANY
+from tests.support.peered import Rig
 from uamqp.codec import Error, Symbol
 from uamqp.engine import CauseKind, Limits
 from uamqp.engine.events import ConnectionClosed, ConnectionOpened, ConnectionOpening, SaslInit, SaslResponse
 from uamqp.engine.sasl import Anonymous, External, Mssbcbs, Plain
-
-from .peered import Rig
 
 
 class Dialog:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.lines import growth
 from tests.peer import codec
 from tests.peer.script import ABSENT, RECEIVER
+from tests.support.lines import growth
+from tests.support.peered import MESSAGE, LinkDetached, Rig, error
 from uamqp.codec import (
     Accepted,
     Rejected,
@@ -19,8 +20,6 @@ from uamqp.codec import (
 )
 from uamqp.engine import Limits, MessageTooLarge, OutgoingDelivery, Sender
 from uamqp.engine.events import CreditChanged
-
-from .peered import MESSAGE, LinkDetached, Rig, error
 
 LAST = 2**32 - 1
 

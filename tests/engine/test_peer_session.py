@@ -10,10 +10,7 @@ from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, ANY, RECEIVER, SENDER
-from uamqp.codec import Error, Source, Symbol, Target
-from uamqp.engine import CauseKind, Limits, Sender
-
-from .peered import (
+from tests.support.peered import (
     ConnectionClosed,
     ConnectionOpening,
     LinkDetached,
@@ -24,6 +21,8 @@ from .peered import (
     SessionOpening,
     error,
 )
+from uamqp.codec import Error, Source, Symbol, Target
+from uamqp.engine import CauseKind, Limits, Sender
 
 QUEUE = codec.source(address="queue")
 

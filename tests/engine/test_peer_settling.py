@@ -10,6 +10,7 @@ from tests.peer import codec
 from tests.peer.codec import uint
 from tests.peer.frames import frame, performative
 from tests.peer.script import ABSENT, RECEIVER, SENDER
+from tests.support.peered import Rig, error
 from uamqp.codec import (
     ACCEPTED,
     RELEASED,
@@ -24,8 +25,6 @@ from uamqp.codec import (
 )
 from uamqp.engine import IncomingDelivery, OutgoingDelivery
 from uamqp.engine.events import IncomingSettled
-
-from .peered import Rig, error
 
 LAST = 2**32 - 1
 

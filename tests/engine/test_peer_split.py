@@ -8,12 +8,11 @@ import pytest
 
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
+from tests.support.peered import Rig, error
 from uamqp.codec import ACCEPTED, Source, Target
 from uamqp.engine import Engine, EngineConfig, IncomingDelivery, LocalProtocolError, Receiver, Sender
 from uamqp.engine.events import ConnectionOpened, LinkOpened, SessionOpened
 from uamqp.engine.sasl import Plain
-
-from .peered import Rig, error
 
 
 class Conversation:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.peer import codec
 from tests.peer.codec import Composite
 from tests.peer.frames import decode_frame, performative
+from tests.support.pair import Pair, cut_at
 from uamqp.codec import (
     ACCEPTED,
     RELEASED,
@@ -41,8 +42,6 @@ from uamqp.engine.frames import (
     transfer_size,
     uint_bytes,
 )
-
-from .pair import Pair, cut_at
 
 UINTS = st.one_of(st.sampled_from([0, 1, 255, 256, 2**31, 2**32 - 1]), st.integers(0, 2**32 - 1))
 FLAGS = st.sampled_from([None, True, False])

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.pair import START, cut_at, each_byte
+from tests.support.talk import Turn, describe, record, replay, talk_config
 from uamqp.engine import Engine, IncomingDelivery, OutgoingDelivery
 from uamqp.engine.events import ConnectionClosed, LinkDetached, ReceiverDrained
-
-from .pair import START, cut_at, each_byte
-from .talk import Turn, describe, record, replay, talk_config
 
 ROLES = ["client", "server"]
 

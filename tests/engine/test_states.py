@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.pair import Pair
 from uamqp.codec import Error, Symbol
 from uamqp.engine import ConnectionState, EndpointState, sasl
 from uamqp.engine.events import ConnectionClosed
 from uamqp.engine.states import CONNECTION_STATES, connection_state
-
-from .pair import Pair
 
 IDLE, ACTIVE, CLOSED = EndpointState.IDLE, EndpointState.ACTIVE, EndpointState.CLOSED
 ERROR = Error(Symbol("test:error"), "because")

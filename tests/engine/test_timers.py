@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.peer.frames import AMQP_HEADER, frame, performative
+from tests.support.pair import START, Pair, Side
 from uamqp.codec import Error, Source, Symbol, Target
 from uamqp.engine import CauseKind, Engine, EngineConfig, IncomingDelivery, LocalProtocolError, Role, sasl
 from uamqp.engine.events import (
@@ -20,8 +21,6 @@ from uamqp.engine.events import (
     SessionOpened,
     SessionOpening,
 )
-
-from .pair import START, Pair, Side
 
 TERMINI: dict[str, Any] = {"source": Source("here"), "target": Target("there")}
 

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from tests.peer.codec import Composite as WireComposite
 from tests.peer.codec import Reader
 from tests.peer.frames import SASL_HEADER, Frame, frame, performative
+from tests.support.pair import START, Pair, Side, each_byte
 from uamqp.codec import ACCEPTED, Composite, Error, Rejected, Symbol
 from uamqp.engine import Engine, EngineConfig, IncomingDelivery, Role, sasl
 from uamqp.engine import events as event_classes
-
-from .pair import START, Pair, Side, each_byte
 
 SECRET = "hunter2-zyxwvu"
 USER = "nobody-knows"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.test_roundtrip import SCALARS, SYMBOLS, arrays
-from tests.codec.vectors import CANONICAL, OTHERS
+from tests.support.vectors import CANONICAL, OTHERS
 from uamqp.codec import (
     Array,
     Byte,

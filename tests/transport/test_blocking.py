@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.peers import bounded
-from tests.clock import Clock
 from tests.peer import codec
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.waiting import bounded
 from uamqp.codec import Open
 from uamqp.core import ConnectionCore, LinkCore
 from uamqp.engine import Cause, CauseKind, EngineConfig

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.api.peers import bounded, until
-from tests.clock import Clock
 from tests.peer.server import ScriptedServer, SocketPeer
+from tests.support.clock import Clock
+from tests.support.waiting import bounded, until
 from uamqp.core import ConnectionCore, LinkCore, SessionCore
 from uamqp.engine import Cause, EngineConfig, LocalProtocolError
 from uamqp.transport import signals

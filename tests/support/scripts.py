@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from tests.peer import codec
 from tests.peer.frames import data_message, decode_sections
 from tests.peer.script import RECEIVER, SENDER
 from tests.peer.server import MovingClock, ScriptedServer, SocketPeer
+from tests.support.waiting import bounded
 from uamqp import Connection, Message, SendClient, errors
 from uamqp.authentication import SASLAnonymous
 
@@ -27,24 +24,6 @@ def connect(server: ScriptedServer, **settings: Any) -> Connection:
     """A bare connection to the server, over plain TCP."""
     auth = SASLAnonymous("127.0.0.1", port=server.port, use_tls=False)
     return Connection("127.0.0.1", auth, **settings)
-
-
-@contextmanager
-def bounded(seconds: float) -> Iterator[None]:
-    """Check that the block ends within a number of seconds: a generous bound, for a slow machine."""
-    begun = time.monotonic()
-    yield
-    took = time.monotonic() - begun
-    assert took < seconds, f"it took {took:.2f} s"
-
-
-def until(happened: Callable[[], Any], step: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Take steps until something has happened."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            pytest.fail(f"it didn't happen within {seconds} s")
-        step()
 
 
 # -- scripts

@@ -1,0 +1,28 @@
+"""Waiting for something, with a bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+
+@contextmanager
+def bounded(seconds: float) -> Iterator[None]:
+    """What is inside ends within so many seconds; a generous bound, for a slow machine."""
+    begun = time.monotonic()
+    yield
+    took = time.monotonic() - begun
+    assert took < seconds, f"it took {took:.2f} s"
+
+
+def until(happened: Callable[[], Any], step: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Take steps until something has happened."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            pytest.fail(f"it didn't happen within {seconds} s")
+        step()
