@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.effort import examples
+
 if TYPE_CHECKING:
     from tests.support.clock import Clock
 
@@ -22,9 +24,16 @@ BY_NAME = {
 }
 
 # The same examples in every run, and no deadlines: a slow machine is no failure.
-# HYPOTHESIS_PROFILE=explore looks for new ones, and remembers those that failed.
+# HYPOTHESIS_PROFILE=explore looks for new ones, three times as many, and remembers those that failed.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("steady", derandomize=True, deadline=None, print_blob=True, suppress_health_check=_SLOW)
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=_SLOW,
+    max_examples=examples(100),
+)
 settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 

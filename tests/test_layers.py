@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,11 @@ def layer_of(module: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in LAYERS else DOORS
 
 
+@functools.cache
+def tree_of(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[int, str]]:
     """Every import, wherever it stands: line and absolute name of the module."""
     package = module if is_package else module.rpartition(".")[0]
@@ -104,7 +110,7 @@ def imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[i
 
 def import_faults(source: str, module: str, is_package: bool = False) -> list[str]:
     """What is wrong with a module's imports."""
-    tree = ast.parse(source)
+    tree = tree_of(source)
     layer = layer_of(module)
     faults = []
     for line, target in imports(tree, module, is_package):
@@ -123,7 +129,7 @@ def import_faults(source: str, module: str, is_package: bool = False) -> list[st
 
 def statement_faults(source: str, module: str) -> list[str]:
     """Asserts anywhere, and imports that come after a class or function."""
-    tree = ast.parse(source)
+    tree = tree_of(source)
     faults = [
         f"{module}:{node.lineno}: assert: `python -O` removes it; raise an error that says what is wrong"
         for node in ast.walk(tree)
@@ -145,7 +151,7 @@ def statement_faults(source: str, module: str) -> list[str]:
 def lengths(source: str, module: str) -> Iterator[tuple[str, int, int]]:
     """Of the module, and of each function without its docstring: name, lines, the most there may be."""
     yield module, len(source.splitlines()), FILE_LINES
-    stack: list[tuple[str, ast.AST]] = [("", ast.parse(source))]
+    stack: list[tuple[str, ast.AST]] = [("", tree_of(source))]
     while stack:
         prefix, parent = stack.pop()
         for node in ast.iter_child_nodes(parent):
@@ -174,7 +180,7 @@ def door_faults(source: str, module: str, is_package: bool = False) -> list[str]
 
     As 1.6's modules had others as attributes, a door may have another as one: as a whole.
     """
-    tree = ast.parse(source)
+    tree = tree_of(source)
     faults = []
     if ast.get_docstring(tree) is None:
         faults.append(f"{module}: no docstring")
@@ -209,7 +215,7 @@ def package_imports() -> dict[str, set[str]]:
         if layer_of(module) == DOORS:
             continue
         targets = found.setdefault(package_of(module), set())
-        for _, target in imports(ast.parse(path.read_text("utf-8")), module, path.name == "__init__.py"):
+        for _, target in imports(tree_of(path.read_text("utf-8")), module, path.name == "__init__.py"):
             known = target if target in names else target.rpartition(".")[0]
             if known in names and layer_of(known) != DOORS:
                 targets.add(package_of(known))
@@ -262,7 +268,7 @@ def pump_faults(source: str, module: str) -> list[str]:
     names = {"_pump", "pump", "loop_pump", "lock", "guard", "progress"}
     return [
         f"{module}:{node.lineno}: {node.attr}"
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(source))
         if isinstance(node, ast.Attribute) and node.attr in names
     ]
 
@@ -286,7 +292,7 @@ def test_every_exception_is_still_needed() -> None:
     long: set[str] = set()
     for path in modules():
         source, module = path.read_text("utf-8"), name_of(path)
-        for _, target in imports(ast.parse(source), module, path.name == "__init__.py"):
+        for _, target in imports(tree_of(source), module, path.name == "__init__.py"):
             used.add((module, target.split(".")[0]))
         long.update(name for name, size, limit in lengths(source, module) if size > limit)
     assert set(ALLOWED) - used == set()

@@ -136,7 +136,7 @@ def test_sending(broker: Broker, make: Callable[..., Any], part: int) -> None:
             assert message.state is not MessageState.SendComplete or arrived[body(message)] == 1, run
         return run
 
-    list(everywhere(29, attempt, part))
+    list(everywhere(61, attempt, part))
 
 
 @every_part

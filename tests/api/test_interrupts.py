@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.interrupts import EVERY_LINE, PARTS, Interrupted, Run, everywhere, raising, run_to
+from tests.support.effort import ALL
+from tests.support.interrupts import PARTS, Interrupted, Run, everywhere, raising, run_to
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.constants import MessageState, ReceiverSettleMode
 from uamqp.testing import Broker
@@ -101,7 +102,7 @@ def attempt_to_send(broker: Broker, number: int) -> Run:
 
 @every_part
 def test_sending(broker: Broker, part: int) -> None:
-    runs = list(everywhere(5, lambda number: attempt_to_send(broker, number), part))
+    runs = list(everywhere(11, lambda number: attempt_to_send(broker, number), part))
     assert len(runs) > 20
 
 
@@ -126,7 +127,7 @@ def test_what_was_interrupted_is_sent_by_another_client(broker: Broker, part: in
         assert all(arrived[body(message)] == 1 for message in untouched), run
         return run
 
-    list(everywhere(17, attempt, part))
+    list(everywhere(37, attempt, part))
 
 
 def everything(client: ReceiveClient, got: list[Message]) -> None:
@@ -206,7 +207,7 @@ def attempt_to_receive(
 @pytest.mark.parametrize("receive", [everything, iterate, call_back])
 @every_part
 def test_receiving(broker: Broker, receive: Callable[..., None], settled: bool, part: int) -> None:
-    stride = 53 if settled else 29
+    stride = 113 if settled else 61
     runs = list(everywhere(stride, lambda number: attempt_to_receive(broker, number, receive, settled), part))
     assert len(runs) > 5
 
@@ -245,7 +246,7 @@ def test_opening(broker: Broker, part: int) -> None:
         check_nothing_left(broker, run)
         return run
 
-    list(everywhere(89, attempt, part))
+    list(everywhere(179, attempt, part))
 
 
 @pytest.mark.filterwarnings("ignore:unclosed client:ResourceWarning")  # an exception before the first line of __exit__
@@ -262,7 +263,7 @@ def test_entering_and_leaving_a_with_statement(broker: Broker, part: int) -> Non
         check_nothing_left(broker, run)
         return run
 
-    list(everywhere(131, attempt, part))
+    list(everywhere(263, attempt, part))
 
 
 @pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
@@ -285,7 +286,7 @@ def test_closing(broker: Broker, kind: type[Any], part: int) -> None:
             broker.wait_for(lambda: broker.queue(queue).depth == 1)
         return run
 
-    list(everywhere(19, attempt, part))
+    list(everywhere(41, attempt, part))
 
 
 class Socket:
@@ -521,7 +522,7 @@ def test_while_waiting_the_connection_stays(broker: Broker) -> None:
 @pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 def test_signals_at_random_moments(broker: Broker) -> None:
     """Real signals, whenever they come: `setitimer` has them come at moments of its own."""
-    rounds = 5000 if EVERY_LINE else 500
+    rounds = 5000 if ALL else 500
     armed = False
     interrupts = 0
 

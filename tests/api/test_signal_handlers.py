@@ -160,7 +160,7 @@ def test_sending_within_a_send(broker: Broker, part: int) -> None:
         assert arrived == collections.Counter(wanted), run
         return run
 
-    runs = list(everywhere(7, attempt, part))
+    runs = list(everywhere(13, attempt, part))
     assert any(run.answered is None for run in runs)
     assert any(run.answered is not None for run in runs)
 
@@ -240,7 +240,7 @@ def test_closing_within_a_call(broker: Broker, kind: type[Any], part: int) -> No
                 assert counts[b"".join(message.get_data())] == 1, run
         return run
 
-    list(everywhere(17, attempt, part))
+    list(everywhere(37, attempt, part))
 
 
 @every_part
@@ -269,7 +269,7 @@ def test_settling_within_a_call(broker: Broker, part: int) -> None:
             broker.wait_for(lambda: broker.queue(queue).counters.accepted == 4)
         return run
 
-    list(everywhere(23, attempt, part))
+    list(everywhere(47, attempt, part))
 
 
 @pytest.mark.parametrize("kind", [SendClient, ReceiveClient])

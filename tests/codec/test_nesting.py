@@ -113,16 +113,22 @@ def nested(wrap: Callable[[Any], Any], depth: int) -> Any:
 @pytest.mark.parametrize("place", PLACES)
 def test_the_deepest_that_is_encoded_can_be_read(place: str, kind: str) -> None:
     _, encode, decode = PLACES[place]
-    refusal = ""
-    for depth in range(MAX_DEPTH + 2):
+
+    def refusal(depth: int) -> str:
         try:
             encoded = encode(nested(WRAPS[kind], depth))
         except NestingError as error:
-            refusal = str(error)
-            break
+            return str(error)
         decode(encoded)
-    assert f"nested deeper than {MAX_DEPTH}" in refusal
-    assert depth > 10
+        return ""
+
+    # Half of what is left each time: a depth that is encoded, and one that isn't.
+    depth, deepest = MAX_DEPTH + 1, 0
+    while depth - deepest > 1:
+        middle = (depth + deepest) // 2
+        depth, deepest = (middle, deepest) if refusal(middle) else (depth, middle)
+    assert f"nested deeper than {MAX_DEPTH}" in refusal(depth)
+    assert deepest >= 10
 
 
 @pytest.mark.parametrize("kind", ["list", "map", "described", "own list"])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import fuzz.__main__ as fuzz_main
 from fuzz import fuzz_engine, fuzz_sasl, grammar, mutate
 from tests.peer.frames import AMQP_HEADER, SASL_HEADER, frame
+from tests.support.effort import examples
 from tests.support.talk import START
 from uamqp.engine import CauseKind
 
@@ -33,13 +34,13 @@ def corpus(name: str) -> list[bytes]:
 # -- any bytes
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(stage=STAGES, how=HOW, data=st.binary(max_size=200))
 def test_any_bytes(stage: int, how: int, data: bytes) -> None:
     fuzz_engine.target(bytes((stage, how)) + data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(stage=STAGES, how=HOW, data=st.binary(max_size=120))
 def test_any_bytes_in_a_frame(stage: int, how: int, data: bytes) -> None:
     """A frame's header that fits, and anything in it."""
@@ -47,7 +48,7 @@ def test_any_bytes_in_a_frame(stage: int, how: int, data: bytes) -> None:
         fuzz_engine.target(bytes((stage, how)) + frame(data, type_=kind) * 2)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(stage=STAGES, how=HOW, data=st.data())
 def test_a_damaged_conversation(stage: int, how: int, data: st.DataObject) -> None:
     """What the peer really says next, with some bytes changed, left out, or put in."""
@@ -64,13 +65,13 @@ def test_a_damaged_conversation(stage: int, how: int, data: st.DataObject) -> No
     fuzz_engine.target(bytes((stage, how | fuzz_engine.REPAIR * data.draw(st.booleans()))) + said)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(stage=STAGES, how=HOW, choices=st.binary(min_size=1, max_size=120))
 def test_well_formed_frames_with_odd_contents(stage: int, how: int, choices: bytes) -> None:
     fuzz_engine.target(bytes((stage, how | fuzz_engine.GRAMMAR)) + choices)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(setup=st.integers(0, len(fuzz_sasl.SETUPS) - 1), how=HOW, data=st.binary(max_size=100), header=st.booleans())
 def test_any_bytes_instead_of_sasl(setup: int, how: int, data: bytes, header: bool) -> None:
     said = SASL_HEADER + frame(data, type_=1) if header else data

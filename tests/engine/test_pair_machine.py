@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.effort import examples
 from tests.support.pair import Pair, Side, unanswered
 from uamqp.codec import ACCEPTED, RELEASED, DeliveryState, Error, Modified, Rejected, Source, Symbol, Target
 from uamqp.engine import IncomingDelivery, Limits, LocalProtocolError, OutgoingDelivery, Receiver, Sender
@@ -609,5 +610,5 @@ def test_long_walks(seed: int) -> None:
     machine.teardown()
 
 
-Machine.TestCase.settings = settings(max_examples=120, stateful_step_count=60)
+Machine.TestCase.settings = settings(max_examples=examples(120), stateful_step_count=60)
 TestMachine = Machine.TestCase

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.peer import codec
 from tests.peer.frames import Frame
 from tests.peer.script import ABSENT, RECEIVER, SENDER
+from tests.support.effort import examples
 from tests.support.peered import Rig, error
 from uamqp.codec import ACCEPTED, RELEASED, Error, Rejected, Source, Symbol, Target
 from uamqp.engine import IncomingDelivery, Limits, LocalProtocolError, Sender, Session
@@ -373,7 +374,7 @@ class Chaos:
             assert delivery.settled or isinstance(delivery, IncomingDelivery)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(seed=st.integers(0, 2**32))
 def test_a_peer_that_keeps_to_the_specification_or_nearly(seed: int) -> None:
     chaos = Chaos(seed, wild=False)
@@ -382,7 +383,7 @@ def test_a_peer_that_keeps_to_the_specification_or_nearly(seed: int) -> None:
     chaos.finish()
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(seed=st.integers(0, 2**32))
 def test_a_wild_peer(seed: int) -> None:
     chaos = Chaos(seed, wild=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.peer import codec
 from tests.peer.codec import Composite
 from tests.peer.frames import decode_frame, performative
+from tests.support.effort import examples
 from tests.support.pair import Pair, cut_at
 from uamqp.codec import (
     ACCEPTED,
@@ -143,7 +144,7 @@ def read_by_both(data: bytes) -> tuple[Any, Any]:
     return fast, slow
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(encoded_transfers(), st.binary(max_size=10))
 def test_transfers_are_read_as_the_codec_reads_them(data: bytes, payload: bytes) -> None:
     fast, slow = read_by_both(data + payload)
@@ -151,7 +152,7 @@ def test_transfers_are_read_as_the_codec_reads_them(data: bytes, payload: bytes)
     assert fast == slow
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(encoded_transfers(), st.data())
 def test_damaged_transfers_are_read_as_the_codec_reads_them(data: bytes, choices: st.DataObject) -> None:
     damaged = bytearray(data)
@@ -167,7 +168,7 @@ def test_damaged_transfers_are_read_as_the_codec_reads_them(data: bytes, choices
     assert fast == slow
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_dispositions_are_read_as_the_codec_reads_them(data: st.DataObject) -> None:
     items = [

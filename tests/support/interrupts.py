@@ -15,12 +15,10 @@ from types import FrameType
 from typing import Any
 
 import uamqp
+from tests.support.effort import ALL
 
 _FOLDER = str(Path(uamqp.__file__).parent) + os.sep
 _BROKER = _FOLDER + "testing" + os.sep
-
-EVERY_LINE = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
-"""Take the time for all lines (`make nightly`)."""
 
 
 class Interrupted(BaseException):
@@ -107,8 +105,8 @@ def raising() -> None:
     raise Interrupted
 
 
-PARTS = 16 if EVERY_LINE else 1
-"""The number of parts into which tests of all lines are split: `pytest.mark.parametrize("part", range(PARTS))`."""
+PARTS = 16 if ALL else 1
+"""Tests of all lines come in so many parts: `pytest.mark.parametrize("part", range(PARTS))`."""
 
 
 def everywhere(stride: int, attempt: Callable[[int], Run], part: int = 0) -> Iterator[Run]:
@@ -116,4 +114,4 @@ def everywhere(stride: int, attempt: Callable[[int], Run], part: int = 0) -> Ite
     number = 1 + part
     while (run := attempt(number)).where is not None:
         yield run
-        number += PARTS if EVERY_LINE else stride
+        number += PARTS if ALL else stride

@@ -60,19 +60,22 @@ def interrupted(function: Callable[[], Any], at: int, *files: str) -> bool:
 def growth(work: Callable[[int], Callable[[], Any]], count: int, factor: int) -> float:
     """How many times as long so many times as much takes: `factor`, or its square if each looks at all others.
 
-    It is this thread's processor time, and the least of some attempts, so that what else the machine does is left out.
+    It is this thread's processor time, and the least of some attempts, so that what else the machine does is left out;
+    there are as many as it takes until it is nearer to the factor than to what is much more, and five at most.
 
     Args:
         work: makes the work for so many, and returns what is to be measured.
     """
 
     def cost(size: int) -> float:
-        least = float("inf")
-        for _ in range(5):
-            measured = work(size)
-            before = time.thread_time()
-            measured()
-            least = min(least, time.thread_time() - before)
-        return least
+        measured = work(size)
+        before = time.thread_time()
+        measured()
+        return time.thread_time() - before
 
-    return cost(count * factor) / max(cost(count), 1e-6)
+    few = many = float("inf")
+    for _ in range(5):
+        few, many = min(few, cost(count)), min(many, cost(count * factor))
+        if many < 1.5 * factor * few:
+            break
+    return many / max(few, 1e-6)
