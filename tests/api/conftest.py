@@ -11,44 +11,6 @@ from tests.support import scripts
 from tests.support.bridge import KINDS, TWINS, Loop, bridged
 from uamqp.testing import Broker
 
-# Modules whose tests run with the blocking front, and with the asyncio front in its clothes (see `bridge`). A test that
-# is about the blocking front alone is marked `blocking(reason)`.
-BOTH = {
-    "test_cbs",
-    "test_iterations",
-    "test_receive_and_delete",
-    "test_mgmt",
-    "test_address_hints",
-    "test_odd_peers",
-    "test_bounds",
-    "test_connection",
-    "test_connection_tls",
-    "test_keep_alive",
-    "test_threads",
-    "test_trace",
-    "test_websocket",
-    "test_proxy",
-    "test_connection_clients",
-    "test_connection_cuts",
-    "test_link",
-    "test_link_broken",
-    "test_link_names",
-    "test_receive_client",
-    "test_receive_client_wire",
-    "test_arguments",
-    "test_falsy",
-    "test_secrets",
-    "test_shown",
-    "test_seed",
-    "test_client_link",
-    "test_send_client",
-    "test_no_spin",
-    "test_send_client_fates",
-    "test_send_client_poison",
-    "test_send_client_retries",
-    "test_session",
-}
-
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
@@ -58,7 +20,11 @@ def broker() -> Iterator[Broker]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.module.__name__.rpartition(".")[2] in BOTH:
+    """Tests marked `both_fronts` run with the blocking front, and with the asyncio front in its clothes (see `bridge`).
+
+    One that is about the blocking front alone is marked `blocking(reason)` as well.
+    """
+    if metafunc.definition.get_closest_marker("both_fronts"):
         blocking = metafunc.definition.get_closest_marker("blocking")
         metafunc.parametrize("front", ["blocking"] if blocking else ["blocking", "asyncio"], indirect=True)
 

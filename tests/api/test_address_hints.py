@@ -22,6 +22,8 @@ from tests.support.waiting import bounded
 from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.constants import ErrorCodes
 
+pytestmark = pytest.mark.both_fronts
+
 QUEUE_4 = '//queues/NAME behind the host of an amqp:// URL, or node="/queues/NAME"'
 QUEUE_3 = '//queue/NAME behind the host of an amqp:// URL, or node="/queue/NAME"'
 

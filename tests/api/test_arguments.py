@@ -52,6 +52,8 @@ from uamqp.message import MessageHeader, MessageProperties
 from uamqp.mgmt_operation import MgmtOperation
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 URL = "amqp://127.0.0.1:1/q"
 HOUR = datetime.timedelta(hours=1)
 

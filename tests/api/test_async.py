@@ -1,4 +1,4 @@
-"""What is the asyncio front's alone. What both have in common is tested with both; see `conftest`."""
+"""What is the asyncio front's alone. What both have in common is tested with both; marked `both_fronts`."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, SendClient, Session, errors
 from uamqp.constants import ErrorCodes, MessageState
 
+pytestmark = pytest.mark.both_fronts
+
 Script = Callable[[SocketPeer], None]
 
 LONG = 45.0

@@ -1,4 +1,4 @@
-"""Claims-based security: tokens that are put, refused, renewed, and end. With both fronts; see `conftest`."""
+"""Claims-based security: tokens that are put, refused, renewed, and end. With both fronts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from uamqp import AMQPClient, Connection, Message, ReceiveClient, SendClient, er
 from uamqp.authentication import JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
 from uamqp.constants import CBSAuthStatus
 from uamqp.testing import Broker
+
+pytestmark = pytest.mark.both_fronts
 
 KEY = "key name/1"
 

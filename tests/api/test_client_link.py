@@ -20,6 +20,8 @@ from uamqp import Message, SendClient, errors
 from uamqp.constants import MessageSendResult, MessageState
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 Ok, Error, Timeout = MessageSendResult.Ok, MessageSendResult.Error, MessageSendResult.Timeout
 
 

@@ -28,6 +28,8 @@ from uamqp.c_uamqp import ConnectionState
 from uamqp.constants import ErrorCodes
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 
 def plain(server: ScriptedServer | Broker, host: str = "127.0.0.1", **settings: Any) -> authentication.SASLAnonymous:
     return authentication.SASLAnonymous(host, port=server.port, use_tls=False, **settings)

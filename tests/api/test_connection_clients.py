@@ -42,6 +42,8 @@ from uamqp.authentication import SASLAnonymous
 from uamqp.testing import Broker
 from uamqp.testing.faults import error
 
+pytestmark = pytest.mark.both_fronts
+
 KINDS = pytest.mark.parametrize("kind", [AMQPClient, SendClient, ReceiveClient])
 LINKED = pytest.mark.parametrize("kind", [SendClient, ReceiveClient])
 

@@ -9,6 +9,8 @@ from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 KNOBS = ["cut_after_bytes_in", "cut_after_bytes_out", "cut_after_frames_in", "cut_after_frames_out"]
 
 

@@ -17,6 +17,8 @@ from uamqp import Message, ReceiveClient, SendClient, authentication, errors
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 
 def take_one(peer: SocketPeer) -> None:
     accept_sender(peer)

@@ -34,6 +34,8 @@ from uamqp.constants import MessageState, ReceiverSettleMode, SenderSettleMode
 from uamqp.message import MessageHeader, MessageProperties
 from uamqp.testing import Broker, ServiceResponse
 
+pytestmark = pytest.mark.both_fronts
+
 FALSY: list[Any] = [0, "", None, b"", False, [], {}, (), 0.0]
 HOUR = datetime.timedelta(hours=1)
 

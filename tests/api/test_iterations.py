@@ -16,6 +16,8 @@ from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, errors
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 __all__ = ["ReceiveClient"]
 
 

@@ -1,4 +1,4 @@
-"""`keep_alive_interval`: the thread that does a connection's work while nobody calls. With both fronts: `conftest`."""
+"""`keep_alive_interval`: the thread that does a connection's work while nobody calls. With both fronts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from uamqp import Connection, Message, ReceiveClient, SendClient, SendClientAsyn
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
+
+pytestmark = pytest.mark.both_fronts
 
 WAIT = 20.0
 

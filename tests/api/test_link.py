@@ -42,6 +42,8 @@ from uamqp.constants import (
 )
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 
 @contextmanager
 def session_of(broker: Broker) -> Iterator[Session]:

@@ -11,6 +11,8 @@ from tests.support.waiting import bounded, until
 from uamqp import Message, MessageSender, Session, Target, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, SenderSettleMode
 
+pytestmark = pytest.mark.both_fronts
+
 
 def has_credit(sender: MessageSender) -> bool:
     return sender.get_state().name == "Open" and sender._core.credit > 0  # type: ignore[attr-defined]

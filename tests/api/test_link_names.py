@@ -34,6 +34,8 @@ from uamqp.constants import MessageReceiverState, MessageSenderState
 from uamqp.testing import Broker
 from uamqp.testing.faults import connection_redirect
 
+pytestmark = pytest.mark.both_fronts
+
 
 def leaves(peer: SocketPeer, closed: bool) -> None:
     peer.ignore("flow")

@@ -1,4 +1,4 @@
-"""Management requests: `mgmt_request`, `MgmtOperation`. With both fronts; see `conftest`."""
+"""Management requests: `mgmt_request`, `MgmtOperation`. With both fronts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from uamqp.constants import MgmtOpenStatus
 from uamqp.message import MessageProperties
 from uamqp.mgmt_operation import MgmtOperation
 from uamqp.testing import Broker, ServiceRequest, ServiceResponse
+
+pytestmark = pytest.mark.both_fronts
 
 
 def echo(request: ServiceRequest) -> ServiceResponse:

@@ -1,4 +1,4 @@
-"""A client that can't go on waits, and doesn't ask the system again and again. With both fronts; see `conftest`.
+"""A client that can't go on waits, and doesn't ask the system again and again. With both fronts.
 
 Each script brings the client to a place where only the peer can help, and falls silent. Counted is how often the client
 looks at its sockets meanwhile, not what that takes, which depends on the machine.
@@ -27,6 +27,8 @@ from tests.support.scripts import (
 from uamqp import Message, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import JWTTokenAuth
 from uamqp.constants import SenderSettleMode
+
+pytestmark = pytest.mark.both_fronts
 
 MOST = 4
 """Looks in `QUIET` seconds; a client that spins has thousands."""

@@ -20,6 +20,8 @@ from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.c_uamqp import ConnectionState
 from uamqp.constants import ErrorCodes
 
+pytestmark = pytest.mark.both_fronts
+
 REDIRECT = codec.error(
     "amqp:link:redirect",
     "go there",

@@ -1,4 +1,4 @@
-"""HTTP proxies: AMQP, AMQPS and WebSocket through a tunnel. With both fronts; see `conftest`."""
+"""HTTP proxies: AMQP, AMQPS and WebSocket through a tunnel. With both fronts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from uamqp.constants import TransportType
 from uamqp.testing import Broker
 from uamqp.transport.sansio.endpoint import Proxy
 from uamqp.transport.sansio.proxy import Tunnel
+
+pytestmark = pytest.mark.both_fronts
 
 SECRET = "pass:word"
 

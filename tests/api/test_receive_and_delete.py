@@ -17,6 +17,8 @@ from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ReceiverSettleMode
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 MODE: dict[str, Any] = {"receive_settle_mode": ReceiverSettleMode.ReceiveAndDelete}
 
 

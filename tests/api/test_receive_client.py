@@ -15,6 +15,8 @@ from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ErrorCodes, MessageState
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 
 def fill(broker: Broker, count: int, start: int = 0) -> None:
     for number in range(start, start + count):

@@ -29,6 +29,8 @@ from uamqp.constants import ErrorCodes, MessageState, ReceiverSettleMode, Sender
 from uamqp.testing import Broker
 from uamqp.types import AMQPLong, AMQPSymbol
 
+pytestmark = pytest.mark.both_fronts
+
 
 def content(messages: list[Message]) -> list[bytes]:
     return [b"".join(message.get_data()) for message in messages]

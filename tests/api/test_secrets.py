@@ -1,4 +1,4 @@
-"""Passwords and tokens stay secret, however malformed a URL is. With both fronts; see `conftest`."""
+"""Passwords and tokens stay secret, however malformed a URL is. With both fronts."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ from uamqp.mgmt_operation import MgmtOperation
 from uamqp.receiver import MessageReceiver
 from uamqp.sender import MessageSender
 from uamqp.testing import Broker, ServiceRequest, ServiceResponse
+
+pytestmark = pytest.mark.both_fronts
 
 # Each half is looked for, since a parser may take the password apart at the character between them.
 HALVES = ("sEc", "ReT")

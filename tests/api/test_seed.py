@@ -16,6 +16,8 @@ from uamqp import Message, MessageReceiver, MessageSender, ReceiveClient, SendCl
 from uamqp.authentication import SASLAnonymous, SASLPlain
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 VALUES: dict[str, dict[str, Any]] = {
     "MessageState": {
         "WaitingToBeSent": 0,

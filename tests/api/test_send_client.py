@@ -35,6 +35,8 @@ from uamqp.constants import (
 from uamqp.message import MessageProperties
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 
 def nested(depth: int) -> Any:
     value: Any = None

@@ -1,4 +1,4 @@
-"""`SendClient`: what an exception leaves of the messages that it is about. With both fronts; see `conftest`."""
+"""`SendClient`: what an exception leaves of the messages that it is about. With both fronts."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from uamqp.authentication import JWTTokenAuth, SASLAnonymous
 from uamqp.codec import Error, Rejected, Symbol
 from uamqp.constants import MessageState, SenderSettleMode
 from uamqp.testing import Broker
+
+pytestmark = pytest.mark.both_fronts
 
 
 def nobody() -> str:

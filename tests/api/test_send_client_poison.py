@@ -23,6 +23,8 @@ from tests.support.waiting import bounded, until
 from uamqp import Message, MessageSender, SendClient, Session, Source, Target, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, MessageState
 
+pytestmark = pytest.mark.both_fronts
+
 ALL = ["amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"]
 
 Script = Callable[[SocketPeer], None]

@@ -24,6 +24,8 @@ from tests.support.waiting import bounded, until
 from uamqp import Message, SendClient, errors
 from uamqp.constants import ErrorCodes, MessageSendResult, MessageState
 
+pytestmark = pytest.mark.both_fronts
+
 # -- retries
 
 

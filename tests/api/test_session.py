@@ -27,6 +27,8 @@ from uamqp.authentication import SASLAnonymous
 from uamqp.constants import ErrorCodes, MessageSenderState
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 Attached = list[tuple[Any, Any, Any, Any]]
 
 

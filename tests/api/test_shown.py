@@ -39,6 +39,8 @@ from uamqp import (
 from uamqp.message import DataBody, MessageHeader, MessageProperties, SequenceBody, ValueBody
 from uamqp.testing import Broker, ServiceResponse
 
+pytestmark = pytest.mark.both_fronts
+
 BELOW = ("uamqp.codec", "uamqp.engine", "uamqp.core", "uamqp.transport", "uamqp.testing")
 
 

@@ -33,6 +33,8 @@ from uamqp.constants import MessageState
 from uamqp.core.incoming import move_one
 from uamqp.testing import Broker
 
+pytestmark = pytest.mark.both_fronts
+
 WAIT = 20.0
 
 

@@ -1,4 +1,4 @@
-"""The frame trace of `debug=True`: readable, and without secrets. With both fronts; see `conftest`."""
+"""The frame trace of `debug=True`: readable, and without secrets. With both fronts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from uamqp import Message, SendClient
 from uamqp.authentication import SASLPlain, SASTokenAuth
 from uamqp.testing import Broker
+
+pytestmark = pytest.mark.both_fronts
 
 SECRET = "hush-hush"
 

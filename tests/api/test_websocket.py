@@ -1,4 +1,4 @@
-"""AMQP over WebSocket, against a server with a framing of its own too. With both fronts; see `conftest`."""
+"""AMQP over WebSocket, against a server with a framing of its own too. With both fronts."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from uamqp import Message, ReceiveClient, SendClient, errors
 from uamqp.authentication import SASLAnonymous, SASLPlain
 from uamqp.constants import TransportType
 from uamqp.testing import Broker
+
+pytestmark = pytest.mark.both_fronts
 
 
 def auth(port: int, **settings: Any) -> SASLAnonymous:
