@@ -10,8 +10,8 @@ from unittest import mock
 
 import pytest
 
-from tests.api.test_receive_client import bodies, fill
 from tests.support.clock import Clock
+from tests.support.queues import bodies, fill
 from tests.support.waiting import bounded
 from uamqp import (
     AsyncMessageIter,

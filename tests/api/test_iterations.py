@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_receive_client import bodies, fill, waiting
 from tests.support.clock import Clock
+from tests.support.queues import bodies, fill, waiting
 from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, errors
 from uamqp.testing import Broker

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_receive_client import bodies, fill
 from tests.peer.server import ScriptedServer, SocketPeer
 from tests.support.clock import Clock
+from tests.support.queues import bodies, fill
 from tests.support.scripts import accept_leaving, data_message, url, with_credit
 from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, errors

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.clock import Clock
+from tests.support.queues import bodies, fill, waiting
 from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, errors
 from uamqp.constants import ErrorCodes, MessageState
@@ -18,24 +19,11 @@ from uamqp.testing import Broker
 pytestmark = pytest.mark.both_fronts
 
 
-def fill(broker: Broker, count: int, start: int = 0) -> None:
-    for number in range(start, start + count):
-        broker.put("q", Message(b"%d" % number))
-
-
-def bodies(messages: list[Message]) -> list[int]:
-    return [int(b"".join(message.get_data())) for message in messages]
-
-
 def receive_all(client: ReceiveClient, count: int, **settings: Any) -> list[Message]:
     """So many messages, from as many batches as it takes."""
     got: list[Message] = []
     until(lambda: len(got) >= count, lambda: got.extend(client.receive_message_batch(timeout=5000, **settings)))
     return got
-
-
-def waiting(broker: Broker) -> list[int]:
-    return [int(view.body) for view in broker.queue("q").messages]
 
 
 # -- batches

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_receive_client import bodies, fill
+from tests.support.queues import bodies, fill
 from tests.support.waiting import bounded, until
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, errors
 from uamqp.testing import Broker

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.peer import codec
-from tests.peer.script import MemoryPeer
+from tests.support.core import Client
 from uamqp.codec import Error, Symbol
-from uamqp.core import NO_MESSAGES_FAULT, NOT_WORTH_RETRYING, ConnectionCore, Failure, Fault, LinkCore, Redirect
+from uamqp.core import NO_MESSAGES_FAULT, NOT_WORTH_RETRYING, Failure, Fault, Redirect
 from uamqp.engine import Cause, CauseKind, EngineConfig, sasl
 
 SPEC = Path(__file__).parent.parent / "data" / "spec"
@@ -189,42 +189,10 @@ def test_where_to_go_instead(condition: str, info: dict[str, Any] | None, redire
     assert Failure.of_error(error("amqp:connection:forced", None, fields), "").redirect is None
 
 
-class Owner:
-    """Owns a connection, and keeps why it ended."""
-
-    cause: Cause | None = None
-
-    def on_connection_opened(self) -> None:
-        """Nothing is to be done."""
-
-    def on_connection_closed(self, cause: Cause | None) -> None:
-        self.cause = cause
-
-    def on_attach(self, link: LinkCore) -> None:
-        """There are no links."""
-
-
-class Client:
-    """A connection with a scripted peer at the other end."""
-
-    def __init__(self, config: EngineConfig) -> None:
-        self.owner = Owner()
-        self.core = ConnectionCore(self.owner)
-        self.engine = self.core.start(config, 0.0)
-        self.peer = MemoryPeer(lambda: map(bytes, self.engine.data_to_send()), self.receive)
-
-    def receive(self, data: bytes) -> None:
-        self.engine.receive_data(data, 0.0)
-        self.core.handle_events(0.0)
-
-    def tick(self, now: float) -> None:
-        self.engine.tick(now)
-        self.core.handle_events(now)
-
-    @property
-    def failure(self) -> Failure:
-        assert self.owner.cause is not None
-        return Failure.of(self.owner.cause)
+def failure_of(client: Client) -> Failure:
+    cause = client.owner.causes[0]
+    assert cause is not None
+    return Failure.of(cause)
 
 
 def test_a_redirect_as_it_comes_over_the_wire() -> None:
@@ -232,7 +200,7 @@ def test_a_redirect_as_it_comes_over_the_wire() -> None:
     client.peer.accept_open()
     info = {"network-host": "b", "hostname": "c", "port": codec.ushort(5671)}
     client.peer.send("close", error=codec.error("amqp:connection:redirect", "not here", info))
-    failure = client.failure
+    failure = failure_of(client)
     assert meant(failure) == CONDITIONS["amqp:connection:redirect"]
     assert failure.redirect == Redirect("b", 5671, "c")
     assert failure.redirect is not None
@@ -252,18 +220,18 @@ def test_a_redirect_as_it_comes_over_the_wire() -> None:
 def test_a_login_that_is_refused(code: int, expected: Meant) -> None:
     client = Client(EngineConfig("me", mechanisms=(sasl.Plain("me", "pw"),)))
     client.peer.accept_sasl(["PLAIN"], code=code)
-    assert meant(client.failure) == expected
+    assert meant(failure_of(client)) == expected
 
 
 def test_a_connection_that_is_cut_and_one_that_falls_silent() -> None:
     cut = Client(EngineConfig("me"))
     cut.peer.accept_open()
     cut.receive(b"")
-    assert meant(cut.failure) == Meant(False, NETWORK, False)
+    assert meant(failure_of(cut)) == Meant(False, NETWORK, False)
     silent = Client(EngineConfig("me", idle_timeout=5.0))
     silent.peer.accept_open()
     deadline = silent.engine.next_deadline()
-    while deadline is not None and silent.owner.cause is None:
+    while deadline is not None and not silent.owner.causes:
         silent.tick(deadline)
         deadline = silent.engine.next_deadline()
-    assert meant(silent.failure) == Meant(False, NETWORK, False)
+    assert meant(failure_of(silent)) == Meant(False, NETWORK, False)

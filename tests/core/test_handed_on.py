@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_core import Client
 from tests.peer import codec
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
+from tests.support.core import Client
 from uamqp.codec import RELEASED, Symbol
 from uamqp.core import LinkCore, LinkHandler, LinkState, ReceiverCore
 from uamqp.engine import IncomingDelivery

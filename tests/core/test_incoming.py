@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_core import Client
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER
+from tests.support.core import Client
 from uamqp.codec import ACCEPTED, RELEASED, Source, Target
 from uamqp.core import Custody, Inbox, Incoming, LinkSettings, LinkState, ReceiverCore, is_settled_by_sender, settle
 from uamqp.engine import IncomingDelivery, LocalProtocolError

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_core import Client
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
+from tests.support.core import Client
 from uamqp.codec import Properties, ULong, encode_value
 from uamqp.core import RequestLinks, RequestNode
 from uamqp.core.requests import RequestState

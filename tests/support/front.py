@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.core.test_core import Client
 from tests.peer import codec
 from tests.peer.frames import data_message
 from tests.peer.script import RECEIVER, SENDER
+from tests.support.core import Client
 from uamqp.core import Entry, LinkState, Outcome, OutcomeKind, Outgoing, SenderCore
 
 TAKEN, REFUSED, LOST, SUSPECTED = OutcomeKind.TAKEN, OutcomeKind.REFUSED, OutcomeKind.LOST, OutcomeKind.SUSPECTED
