@@ -97,3 +97,37 @@ def test_importing_says_nothing() -> None:
     code = "import sys, uamqp; sys.exit(bool({'pytest', 'hypothesis', 'uamqp.testing'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# Modules of core and transport that have no file of tests of their own, and where they are tested.
+TESTED_ELSEWHERE = {
+    "transport/drive": "transport/test_driver.py",
+    "transport/forks": "api/test_forks.py",
+    "transport/guard": "api/test_interrupts.py",
+    "transport/shared": "api/test_opening.py",
+    "transport/asyncio/connect": "api/test_opening.py",
+    "transport/asyncio/driver": "transport/test_driver.py",
+    "transport/asyncio/pump": "transport/test_driver.py",
+    "transport/asyncio/reading": "api/test_async_interrupts.py",
+    "transport/asyncio/shared": "api/test_opening.py",
+    "transport/asyncio/signals": "transport/test_signals.py",
+    "transport/asyncio/websocket": "transport/test_websocket.py",
+    "transport/blocking/driver": "transport/test_driver.py",
+    "transport/blocking/websocket": "api/test_websocket.py",
+    "transport/sansio/clock": "test_clock.py",
+    "transport/sansio/exposed": "api/test_auth.py",
+    "transport/sansio/proxy": "api/test_proxy.py",
+}
+
+
+def test_each_module_of_core_and_transport_has_its_tests() -> None:
+    """In `tests/core` or `tests/transport`, by its name; sansio's are called by their own, without the folder's."""
+    without = set()
+    for package in ("core", "transport"):
+        for path in (ROOT / "src" / "uamqp" / package).rglob("*.py"):
+            *folders, name = path.relative_to(ROOT / "src" / "uamqp").with_suffix("").parts
+            file = "_".join(["test", *(folder for folder in folders[1:] if folder != "sansio"), name])
+            if name != "__init__" and not (ROOT / "tests" / package / f"{file}.py").exists():
+                without.add("/".join([*folders, name]))
+    assert without == set(TESTED_ELSEWHERE)
+    assert all((ROOT / "tests" / file).exists() for file in TESTED_ELSEWHERE.values())

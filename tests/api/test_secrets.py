@@ -28,7 +28,6 @@ from uamqp import AMQPClient, Connection, Message, ReceiveClient, SendClient, Se
 from uamqp.address import Address, Source, Target
 from uamqp.authentication import AMQPAuth, JWTTokenAuth, SASLAnonymous, SASLPlain, SASTokenAuth
 from uamqp.constants import ConnectionState
-from uamqp.core.masking import masked, masked_within
 from uamqp.mgmt_operation import MgmtOperation
 from uamqp.receiver import MessageReceiver
 from uamqp.sender import MessageSender
@@ -205,14 +204,6 @@ def test_a_peers_name_of_a_node_is_shown_as_it_came() -> None:
 
 
 FIELDS: dict[str, Any] = {"durable": 0, "expiry_policy": "session-end", "timeout": 0, "dynamic": False}
-
-
-def test_texts_with_urls_in_them() -> None:
-    assert masked("") == masked_within("") == ""
-    assert masked("a:b@c") == "a:***@c"
-    text = "go to amqps://me:pw@h/q, or to sb://you:p/w@x@i, and mail me@example.com at 10:30"
-    assert masked_within(text) == "go to amqps://me:***@h/q, or to sb://you:***@i, and mail me@example.com at 10:30"
-    assert masked_within("a: b@c, http://h:80/ and d@e") == "a: b@c, http://h:80/ and d@e"
 
 
 @pytest.mark.parametrize(
