@@ -96,14 +96,21 @@ def test_messages_that_come_while_the_batch_waits(broker: Broker) -> None:
 @pytest.mark.blocking("a loop still receives what the credit allows, and hands out what has arrived")
 def test_the_clients_own_timeout_shuts_it_down(broker: Broker, clock: Clock) -> None:
     """Contract 14.3: after the inactivity time-out every later call returns [] at once."""
+    pause = threading.Event()
+
+    def pass_by() -> None:
+        while not client._shutdown:  # one may begin to wait late
+            clock.move(101)
+            pause.wait(0.02)
+
     client = ReceiveClient(broker.url + "/q", timeout=100_000)
     client.open()
     until(client.client_ready, lambda: None)
     with bounded(20):
-        timer = threading.Timer(0, until, (lambda: client._shutdown, lambda: clock.move(101)))
-        timer.start()
+        mover = threading.Thread(target=pass_by)
+        mover.start()
         assert client.receive_message_batch() == []
-        timer.join()
+        mover.join()
     fill(broker, 1)
     with bounded(20):
         assert client.receive_message_batch() == []
