@@ -122,11 +122,14 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody looks of himself within a test's time: who isn't woken, or doesn't wait for his own deadline, fails."""
+    """Nobody looks of himself within a test's time: who isn't woken, or doesn't wait for his own deadline, is late.
+
+    The test has a bound that is far shorter than these waits, and far longer than a busy machine may take.
+    """
     from uamqp.classic.client import base
     from uamqp.transport import signals
     from uamqp.transport.blocking import pump
 
-    monkeypatch.setattr(base, "IDLE_WAIT", 600.0)
-    monkeypatch.setattr(pump, "MAX_WAIT", 600.0)
-    monkeypatch.setattr(signals, "MAX_WAIT", 600.0)
+    monkeypatch.setattr(base, "IDLE_WAIT", 100.0)
+    monkeypatch.setattr(pump, "MAX_WAIT", 100.0)
+    monkeypatch.setattr(signals, "MAX_WAIT", 100.0)
