@@ -17,7 +17,7 @@ from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from tests.support.clock import Clock
 from tests.support.scripts import accept_leaving, data_message, url, with_credit
-from tests.support.waiting import bounded
+from tests.support.waiting import bounded, eventually
 from uamqp import (
     AMQPClientAsync,
     AsyncMessageIter,
@@ -65,12 +65,6 @@ def run(request: pytest.FixtureRequest) -> Callable[[Main], Any]:
 
 def bodies(messages: Any) -> list[str]:
     return [str(message) for message in messages]
-
-
-async def eventually(happened: Callable[[], bool]) -> None:
-    """Look again and again, since nothing announces what is waited for; `run` has the bound."""
-    while not happened():  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
 
 
 # -- the usual course, on each loop

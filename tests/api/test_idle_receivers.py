@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.test_async import eventually
 from tests.peer.server import ScriptedServer, SocketPeer
 from tests.support.clock import Clock
 from tests.support.queues import bodies, fill
 from tests.support.scripts import data_message, url, with_credit
-from tests.support.waiting import bounded, until
+from tests.support.waiting import bounded, eventually, until
 from uamqp import (
     Connection,
     ConnectionAsync,

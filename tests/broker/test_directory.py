@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.nodes import Eater
 from uamqp.testing.directory import Directory, DirectoryLimits, NoNode, node_name, subscribe, unsubscribe
 from uamqp.testing.nodes import NodeLimits, Queue, StoredMessage, Topic
-
-from .test_nodes import Eater
 
 HOSTS = {"localhost", "example.org", "::1"}
 

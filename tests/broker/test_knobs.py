@@ -8,18 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import connect, message, story, until
+from tests.support.client import closed, connect, message, story, until
 from tests.support.clock import Clock
 from uamqp.codec import ACCEPTED, RELEASED, Accepted, Modified, Rejected, Released, Source
 from uamqp.engine import CauseKind, IncomingDelivery, events
 from uamqp.testing import Broker, connection_redirect, error, link_redirect
-
-
-async def closed(client: Any) -> Any:
-    """The cause of a connection's end, once its socket is closed."""
-    event = await client.next(events.ConnectionClosed)
-    await client.lost.wait()
-    return event.cause
 
 
 @story

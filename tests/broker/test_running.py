@@ -15,7 +15,7 @@ import time
 import pytest
 
 from tests.peer.certs import Certificates
-from tests.support.client import Client, connect, message, story, until
+from tests.support.client import Client, closed, connect, message, story, until
 from uamqp import Message, SendClient
 from uamqp.authentication import SASTokenAuth
 from uamqp.codec import ACCEPTED
@@ -23,8 +23,6 @@ from uamqp.engine import CauseKind, events, sasl
 from uamqp.errors import LinkDetach
 from uamqp.testing import Broker
 from uamqp.testing.__main__ import main
-
-from .test_knobs import closed
 
 
 def threads() -> list[str]:

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.compiled.test_builds import compiled_modules
+from tests.support.builds import compiled_modules
 from tests.support.pair import Pair
 from uamqp.core import Entry
 from uamqp.engine import IncomingDelivery

@@ -5,7 +5,6 @@ Where the compiled package is installed, its .py files are what the pure one wou
 
 from __future__ import annotations
 
-import ast
 import gc
 import itertools
 import os
@@ -18,21 +17,11 @@ from pathlib import Path
 import pytest
 
 import uamqp
+from tests.support.builds import LIMIT, ROOT, compiled_modules
 from uamqp import Message, codec
 from uamqp.core import Entry
 from uamqp.engine import IncomingDelivery, OutgoingDelivery
 from uamqp.message import MessageProperties
-
-ROOT = Path(__file__).parent.parent.parent
-LIMIT = 300.0
-
-
-def compiled_modules() -> list[str]:
-    """The list in setup.py."""
-    for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "COMPILED":
-            return list(ast.literal_eval(node.value))
-    raise AssertionError("setup.py has no list COMPILED")
 
 
 def test_this_is_the_build_that_was_asked_for() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.compiled.test_builds import LIMIT, ROOT, compiled_modules
+from tests.support.builds import LIMIT, ROOT, compiled_modules
 from uamqp import codec
 
 EVERY = 5

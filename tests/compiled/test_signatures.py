@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from tests.compiled.test_builds import LIMIT, ROOT
+from tests.support.builds import LIMIT, ROOT
 from uamqp import BatchMessage, Message, codec
 from uamqp.engine import Engine, IncomingDelivery, Link
 from uamqp.message import DataBody, MessageProperties

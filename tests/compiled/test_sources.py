@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compiled.test_builds import compiled_modules
+from tests.support.builds import compiled_modules
 
 SOURCE = Path(__file__).parent.parent.parent / "src"
 MODULES = [name.replace(".", "/") for name in compiled_modules()]

@@ -9,8 +9,9 @@ import pytest
 from tests.peer import codec
 from tests.peer.script import RECEIVER, SENDER
 from tests.support.core import Client
-from uamqp.codec import Properties, ULong, encode_value
-from uamqp.core import RequestLinks, RequestNode
+from tests.support.requests import Called, answer
+from uamqp.codec import Properties, ULong
+from uamqp.core import RequestLinks
 from uamqp.core.requests import RequestState
 from uamqp.engine import LocalProtocolError
 
@@ -18,14 +19,6 @@ from uamqp.engine import LocalProtocolError
 def encoded(number: int) -> bytes:
     """A request: its message-id, and a body."""
     return Properties(message_id=ULong(number)).encode() + b"\x00\x53\x77\xa1\x01x"
-
-
-def answer(number: Any, properties: dict[str, Any] | None = None) -> bytes:
-    """An answer to the request of this number."""
-    out = Properties(correlation_id=number).encode()
-    if properties is not None:
-        out += b"\x00\x53\x74" + encode_value(properties)
-    return out + b"\x00\x53\x77\x40"
 
 
 class Node:
@@ -183,36 +176,6 @@ def test_which_names_count_first(node: Node) -> None:
 
 
 # -- a node, and the links that lead to it now
-
-
-class Called(Client):
-    """A client that looks for a node by its address."""
-
-    def __init__(self, address: str = "$node") -> None:
-        super().__init__()
-        self.node = RequestNode(self.session, address)
-        self.handle = 1  # of the link for answers
-
-    def open(self) -> RequestLinks:
-        return self.node.open(self.now)
-
-    def accept(self, *, first: bool = False) -> list[str]:
-        """Let the links come, the connection before them if they are the first; return their names."""
-        if first:
-            self.peer.accept_open()
-            self.peer.accept_begin()
-        out, back = (self.peer.accept_attach(role) for role in (SENDER, RECEIVER))
-        self.handle = back["handle"]
-        self.peer.grant(10)
-        self.peer.expect("flow")
-        self.peer.ignore("disposition")
-        return [out["name"], back["name"]]
-
-    def answer(self, payload: bytes) -> None:
-        self.peer.send_delivery(payload, handle=self.handle)
-
-    def lose_links(self) -> None:
-        self.peer.send("detach", handle=0, closed=True, error=codec.error("amqp:resource-deleted", "gone"))
 
 
 def test_a_node_has_one_pair_of_links() -> None:

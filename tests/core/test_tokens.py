@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.core.test_requests import Called, answer
 from tests.peer.frames import decode_sections
+from tests.support.requests import Called, answer
 from uamqp.codec import ULong
 from uamqp.core import (
     CBS_NODE,

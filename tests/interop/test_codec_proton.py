@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.codec.test_roundtrip import SCALARS, SYMBOLS, arrays
+from tests.support.values import SCALARS, SYMBOLS, arrays
 from tests.support.vectors import CANONICAL, OTHERS
 from uamqp.codec import (
     Array,

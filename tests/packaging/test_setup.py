@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_files import PROGRAM, ROOT, fresh, run, the_one
+from tests.support.installing import PROGRAM, ROOT, fresh, run, the_one
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 

@@ -251,3 +251,10 @@ async def connect(broker: Broker, tls: ssl.SSLContext | None = None, **config: A
 
 def symbols(*names: str) -> tuple[Symbol, ...]:
     return tuple(Symbol(name) for name in names)
+
+
+async def closed(client: Any) -> Any:
+    """The cause of a connection's end, once its socket is closed."""
+    event = await client.next(events.ConnectionClosed)
+    await client.lost.wait()
+    return event.cause

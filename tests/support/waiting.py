@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,3 +27,9 @@ def until(happened: Callable[[], Any], step: Callable[[], Any], seconds: float =
         if time.monotonic() > deadline:
             pytest.fail(f"it didn't happen within {seconds} s")
         step()
+
+
+async def eventually(happened: Callable[[], bool]) -> None:
+    """Look again and again, since nothing announces what is waited for; `run` has the bound."""
+    while not happened():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
