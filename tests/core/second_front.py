@@ -1,7 +1,5 @@
-"""A small front of its own, on `uamqp.core` and a driver: it shows what they offer to any front, in either world.
-
-Its operations are coroutines: an event loop runs them, or `uamqp.transport.drive.run` does with a `BlockingDriver`.
-"""
+"""A small front of its own, on `uamqp.core` and a driver: it shows what they offer to any front, in either world, for
+its operations are coroutines: an event loop runs them, or `uamqp.transport.drive.run` with a `BlockingDriver`."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 from uamqp import codec, core
-from uamqp.engine import Cause, EngineConfig, IncomingDelivery, sasl
+from uamqp.engine import Cause, EngineConfig, IncomingDelivery, LocalProtocolError, sasl
 from uamqp.transport.driver import Driver
 from uamqp.transport.sansio.endpoint import Endpoint
 from uamqp.transport.signals import Signal
@@ -144,7 +142,8 @@ class Receiver(core.Incoming):
             for delivery in driver.command("handing a message out", lambda now: inbox.hand_out(1, False, [])):
                 (_, start, end), *_ = codec.scan_sections(delivery.payload)
                 yield delivery.payload[slice(*codec.binary_bounds(delivery.payload, start, end))]
-                if link.state in OVER:
-                    raise lost(link.cause)
-                driver.command("accepting", lambda now: core.settle(delivery, codec.ACCEPTED))  # noqa: B023 (at once)
+                try:
+                    driver.command("accepting", lambda now: core.settle(delivery, codec.ACCEPTED))  # noqa: B023 (at once)
+                except LocalProtocolError:
+                    raise lost(link.cause) from None
         raise lost(link.cause)
