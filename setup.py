@@ -35,6 +35,7 @@ COMPILED = (
     "uamqp.classic.message.sections",
     "uamqp.codec.decode",
     "uamqp.codec.encode",
+    "uamqp.codec.message",
     "uamqp.codec.sections",
     "uamqp.codec.signatures",
     "uamqp.core.connection",

@@ -101,10 +101,7 @@ class Sender(core.Outgoing):
         return self.connection.driver.command("sending", submit)
 
     def encode(self, entry: core.Entry) -> bytes:
-        payload = bytearray()
-        codec.append_section_header(payload, codec.DATA)
-        codec.append_value(payload, entry.item.body)
-        return bytes(payload)
+        return codec.encode_data(entry.item.body)
 
     def finished(self, entry: core.Entry, outcome: core.Outcome) -> None:
         entry.item.outcome = outcome
@@ -140,8 +137,7 @@ class Receiver(core.Incoming):
         while link.state not in OVER:
             await self.connection.wait(self.arrived, lambda: len(inbox) > 0 or link.state in OVER, None)
             for delivery in driver.command("handing a message out", lambda now: inbox.hand_out(1, False, [])):
-                (_, start, end), *_ = codec.scan_sections(delivery.payload)
-                yield delivery.payload[slice(*codec.binary_bounds(delivery.payload, start, end))]
+                yield b"".join(codec.body_parts(delivery.payload, codec.scan_sections(delivery.payload)))
                 try:
                     driver.command("accepting", lambda now: core.settle(delivery, codec.ACCEPTED))  # noqa: B023 (at once)
                 except LocalProtocolError:

@@ -28,7 +28,25 @@ from .definitions import (
     TransactionError,
 )
 from .encode import append_bare, append_value, encode_value
-from .errors import CodecError, DecodeError, EncodeError
+from .errors import CodecError, DecodeError, EncodeError, NestingError
+from .message import (
+    append_changed_map,
+    append_data,
+    append_header,
+    append_map,
+    append_properties,
+    append_section,
+    append_sections,
+    body_code,
+    body_parts,
+    body_size,
+    encode_data,
+    encoded_since,
+    read_header,
+    read_properties,
+    section_decoder,
+    unchanged,
+)
 from .outcomes import (
     ACCEPTED,
     ACCEPTED_BYTES,
@@ -76,9 +94,13 @@ from .sections import (
     VALUE,
     Header,
     Properties,
+    SectionReader,
     append_section_header,
+    binary_at,
     binary_bounds,
+    read_sections,
     scan_sections,
+    single_data,
 )
 from .signatures import present
 from .terminus import (
@@ -120,18 +142,21 @@ __all__ = [
     "ACCEPTED", "ACCEPTED_BYTES", "APPLICATION_PROPERTIES", "BATCH_FORMAT", "COMPILED", "COMPOSITES_BY_CODE",
     "COMPOSITES_BY_NAME", "DATA", "DELIVERY_ANNOTATIONS", "FOOTER", "HEADER", "MESSAGE_ANNOTATIONS",
     "PERFORMATIVES", "PROPERTIES", "RELEASED", "RELEASED_BYTES", "ROLE_RECEIVER", "ROLE_SENDER",
-    "SASL_FRAMES", "SECTION_NAMES", "SEQUENCE", "VALUE", "Accepted", "AmqpError", "Array", "Attach",
-    "Begin", "Byte", "Char", "Close", "CodecError", "Composite", "ConnectionError", "Coordinator",
-    "Decimal32", "Decimal64", "Decimal128", "Declare", "Declared", "DecodeError", "Decoder",
-    "DeleteOnClose", "DeleteOnNoLinks", "DeleteOnNoLinksOrMessages", "DeleteOnNoMessages", "DeliveryState",
-    "Described", "Detach", "Discharge", "Disposition", "EncodeError", "End", "Error", "Field", "Float",
-    "Flow", "Header", "LinkError", "Long", "Modified", "Open", "Outcome", "Properties", "Received",
-    "ReceiverSettleMode", "Rejected", "Released", "SaslChallenge", "SaslCode", "SaslInit", "SaslMechanisms",
-    "SaslOutcome", "SaslResponse", "SenderSettleMode", "SessionError", "Short", "Source", "StdDistMode",
+    "SASL_FRAMES", "SECTION_NAMES", "SEQUENCE", "VALUE", "Accepted", "AmqpError", "Array", "Attach", "Begin",
+    "Byte", "Char", "Close", "CodecError", "Composite", "ConnectionError", "Coordinator", "Decimal32",
+    "Decimal64", "Decimal128", "Declare", "Declared", "DecodeError", "Decoder", "DeleteOnClose",
+    "DeleteOnNoLinks", "DeleteOnNoLinksOrMessages", "DeleteOnNoMessages", "DeliveryState", "Described",
+    "Detach", "Discharge", "Disposition", "EncodeError", "End", "Error", "Field", "Float", "Flow", "Header",
+    "LinkError", "Long", "Modified", "NestingError", "Open", "Outcome", "Properties", "Received", "ReceiverSettleMode",
+    "Rejected", "Released", "SaslChallenge", "SaslCode", "SaslInit", "SaslMechanisms", "SaslOutcome",
+    "SaslResponse", "SectionReader", "SenderSettleMode", "SessionError", "Short", "Source", "StdDistMode",
     "Symbol", "Target", "TerminusDurability", "TerminusExpiryPolicy", "Timestamp", "TransactionError",
     "TransactionalState", "Transfer", "TxnCapability", "UByte", "UInt", "ULong", "UShort", "append_bare",
-    "append_section_header", "append_value", "binary_bounds", "composite_class", "decode_composite",
-    "decode_value", "encode_value", "scan_sections",
+    "append_changed_map", "append_data", "append_header", "append_map", "append_properties",
+    "append_section", "append_section_header", "append_sections", "append_value", "binary_at",
+    "binary_bounds", "body_code", "body_parts", "body_size", "composite_class", "decode_composite",
+    "decode_value", "encode_data", "encode_value", "encoded_since", "read_header", "read_properties",
+    "read_sections", "scan_sections", "section_decoder", "single_data", "unchanged",
 ]  # fmt: skip
 
 present(globals())

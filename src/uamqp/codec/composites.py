@@ -165,7 +165,7 @@ class Composite:
             try:
                 if value is None:
                     raise EncodeError("is mandatory and can't be None")
-                _append_field(out, field, value)
+                append_field(out, field, value)
             except EncodeError as error:
                 raise type(error)(f"{_short(self)}.{field.name}: {error}") from None
             if field.nests:
@@ -423,9 +423,18 @@ def _checked_message_id(field: Field, value: Any) -> Any:
 # Encoding: by the field's type, liberal in the Python types it takes.
 
 
-def _append_field(out: bytearray, field: Field, value: Any) -> None:
+def append_field(out: bytearray, field: Field, value: Any, depth: int = 0) -> None:
+    """Append the value of a composite's field; None has no encoding here.
+
+    Args:
+        depth: how deep the value is nested already. 0 for those who look at the whole composite afterwards.
+
+    Raises:
+        EncodeError: the value is of the wrong type, or out of range.
+        NestingError: it is nested too deep.
+    """
     if not field.multiple:
-        _append_single(out, field, value)
+        _append_single(out, field, value, depth)
         return
     if isinstance(value, (str, bytes)) or not isinstance(value, (tuple, list, set, frozenset)):
         _append_single(out, field, value)
@@ -458,7 +467,7 @@ def _append_symbols(out: bytearray, field: Field, values: Any) -> None:
     close_compound(out, start, len(encoded))
 
 
-def _append_single(out: bytearray, field: Field, value: Any) -> None:
+def _append_single(out: bytearray, field: Field, value: Any, depth: int = 0) -> None:
     base = field.base
     if field.highest is not None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -497,7 +506,7 @@ def _append_single(out: bytearray, field: Field, value: Any) -> None:
             raise EncodeError(_wrong(field, value))
         append_value(out, _keys_as_symbols(value) if field.symbol_keyed else value)
     else:
-        _append_any(out, field, value)
+        _append_any(out, field, value, depth)
 
 
 def _keys_as_symbols(value: dict[Any, Any]) -> dict[Any, Any]:
@@ -507,7 +516,7 @@ def _keys_as_symbols(value: dict[Any, Any]) -> dict[Any, Any]:
     return value
 
 
-def _append_any(out: bytearray, field: Field, value: Any) -> None:
+def _append_any(out: bytearray, field: Field, value: Any, depth: int) -> None:
     """Fields of type "error", and of type "*" with what they require."""
     requires = "error" if field.base == "error" else field.requires
     if isinstance(value, Composite):
@@ -532,4 +541,4 @@ def _append_any(out: bytearray, field: Field, value: Any) -> None:
         or hasattr(type(value), "__amqp_encode__")
     ):
         raise EncodeError(_wrong(field, value))
-    append_value(out, value)
+    append_value(out, value, depth)

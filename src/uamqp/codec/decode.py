@@ -698,6 +698,11 @@ def list_spans(data: bytes, pos: int, end: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(stops))
 
 
+def type_name(encoded: bytes) -> str:
+    """Return the name of an encoded value's AMQP type, as in `Array.element`; "" for a described value and for none."""
+    return _NAMES[encoded[0]] if encoded else ""
+
+
 def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:
     """The one value that `data` encodes; DecodeError for anything else, bytes after the value included."""
     decoder = Decoder(data if type(data) is bytes else bytes(data), 0, None, bare)

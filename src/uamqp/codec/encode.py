@@ -115,14 +115,14 @@ def append_binary(out: bytearray, value: bytes | bytearray) -> None:
     out += value
 
 
-def append_string(out: bytearray, value: str) -> None:
-    """Append a string."""
-    append_text(out, 0xA1, _utf8(value))
+def append_string(out: bytearray, value: str | bytes) -> None:
+    """Append a string; bytes are its text in UTF-8."""
+    append_text(out, 0xA1, value if isinstance(value, bytes) else _utf8(value))
 
 
-def append_symbol(out: bytearray, value: str) -> None:
-    """Append a symbol."""
-    append_text(out, 0xA3, _utf8(value))
+def append_symbol(out: bytearray, value: str | bytes) -> None:
+    """Append a symbol; bytes are its text in ASCII."""
+    append_text(out, 0xA3, value if isinstance(value, bytes) else _utf8(value))
 
 
 def append_text(out: bytearray, code: int, data: bytes) -> None:
@@ -376,6 +376,13 @@ def _append_map(out: bytearray, items: dict[Any, Any], bare: bool, depth: int) -
     close_compound(out, start, 2 * len(items))
 
 
+def begin_map(out: bytearray) -> int:
+    """Begin a map whose keys and values are appended one by one; `close_compound` takes what this returns."""
+    start = len(out)
+    out += b"\xc1\x00\x00"
+    return start
+
+
 def close_compound(out: bytearray, start: int, count: int) -> None:
     """Fill in size and count of a compound or array, begun at `start` as its small code and two bytes.
 
@@ -589,12 +596,19 @@ def append_bare(out: bytearray, value: Any, depth: int = 0) -> None:
     _append_safely(out, value, True, depth)
 
 
-def append_keyed_map(out: bytearray, items: dict[Any, Any], symbols: bool) -> None:
-    """Append a map that is a section of a message, in the bare mapping.
+def append_keyed_map(out: bytearray, items: dict[Any, Any], symbols: bool, bare: bool = True) -> None:
+    """Append a map that is a section of a message (sections 3.2.5 and 3.2.10 of the specification).
 
-    With `symbols` its keys are text or bytes of ASCII (symbols), or integers (ulong): annotations and footers, section
-    3.2.10. Without, they are text or bytes of UTF-8 (strings): application properties, section 3.2.5. A key may be an
-    object that encodes itself as one of these. Raises EncodeError for other keys.
+    Args:
+        out: what to append to; it is as it was if this raises.
+        items: the map. A key may also be an object that encodes itself as a key that is allowed.
+        symbols: the keys are text or bytes of ASCII (symbols), or integers (ulong), as those of annotations and footers
+            are. If not, they are text or bytes of UTF-8 (strings), as those of application properties are.
+        bare: the values are in the bare mapping, else in the typed one.
+
+    Raises:
+        EncodeError: a key is another one, or a value has no encoding.
+        NestingError: a value is nested too deep.
     """
     start = len(out)
     out += b"\xc1\x00\x00"
@@ -610,7 +624,7 @@ def append_keyed_map(out: bytearray, items: dict[Any, Any], symbols: bool) -> No
                 _append_key_bytes(out, key, symbols, key)
             else:
                 _append_other_key(out, key, symbols)
-            _append(out, value, True, 1)
+            _append(out, value, bare, 1)
         close_compound(out, start, 2 * len(items))
     except (NestingError, RecursionError) as error:
         del out[start:]

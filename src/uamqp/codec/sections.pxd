@@ -35,3 +35,4 @@ cpdef Py_ssize_t single_data(bytes payload) except -1
 @cython.locals(size=cython.Py_ssize_t, first=cython.Py_ssize_t, stop=cython.longlong, chars=cython.p_char)
 cpdef bytes binary_at(bytes payload, Py_ssize_t start)
 cpdef bytes data_head(Py_ssize_t size)
+cpdef append_section_header(bytearray out, int code)

@@ -238,7 +238,12 @@ class SectionReader(Decoder):
 
 
 def read_sections(payload: bytes, bare: bool = False) -> SectionReader:
-    """A reader of the sections of an encoded message, which stands before the first; `bare` is as for `Decoder`."""
+    """Return a reader of the sections of an encoded message (section 3.2), which stands before the first.
+
+    Args:
+        payload: the message.
+        bare: as for `Decoder`.
+    """
     reader = SectionReader.__new__(SectionReader)
     reader._size = len(payload)
     reader._seen = _NONE
@@ -251,10 +256,13 @@ def read_sections(payload: bytes, bare: bool = False) -> SectionReader:
 
 
 def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
-    """The sections of an encoded message, in order: (code, start, end).
+    """Return where the sections of an encoded message are (section 3.2), in order: (code, start, end) of each.
 
-    `start` and `end` bound the section's value, its constructor included and the descriptor not. Raises what
-    `SectionReader.next` does.
+    `start` and `end` bound the section's value, its constructor included and the descriptor not. Values aren't looked
+    into, so the time that this takes doesn't depend on their size.
+
+    Raises:
+        DecodeError: what `SectionReader.next` raises.
     """
     reader = read_sections(payload)
     sections: list[tuple[int, int, int]] = []
@@ -266,9 +274,12 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
 
 
 def single_data(payload: bytes) -> int:
-    """Where the value starts of the one data section that is the body; 0 if the body is anything else.
+    """Return where the value of the one data section starts that is the body; 0 if the body is anything else.
 
-    Most messages have such a body, and need no list of sections. Raises what `SectionReader.next` does.
+    Most messages have such a body, and need no list of sections: `binary_at` reads it.
+
+    Raises:
+        DecodeError: what `SectionReader.next` raises.
     """
     size = len(payload)
     if size >= 5 and payload[0] == 0x00 and payload[1] == 0x53 and payload[2] == _DATA:
@@ -289,7 +300,11 @@ def single_data(payload: bytes) -> int:
 
 
 def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
-    """Bounds of the content of the binary value from `start` to `end`: what a data section holds."""
+    """Return the bounds of what is in the binary value from `start` to `end`: of the content of a data section.
+
+    Raises:
+        DecodeError: there is no binary value.
+    """
     if end - start >= 2 and payload[start] == 0xA0:
         return start + 2, end
     if end - start >= 5 and payload[start] == 0xB0:
@@ -298,7 +313,11 @@ def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def binary_at(payload: bytes, start: int) -> bytes:
-    """The content of the binary value that starts at `start`."""
+    """Return what is in the binary value that starts at `start`.
+
+    Raises:
+        DecodeError: no binary value starts there, or it is cut off.
+    """
     size = len(payload)
     first = stop = 0
     if 0 <= start < size - 1 and payload[start] == 0xA0:
@@ -323,6 +342,7 @@ def data_head(size: int) -> bytes:
 
 
 def append_section_header(out: bytearray, code: int) -> None:
-    """Append the descriptor of a section; its value is to follow."""
-    out += b"\x00\x53"
+    """Append the descriptor of a section, such as `HEADER`; its value is to follow."""
+    out.append(0x00)
+    out.append(0x53)
     out.append(code)

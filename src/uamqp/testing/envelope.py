@@ -22,6 +22,7 @@ from ..codec import (
     binary_bounds,
     decode_composite,
     scan_sections,
+    section_decoder,
 )
 
 _HEADER_START = b"\x00\x53\x70"
@@ -117,12 +118,9 @@ def read_to(payload: bytes) -> str | None:
     Raises:
         DecodeError: the message is malformed.
     """
-    for code, start, end in scan_sections(payload):
-        if code == PROPERTIES:
-            values = Decoder(payload, start, end).value()
-            to = Properties.from_fields(values).to
-            return to if isinstance(to, str) else None
-    return None
+    decoder = section_decoder(payload, scan_sections(payload), PROPERTIES)
+    to = None if decoder is None else Properties.from_fields(decoder.fields()).to
+    return to if isinstance(to, str) else None
 
 
 def batch_parts(payload: bytes) -> list[bytes]:

@@ -17,6 +17,7 @@ from ..codec import (
     Properties,
     binary_bounds,
     scan_sections,
+    section_decoder,
 )
 from .nodes import Counters, Queue, StoredMessage
 
@@ -78,10 +79,8 @@ class MessageView:
         return self._section(APPLICATION_PROPERTIES) or {}
 
     def _section(self, wanted: int) -> Any:
-        for code, start, end in scan_sections(self.payload):
-            if code == wanted:
-                return Decoder(self.payload, start, end).value()
-        return None
+        decoder = section_decoder(self.payload, scan_sections(self.payload), wanted)
+        return None if decoder is None else decoder.value()
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,7 +3,7 @@
 cimport cython
 
 from ..values.portable cimport Portable
-from ...codec.sections cimport data_head
+from ...codec.message cimport append_data, append_section, body_code, body_parts
 
 
 cdef int DATA, SEQUENCE, VALUE
@@ -28,7 +28,5 @@ cdef class SequenceBody(MessageBody):
     pass
 
 
-@cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t, parts=list, chars=cython.p_char)
-cdef list _contents(bytes payload, list bounds)
-@cython.locals(code=int, parts=list, body=MessageBody)
+@cython.locals(code=int, body=MessageBody)
 cpdef received_body(bytes payload, list bounds, object encoding)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ... import codec
 from ...codec import DATA, SEQUENCE, VALUE
-from ...codec.sections import data_head
+from ...codec.message import append_data, append_section, body_code, body_parts, body_size
 from ..values import native
 from ..values.portable import Portable, unreadable
 from . import sections as _sections
@@ -25,7 +25,7 @@ class MessageBody(Portable):
 
     _stored = ("_encoding", "_parts")
     _type: ClassVar[native.MessageBodyType] = native.MessageBodyType.NoneType
-    _code: ClassVar[bytes] = b""
+    _code: ClassVar[int] = 0
 
     # Each section's value, encoded; of data sections the content alone.
     _parts: list[bytes]
@@ -35,7 +35,7 @@ class MessageBody(Portable):
         self._parts = []
         if c_message is not None and c_message.body_type is self._type:
             payload = c_message._encode_payload()
-            self._parts = _contents(payload, codec.scan_sections(payload))
+            self._parts = body_parts(payload, codec.scan_sections(payload))
 
     @property
     def type(self) -> native.MessageBodyType:
@@ -49,8 +49,7 @@ class MessageBody(Portable):
 
     def _append_to(self, out: bytearray) -> None:
         for part in self._parts:
-            out += self._code
-            out += part
+            append_section(out, self._code, part)
 
     def _text(self, value: Any) -> str:
         # What is no text is shown all the same: b"\xff" as \xff.
@@ -101,8 +100,7 @@ class DataBody(MessageBody):
     def _append_to(self, out: bytearray) -> None:
         # A message needs a body: no section at all goes out as an empty one.
         for part in self._parts or [b""]:
-            out += data_head(len(part))
-            out += part
+            append_data(out, part)
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -128,7 +126,7 @@ class ValueBody(MessageBody):
     __slots__ = ()
 
     _type = native.MessageBodyType.ValueType
-    _code = _sections.VALUE
+    _code = VALUE
 
     def set(self, value: Any) -> None:
         """Makes a value the body. Raises what `utils.data_factory` does."""
@@ -160,7 +158,7 @@ class SequenceBody(MessageBody):
     __slots__ = ()
 
     _type = native.MessageBodyType.SequenceType
-    _code = _sections.SEQUENCE
+    _code = SEQUENCE
 
     def append(self, data: Iterable[Any]) -> None:
         """Adds a section. Raises `TypeError` for what is no list, and what `utils.data_factory` does."""
@@ -179,8 +177,7 @@ class SequenceBody(MessageBody):
         if self._parts:
             MessageBody._append_to(self, out)
         else:
-            out += _sections.SEQUENCE
-            out.append(0x45)
+            append_section(out, SEQUENCE, codec.encode_value([]))
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -217,44 +214,17 @@ def outline(code: int, count: int, size: int) -> str:
 
 def received_outline(payload: bytes, bounds: list[tuple[int, int, int]]) -> str:
     """Describe the body that the sections have which `codec.scan_sections` found, without making it."""
-    kind = count = size = 0
-    for code, start, end in bounds:
-        if DATA <= code <= VALUE:
-            kind = code
-            count += 1
-            size += end - start - (0 if code != DATA else 2 if payload[start] == 0xA0 else 5)
-    return outline(kind, count, size)
-
-
-def _contents(payload: bytes, bounds: list[tuple[int, int, int]]) -> list[bytes]:
-    """The value of each body section, encoded; of data sections the content alone.
-
-    `bounds` is what `codec.scan_sections` found: data sections are binary, with a size that fits.
-    """
-    parts = []
-    chars = payload  # char *: each section is checked below to be within the payload
-    for code, start, end in bounds:
-        if not 0 <= start < end <= len(payload):
-            raise ValueError(f"a section from {start} to {end} isn't within the {len(payload)} bytes of the message")
-        if code == DATA:
-            parts.append(chars[start + (2 if payload[start] == 0xA0 else 5) : end])
-        elif code == SEQUENCE or code == VALUE:
-            parts.append(chars[start:end])
-    return parts
+    count = sum(1 for code, _, _ in bounds if DATA <= code <= VALUE)
+    return outline(body_code(bounds), count, body_size(payload, bounds))
 
 
 def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
     """The body that the sections have which `codec.scan_sections` found; None: there is none."""
-    parts = _contents(payload, bounds)
-    if not parts:
+    code = body_code(bounds)
+    if not code:
         return None
-    kind: type[MessageBody] = DataBody
-    for code, _, _ in bounds:
-        if code == SEQUENCE:
-            kind = SequenceBody
-        elif code == VALUE:
-            kind = ValueBody
+    kind: type[MessageBody] = DataBody if code == DATA else ValueBody if code == VALUE else SequenceBody
     body = kind.__new__(kind)
     body._encoding = encoding
-    body._parts = parts
+    body._parts = body_parts(payload, bounds)
     return body

@@ -5,8 +5,9 @@ cimport cython
 # A class that is cimported by its own name would not be an attribute of the module.
 from .bodies cimport DataBody as _DataBody, received_body
 from .sections cimport append_map, checked, received_header, received_properties
-from ...codec.decode cimport Decoder as _Decoder, decoder_between
-from ...codec.sections cimport SectionReader, binary_at, data_head, read_sections, scan_sections, single_data
+from ...codec.decode cimport Decoder as _Decoder
+from ...codec.message cimport append_sections, encode_data, section_decoder
+from ...codec.sections cimport SectionReader, append_section_header, binary_at, read_sections, scan_sections, single_data
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE
@@ -43,7 +44,7 @@ cdef class Message:
     cdef public object _footer
 
     cdef list _scanned(self)
-    @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t, decoder=_Decoder)
+    @cython.locals(decoder=_Decoder)
     cdef _read(self, int code)
     @cython.locals(data=_DataBody)
     cdef _auto_set_body(self, object body)
@@ -55,12 +56,12 @@ cdef class Message:
     cdef bint _has_only_body(self)
     @cython.locals(payload=bytes, out=bytearray)
     cdef bytes _encoded(self)
-    @cython.locals(out=bytearray, tail=bytearray, head=bytes)
+    @cython.locals(out=bytearray, tail=bytearray)
     cdef bytes _encoded_data(self, bytes content)
     cdef _append_head(self, bytearray out)
     @cython.locals(found=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
     cdef _append_section(self, bytearray out, int code, object value)
-    @cython.locals(code=int, start=cython.Py_ssize_t, end=cython.Py_ssize_t)
+    @cython.locals(payload=bytes)
     cdef _append_unread(self, bytearray out, int first, int last)
     cdef bint _can_settle_message(self) except *
     cpdef _settle(self, object response)

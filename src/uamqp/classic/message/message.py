@@ -23,8 +23,8 @@ from ...codec import (
     PROPERTIES,
     VALUE,
 )
-from ...codec.decode import decoder_between
-from ...codec.sections import binary_at, data_head, read_sections, single_data
+from ...codec.message import append_sections, encode_data, section_decoder
+from ...codec.sections import append_section_header, binary_at, read_sections, single_data
 from ...engine.limits import MAX_DELIVERY_TAG
 from ..values import native
 from ..values.arguments import encoding_of, having, shown
@@ -217,13 +217,12 @@ class Message:
 
     def _read(self, code: int) -> Any:
         """Decode a section of the payload that isn't the body; None if there is none."""
-        for found, start, end in self._scanned():
-            if found == code:
-                decoder = decoder_between(self._payload or b"", start, end, True)
-                if code == PROPERTIES:
-                    return received_properties(decoder, self._encoding)
-                return received_header(decoder) if code == HEADER else decoder.value()
-        return None
+        decoder = section_decoder(self._payload or b"", self._scanned(), code, True)
+        if decoder is None:
+            return None
+        if code == PROPERTIES:
+            return received_properties(decoder, self._encoding)
+        return received_header(decoder) if code == HEADER else decoder.value()
 
     @property
     def header(self) -> Any:
@@ -480,14 +479,13 @@ class Message:
 
     def _encoded_data(self, content: bytes) -> bytes:
         """The message, whose body is one data section: however large that is, it is copied once."""
-        head = data_head(len(content))
         if self._has_only_body():
-            return head + content
+            return encode_data(content)
         out = bytearray()
         self._append_head(out)
         tail = bytearray()
         self._append_section(tail, FOOTER, self._footer)
-        return b"".join((out, head, content, tail))
+        return encode_data(content, out, tail)
 
     def _is_untouched(self) -> bool:
         return (
@@ -527,9 +525,7 @@ class Message:
                 self._append_unread(out, code, code)  # it came without anything in it
             return
         checked(code, value)
-        out.append(0x00)
-        out.append(0x53)
-        out.append(code)
+        append_section_header(out, code)
         if code == HEADER or code == PROPERTIES:
             value._append_to(out)
             return
@@ -543,14 +539,8 @@ class Message:
     def _append_unread(self, out: bytearray, first: int, last: int) -> None:
         """Appends sections as they came: those with the codes from `first` to `last`."""
         payload = self._payload
-        if payload is None:
-            return
-        for code, start, end in self._scanned():
-            if first <= code <= last:
-                out.append(0x00)
-                out.append(0x53)
-                out.append(code)
-                out += payload[start:end]
+        if payload is not None:
+            append_sections(out, payload, self._scanned(), first, last)
 
     def encode_message(self) -> bytes:
         """The encoded message. Raises `TypeError`, `ValueError` or `OverflowError` for what can't be encoded."""

@@ -4,7 +4,8 @@ cimport cython
 
 from ..values.portable cimport Portable
 from ...codec.decode cimport Decoder as _Decoder, decoder_between
-from ...codec.encode cimport append_bare, append_keyed_map, append_text, close_compound
+from ...codec.encode cimport append_bare, append_keyed_map, append_string, append_symbol, begin_map, close_compound
+from ...codec.message cimport append_header, append_properties, encoded_since, read_header, read_properties
 
 cdef int HEADER, PROPERTIES
 
@@ -12,8 +13,6 @@ cdef int HEADER, PROPERTIES
 cpdef append_amqp(bytearray out, object value, str encoding, int depth=*)
 @cython.locals(start=cython.Py_ssize_t)
 cpdef append_map(bytearray out, object values, str encoding, bint symbols)
-cdef _append_item(bytearray out, object key, object value, str encoding)
-cdef _append_key(bytearray out, object key, str encoding, bint symbols)
 
 
 cdef class MessageHeader(Portable):
@@ -25,7 +24,7 @@ cdef class MessageHeader(Portable):
     cdef public bytes _original
     cdef public object _came
 
-    @cython.locals(start=cython.Py_ssize_t, fields=list)
+    @cython.locals(start=cython.Py_ssize_t)
     cpdef _load(self, _Decoder decoder)
     cdef tuple _given(self)
     cpdef _append_to(self, bytearray out)
@@ -33,7 +32,6 @@ cdef class MessageHeader(Portable):
 
 cdef class _Field:
     cdef readonly int index
-    cdef readonly int code
     cdef readonly str name
 
     @cython.locals(values=list)
@@ -41,7 +39,6 @@ cdef class _Field:
     @cython.locals(values=list)
     cdef _write(self, MessageProperties owner, object value)
     cpdef wire(self, object value, str encoding)
-    cpdef append(self, bytearray out, object value)
 
 
 cdef class _AddressField(_Field):
@@ -57,7 +54,6 @@ cdef class _IntegerField(_Field):
 
 
 cdef tuple _FIELDS
-cdef bytes _CODES
 
 
 cdef class MessageProperties:
@@ -70,13 +66,10 @@ cdef class MessageProperties:
 
     @cython.locals(field=_Field)
     cdef _fill(self, int index, object value)
-    @cython.locals(values=list, count=int, index=int, start=cython.Py_ssize_t)
     cpdef _append_to(self, bytearray out)
 
 
 cpdef MessageHeader received_header(_Decoder decoder)
 cpdef object checked(int code, object value)
-@cython.locals(
-    properties=MessageProperties, values=list, start=cython.Py_ssize_t, stop=cython.Py_ssize_t, chars=cython.p_char
-)
+@cython.locals(properties=MessageProperties, start=cython.Py_ssize_t)
 cpdef MessageProperties received_properties(_Decoder decoder, str encoding)

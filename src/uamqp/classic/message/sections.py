@@ -7,15 +7,25 @@ changed is encoded as it came, with every AMQP type as the sender had it.
 
 from __future__ import annotations
 
-import decimal
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ... import codec
 from ...codec import APPLICATION_PROPERTIES, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES
-from ...codec.decode import Decoder, decoder_between, list_spans, map_spans
-from ...codec.encode import append_bare, append_keyed_map, append_text, close_compound, is_utf8, nesting_error
+from ...codec.decode import Decoder, decoder_between, type_name
+from ...codec.encode import (
+    append_bare,
+    append_keyed_map,
+    append_string,
+    append_symbol,
+    begin_map,
+    close_compound,
+    is_utf8,
+    nesting_error,
+)
 from ...codec.errors import NestingError
+from ...codec.message import append_header, append_properties, encoded_since, read_header, read_properties, unchanged
 from ..values import convert, native
 from ..values import values as _values
 from ..values.arguments import encoding_of, having
@@ -27,14 +37,6 @@ if TYPE_CHECKING:
 #: What fields of the properties may be given as.
 Text: TypeAlias = "str | bytes | AMQPType | None"
 Number: TypeAlias = "int | AMQPType | None"
-
-#: What the sections of a body start with that isn't data: a described value with a small ulong as descriptor.
-SEQUENCE = b"\x00\x53\x76"
-VALUE = b"\x00\x53\x77"
-
-_STRING = 0xA1
-_BINARY = 0xA0
-_SYMBOL = 0xA3
 
 
 def append_amqp(out: bytearray, value: Any, encoding: str, depth: int = 0) -> None:
@@ -69,8 +71,7 @@ def append_map(out: bytearray, values: dict[Any, Any], encoding: str, symbols: b
             return
         except codec.EncodeError:
             pass  # What this doesn't know, or what is wrong.
-    start = len(out)
-    out += b"\xc1\x00\x00"
+    start = begin_map(out)
     for key, value in values.items():
         _append_key(out, key, encoding, symbols)
         _append_item(out, key, value, encoding)
@@ -94,7 +95,10 @@ def _append_key(out: bytearray, key: Any, encoding: str, symbols: bool) -> None:
     found = _key_of(key, encoding)
     if type(found) is bytes:
         if encoding != "UTF-8" or found.isascii() or (not symbols and is_utf8(found)):
-            append_text(out, _SYMBOL if symbols else _STRING, found)
+            if symbols:
+                append_symbol(out, found)
+            else:
+                append_string(out, found)
             return
         kind: type[Exception] = codec.EncodeError
     elif symbols and type(found) is int:
@@ -127,13 +131,10 @@ def _key_of(key: Any, encoding: str) -> Any:
     if hook is None:
         return None
     encoded = bytes(hook(wrapped))
-    if encoded[:1] in _TEXT_CODES or encoded[:1] in _INTEGER_CODES:
-        return codec.decode_value(encoded, bare=True)
-    return None
+    return codec.decode_value(encoded, bare=True) if type_name(encoded) in _KEY_TYPES else None
 
 
-_TEXT_CODES = (b"\xa1", b"\xb1", b"\xa3", b"\xb3")
-_INTEGER_CODES = tuple(bytes((code,)) for code in b"\x50\x60\x70\x52\x43\x80\x53\x44\x51\x61\x71\x54\x81\x55")
+_KEY_TYPES = frozenset({"string", "symbol", "ubyte", "ushort", "uint", "ulong", "byte", "short", "int", "long"})
 
 
 def append_changed_map(
@@ -144,69 +145,8 @@ def append_changed_map(
     `original` is where it came from: keys that are in it, and values that are the same now, go out byte by byte as they
     came, whatever they are; the rest as `append_map` encodes it.
     """
-    payload, begin, end = original
-    came = codec.Decoder(payload, begin, end, True).value()
-    if _same(values, came):
-        out += payload[begin:end]
-        return
-    known = _items(payload, came, map_spans(payload, begin, end))
-    start = len(out)
-    out += b"\xc1\x00\x00"
-    for key, value in values.items():
-        there = _there(key, known)
-        if there is _NOWHERE:
-            _append_key(out, key, encoding, symbols)
-            _append_item(out, key, value, encoding)
-            continue
-        encoded_key, encoded_value = known[there]
-        out += encoded_key
-        if _same(value, came[there]):
-            out += encoded_value
-        else:
-            _append_item(out, key, value, encoding)
-    close_compound(out, start, 2 * len(values))
-
-
-def _items(payload: bytes, came: dict[Any, Any], spans: list[tuple[int, int, int]]) -> dict[Any, tuple[bytes, bytes]]:
-    """The encoded items of a map by its keys as they were read."""
-    items = [(payload[start:middle], payload[middle:end]) for start, middle, end in spans]
-    if len(items) == len(came):
-        return dict(zip(came, items, strict=True))
-    # Keys that differ in their type alone fall together: then the first key counts, and the last value.
-    found: dict[Any, tuple[bytes, bytes]] = {}
-    for key, value in items:
-        content = b"\x00\x00\x00\x02" + key + b"\x40"
-        (read,) = codec.decode_value(b"\xd1" + len(content).to_bytes(4, "big") + content, bare=True)
-        found[read] = (found[read][0] if read in found else key, value)
-    return found
-
-
-_NOWHERE: Any = object()
-
-
-def _there(key: Any, known: dict[Any, Any]) -> Any:
-    """The key that is this one; one with a NaN in it isn't equal to itself. `_NOWHERE` if there is none."""
-    if key in known:
-        return key
-    if isinstance(key, (str, bytes, int)):
-        return _NOWHERE
-    return next((other for other in known if _same(key, other)), _NOWHERE)
-
-
-def _same(value: Any, came: Any) -> bool:
-    """Is a value what was decoded, down to the types? True isn't 1 here, and NaN is NaN."""
-    if type(value) is not type(came):
-        return False
-    if isinstance(value, dict):
-        return len(value) == len(came) and all(
-            _same(key, there) and _same(item, came[there])
-            for (key, item), there in zip(value.items(), came, strict=True)
-        )
-    if isinstance(value, (list, tuple)):
-        return len(value) == len(came) and all(map(_same, value, came))
-    if isinstance(value, (float, decimal.Decimal)):
-        return repr(value) == repr(came)
-    return bool(value == came)
+    append_key = partial(_append_key, encoding=encoding, symbols=symbols)
+    codec.append_changed_map(out, values, append_key, partial(_append_item, encoding=encoding), original)
 
 
 def _unsigned(value: Any, name: str, most: int) -> int:
@@ -247,13 +187,9 @@ class MessageHeader(Portable):
 
     def _load(self, decoder: Decoder) -> None:
         start = decoder.pos
-        fields = decoder.fields()
-        if len(fields) > 5:
-            raise codec.DecodeError(f"A message header has 5 fields, this one has {len(fields)}.")
-        fields += [None] * (5 - len(fields))
-        self.durable, self.priority, self.time_to_live, self.first_acquirer, count = fields
+        self.durable, self.priority, self.time_to_live, self.first_acquirer, count = read_header(decoder)
         self.delivery_count = 0 if count is None else count
-        self._original = decoder.data[start : decoder.pos]
+        self._original = encoded_since(decoder, start)
         self._came = self._given()
 
     @property
@@ -265,32 +201,15 @@ class MessageHeader(Portable):
         return self.durable, self.priority, self.time_to_live, self.first_acquirer, self.delivery_count
 
     def _append_to(self, out: bytearray) -> None:
-        came: tuple[Any, ...] = ()
-        spans: list[tuple[int, int]] = []
-        original = self._original
-        if original is not None and self._came is not None:
-            came = self._came
-            if _same(self._given(), came):
-                out += original
-                return
-            spans = list_spans(original, 0, len(original))
-        start = len(out)
-        out += b"\xc0\x00\x00"
+        came = self._came if self._original is not None else None
+        fields: list[Any] = []
+        changed = 0
         for index, value in enumerate(self._given()):
-            if original is not None and index < len(spans) and _same(value, came[index]):
-                first, stop = spans[index]
-                out += original[first:stop]
-            elif index == 0 or index == 3:
-                out.append(_boolean(value, "durable" if index == 0 else "first_acquirer"))
-            elif value is None and index != 4:
-                out.append(0x40)
-            elif index == 1:
-                out.append(0x50)
-                out.append(_unsigned(value, "priority", 0xFF))
-            else:
-                name = "time_to_live" if index == 2 else "delivery_count"
-                codec.append_value(out, codec.UInt(_unsigned(value or 0, name, 0xFFFFFFFF)))
-        close_compound(out, start, 5)
+            if came is None or not unchanged(value, came[index]):
+                changed |= 1 << index
+                value = _header_field(index, value)
+            fields.append(value)
+        append_header(out, fields, None if came is None else self._original, changed)
 
     def get_header_obj(self) -> Any:
         """The header in AMQP's own terms, a `c_uamqp.cHeader`."""
@@ -330,12 +249,19 @@ def checked_header(header: Any) -> Any:
     return header
 
 
-def _boolean(value: Any, name: str) -> int:
+def _header_field(index: int, value: Any) -> Any:
+    """The value of a field, by its position, as the codec takes it."""
     if value is None:
-        return 0x40
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"{name} must be True, False or None, not {type(value).__name__}.")
-    return 0x41 if value else 0x42
+        return 0 if index == 4 else None
+    name = _HEADER_FIELDS[index]
+    if index == 0 or index == 3:
+        if isinstance(value, (str, bytes)):
+            raise TypeError(f"{name} must be True, False or None, not {type(value).__name__}.")
+        return bool(value)
+    return _unsigned(value, name, 0xFF) if index == 1 else _unsigned(value or 0, name, 0xFFFFFFFF)
+
+
+_HEADER_FIELDS = ("durable", "priority", "time_to_live", "first_acquirer", "delivery_count")
 
 
 # What may stand for a ulong where an id is asked for.
@@ -360,13 +286,12 @@ def _unwrapped(value: Any) -> Any:
 
 
 class _Field:
-    """A field of the properties, by its position: text that is a string, a symbol or binary (`code`)."""
+    """A field of the properties, by its position: text."""
 
-    __slots__ = ("code", "index", "name")
+    __slots__ = ("index", "name")
 
-    def __init__(self, index: int, code: int = _STRING) -> None:
+    def __init__(self, index: int) -> None:
         self.index = index
-        self.code = code
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -398,7 +323,7 @@ class _Field:
         owner._changed |= 1 << self.index
 
     def wire(self, value: Any, encoding: str) -> Any:
-        """A value that isn't None as it is kept: what `append` takes."""
+        """A value that isn't None as it is kept."""
         kind = type(value)
         if kind is bytes:
             return value
@@ -410,9 +335,9 @@ class _Field:
             return bytes(value)
         raise TypeError(f"{self.name} must be bytes or str.")
 
-    def append(self, out: bytearray, value: Any) -> None:
-        """Appends a kept value that isn't bytes."""
-        codec.append_bare(out, value, 1)
+    def check(self, value: Any) -> None:
+        """Raise 1.6's error for a kept value that isn't bytes and can't be encoded."""
+        codec.append_bare(bytearray(), value, 1)
 
 
 class _AddressField(_Field):
@@ -470,13 +395,11 @@ class _IntegerField(_Field):
             raise TypeError(f"{self.name} must be an integer.{unit}")
         return int(value)
 
-    def append(self, out: bytearray, value: Any) -> None:
+    def check(self, value: Any) -> None:
         if self.index == 11:
-            codec.append_value(out, codec.UInt(_unsigned(value, self.name, 0xFFFFFFFF)))
-            return
-        if not -(2**63) <= value < 2**63:
+            _unsigned(value, self.name, 0xFFFFFFFF)
+        elif not -(2**63) <= value < 2**63:
             raise OverflowError(f"{self.name} is beyond 64 bits: {value}.")
-        codec.append_value(out, codec.Timestamp(value))
 
 
 class MessageProperties:
@@ -502,13 +425,13 @@ class MessageProperties:
     _changed: int  # a bit for each field, by its position
 
     message_id = _IdField(0)
-    user_id = _Field(1, _BINARY)
+    user_id = _Field(1)
     to = _AddressField(2)
     subject = _Field(3)
     reply_to = _AddressField(4)
     correlation_id = _IdField(5)
-    content_type = _Field(6, _SYMBOL)
-    content_encoding = _Field(7, _SYMBOL)
+    content_type = _Field(6)
+    content_encoding = _Field(7)
     absolute_expiry_time = _IntegerField(8)
     creation_time = _IntegerField(9)
     group_id = _Field(10)
@@ -586,34 +509,14 @@ class MessageProperties:
         return duplicate
 
     def _append_to(self, out: bytearray) -> None:
-        original = self._original
-        spans: list[tuple[int, int]] = []
-        if original is not None:
-            if not self._changed:
-                out += original
-                return
-            spans = list_spans(original, 0, len(original))
-        values = self._values
-        count = len(values)
-        while count and values[count - 1] is None:
-            count -= 1
-        if not count:
-            out.append(0x45)
-            return
-        start = len(out)
-        out += b"\xc0\x00\x00"
-        for index in range(count):
-            value = values[index]
-            if value is None:
-                out.append(0x40)
-            elif original is not None and not self._changed >> index & 1:
-                first, stop = spans[index]
-                out += original[first:stop]
-            elif type(value) is bytes:
-                append_text(out, _CODES[index], value)
-            else:
-                _FIELDS[index].append(out, value)
-        close_compound(out, start, count)
+        try:
+            append_properties(out, self._values, True, self._original, self._changed)
+        except codec.EncodeError:
+            for field, value in zip(_FIELDS, self._values, strict=False):
+                kept = self._original is not None and not self._changed >> field.index & 1
+                if value is not None and type(value) is not bytes and not kept:
+                    field.check(value)
+            raise
 
     def get_properties_obj(self) -> Any:
         """The properties in AMQP's own terms, a `c_uamqp.cProperties`."""
@@ -631,21 +534,15 @@ class MessageProperties:
 _FIELDS: tuple[_Field, ...] = tuple(
     sorted((value for value in vars(MessageProperties).values() if isinstance(value, _Field)), key=lambda f: f.index)
 )
-_CODES = bytes(field.code for field in _FIELDS)
 
 
 def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
     """Return the properties of a received message, which stand at the decoder's position."""
     start = decoder.pos
-    values = decoder.fields()
-    if len(values) > 13:
-        raise codec.DecodeError(f"Message properties have 13 fields, these have {len(values)}.")
-    stop = decoder.pos
-    chars = decoder.data  # char *: a decoder's position never leaves its data
     properties = MessageProperties.__new__(MessageProperties)
     properties._encoding = encoding
-    properties._values = values
-    properties._original = chars[start:stop]
+    properties._values = read_properties(decoder)
+    properties._original = encoded_since(decoder, start)
     properties._changed = 0
     return properties
 

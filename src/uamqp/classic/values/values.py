@@ -5,7 +5,6 @@ Programs find all of these in `uamqp.c_uamqp`.
 
 from __future__ import annotations
 
-import struct
 import uuid
 from collections.abc import Iterator
 from enum import Enum
@@ -13,6 +12,7 @@ from itertools import islice
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from ... import codec
+from ...codec.encode import append_symbol, begin_map, close_compound
 from .portable import unreadable
 
 _ValueT = TypeVar("_ValueT", bound="AMQPValue")
@@ -355,9 +355,9 @@ class SymbolValue(StringValue):
 
     def __amqp_encode__(self) -> bytes:
         # Without codec.Symbol, which is text: the bytes needn't be UTF-8.
-        size = len(self._value)
-        head = b"\xa3" + bytes((size,)) if size < 256 else b"\xb3" + struct.pack(">I", size)
-        return head + bytes(self._value)
+        out = bytearray()
+        append_symbol(out, bytes(self._value))
+        return bytes(out)
 
 
 def _octets(value: Any) -> bytes:
@@ -533,11 +533,13 @@ class DictValue(AMQPValue):
         )
 
     def __amqp_encode__(self) -> bytes:
-        content = b"".join([code + value.__amqp_encode__() for code, (_, value) in self._value.items()])
-        count = 2 * len(self._value)
-        if len(content) < 255 and count < 256:
-            return b"\xc1" + bytes((len(content) + 1, count)) + content
-        return b"\xd1" + struct.pack(">II", len(content) + 4, count) + content
+        out = bytearray()
+        start = begin_map(out)
+        for key, (_, value) in self._value.items():
+            out += key
+            out += value.__amqp_encode__()
+        close_compound(out, start, 2 * len(self._value))
+        return bytes(out)
 
     def _shown(self) -> str:
         return "{" + ",".join([f"[{key}:{value}]" for key, value in self._value.values()]) + "}"
