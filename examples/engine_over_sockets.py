@@ -1,99 +1,74 @@
 """Send a message to a broker and receive it, with the engine and the codec of uamqp and a socket of our own.
 
-    python examples/engine_over_sockets.py                       on the broker that comes with the library
-    python examples/engine_over_sockets.py HOST PORT ADDRESS     on another, without TLS, as guest, password guest
-
-docs/engine.md explains what is called here.
+python examples/engine_over_sockets.py                       on the broker that comes with the library
+python examples/engine_over_sockets.py HOST PORT ADDRESS     on another, without TLS, as guest, password guest
 """
 
-from __future__ import annotations
-
-import select
-import socket
 import sys
-import time
-from collections import deque
-from contextlib import ExitStack
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from select import select
+from socket import create_connection, socket
+from time import monotonic as now
 
-from uamqp.codec import ACCEPTED, DATA, Source, Target, append_section_header, append_value, decode_value, scan_sections
+from uamqp.codec import ACCEPTED, Source, Target, body_parts, encode_data, scan_sections
 from uamqp.engine import Engine, EngineConfig, IncomingDelivery, OutgoingDelivery, sasl
-from uamqp.engine.events import ConnectionClosed, ConnectionOpened, CreditChanged, LinkOpened, SessionOpened
+from uamqp.engine.events import ConnectionClosed, ConnectionOpened, CreditChanged, Event, SessionOpened
 from uamqp.testing import Broker
 
-E = TypeVar("E")
-now = time.monotonic
+
+def drive(engine: Engine, sock: socket) -> Iterator[Event]:
+    """Yield what happens on a connection. Commands that are given between two events are written before the next."""
+    while True:
+        engine.tick(now())
+        while buffers := engine.data_to_send():
+            sock.sendall(b"".join(buffers))
+        happened = engine.events()
+        for event in happened:
+            if cause := getattr(event, "cause", None):  # the connection, the session or a link is over
+                raise ConnectionError(cause.message)
+            yield event
+        deadline = engine.next_deadline()
+        left = None if deadline is None else max(0.0, deadline - now())
+        if not happened and select([sock], [], [], left)[0]:
+            engine.receive_data(sock.recv(65536), now())  # b"" tells it that the peer has gone
 
 
-class Client:
-    """An engine and its socket."""
+def send_and_receive(engine: Engine, sock: socket, address: str) -> None:
+    """Send one message to the address, and receive one from there."""
+    events = drive(engine, sock)
+    engine.open(now())
+    next(event for event in events if isinstance(event, ConnectionOpened))
+    session = engine.begin(now())
+    next(event for event in events if isinstance(event, SessionOpened))
 
-    def __init__(self, host: str, port: int) -> None:
-        config = EngineConfig("example", hostname=host, mechanisms=[sasl.Plain("guest", "guest")], idle_timeout=30)
-        self.engine = Engine(config, now())
-        self.socket = socket.create_connection((host, port), timeout=10)
-        self.events: deque[Any] = deque()
+    sender = session.attach_sender(now(), "to", source=Source("example"), target=Target(address))
+    next(event for event in events if isinstance(event, CreditChanged))
+    sender.send(encode_data(b"hello"))
+    print("sent     ", next(event for event in events if isinstance(event, OutgoingDelivery)).remote_state)
 
-    def wait(self, kind: type[E]) -> E:
-        """Return the next event of a kind; those before it only matter if they say that something has ended."""
-        while True:
-            while not self.events:
-                self.turn()
-            event = self.events.popleft()
-            if isinstance(event, kind):
-                return event
-            if getattr(event, "cause", None) is not None:
-                raise SystemExit(event.cause.message)
+    receiver = session.attach_receiver(now(), "from", source=Source(address), target=Target("example"))
+    receiver.set_credit(1)
+    received = next(event for event in events if isinstance(event, IncomingDelivery))
+    print("received ", *body_parts(received.payload, scan_sections(received.payload)))
+    received.settle(ACCEPTED)
 
-    def turn(self) -> None:
-        """Write what is due and collect events. If there are none, wait for the peer, or until something is due."""
-        self.engine.tick(now())
-        while buffers := self.engine.data_to_send():
-            for buffer in buffers:
-                self.socket.sendall(buffer)
-        self.events.extend(self.engine.events())
-        deadline = self.engine.next_deadline()
-        if not self.events:
-            left = None if deadline is None else max(0.0, deadline - now())
-            if select.select([self.socket], [], [], left)[0]:
-                self.engine.receive_data(self.socket.recv(65536), now())  # b"" tells it that the peer has gone
+    engine.close(now())
+    next(event for event in events if isinstance(event, ConnectionClosed))
 
 
 def main(host: str, port: int, address: str) -> None:
-    """Send one message to the address, and receive one from there."""
-    client = Client(host, port)
-    client.engine.open(now())
-    client.wait(ConnectionOpened)
-    session = client.engine.begin(now())
-    client.wait(SessionOpened)
-
-    sender = session.attach_sender(now(), "to", source=Source("example"), target=Target(address))
-    while not sender.credit:
-        client.wait(CreditChanged)
-    message = bytearray()
-    append_section_header(message, DATA)
-    append_value(message, b"hello")
-    sender.send(bytes(message))
-    print(f"sent      {client.wait(OutgoingDelivery).remote_state}")
-
-    receiver = session.attach_receiver(now(), "from", source=Source(address), target=Target("example"))
-    client.wait(LinkOpened)
-    receiver.set_credit(1)
-    delivery = client.wait(IncomingDelivery)
-    for code, start, end in scan_sections(delivery.payload):
-        if code == DATA:
-            print(f"received  {decode_value(delivery.payload[start:end])}")
-    delivery.settle(ACCEPTED)
-
-    client.engine.close(now())
-    client.wait(ConnectionClosed)
-    client.socket.close()
+    """Connect, and say what goes wrong."""
+    config = EngineConfig("example", hostname=host, mechanisms=[sasl.Plain("guest", "guest")], idle_timeout=30)
+    try:
+        with create_connection((host, port), timeout=10) as sock:
+            send_and_receive(Engine(config, now()), sock, address)
+    except (OSError, ValueError) as error:  # the socket's or `drive`'s; the codec's, for what is no message
+        sys.exit(f"{host}:{port}: {error}")
 
 
 if __name__ == "__main__":
-    with ExitStack() as stack:
-        if len(sys.argv) == 4:
-            main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-        else:
-            broker = stack.enter_context(Broker())
+    if len(sys.argv) == 4:
+        main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    else:
+        with Broker() as broker:
             main(broker.host, broker.port, "demo")

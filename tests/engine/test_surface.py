@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from uamqp import engine
+from uamqp import codec, engine
 from uamqp.testing import Broker
 
 ROOT = Path(__file__).parent.parent.parent
@@ -113,6 +113,25 @@ def test_the_example_on_a_broker_that_runs() -> None:
     with Broker() as broker:
         assert run(broker.host, str(broker.port), "queue") == "sent      Accepted()\nreceived  b'hello'\n"
         assert broker.queue("queue").depth == 0
+
+
+def test_the_example_says_what_goes_wrong() -> None:
+    with Broker() as broker, socket.create_server(("127.0.0.1", 0)) as listener:
+        broker.hooks.on_attach = lambda _: codec.Error(codec.Symbol("amqp:unauthorized-access"), "not you")
+        port = listener.getsockname()[1]
+        listener.close()
+        for where, text in ((broker.port, "not you"), (port, "refused")):
+            done = subprocess.run(
+                [sys.executable, "-W", "error", EXAMPLE, "127.0.0.1", str(where), "queue"],
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr.startswith(f"127.0.0.1:{where}: ")
+            assert text in done.stderr
+
+
+def test_the_example_is_short() -> None:
+    assert len([line for line in EXAMPLE.read_text("utf-8").splitlines() if line.strip()]) <= 60
 
 
 def test_the_example_takes_nothing_of_ours_but_the_engine_and_the_codec() -> None:
