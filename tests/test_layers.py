@@ -57,7 +57,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
 CIRCLES: dict[tuple[str, str], str] = {
     ("uamqp.classic.auth", "uamqp.classic.aio"): "the connection of asyncio's tokens, for type checkers",
     ("uamqp.classic.auth", "uamqp.classic.endpoints"): "tokens have a session of their own",
-    ("uamqp.classic.vocabulary", "uamqp.classic.message"): "the messages of an error, for type checkers",
+    ("uamqp.classic.vocabulary", "uamqp.classic.message"): "an outcome is an error, which names messages (types)",
 }
 
 # Where the front may name a pump or a lock, and why. Everywhere else it gives commands to its driver, and waits there.

@@ -131,10 +131,11 @@ def encoded_since(decoder: Decoder, start: int) -> bytes:
     Raises:
         DecodeError: it has never been there.
     """
+    data = decoder.data
     stop = decoder.pos
-    if not 0 <= start <= stop:
+    if not 0 <= start <= stop <= len(data):
         raise DecodeError(f"nothing was read from offset {start} up to {stop}")
-    chars = decoder.data  # char *: a cursor is never beyond its data, and `start` is before it
+    chars = data  # char *: `stop` is within the data, as was checked above
     return chars[start:stop]
 
 
@@ -280,7 +281,7 @@ def append_properties(
 def _append_fields(
     out: bytearray, fields: list[Any], properties: bool, bare: bool, original: bytes | None, changed: int
 ) -> None:
-    spans: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] | None = None
     if original is not None:
         if not changed:
             out += original
@@ -302,7 +303,7 @@ def _append_fields(
     try:
         for index in range(count):
             value = fields[index]
-            if original is not None and not changed >> index & 1 and index < len(spans):
+            if original is not None and spans is not None and not changed >> index & 1 and index < len(spans):
                 first, stop = spans[index]
                 out += original[first:stop]
             elif value is None:

@@ -483,6 +483,8 @@ class Message:
             return encode_data(content)
         out = bytearray()
         self._append_head(out)
+        if self._footer is None:
+            return encode_data(content, out)
         tail = bytearray()
         self._append_section(tail, FOOTER, self._footer)
         return encode_data(content, out, tail)
