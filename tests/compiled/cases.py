@@ -58,6 +58,25 @@ def message(data: bytes) -> Any:
     return seen, received.encode_message()
 
 
+def parts(data: bytes) -> Any:
+    """A message in the codec's terms: its body, its lists with a field changed, and the rest as it came."""
+    bounds = codec.scan_sections(data)
+    out = bytearray()
+    codec.append_sections(out, data, bounds, codec.HEADER, codec.FOOTER)
+    for code, read, append in (
+        (codec.HEADER, codec.read_header, codec.append_header),
+        (codec.PROPERTIES, codec.read_properties, codec.append_properties),
+    ):
+        cursor = codec.section_decoder(data, bounds, code)
+        if cursor is not None:
+            start = cursor.pos
+            fields = read(cursor)
+            original = codec.encoded_since(cursor, start)
+            for changed in (0, 1, 5, -1):
+                append(out, fields, original=original, changed=changed)
+    return out, codec.body_code(bounds), codec.body_parts(data, bounds), codec.body_size(data, bounds)
+
+
 def encoded_again(data: bytes) -> bytes:
     return codec.decode_composite(data)[0].encode()
 
@@ -75,6 +94,7 @@ def codec_lines(data: bytes) -> Iterator[str]:
     yield outcome(codec.decode_composite, data)
     yield outcome(encoded_again, data)
     yield outcome(codec.scan_sections, data)
+    yield outcome(parts, data)
     yield outcome(message, data)
     yield outcome(skipped, data)
 
