@@ -19,7 +19,7 @@ cpdef Decoder section_decoder(bytes payload, list bounds, int code, bint bare=*)
 cpdef list read_header(Decoder decoder)
 @cython.locals(fields=list)
 cpdef list read_properties(Decoder decoder)
-@cython.locals(data=bytes, stop=cython.Py_ssize_t, chars=cython.p_char)
+@cython.locals(stop=cython.Py_ssize_t, chars=cython.p_char)
 cpdef bytes encoded_since(Decoder decoder, Py_ssize_t start)
 @cython.locals(code=int)
 cpdef int body_code(list bounds) except -1

@@ -131,11 +131,10 @@ def encoded_since(decoder: Decoder, start: int) -> bytes:
     Raises:
         DecodeError: it has never been there.
     """
-    data = decoder.data
     stop = decoder.pos
-    if not 0 <= start <= stop <= len(data):
+    if not 0 <= start <= stop <= len(decoder.data):
         raise DecodeError(f"nothing was read from offset {start} up to {stop}")
-    chars = data  # char *: `stop` is within the data, as was checked above
+    chars = decoder.data  # char *: `stop` is within the data, as was checked above
     return chars[start:stop]
 
 
