@@ -114,3 +114,25 @@ def test_conditions(condition: str) -> None:
     if not condition.startswith("amqp:transaction:"):
         assert ErrorCodes(condition).value == condition
         assert condition in vars(conditions).values()
+
+
+def test_the_bytes_of_a_message_are_the_codecs() -> None:
+    """The classic message says what it wants written, and reads what the codec has found: it knows no encodings."""
+    home = SRC / "classic" / "message"
+    written = [
+        f"{path.name}:{node.lineno}: {ast.unparse(node)}"
+        for path in home.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, bytes)
+            and not node.value.decode("latin-1").isprintable()
+        )
+        or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".append") and is_number(node.args[0]))
+        or (isinstance(node, ast.Compare) and "payload[" in ast.unparse(node))
+    ]
+    assert written == []
+
+
+def is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int
