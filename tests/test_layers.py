@@ -55,8 +55,6 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
 
 # Packages that import each other, at whatever distance, still: which, and what for.
 CIRCLES: dict[tuple[str, str], str] = {
-    ("uamqp.classic.auth", "uamqp.classic.aio"): "the connection of asyncio's tokens, for type checkers",
-    ("uamqp.classic.auth", "uamqp.classic.endpoints"): "tokens have a session of their own",
     ("uamqp.classic.vocabulary", "uamqp.classic.message"): "an outcome is an error, which names messages (types)",
 }
 
@@ -64,6 +62,12 @@ CIRCLES: dict[tuple[str, str], str] = {
 PUMPS: dict[str, str] = {
     "uamqp.classic.endpoints.connection": "lock and release of the 1.6 API",
 }
+
+# Where the front may have a clock of its own, and why; any of it may have the calendar's time, by which tokens end.
+OWN_CLOCKS: dict[str, str] = {
+    "uamqp.classic.values.native": "TickCounter, a clock of the 1.6 API",
+}
+CALENDAR = "uamqp.transport.sansio.clock.wall"
 
 DOOR_LINES = 15
 FILE_LINES = 800
@@ -279,6 +283,21 @@ def test_the_front_leaves_pumps_and_locks_to_the_driver(path: Path) -> None:
     assert bool(faults) is (name_of(path) in PUMPS), faults
 
 
+def clock_faults(source: str, module: str, is_package: bool = False) -> list[str]:
+    """Where a module of a front has a clock: commands are given the time, and deadlines are the driver's."""
+    return [
+        f"{module}:{line}: {target}"
+        for line, target in imports(ast.parse(source), module, is_package)
+        if target.startswith(CALENDAR.rpartition(".")[0]) and target != CALENDAR
+    ]
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if layer_of(name_of(path)) == CLASSIC], ids=name_of)
+def test_the_front_leaves_the_clock_to_the_driver(path: Path) -> None:
+    faults = clock_faults(path.read_text("utf-8"), name_of(path), path.name == "__init__.py")
+    assert bool(faults) is (name_of(path) in OWN_CLOCKS), faults
+
+
 def test_no_circle_spans_two_packages() -> None:
     graph = package_imports()
     for start, target in CIRCLES:
@@ -300,6 +319,7 @@ def test_every_exception_is_still_needed() -> None:
     assert all(ALLOWED.values()), "each exception has its reason"
     assert all(LONG.values()), "each exception has its reason"
     assert all(PUMPS.values()), "each exception has its reason"
+    assert all(OWN_CLOCKS.values()), "each exception has its reason"
 
 
 # The checker itself: it finds what it is there to find
@@ -355,6 +375,20 @@ def test_the_checker_finds_a_wrong_import(module: str, source: str) -> None:
 )
 def test_the_checker_lets_a_right_import_be(module: str, source: str) -> None:
     assert import_faults(source, module) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("from ...transport.sansio.clock import now", 1),
+        ("from ...transport.sansio.clock import FOREVER, wall", 1),
+        ("from ...transport.sansio import clock", 1),
+        ("from ...transport.sansio.clock import wall", 0),
+        ("from ...transport.sansio.endpoint import Endpoint", 0),
+    ],
+)
+def test_the_checker_finds_a_clock(source: str, faults: int) -> None:
+    assert len(clock_faults(source, "uamqp.classic.client.send")) == faults
 
 
 def test_relative_imports_of_a_package_start_in_it() -> None:

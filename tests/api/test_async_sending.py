@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine, Generator
 from types import SimpleNamespace
@@ -268,7 +269,7 @@ def test_closing_is_told_to_all(broker: Broker) -> None:
 def test_a_time_out_is_noticed_though_the_leader_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for a token, in place of one that has ended."""
     ahead = 0.0
-    monkeypatch.setattr("uamqp.classic.auth.tokens.wall", lambda: time.time() + ahead)
+    monkeypatch.setattr("uamqp.classic.cbs.tokens.wall", lambda: time.time() + ahead)
 
     async def main() -> None:
         nonlocal ahead
@@ -297,6 +298,35 @@ def test_a_time_out_is_noticed_though_the_leader_is_busy(monkeypatch: pytest.Mon
 
     with Broker(cbs=True) as broker:
         run(main)
+
+
+def test_what_is_queued_while_a_task_waits_goes_out_at_once() -> None:
+    """The task waits for another message, of which the peer says nothing before it has all."""
+    arrived = threading.Event()
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer)
+        came = [peer.expect("transfer")]
+        arrived.set()
+        came += [peer.expect("transfer") for _ in range(2)]
+        assert [body_of(each) for each in came] == [b"first", b"queued", b"last"]
+        for each in came:
+            settle(peer, each)
+        peer.expect_eof()
+
+    async def main(port: int) -> None:
+        client = SendClientAsync(f"amqp://127.0.0.1:{port}/q")
+        first = asyncio.ensure_future(client.send_message_async(Message(b"first")))
+        assert await asyncio.to_thread(arrived.wait, LIMIT)
+        queued = Message(b"queued")
+        client.queue_message(queued)
+        await asyncio.gather(first, client.send_message_async(Message(b"last")))
+        assert queued.state is MessageState.SendComplete
+        client._connection._driver.abort("enough")  # type: ignore[union-attr]
+        await client.close_async()
+
+    with ScriptedServer(script) as server:
+        run(lambda: main(server.port))
 
 
 # -- cancelling

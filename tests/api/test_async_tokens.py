@@ -27,7 +27,7 @@ class CountingSelector(selectors.DefaultSelector):
 
 def test_the_loop_rests_while_a_token_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = 0.0
-    monkeypatch.setattr("uamqp.classic.auth.tokens.wall", lambda: time.time() + ahead)
+    monkeypatch.setattr("uamqp.classic.cbs.tokens.wall", lambda: time.time() + ahead)
     asked, given = asyncio.Event(), asyncio.Event()
     tokens = 0
 

@@ -78,8 +78,8 @@ def keep_sending(client: Any) -> None:
 def test_a_signature_is_put_before_the_link_is_attached(service: Broker) -> None:
     with SendClient(uri(service), auth=signed(service)) as client:
         client.send_message(Message(b"x"))
-        assert client._connection is not None
-        assert client._connection._cbs.get_status() is CBSAuthStatus.Complete
+        connection: Any = client._connection
+        assert connection._cbs.get_status() is CBSAuthStatus.Complete
     (put,) = service.tokens.put
     assert put.audience == uri(service)
     assert put.type == "servicebus.windows.net:sastoken"
@@ -244,7 +244,7 @@ class Calendar:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._ahead = 0.0
-        monkeypatch.setattr("uamqp.classic.auth.tokens.wall", self.time)
+        monkeypatch.setattr("uamqp.classic.cbs.tokens.wall", self.time)
 
     def time(self) -> float:
         return time.time() + self._ahead
@@ -335,7 +335,7 @@ def test_an_answer_that_came_while_nobody_called_is_not_late(
         loop = asyncio.get_running_loop
         service.call(lambda server: loop().call_later(0.3, loop().call_later, 0.01, answered.set))
         assert answered.wait(10)
-        monkeypatch.setattr("uamqp.classic.auth.tokens.now", lambda: time.monotonic() + 6)
+        monkeypatch.setattr("uamqp.transport.sansio.clock.now", lambda: time.monotonic() + 6)
         client.send_message(Message(b"3"))
 
 

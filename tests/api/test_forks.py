@@ -198,7 +198,7 @@ def test_another_thread_that_sends(broker: Broker, keep_alive: int | None) -> No
         thread.start()
         try:
             broker.wait_for(lambda: broker.queue("q").depth == 2)
-            while client._leader is None or not client._connection._pump._waiting:  # type: ignore[union-attr]
+            while not client._queue.waiting or not client._connection._pump._waiting:  # type: ignore[union-attr]
                 pass
             broker.faults.withhold_outcomes = False
 

@@ -22,11 +22,13 @@ from tests.support.scripts import (
     accept_leaving,
     accept_receiver,
     accept_sender,
+    body_of,
     data_message,
+    settle,
     url,
 )
 from tests.support.waiting import bounded, until
-from uamqp import Connection, Message, MessageSender, ReceiveClient, SendClient, Source, Target, errors
+from uamqp import Connection, Message, ReceiveClient, SendClient, Source, Target, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.classic.client.receiving import MessageQueue
 from uamqp.constants import MessageState
@@ -176,26 +178,48 @@ def test_a_send_does_not_wait_for_anothers_receive(broker: Broker) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-@pytest.mark.blocking("the asyncio client takes no bridged class")
+@pytest.mark.blocking("threads share a blocking client")
 def test_what_another_thread_has_dealt_with_is_not_waited_for(broker: Broker) -> None:
-    """An outcome that another thread reads between our look and our wait ends the wait."""
-
-    class Overtaken(MessageSender):
-        """Its state is looked at before each step; meanwhile another thread does all the work."""
-
-        def get_state(self) -> Any:
-            state = super().get_state()
-            if message.state.name == "WaitingForSendAck":
-                broker.faults.withhold_outcomes = False
-                Running(lambda: until(lambda: message.state.name == "SendComplete", self._connection.work)).result()
-            return state
-
+    """An outcome that another thread reads before a call waits ends the wait."""
     client, message = SendClient(broker.url + "/q"), Message(b"x")
-    client.sender_type = Overtaken
+    client.send_message(Message(b"warm"))
+    connection: Any = client._connection
+    driver = connection._driver
+    wait = driver.wait
+
+    async def overtaken(*arguments: Any) -> bool:
+        broker.faults.withhold_outcomes = False
+        Running(lambda: until(lambda: message.state.name == "SendComplete", connection.work)).result()
+        return bool(await wait(*arguments))
+
+    driver.wait = overtaken
+    broker.faults.withhold_outcomes = True
     with bounded(20):
-        client.send_message(Message(b"warm"))
-        broker.faults.withhold_outcomes = True
         client.send_message(message)
+    client.close()
+
+
+@pytest.mark.blocking("threads share a blocking client")
+def test_what_is_queued_while_a_thread_waits_goes_out_at_once() -> None:
+    """The thread waits for another message, of which the peer says nothing before it has all."""
+
+    def script(peer: SocketPeer) -> None:
+        accept_sender(peer)
+        came = [peer.expect("transfer") for _ in range(2)]
+        assert [body_of(each) for each in came] == [b"first", b"queued"]
+        for each in came:
+            settle(peer, each)
+        accept_leaving(peer)
+
+    with ScriptedServer(script) as server, bounded(20):
+        client = SendClient(url(server))
+        first, queued = Message(b"first"), Message(b"queued")
+        sending = Running(lambda: client.send_message(first))
+        until(lambda: first.state.name == "WaitingForSendAck", lambda: time.sleep(0.001))
+        client.queue_message(queued)
+        sending.result()
+        client.wait()
+        assert queued.state.name == "SendComplete"
         client.close()
 
 

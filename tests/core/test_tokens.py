@@ -270,6 +270,10 @@ class Kept:
     def is_ready(self) -> bool:
         return self.core.is_ready(self.wall)
 
+    @property
+    def is_due(self) -> bool:
+        return self.keeper.is_due(self.wall)
+
     def refuse(self, status: int = 500, text: str = "busy") -> None:
         self.give()
         self.grant(status=status, text=text)
@@ -573,3 +577,73 @@ def test_the_links_may_be_opened_before_there_is_a_token() -> None:
     assert keeper.step("me", 0.0, WALL) is TokenStep.PUT
     keeper.close(0.0)
     assert keeper.step("me", 0.0, WALL) is TokenStep.LOST
+
+
+# -- who is called
+
+
+def test_somebody_is_called_when_there_is_something_to_do(kept: Kept) -> None:
+    calls: list[bool] = []
+    kept.keeper.on_due = lambda: calls.append(kept.is_due)
+    assert kept.is_due  # there is no token yet
+    kept.step()
+    assert not kept.is_due  # somebody is at it
+    kept.give(life=1000)
+    assert not kept.is_due  # the answer is awaited
+    request = kept.service.expect_put()
+    kept.service.grant(request)
+    assert calls == [True]  # it has come
+    assert kept.is_due
+    assert kept.step() is TokenStep.NOTHING
+    assert not kept.is_due
+    kept.pass_by(900)
+    assert kept.core.expire(kept.now)
+    assert calls == [True, True]  # it is time for a new one
+    assert kept.is_due
+
+
+def test_one_is_called_when_the_answer_does_not_come(kept: Kept) -> None:
+    kept.step()
+    kept.give()
+    kept.service.expect_put()
+    assert not kept.is_due
+    calls: list[None] = []
+    kept.keeper.on_due = lambda: calls.append(None)
+    kept.pass_by(10)
+    assert kept.core.expire(kept.now)
+    assert calls == [None]
+    assert kept.step() is TokenStep.TIMED_OUT
+    kept.keeper.leave("me")
+    assert kept.is_due  # for the next one: it is given up for all
+
+
+def test_one_is_called_when_the_links_go(kept: Kept) -> None:
+    kept.step()
+    kept.give()
+    kept.service.expect_put()
+    calls: list[None] = []
+    kept.keeper.on_due = lambda: calls.append(None)
+    kept.service.peer.send("detach", handle=0, closed=True)
+    kept.service.peer.expect("detach")
+    assert calls == [None]
+
+
+def test_the_next_is_called_when_who_was_at_it_has_left(kept: Kept) -> None:
+    calls: list[None] = []
+    kept.keeper.on_due = lambda: calls.append(None)
+    assert kept.step("first") is TokenStep.PUT
+    assert kept.step("second") is TokenStep.NOTHING
+    assert calls == []
+    kept.keeper.leave("first")  # nothing was put
+    assert calls == [None]
+    assert kept.is_due
+
+
+def test_the_calendar_may_be_set_forward(kept: Kept) -> None:
+    """No deadline comes with that."""
+    kept.have(life=1000)
+    assert not kept.is_due
+    kept.wall += 899
+    assert not kept.is_due
+    kept.wall += 1
+    assert kept.is_due

@@ -5,61 +5,24 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.peer.server import ScriptedServer, SocketPeer
 from tests.support.clock import Clock
+from tests.support.driving import BOTH, Connection, Counted, accept_and_leave
 from tests.support.waiting import bounded, until
-from uamqp.core import ConnectionCore, LinkCore, SessionCore
-from uamqp.engine import Cause, EngineConfig, LocalProtocolError
+from uamqp.core import SessionCore
+from uamqp.engine import LocalProtocolError
 from uamqp.transport import signals
 from uamqp.transport.asyncio.driver import AsyncDriver
 from uamqp.transport.blocking import pump
 from uamqp.transport.blocking.driver import BlockingDriver
 from uamqp.transport.drive import run
 from uamqp.transport.driver import Driver
-from uamqp.transport.sansio.endpoint import Endpoint
-from uamqp.transport.signals import Signal
-
-T = TypeVar("T")
-
-Run = Callable[[Coroutine[Any, Any, T]], T]
-BOTH = pytest.mark.parametrize("kind", [BlockingDriver, AsyncDriver])
-
-
-class Connection:
-    """A connection to a scripted server, and who hears of it."""
-
-    def __init__(self, kind: type[BlockingDriver | AsyncDriver]) -> None:
-        self.causes: list[Cause | None] = []
-        self.opened = Signal()
-        self.is_open = False
-        self.core = ConnectionCore(self)
-        self.driver: Driver = kind(self.core)
-        self.run: Run[Any] = run if kind is BlockingDriver else asyncio.run
-
-    def on_connection_opened(self) -> None:
-        self.is_open = True
-        self.opened.fire()
-
-    def on_connection_closed(self, cause: Cause | None) -> None:
-        self.causes.append(cause)
-
-    def on_attach(self, link: LinkCore) -> None:
-        pass
-
-    async def open(self, server: ScriptedServer) -> None:
-        endpoint = await self.driver.prepare(lambda: Endpoint("127.0.0.1", server.port), is_quick=True)
-        await self.driver.start(endpoint, EngineConfig("me"), None)
-        assert await self.driver.wait(self.opened, lambda: self.is_open, self.driver.deadline(20))
-
-
-def accept_and_leave(peer: SocketPeer) -> None:
-    peer.accept_open()
-    peer.accept_close()
+from uamqp.transport.signals import Signal, Waiter
 
 
 def accept_and_read(peer: SocketPeer) -> None:
@@ -411,23 +374,6 @@ def test_tasks_do_not_wait_for_the_peers_close() -> None:
 # -- who is woken
 
 
-class Counted:
-    """Something that a waiter waits for, and how often it has looked."""
-
-    def __init__(self) -> None:
-        self.signal = Signal()
-        self.is_there = False
-        self.looks = 0
-
-    def look(self) -> bool:
-        self.looks += 1
-        return self.is_there
-
-    def come(self, now: float) -> None:
-        self.is_there = True
-        self.signal.fire()
-
-
 def test_a_task_is_woken_for_its_own_signal_and_no_other() -> None:
     connection = Connection(AsyncDriver)
 
@@ -501,6 +447,34 @@ def test_the_thread_that_reads_is_woken_by_its_signal_as_well() -> None:
         reader.join(20)
         assert not reader.is_alive()
         run(connection.driver.close())
+
+
+class Hasty(Signal):
+    """Fires as soon as somebody has begun to wait, when nobody waits for input yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_there = False
+
+    def add(self, waiter: Waiter) -> None:
+        super().add(waiter)
+        self.is_there = True
+        self.fire()
+
+
+@BOTH
+@pytest.mark.usefixtures("patient")
+def test_what_comes_between_a_look_and_a_wait_is_not_waited_for(kind: Any) -> None:
+    connection = Connection(kind)
+
+    async def use(server: ScriptedServer) -> None:
+        await connection.open(server)
+        signal = Hasty()
+        assert await connection.driver.wait(signal, lambda: signal.is_there)
+        await connection.driver.close()
+
+    with ScriptedServer(accept_and_leave) as server, bounded(20):
+        connection.run(use(server))
 
 
 @BOTH

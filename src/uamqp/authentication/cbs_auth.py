@@ -1,7 +1,7 @@
-"""Tokens (claims-based security). A door: the code is in `uamqp.classic.auth.tokens`."""
+"""Tokens (claims-based security). A door: the code is in `uamqp.classic.cbs.tokens`."""
 
 from ..classic.auth.common import AMQPAuth
-from ..classic.auth.tokens import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
+from ..classic.cbs.tokens import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
 from ..classic.endpoints.session import Session
 from ..classic.vocabulary.constants import TransportType
 

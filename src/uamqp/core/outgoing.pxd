@@ -20,7 +20,14 @@ cdef class Outcome:
     cdef public object text
 
 
+cdef class Outgoing(LinkHandler)
+
+
 cpdef Outcome outcome_of(_Delivery delivery)
+
+
+cdef class _Timed:
+    cdef Outgoing _outgoing
 
 
 cdef class Outgoing(LinkHandler):
@@ -30,11 +37,14 @@ cdef class Outgoing(LinkHandler):
     cdef public list _lost
     cdef public double _paused
     cdef public object _policy
+    cdef public object _seen_by
     cdef public double _stall_timeout
+    cdef public _Timed _timed
     cdef public long long decided
     cdef public long long handed
     cdef public _SenderCore link
     cdef public _Outbox outbox
+    cdef public object timers
 
     cpdef bytes encode(self, Entry entry)
     cpdef Outcome unsendable(self, Entry entry, object error)

@@ -10,6 +10,7 @@ from ..engine import LocalProtocolError, OutgoingDelivery
 from .failure import NO_MESSAGES_FAULT
 from .link import LinkHandler, SenderCore
 from .outbox import Entry, Group, Outbox
+from .timers import Timers
 
 # As much is encoded before it is written: the peer deals with it while the rest is encoded.
 _HAND_OVER_BYTES = 1024 * 1024
@@ -146,8 +147,9 @@ class Outgoing(LinkHandler):
     called with the connection's lock held, and change nothing of the connection; `finished` alone may call the
     application.
 
-    Who drives the connection himself takes a `step`, waits for the connection until its deadline, and calls `expire`.
-    Where it is driven all the time, `hand_over` sends what was added, and `Timers.watch` has `expire` called.
+    While the connection is driven for it, from `drive` to `rest`, all goes by itself: messages go out as there is
+    credit and room, or as their back-off ends, and are given up at their time. A front that takes steps of its own
+    instead takes a `step`, waits for the connection until the step's deadline, and calls `expire`.
 
     Args:
         policy: decides what is tried again; None: nothing that was refused is.
@@ -161,6 +163,7 @@ class Outgoing(LinkHandler):
         handed: how many times a message was given to a link.
         link: over which they are sent; None: there is none yet.
         outbox: where they are.
+        timers: those of the connection that is driven for it; None: it isn't.
     """
 
     __slots__ = (
@@ -170,11 +173,14 @@ class Outgoing(LinkHandler):
         "_lost",
         "_paused",
         "_policy",
+        "_seen_by",
         "_stall_timeout",
+        "_timed",
         "decided",
         "handed",
         "link",
         "outbox",
+        "timers",
     )
 
     def __init__(self, policy: RetryPolicy | None, stall_timeout: float, owner: Any = None) -> None:
@@ -189,6 +195,9 @@ class Outgoing(LinkHandler):
         self.decided = 0
         self.handed = 0
         self.link: SenderCore | None = None
+        self.timers: Timers | None = None
+        self._seen_by: Timers | None = None  # the timers that have its deadline
+        self._timed = _Timed(self)
 
     def __len__(self) -> int:
         return len(self.outbox)
@@ -250,7 +259,9 @@ class Outgoing(LinkHandler):
             group: who waits for it.
         """
         self.begin_to_add(now)
-        return self.outbox.add(item, None if timeout is None else now + timeout, group)
+        entry = self.outbox.add(item, None if timeout is None else now + timeout, group)
+        self._watch()
+        return entry
 
     def begin_to_add(self, now: float) -> None:
         """Start the stall clock, if there were no messages so far: some come now."""
@@ -288,6 +299,8 @@ class Outgoing(LinkHandler):
             self.note(entry, outcome)
             self.outbox.finish(entry)
             self.finished(entry, outcome)
+        if self.outbox.is_blocked:
+            self._unblock(now)
 
     def clear(self, now: float) -> None:
         """Give all messages back."""
@@ -392,6 +405,8 @@ class Outgoing(LinkHandler):
             self.decided += 1
             self.outbox.finish(entry)
             self.finished(entry, outcome)
+            if self.outbox.is_blocked:
+                self._unblock(now)
             return
         if outcome.kind is _LOST and outcome.may_have_arrived:
             entry.may_have_arrived = True
@@ -399,10 +414,11 @@ class Outgoing(LinkHandler):
         delay = self.retry(entry, outcome)
         if delay is None:
             self._leave(entry, outcome)
-            return
-        entry.tries += 1
-        self.waits(entry)
-        self.outbox.put_back(entry, now + delay if delay else None)
+        else:
+            entry.tries += 1
+            self.waits(entry)
+            self.outbox.put_back(entry, now + delay if delay else None)
+        self._unblock(now)
 
     # -- links come and go
 
@@ -448,9 +464,46 @@ class Outgoing(LinkHandler):
 
     # -- time
 
+    def drive(self, timers: Timers, now: float) -> None:
+        """The connection is driven from now on, until `rest`: send what can be sent. Once more is no mistake.
+
+        Args:
+            timers: the connection's.
+        """
+        if self.timers is None:
+            self.resume(now)
+        self.timers = timers
+        self.on_credit(now)
+        self._watch()
+
+    def rest(self, now: float) -> None:
+        """Nobody drives the connection any more. What is due waits until somebody does."""
+        self.timers = None
+        self._last_look = now
+
+    def retire(self) -> None:
+        """Nobody will have the connection driven for it any more, which lets go of it."""
+        timers, self.timers = self._seen_by, None
+        if timers is not None:
+            timers.forget(self._timed)
+            self._seen_by = None
+
+    def _watch(self) -> None:
+        """The next deadline may be earlier than it was."""
+        if self.timers is not None:
+            self._seen_by = self.timers
+            self.timers.watch(self._timed)
+
+    def _unblock(self, now: float) -> None:
+        """Something waits again, or has left: what may go now does so once all that has arrived is dealt with."""
+        if self.timers is not None:
+            self.outbox.unblock(now)
+            self.timers.watch(self._timed)
+
     def step(self, now: float) -> Step:
         """Hand over what the link takes; the pause since the last `expire` is no stall."""
-        self.resume(now)
+        if self.timers is None:
+            self.resume(now)
         decided, handed = self.decided, self.handed
         more = self.hand_over(now) and self.handed != handed
         return Step(more, self.decided != decided, self.next_deadline())
@@ -502,3 +555,22 @@ class Outgoing(LinkHandler):
                 if unsent is None:
                     unsent = Outcome(OutcomeKind.TIMED_OUT, text=text)
                 self._leave(entry, unsent)
+
+
+class _Timed:
+    """What of an `Outgoing` the connection's timers see: nothing while the connection isn't driven for it."""
+
+    __slots__ = ("_outgoing",)
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+
+    def next_deadline(self) -> float | None:
+        """See `Timed`."""
+        outgoing = self._outgoing
+        return None if outgoing.timers is None else outgoing.next_deadline()
+
+    def expire(self, now: float) -> None:
+        """See `Timed`."""
+        self._outgoing.expire(now)
+        self._outgoing.on_credit(now)  # a back-off may be over

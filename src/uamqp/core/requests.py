@@ -56,6 +56,7 @@ class Request:
         description: the answer's description; empty if it has none.
         answer: the delivery of the answer; None before it arrives.
         cause: why there will be no answer; otherwise None.
+        on_done: called when it is answered or has failed; None if nobody wants to know.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Request:
         "deadline",
         "description",
         "number",
+        "on_done",
         "state",
         "status",
     )
@@ -86,6 +88,7 @@ class Request:
         self.description = ""
         self.answer: IncomingDelivery | None = None
         self.cause: Cause | None = None
+        self.on_done: Callable[[], None] | None = None
         self._encode = encode
         self._status_fields = status_fields
         self._description_fields = description_fields
@@ -105,10 +108,16 @@ class Request:
         self.status = int(status) if isinstance(status, int) and not isinstance(status, bool) else None
         description = _first(properties, self._description_fields)
         self.description = description if isinstance(description, str) else ""
+        self._is_done()
 
     def _failed(self, cause: Cause | None) -> None:
         self.state = RequestState.FAILED
         self.cause = cause or Cause(CauseKind.LOCAL, None, "the links to the node were closed")
+        self._is_done()
+
+    def _is_done(self) -> None:
+        if self.on_done is not None:
+            self.on_done()
 
 
 class RequestLinks(LinkHandler):

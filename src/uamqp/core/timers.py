@@ -28,13 +28,18 @@ class Timers:
         on_earlier: called when something is due earlier than anything was; None: nobody wants to know.
     """
 
-    __slots__ = ("_due", "_number", "_queue", "on_earlier")
+    __slots__ = ("_due", "_number", "_queue", "_timed", "on_earlier")
 
     def __init__(self) -> None:
         self.on_earlier: Callable[[], None] | None = None
-        self._queue: list[tuple[float, int, Timed]] = []
-        self._due: dict[Timed, float] = {}
+        self._queue: list[tuple[float, int]] = []  # by number; what was forgotten isn't held on to
+        self._timed: dict[int, Timed] = {}
+        self._due: dict[Timed, tuple[float, int]] = {}
         self._number = count()
+
+    def __len__(self) -> int:
+        """How many timers there are, those included that an earlier one has taken the place of."""
+        return len(self._queue)
 
     def watch(self, timed: Timed) -> None:
         """Call something at its deadlines: once more whenever it has one that is earlier than those before."""
@@ -42,21 +47,26 @@ class Timers:
         if deadline is None:
             return
         due = self._due.get(timed)
-        if due is None or deadline < due:
+        if due is None or deadline < due[0]:
             first = self.next_deadline()
-            self._due[timed] = deadline
-            heapq.heappush(self._queue, (deadline, next(self._number), timed))
+            self.forget(timed)
+            number = next(self._number)
+            self._due[timed] = deadline, number
+            self._timed[number] = timed
+            heapq.heappush(self._queue, (deadline, number))
             if self.on_earlier is not None and (first is None or deadline < first):
                 self.on_earlier()
 
     def forget(self, timed: Timed) -> None:
         """Don't call it any more."""
-        self._due.pop(timed, None)
+        due = self._due.pop(timed, None)
+        if due is not None:
+            self._timed.pop(due[1], None)
 
     def next_deadline(self) -> float | None:
         """Return when `expire` is to be called; None: not at all, as things are."""
         queue = self._queue
-        while queue and self._due.get(queue[0][2]) != queue[0][0]:
+        while queue and queue[0][1] not in self._timed:
             heapq.heappop(queue)  # forgotten, or an earlier one has taken its place
         return queue[0][0] if queue else None
 
@@ -64,7 +74,7 @@ class Timers:
         """Do what is due; tell whether anything was."""
         over: list[Timed] = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
-            over.append(self._queue[0][2])
+            over.append(self._timed[self._queue[0][1]])
             self.forget(over[-1])
         happened = False
         try:

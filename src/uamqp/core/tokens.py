@@ -10,6 +10,7 @@ import base64
 import enum
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -125,11 +126,13 @@ class TokenClaim:
 
     Attributes:
         asked: the token that was put last; None before the first.
+        on_answer: called when the node has answered, or will not; None: nobody wants to know.
         refusal: why the last put-token failed; None while it didn't.
     """
 
     def __init__(self, node: RequestNode, timeout: float) -> None:
         self.asked: Token | None = None
+        self.on_answer: Callable[[], None] | None = None
         self.refusal: Refusal | None = None
         self._node = node
         self._timeout = timeout
@@ -152,6 +155,7 @@ class TokenClaim:
         self.asked = token
         self._timed_out = False
         self._request = links.request(token.encode, deadline, _STATUS_FIELDS, _DESCRIPTION_FIELDS)
+        self._request.on_done = self.on_answer
 
     def postpone(self, wall: float) -> None:
         """The token that was asked for is the one in force: ask again later, but before its end."""
@@ -194,6 +198,13 @@ class TokenClaim:
         """The time for an answer is over. It may have arrived, and wait to be read: read before asking for `status`."""
         request = self._request
         return request is not None and not request.done and request.deadline is not None and request.deadline <= now
+
+    def is_due(self, wall: float) -> bool:
+        """It is time for a first token, or a new one, and none was put that waits for its answer."""
+        token = self._token
+        if self._request is not None or token is None:
+            return self._request is None
+        return wall >= token.expires_at or wall >= max(token.expires_at - self._window, self._not_before)
 
     def next_look(self, now: float, wall: float) -> float | None:
         """Return in how many seconds `status` changes by itself at the latest; None: not by itself."""
@@ -255,6 +266,9 @@ _STEPS = {
 }
 
 
+_GIVEN_UP = (TokenStep.TIMED_OUT, TokenStep.REFUSED, TokenStep.LOST)
+
+
 class TokenPolicy(Protocol):
     """What to do about a token that was refused."""
 
@@ -279,7 +293,8 @@ class TokenKeeper:
     (REFUSED). Links that are gone are opened anew, unless there never was a token over them (LOST).
 
     Many may drive a connection: whoever was told of something to do is at it until `leave`, and the others have
-    NOTHING to do meanwhile.
+    NOTHING to do meanwhile. Those who wait for something of their own needn't ask again and again: `on_due` is called
+    when one of them should.
 
     Args:
         node: the node `$cbs` of the session that the token's links live in.
@@ -288,11 +303,15 @@ class TokenKeeper:
 
     Attributes:
         claim: where the token stands.
+        on_due: called when somebody is to ask for a `step`, which `is_due` says from then on; None: nobody waits for
+            that.
         refusals: since a token was last in force.
     """
 
     def __init__(self, node: RequestNode, policy: TokenPolicy, timeout: float = 0.0) -> None:
         self.claim = TokenClaim(node, timeout)
+        self.claim.on_answer = self._call
+        self.on_due: Callable[[], None] | None = None
         self.refusals = 0
         self._node = node
         self._timers = node.session.connection.timers
@@ -302,6 +321,7 @@ class TokenKeeper:
         self._is_early = False  # there is time to ask again for a token that is no new one
         self._at_it: object | None = None  # who was told of something to do
         self._awaited = False  # others wait for what comes of it
+        self._is_due = False
 
     @property
     def refusal(self) -> Refusal | None:
@@ -316,6 +336,10 @@ class TokenKeeper:
     def is_in_force(self, wall: float) -> bool:
         """The node has accepted a token, and its time isn't over."""
         return self.claim.is_in_force(wall)
+
+    def is_due(self, wall: float) -> bool:
+        """Nobody is at it, and somebody is to ask for a `step`: something has happened, or it is time for a new one."""
+        return self._at_it is None and (self._is_due or self.claim.is_due(wall))
 
     def is_overdue(self, now: float) -> bool:
         """The time for an answer is over. It may have arrived, and wait to be read: read before asking for `step`."""
@@ -354,6 +378,8 @@ class TokenKeeper:
         awaited, self._awaited = self._awaited, False
         self._at_it = successor
         self._timers.watch(self)
+        if self._is_due or awaited:
+            self._call()
         return awaited
 
     def step(self, who: object | None, now: float, wall: float) -> TokenStep:
@@ -367,12 +393,14 @@ class TokenKeeper:
         status = self.claim.status(now, wall)
         if status is TokenStatus.OK:
             self.refusals = 0
+            self._is_due = False
             self._look_at(self._next_look(now, wall))
             return TokenStep.NOTHING
         if self._at_it is not None and self._at_it != who:
             self._awaited = True
             return TokenStep.NOTHING
         step = self._next(status, now, wall)
+        self._is_due = step in _GIVEN_UP  # for each of those who wait
         if step is not TokenStep.NOTHING:
             self._at_it = who
         if step in (TokenStep.PUT, TokenStep.RENEW, TokenStep.REPLACE):
@@ -411,8 +439,15 @@ class TokenKeeper:
         return self._deadline if self._at_it is None else None
 
     def expire(self, now: float) -> None:
-        """The deadline has come. Whoever waits hears that something was due, and asks for `step`."""
+        """The deadline has come: whoever waits is to ask for a `step`."""
         self._deadline = None
+        self._call()
+
+    def _call(self) -> None:
+        """Call for somebody who asks for a `step`."""
+        self._is_due = True
+        if self.on_due is not None and self._at_it is None:
+            self.on_due()
 
     def _look_at(self, deadline: float | None) -> None:
         self._deadline = deadline

@@ -18,7 +18,7 @@ from .guard import Guard
 from .sansio import clock
 from .sansio.endpoint import Endpoint
 from .shared import Own
-from .signals import Signal, Waiter
+from .signals import Signal
 
 T = TypeVar("T")
 
@@ -91,8 +91,8 @@ class Pump(Protocol):
     def stop_closing(self) -> None:
         """Abort the connection because closing it was interrupted, unless others are waiting for it to close."""
 
-    def part(self, parting: Callable[[], None]) -> None:
-        """Call a function that uses the engine, as soon as nobody is working on the connection.
+    def part(self, parting: Callable[[float], None]) -> None:
+        """Call a function that uses the engine, with the time, as soon as nobody is working on the connection.
 
         For finalizers, which may interrupt anything, in any thread.
         """
@@ -111,7 +111,7 @@ class Pump(Protocol):
         """
 
 
-class Driver(ABC):
+class Driver(clock.Deadlines, ABC):
     """Drives one connection: all that a front sees of locks, clocks, input and output.
 
     Every wait takes a question, `done`, which is asked with the lock held: if checking and waiting were two steps,
@@ -140,11 +140,11 @@ class Driver(ABC):
         """
 
     @abstractmethod
-    async def turn(self, timeout: float, seen: int | None = None) -> bool:
+    async def turn(self, timeout: float | None, seen: int | None = None) -> bool:
         """Do what is due, or wait up to `timeout` seconds if nothing is; return whether anything happened.
 
         Args:
-            timeout: in seconds.
+            timeout: in seconds; None waits until anything happens.
             seen: `mark` when the caller last checked; if anything has happened since, return without waiting.
         """
 
@@ -153,8 +153,10 @@ class Driver(ABC):
         """Close the connection, and wait up to the engine's `close_timeout` for the peer's answer."""
 
     @abstractmethod
-    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
-        """Wait until `done()` is true; ask at first, and then each time the signal fires.
+    async def wait(
+        self, signal: Signal, done: Callable[[], bool], deadline: float | None = None, *others: Signal
+    ) -> bool:
+        """Write what is due, and wait until `done()` is true; ask at first, and then each time the signal fires.
 
         A waiter that `Signal.fire_one` woke and that is then cancelled or times out passes the wake-up on to the next.
 
@@ -162,6 +164,8 @@ class Driver(ABC):
             signal: fires when the answer may have changed.
             done: the question, asked with the lock held.
             deadline: see `deadline`; None waits as long as the connection lasts.
+            others: signals of things that one of the waiters has to do for all (`Chore`), whatever each waits for. A
+                waiter that leaves passes them on to the next, which checks whether they are done.
 
         Returns:
             True once done; False if the deadline passes or the connection ends first.
@@ -170,16 +174,6 @@ class Driver(ABC):
     @abstractmethod
     async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """Wait until `done()` is true, as `wait` does, but ask whenever anything happens on the connection."""
-
-    @abstractmethod
-    def waiter(self, busy: int) -> Waiter | None:
-        """Return what to wait with while thread `busy` does the work, or None if the caller has to do it itself."""
-
-    async def follow(self, waiter: Waiter, timeout: float) -> None:
-        """Wait on what `waiter` returned for up to `timeout` seconds; it may return early."""
-        waited = waiter.wait(timeout)
-        if not isinstance(waited, bool):  # a `ThreadWaiter` has already waited
-            await waited
 
     def command(self, what: str, function: Callable[[float], T]) -> T:
         """Run a command on the core that no thread or signal handler sees half done, and write its output.
@@ -269,7 +263,7 @@ class Driver(ABC):
         """Use the lock of something that outlives the connection; call it before anything else."""
         self.pump.lock = own.lock
 
-    def part(self, parting: Callable[[], None]) -> None:
+    def part(self, parting: Callable[[float], None]) -> None:
         """See `Pump`."""
         self.pump.part(parting)
 
@@ -334,10 +328,6 @@ class Driver(ABC):
     def mark(self) -> int:
         """A number that changes whenever anything happens on the connection."""
         return self.pump.progress
-
-    def deadline(self, timeout: float | None) -> float | None:
-        """Return the time `timeout` seconds from now; None means no deadline, and stays None."""
-        return None if timeout is None else clock.now() + timeout
 
     @property
     def failure(self) -> Exception | None:

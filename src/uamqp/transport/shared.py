@@ -19,7 +19,7 @@ TOGETHER = contextlib.nullcontext()
 Operation = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Own:
+class Own(clock.Deadlines):
     """Guards what one thread at a time may change and what outlives its connections; those are changed by a `Driver`.
 
     A forked child begins anew.
@@ -41,8 +41,8 @@ class Own:
         self._begin()
 
     def forget(self) -> None:
-        """Forget what was under way, which will never continue."""
-        self._guard = Guard()
+        """Forget what was under way, which will never continue, and who has the lock."""
+        self._begin()
 
     def change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
         """See `Driver.change`."""

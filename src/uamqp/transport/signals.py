@@ -76,6 +76,43 @@ class Signal:
             self.fire_one()
 
 
+class Chore:
+    """Something that one at a time does for all who wait, such as opening what they wait for.
+
+    Use it in commands, or in what `Driver.wait` asks.
+
+    Attributes:
+        signal: wakes the first of those who wait when nobody is at it any more; see `Driver.wait`.
+    """
+
+    __slots__ = ("_who", "signal")
+
+    def __init__(self) -> None:
+        self.signal = Signal()
+        self._who: object | None = None
+
+    def is_free(self, who: object) -> bool:
+        """Nobody else is at it.
+
+        Args:
+            who: see `Driver.caller`.
+        """
+        return self._who is None or self._who == who
+
+    def begin(self, who: object) -> bool:
+        """Be at it from now on, unless somebody else is; tell whether that is so."""
+        is_free = self.is_free(who)
+        if is_free:
+            self._who = who
+        return is_free
+
+    def end(self, who: object) -> None:
+        """Be at it no more, if that is so: the first of those who wait looks whether there is anything left to do."""
+        if self._who is not None and self._who == who:
+            self._who = None
+            self.signal.fire_one()
+
+
 class ThreadWaiter:
     """What one thread waits on. `set` may be called from anywhere, even from a signal handler that interrupts `set`.
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...transport.asyncio.pump import is_in_loop
 from ...transport.asyncio.shared import SharedAmongTasks
 from ...transport.shared import Operation
-from ..auth import AMQPAuth, CBSAsyncAuthMixin, CBSAuthMixin
+from ..auth import AMQPAuth
+from ..cbs import CBSAsyncAuthMixin, CBSAuthMixin
 from ..client.base import AMQPClient
 from ..client.reading import Busy
 from ..client.receive import ReceiveClient

@@ -1,21 +1,25 @@
-"""Credentials, and where a connection goes: the authentication classes of the 1.6 API."""
+"""Credentials, and where a connection goes: the authentication classes of the 1.6 API. Tokens are in `cbs`."""
 
 from __future__ import annotations
 
-from .common import AMQPAuth, SASLAnonymous, SASLExternal, SASLPlain
-from .tokens import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
-from .tokens_async import CBSAsyncAuthMixin, JWTTokenAsync, SASTokenAsync
+from .common import (
+    AMQPAuth,
+    Authenticator,
+    SASLAnonymous,
+    SASLExternal,
+    SASLPlain,
+    checked_auth,
+    checked_host,
+    refuse_unknown,
+)
 
 __all__ = [
     "AMQPAuth",
-    "CBSAsyncAuthMixin",
-    "CBSAuthMixin",
-    "JWTTokenAsync",
-    "JWTTokenAuth",
+    "Authenticator",
     "SASLAnonymous",
     "SASLExternal",
     "SASLPlain",
-    "SASTokenAsync",
-    "SASTokenAuth",
-    "TokenRetryPolicy",
+    "checked_auth",
+    "checked_host",
+    "refuse_unknown",
 ]

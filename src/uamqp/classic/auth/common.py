@@ -9,7 +9,7 @@ import functools
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...engine import sasl
 from ...transport.sansio.endpoint import Endpoint, Proxy, TLSSettings, default_port
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from ...transport.sansio import tls
 
 DEFAULT_WEBSOCKET_PATH = "/$servicebus/websocket/"
+
+
+class Authenticator(Protocol):
+    """What authenticates a connection after it was opened, if anything has to: by a token, over links of its own."""
+
+    async def close(self) -> None:
+        """Detach the links, and end their session. Does nothing the second time."""
 
 
 class AMQPAuth:

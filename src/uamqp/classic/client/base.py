@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar
 from ...core import LinkState
 from ...transport.background import Alarm, started
 from ...transport.drive import run
+from ...transport.driver import Driver
 from ...transport.forks import tell
 from ...transport.guard import Guard
-from ...transport.sansio.clock import FOREVER, now
 from ...transport.shared import Operation, Own, SharedAmongThreads
-from ..auth import AMQPAuth, CBSAsyncAuthMixin, CBSAuthMixin, SASLAnonymous, SASLPlain
-from ..auth.common import checked_auth
+from ..auth import AMQPAuth, SASLAnonymous, SASLPlain, checked_auth
+from ..cbs import CBSAsyncAuthMixin, CBSAuthMixin
 from ..endpoints.connection import IDLE_WAIT, Connection, checked_settings, redirected_host
 from ..endpoints.link import MessageLink, checked_receive_mode, checked_send_mode, checked_size
 from ..endpoints.session import Session, check_request, checked_handle_max, checked_window
@@ -230,7 +230,7 @@ class AMQPClient:
             return
         handler, session = self.message_handler, self._session
         if self._ext_connection:
-            connection._driver.part(lambda: _part(connection, handler, session))
+            connection._driver.part(lambda now: _part(now, connection, handler, session))
         elif not self._owes_outcomes():
             connection._driver.abandon(_DROPPED)
             connection._release_auth()
@@ -261,19 +261,23 @@ class AMQPClient:
         if self._session is None:
             await self._opening.run(lambda: self._open_now(connection))
 
+    @property
+    def _driver(self) -> Driver | Own:
+        """The connection's; without a connection, what the client has in its stead."""
+        connection = self._connection
+        return self._own if connection is None else connection._driver
+
     def _change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
         """Change the client's state, or what it sends, as `Driver.change` does; without a connection, too.
 
         The client's own connections have a lock in common, so whoever changes something sees one of them come after the
         other.
         """
-        connection = self._connection
-        return (self._own if connection is None else connection._driver).change(what, function, guard)
+        return self._driver.change(what, function, guard)
 
     def _look(self, function: Callable[[], T]) -> T:
         """Look at the client's state while nobody changes it."""
-        connection = self._connection
-        return (self._own if connection is None else connection._driver).call_out(function)
+        return self._driver.call_out(function)
 
     async def _open_now(self, shared: Connection | None) -> None:
         if shared:
@@ -696,7 +700,7 @@ class AMQPClient:
         check_request(message, operation, op_type, node, callback=callback, **kwargs)
         self._require_open()
         while not await self._authorized():
-            await self._turn(FOREVER)
+            await self._turn(None)
         session = self._session
         if session is None:
             raise errors.AMQPConnectionError("The client is not open: call open() first.")
@@ -707,8 +711,12 @@ class AMQPClient:
         await self._turn(timeout)
         return True
 
-    async def _turn(self, timeout: float) -> None:
-        """Do the connection's work, waiting up to `timeout` seconds; nothing on a client that is being closed."""
+    async def _turn(self, timeout: float | None) -> None:
+        """Do the connection's work, waiting up to `timeout` seconds; nothing on a client that is being closed.
+
+        Args:
+            timeout: None: wait until anything happens.
+        """
         connection = self._connection
         if connection is None:
             if not self._shutdown:
@@ -756,8 +764,8 @@ class AMQPClient:
                 if self._is_shut_down():
                     break  # somebody else closes the client
                 raise
-            remaining = FOREVER if deadline is None else deadline - now()
-            if remaining <= 0:
+            remaining = self._driver.remaining(deadline)
+            if remaining is not None and remaining <= 0:
                 return False
             await self._turn(remaining)
         return False
@@ -775,9 +783,10 @@ class AMQPClient:
         return current is LinkState.OPEN
 
 
-def _part(connection: Connection, handler: MessageLink | None, session: Session | None) -> None:
+def _part(now: float, connection: Connection, handler: MessageLink | None, session: Session | None) -> None:
     """Take a client's link and session off a connection that it shared."""
     if handler is not None:
-        handler._core.close(now())
+        handler._core.close(now)
+        handler._retire()
     if session is not None and not isinstance(connection.auth, CBSAuthMixin):
-        session._end(now())
+        session._end(now)

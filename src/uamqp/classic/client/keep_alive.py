@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ...transport.sansio.clock import now
-
 if TYPE_CHECKING:
     import weakref
 
@@ -27,18 +25,21 @@ def keep_alive(reference: weakref.ref[AMQPClient], alarm: Alarm, interval: float
         alarm: what the thread sleeps on.
         interval: in seconds.
     """
-    latest = now() + interval
+    latest: float | None = None
     while (connection := _connection_of(reference)) is not None:
+        driver = connection._driver
+        if latest is None:
+            latest = driver.deadline(interval)
         try:
-            worked = connection._driver.attend(alarm, latest, connection.work)
+            worked = driver.attend(alarm, latest, connection.work)
         except Exception as error:  # noqa: BLE001 (the client's next call raises it)
             _logger.info("The keep-alive thread of connection %r ends: %s", connection.container_id, error)
             break
         if worked is None:
             break
         if worked:
-            latest = max(latest, now() + interval)
-        del connection
+            latest = max(latest, driver.deadline(interval))
+        del connection, driver
         alarm.sleep()
     alarm.stop()
 

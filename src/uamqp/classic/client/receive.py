@@ -12,7 +12,6 @@ from typing import Any
 from ...core.incoming import move_one
 from ...engine.limits import MAX_CREDIT
 from ...transport.drive import run
-from ...transport.sansio.clock import FOREVER, now
 from ..auth import AMQPAuth
 from ..endpoints.receiver import MessageReceiver
 from ..message import Message
@@ -325,8 +324,8 @@ class ReceiveClient(AMQPClient):
         finally:
             self._leave(call)
 
-    async def _receive_step(self, timeout: float) -> bool:
-        """Wait for messages up to `timeout` seconds; False when the time without any is over."""
+    async def _receive_step(self, timeout: float | None) -> bool:
+        """Wait for messages, up to `timeout` seconds unless that is None; False when the time without any is over."""
         receiver = self._message_receiver
         if receiver is not None and not receiver._is_reading:
             receiver._read()
@@ -334,7 +333,7 @@ class ReceiveClient(AMQPClient):
             timeout = 0
         remaining = self._inactivity_left()
         if remaining is not None:
-            timeout = min(timeout, remaining / 1000)
+            timeout = remaining / 1000 if timeout is None else min(timeout, remaining / 1000)
         try:
             await self._turn(timeout)
         except errors.AMQPConnectionError:
@@ -355,12 +354,13 @@ class ReceiveClient(AMQPClient):
         Raises:
             AMQPConnectionError, LinkDetach: it has gone, and none is left that is nowhere else any more.
         """
-        receiver, connection, time = self._message_receiver, self._connection, now()
+        receiver, connection = self._message_receiver, self._connection
         if receiver is None or connection is None:
             return
-        if connection._error is None and receiver._error is None and time < self._look_due:
+        driver = connection._driver
+        if connection._error is None and receiver._error is None and driver.remaining(self._look_due) > 0:
             return
-        self._look_due = time + _LOOK_INTERVAL
+        self._look_due = driver.deadline(_LOOK_INTERVAL)
         try:
             await self._turn(0.0)
             receiver.get_state()
@@ -513,7 +513,7 @@ class ReceiveClient(AMQPClient):
         call = self._pull()
         try:
             await self._do_open()
-            deadline = now() + limit / 1000 if limit > 0 else None
+            deadline = self._driver.deadline(limit / 1000 if limit > 0 else None)
             await self._receive_batch(most, on_message_received, deadline, batch)
             return batch
         finally:
@@ -572,13 +572,10 @@ class ReceiveClient(AMQPClient):
         if not messages.empty():
             await self._look_at_link()
         while receiving and (held := messages.qsize()) < most and not self._shutdown:
-            wait = FOREVER
-            if held:
-                wait = 0.0  # take what is there, don't wait for more
-            elif deadline is not None:
-                wait = deadline - now()
-                if wait <= 0:
-                    return False
+            # Take what is there, and wait for more only where there is nothing.
+            wait = 0.0 if held else self._driver.remaining(deadline)
+            if wait is not None and wait <= 0 and not held:
+                return False
             receiving = await self._receive_step(wait)
             if held and messages.qsize() <= held:
                 break
@@ -644,7 +641,7 @@ class ReceiveClient(AMQPClient):
                 await self._call_with_rest()
                 raise
             while receiving and not self._shutdown:
-                receiving = await self._receive_step(FOREVER)
+                receiving = await self._receive_step(None)
         finally:
             self._end_stream()
             self._leave(call)
@@ -704,7 +701,7 @@ class ReceiveClient(AMQPClient):
             while messages.empty():
                 if self._shutdown or not await self._wait_ready():
                     return not messages.empty()
-                if messages.empty() and not await self._receive_step(FOREVER):
+                if messages.empty() and not await self._receive_step(None):
                     return not messages.empty()
             return True  # or there was one, and another call was faster
         finally:

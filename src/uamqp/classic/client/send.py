@@ -6,17 +6,17 @@ import logging
 import sys
 import uuid
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...core import SenderCore
+from ...core import LinkState, SenderCore
 from ...engine.limits import MAX_CREDIT
 from ...transport.drive import run
 from ...transport.guard import is_handlers
-from ...transport.sansio.clock import FOREVER, now
-from ...transport.signals import this_thread
+from ...transport.signals import Chore
 from ..auth import AMQPAuth
+from ..cbs import CBSAuthMixin
+from ..endpoints.connection import Connection
 from ..endpoints.sender import MessageSender
 from ..message import BatchMessage, Message
 from ..values.arguments import encoding_of, given, integer, number
@@ -86,13 +86,8 @@ class SendClient(AMQPClient):
             **settings,
         )
         self._queue = SendQueue(self._error_policy, stall_timeout, self)
-        self._is_nested = False
-        # Of those who wait for outcomes, one takes the steps; it wakes the others for theirs, or to take its place.
-        self._leader: SendCall | None = None
-        self._leading_thread = 0
-        self._followers: OrderedDict[SendCall, None] = OrderedDict()
+        self._preparing = Chore()
         self._has_given_up = False  # the last that waited for outcomes was told of a failure
-        self._steps_until: float | None = None  # somebody waits in a step, and hands over anew then; None: nobody does
         self._survivor = Survivor(self)
 
     # -- the link
@@ -146,11 +141,16 @@ class SendClient(AMQPClient):
 
     def _on_link_ended(self, sender: MessageSender, error: BaseException, by_peer: bool) -> None:
         """The link is lost: what calls wait for is theirs again, and what was queued stays."""
-        if self.message_handler is sender or self.message_handler is None:
-            self._queue.catch_up(now())
-            self._queue.end_calls(sender.get_state, now())
+
+        def ended(now: float) -> None:
+            self._queue.catch_up(now)
+            self._queue.end_calls(sender.get_state, now)
             if by_peer and isinstance(error, (errors.LinkDetach, errors.ConnectionClose)):
                 self._queue.end_link(error)
+            self._queue.wake()
+
+        if self.message_handler is sender or self.message_handler is None:
+            self._look(lambda: self._change("giving messages back", ended))
 
     def _is_sending(self) -> bool:
         """What is queued here is to be sent by this client, and no other: it wasn't closed, and hasn't failed."""
@@ -163,49 +163,28 @@ class SendClient(AMQPClient):
         )
 
     def _sending_link(self) -> SenderCore | None:
-        sender = self._message_sender
-        if sender is None or sender._connection is not self._connection:
+        sender, connection = self._message_sender, self._connection
+        if sender is None or connection is None or sender._connection is not connection:
+            return None
+        auth = connection.auth
+        if isinstance(auth, CBSAuthMixin) and not auth._is_in_force():
             return None
         return sender._core  # type: ignore[return-value]  # a SenderCore
 
     async def _do_step(self, timeout: float) -> bool:
-        await self._send_step(timeout)
-        return True
-
-    async def _send_step(self, timeout: float) -> None:
         """Send what can be sent, and wait for outcomes up to `timeout` seconds."""
         connection = self._require_open()
 
         def hand_over(now: float) -> float:
             step = self._queue.step(now)
-            deadline = step.deadline
-            self._steps_until = FOREVER if deadline is None else deadline
             if step.decided or (step.more and not connection._driver.has_unsent):
                 return 0.0
-            return timeout if deadline is None else max(0.0, min(timeout, deadline - now))
+            return timeout if step.deadline is None else max(0.0, min(timeout, step.deadline - now))
 
-        limit = self._change("handing messages over", hand_over)
-        try:
-            await self._turn(limit)
-        finally:
-            self._steps_until = None
+        await self._turn(self._change("handing messages over", hand_over))
         self._expire()
         self._backoff = self._queue.backoff
-
-    async def _drive(self) -> bool:
-        """Take a step towards the outcome of every message; False when the client is shut down."""
-        if self._shutdown:
-            return False
-        if not self._queue:
-            return True
-        sender = self._message_sender
-        if sender is None or not self._link_is_open(sender) or not await self._authorized():
-            self._queue.resume(now())
-            await self._wait_ready(self._queue.next_deadline())
-            self._expire()
-        else:
-            await self._send_step(FOREVER)
-        return not self._shutdown
+        return True
 
     def _expire(self) -> None:
         """Give up the messages whose time is over."""
@@ -223,81 +202,68 @@ class SendClient(AMQPClient):
     async def _wait_for(self, call: SendCall, is_done: Callable[[], bool]) -> bool:
         """Wait until `is_done()`, or the call is over; False when the client is shut down.
 
-        One takes the steps for all who wait: with each of them looking at every outcome of the others, many would have
-        little time for anything else. Whoever leaves, for whatever reason, hands the task on (`_leave`).
+        The connection is driven for the queue as long as anybody waits: whoever does calls `_leave` in the end.
         """
         self._has_given_up = False
         try:
             while not is_done() and not call.is_over:
-                if self._leads(call):
-                    if not self._queue:
-                        break
-                    if not await self._drive():
-                        return False
-                else:
-                    await self._follow(call, is_done)
-                    if self._shutdown:
-                        return False
+                if self._shutdown:
+                    return False
+                if not self._queue:
+                    break
+                await self._wait_on(call, is_done)
         except _OURS:
             self._has_given_up = True
             raise
         return True
 
-    def _leads(self, call: SendCall) -> bool:
-        """Tell whether the call takes the next step; else another takes it for all."""
+    async def _wait_on(self, call: SendCall, is_done: Callable[[], bool]) -> None:
+        """Send what can be sent, and wait as `_wait_for` does, or until the connection ends.
 
-        def take_turn(now: float) -> bool:
-            leader, connection = self._leader, self._connection
-            if leader is None or leader is call:
-                self._leader = call
-                self._leading_thread = this_thread()
-                self._followers.pop(call, None)
-                return True
-            signal = connection._driver.waiter(self._leading_thread) if connection is not None else None
-            if signal is None:  # a signal handler has called, and the frame that it has interrupted is the leader's
-                self._is_nested = True
-                return True
-            call.signal = signal
-            self._followers[call] = None
-            return False
+        One of those who wait opens the link, and sees to the token, for all.
+        """
+        connection = self._require_open()
+        driver, preparing = connection._driver, self._preparing
+        caller = call.caller = driver.caller()
 
-        return self._change("taking turns", take_turn)
+        def begin(now: float) -> bool:
+            self._queue.wait(call, connection._core.timers, now)
+            return self._is_unprepared(connection) and preparing.begin(caller)
 
-    async def _follow(self, call: SendCall, is_done: Callable[[], bool]) -> None:
-        """Make sure that the call's messages are sent, and wait until it is woken, or its own time is over."""
-        connection = self._connection
-        if connection is None or call.signal is None:
+        if self._change("handing messages over", begin):
+            await self._make_ready(connection)
+            self._change("preparing no more", lambda now: preparing.end(caller))
             return
-        deadline = call.deadline
 
-        def hand_over(now: float) -> None:
-            until = self._steps_until
-            if until is None or self._queue.hand_over(now) or (deadline is not None and deadline < until):
-                connection._driver.interrupt()  # the leader has to look again
+        def is_over() -> bool:
+            is_decided = is_done() or call.is_over or self._shutdown
+            return is_decided or (preparing.is_free(caller) and self._is_unprepared(connection))
 
-        self._change("handing messages over", hand_over)
-        connection._driver.flush()
-        if is_done() or call.is_over or self._leader is None:
-            return
-        await connection._driver.follow(call.signal, FOREVER if deadline is None else deadline - now())
-        if deadline is not None and deadline <= now():
-            self._expire()  # the leader may be busy with something else
+        if not await driver.wait(call.signal, is_over, None, preparing.signal, connection._token_due):
+            await self._turn(None)  # the connection ends: what it has to say of that comes
+        self._backoff = self._queue.backoff
+
+    def _is_unprepared(self, connection: Connection) -> bool:
+        """There is no open link to send over, or something to do about the token."""
+        sender, auth = self._message_sender, connection.auth
+        is_open = sender is not None and sender._core.state is LinkState.OPEN
+        return not is_open or (isinstance(auth, CBSAuthMixin) and auth._is_unfinished())
+
+    async def _make_ready(self, connection: Connection) -> None:
+        """Open the link, and see to the token; what is queued may be past its time before that is done."""
+        sender = self._message_sender
+        if sender is None or not self._link_is_open(sender) or not await self._authorized():
+            await self._wait_ready(self._queue.next_deadline())
+            self._expire()
 
     def _leave(self, call: SendCall) -> None:
-        """The call waits no more: if it was the leader, or was to be, another is."""
+        """The call waits no more, for whatever reason: if it was to open the link, another is."""
 
-        def hand_on(now: float) -> None:
-            self._followers.pop(call, None)
-            if self._leader is call:
-                self._leader = None
-            if self._leader is None and self._followers:
-                next(iter(self._followers)).wake()
-            if self._is_nested:
-                self._is_nested = False
-                if self._connection is not None:
-                    self._connection._driver.interrupt()  # the leader may have been served as well
+        def leave(now: float) -> None:
+            self._queue.leave(call, now)
+            self._preparing.end(call.caller)
 
-        self._change("taking turns", hand_on)
+        self._change("waiting no more", leave)
 
     # -- messages
 
@@ -343,19 +309,20 @@ class SendClient(AMQPClient):
         refusal = self._change("queueing messages", add)
         if refusal is not None:
             raise refusal
+        if call is None and self._queue.waiting and self._connection is not None:
+            self._connection._driver.flush()  # they go out while others wait
 
     def _forget_inherited(self) -> None:
         self._own.forget()
-        self._queue.drop_all(now())
+        self._own.change("dropping messages", self._queue.drop_all)
 
     def _forget_threads(self) -> None:
         super()._forget_threads()
         self._own.forget()
-        self._leader = self._steps_until = None
-        self._followers = OrderedDict()
-        self._is_nested = False
+        self._preparing = Chore()
         connection = self._connection
-        self._queue.forget_threads(now(), connection is not None and connection._core.engine is None)
+        ends_calls = connection is not None and connection._core.engine is None
+        self._own.change("forgetting calls", lambda now: self._queue.forget_threads(now, ends_calls))
 
     def wait(self) -> bool:
         """Send until no message is pending. Returns False if the client was shut down before.
@@ -499,4 +466,9 @@ class SendClient(AMQPClient):
         self._change("dropping messages", self._queue.drop_all)
 
     def _on_closing(self) -> None:
-        self._change("giving messages back", lambda now: self._queue.end_calls(None, now))
+        def end(now: float) -> None:
+            self._queue.end_calls(None, now)
+            self._queue.wake()
+            self._queue.retire()
+
+        self._change("giving messages back", end)

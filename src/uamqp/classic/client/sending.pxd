@@ -16,7 +16,7 @@ cpdef list gathered(object given, list wholes=*)
 
 cdef class SendCall(Group):
     cdef public list _wholes
-    cdef public object deadline
+    cdef public object caller
     cdef public dict fates
     cdef public bint is_over
     cdef public list messages
@@ -31,13 +31,13 @@ cdef class SendQueue(Outgoing):
     cdef public object call_out
     cdef public dict calls
     cdef public dict idlers
+    cdef public dict waiting
 
     @cython.locals(entry=_Entry, index=cython.Py_ssize_t, message=Message, outbox=_Outbox, pending=_Entry)
     cpdef add_all(self, list messages, double timeout, double now, object tick, SendCall call=*)
     @cython.locals(entry=_Entry, message=Message)
     cpdef take_back(self, SendCall call, double now)
     cdef _give_back(self, _Entry entry, object now)
-    cpdef bint on_credit(self, double now) except -1
     cpdef bint hand_over(self, double now) except -1
     @cython.locals(message=Message, payload=bytes)
     cpdef bytes encode(self, _Entry entry)

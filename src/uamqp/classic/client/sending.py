@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from ...core import Entry, Outcome, OutcomeKind, SenderCore
 from ...core.outbox import Group
 from ...core.outgoing import Outgoing
+from ...core.timers import Timers
 from ...engine import MessageTooLarge, OutgoingDelivery
 from ...transport.guard import is_handlers
-from ...transport.signals import Waiter, this_thread
+from ...transport.signals import Signal, this_thread
 from ..endpoints.sender import SEND_AGAIN, result_of
 from ..message.batch import BatchMessage
 from ..message.message import Message
@@ -140,25 +141,25 @@ class SendCall(Group):
     """What is sent, and waited for, by one call.
 
     Attributes:
-        deadline: when its messages are given up, in monotonic seconds; None: never.
+        caller: the thread or task that waits for it; see `Driver.caller`.
         messages: the single messages that go out.
         fates: what has no outcome and is the caller's again, since the call is over.
         reason: once the call is over before its messages have left: raises why; None: the client was closed.
         is_over: the call is over for a reason that isn't its messages'.
-        signal: wakes who waits for the call; None: nobody does.
+        signal: for who waits for the call.
     """
 
-    __slots__ = ("_wholes", "deadline", "fates", "is_over", "messages", "reason", "signal")
+    __slots__ = ("_wholes", "caller", "fates", "is_over", "messages", "reason", "signal")
 
     def __init__(self) -> None:
         self.left = 0
         self._wholes: list[tuple[Message, list[Message]]] = []
         self.messages: list[Message] = []
-        self.deadline: float | None = None
+        self.caller: object | None = None
         self.fates: dict[Message, errors.Fate] = {}
         self.is_over = False
         self.reason: Callable[[], object] | None = None
-        self.signal: Waiter | None = None
+        self.signal = Signal()
 
     def gather(self, given: Sequence[Any]) -> None:
         """Note the messages and batches to send.
@@ -174,8 +175,7 @@ class SendCall(Group):
 
     def wake(self) -> None:
         """Wake whoever waits for the call."""
-        if self.signal is not None:
-            self.signal.set()
+        self.signal.fire()
 
     def take_note(self, message: Message) -> None:
         """Note the fate of a message that is the caller's again."""
@@ -224,10 +224,10 @@ class SendQueue(Outgoing):
         backoff: seconds of the last back-off that was asked for.
         calls: those that wait for their messages here.
         idlers: those that wait for nothing to be pending any more.
-        guard: of the connection in use.
+        waiting: those that wait for something now, while the connection is driven for them.
     """
 
-    __slots__ = ("_error_policy", "_reporting", "backoff", "call_out", "calls", "idlers")
+    __slots__ = ("_error_policy", "_reporting", "backoff", "call_out", "calls", "idlers", "waiting")
 
     def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float, owner: Owner | None = None) -> None:
         super().__init__(None, stall_timeout, None if owner is None else weakref.ref(owner))
@@ -236,6 +236,7 @@ class SendQueue(Outgoing):
         self.backoff = 0.0
         self.calls: dict[SendCall, None] = {}
         self.idlers: dict[SendCall, None] = {}
+        self.waiting: dict[SendCall, None] = {}
         self.call_out: Callable[[Callable[[], object]], object] | None = None
 
     def pending(self) -> list[Message]:
@@ -260,7 +261,6 @@ class SendQueue(Outgoing):
         deadline = now + timeout / 1000 if timeout > 0 else None
         if call is not None:
             self.calls[call] = None
-            call.deadline = deadline
         index = 0
         entry: Entry | None = None
         try:
@@ -283,6 +283,8 @@ class SendQueue(Outgoing):
             for taken in messages[:index]:
                 self._let_go(taken._entry)
             raise
+        if call is None and self.timers is not None:
+            self.drive(self.timers, now)
 
     def _take_over(self, messages: list[Message], start: int) -> None:
         """Take messages from `start` on out of the queues of clients that don't send them any more.
@@ -349,11 +351,26 @@ class SendQueue(Outgoing):
                 self.take_back(call, now)
                 call.wake()
 
-    # -- what the outbox tells, and asks
+    # -- those who wait
 
-    def on_credit(self, now: float) -> bool:
-        """The peer gave credit: send what there is room for. Whoever waits for the rest sends it, step by step."""
-        return self.hand_over(now)
+    def wait(self, call: SendCall, timers: Timers, now: float) -> None:
+        """Somebody waits from now on, until `leave`: send what can be sent."""
+        self.waiting[call] = None
+        self.drive(timers, now)
+
+    def leave(self, call: SendCall, now: float) -> None:
+        """The call waits no more."""
+        if call in self.waiting:
+            del self.waiting[call]
+            if not self.waiting:
+                self.rest(now)
+
+    def wake(self) -> None:
+        """Have all who wait look again."""
+        for call in self.waiting:
+            call.wake()
+
+    # -- what the outbox tells, and asks
 
     def hand_over(self, now: float) -> bool:
         """Give messages to the link over which the client sends."""
@@ -453,7 +470,7 @@ class SendQueue(Outgoing):
 
     def not_ours(self, delivery: OutgoingDelivery, now: float) -> None:
         """`MessageSender.send` was called, beside the client."""
-        delivery.link.context.owner.on_outcome(delivery)
+        delivery.link.context.owner.on_outcome(delivery, now)
 
     def end_link(self, error: errors.LinkDetach | errors.ConnectionClose) -> None:
         """The peer has ended the link with an error, for which one of the messages may be the reason."""
@@ -499,10 +516,10 @@ class SendQueue(Outgoing):
             ends_calls: their messages, of which none has left this process, are nobody's either.
         """
         self.idlers.clear()
+        self.waiting.clear()
+        self.rest(now)
         if self._reporting != this_thread():
             self._reporting = 0
-        for call in self.calls:
-            call.signal = None
         if ends_calls:
             self.end_calls(None, now)
 

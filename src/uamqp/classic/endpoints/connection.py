@@ -17,11 +17,10 @@ from ...transport.blocking.driver import BlockingDriver
 from ...transport.blocking.stream import is_from_outside
 from ...transport.drive import run
 from ...transport.driver import Driver, Pump
-from ...transport.sansio.clock import now
 from ...transport.sansio.endpoint import address_text
 from ...transport.shared import SharedAmongThreads
-from ..auth import AMQPAuth, CBSAuthMixin, SASLAnonymous
-from ..auth.common import checked_auth
+from ...transport.signals import Signal
+from ..auth import AMQPAuth, Authenticator, SASLAnonymous, checked_auth
 from ..values import convert
 from ..values.arguments import encoded, encoding_of, finite, given, having, integer, number, shown, text
 from ..vocabulary import compat, constants, errors, translate
@@ -111,7 +110,8 @@ class Connection:
         self._closing = False
         self._destroyed = False
         self._is_clients = False  # a client has made it, and closes it
-        self._cbs: Any = None
+        self._cbs: Authenticator | None = None  # keeps the token in force that the connection needs
+        self._token_due = Signal()  # one of those who wait has to see to the token
         self._authenticating = self._shared_type()  # of its clients
         self._has_auth = False
         self._port: int | None = None
@@ -143,8 +143,8 @@ class Connection:
         auth.consumed = self._has_auth = True
 
     async def _close_authenticator(self) -> None:
-        if self._has_auth and isinstance(self.auth, CBSAuthMixin):
-            await self.auth._do_close_authenticator()
+        if self._has_auth and self._cbs is not None:
+            await self._cbs.close()
 
     def _release_auth(self) -> None:
         """Let another connection use the authentication object: this one needs it no more."""
@@ -318,12 +318,11 @@ class Connection:
         for receiver in tuple(self._readers):
             receiver._renew()
 
-    async def _turn(self, timeout: float, seen: int | None = None) -> bool:
-        """As `work`, and wait up to `timeout` seconds when there is nothing to do; tell whether anything happened.
-
-        This is where every operation of both fronts waits.
+    async def _turn(self, timeout: float | None, seen: int | None = None) -> bool:
+        """As `work`, and wait when there is nothing to do; tell whether anything happened.
 
         Args:
+            timeout: seconds to wait at most; None: until anything happens.
             seen: the driver's `mark` when the caller last looked: if there was any since, there is no waiting.
         """
         self._raise_error()
@@ -371,8 +370,8 @@ class Connection:
         run(self._do_sleep(seconds))
 
     async def _do_sleep(self, seconds: float) -> None:
-        deadline = now() + finite(seconds, "seconds", "seconds")
-        while (remaining := deadline - now()) > 0:
+        deadline = self._driver.deadline(finite(seconds, "seconds", "seconds"))
+        while (remaining := self._driver.remaining(deadline)) > 0:
             self._renew_credit()
             await self._turn(remaining)
 

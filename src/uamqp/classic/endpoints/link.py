@@ -234,6 +234,9 @@ class MessageLink:
         deadline = driver.deadline(self._connection._timeouts["close_timeout"])
         await driver.wait_for(lambda: self._core.state is not LinkState.CLOSING, deadline)
 
+    def _retire(self) -> None:
+        """Nobody has the link any more."""
+
     def work(self) -> None:
         """Do what is due on the link, without waiting."""
         self._connection._driver.flush()

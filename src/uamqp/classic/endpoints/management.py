@@ -11,7 +11,6 @@ from ...codec.text import shortened
 from ...core import DESCRIPTION_FIELDS, STATUS_FIELDS, Request, RequestLinks, RequestNode, RequestState, masked
 from ...engine import LocalProtocolError
 from ...transport.drive import run
-from ...transport.sansio.clock import FOREVER, now
 from ..message import MessageProperties
 from ..message.message import Message, received_message
 from ..values import types
@@ -146,7 +145,7 @@ class MgmtOperation:
             connection._driver.change("giving requests up", links.expire)
             if request.done:
                 return
-            await connection._turn(FOREVER if request.deadline is None else request.deadline - now(), seen)
+            await connection._turn(connection._driver.remaining(request.deadline), seen)
 
     def _open_links(self, now: float) -> RequestLinks:
         if self._requests is None:

@@ -12,7 +12,6 @@ from ...core import Entry, LinkHandler, LinkSettings, Outcome, OutcomeKind, Outg
 from ...engine import Cause, CauseKind, LocalProtocolError, MessageTooLarge, OutgoingDelivery
 from ...engine.limits import MAX_CREDIT
 from ...transport.driver import Driver
-from ...transport.sansio.clock import now
 from ..values.arguments import encoding_of, given, having, integer, number, text
 from ..vocabulary import constants, errors
 from ..vocabulary.address import Source
@@ -132,6 +131,10 @@ class MessageSender(MessageLink):
         """Let somebody else deal with credit, and with outcomes except those of what `send` was given."""
         self._handler = self._core.handler = handler
 
+    def _retire(self) -> None:
+        if isinstance(self._handler, Outgoing):
+            self._handler.retire()
+
     def _detach_received(self, cause: Cause | None) -> None:
         super()._detach_received(cause)
         if self._end_handler is not None and self._error is not None:
@@ -196,9 +199,9 @@ class MessageSender(MessageLink):
         """Give up the messages whose time is over. Call it within a step of the connection."""
         self._direct.expire(due)
 
-    def on_outcome(self, delivery: OutgoingDelivery) -> None:
+    def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message that `send` was given, beside what a client sends."""
-        self._direct.on_outcome(delivery, now())
+        self._direct.on_outcome(delivery, now)
 
 
 class _Sent(NamedTuple):

@@ -11,10 +11,10 @@ from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
 from ..blocking.driver import BlockingDriver
 from ..driver import Driver, Pump
+from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
-from ..signals import Signal, Waiter
+from ..signals import Signal
 from .pump import AsyncPump, is_in_loop, off_loop
-from .signals import LoopWaiter
 
 
 class AsyncDriver(Driver):
@@ -68,29 +68,26 @@ class AsyncDriver(Driver):
         else:
             await self._blocking.start(endpoint, config, trace)
 
-    async def turn(self, timeout: float, seen: int | None = None) -> bool:
+    async def turn(self, timeout: float | None, seen: int | None = None) -> bool:
         """See `Driver`."""
         pump = self._pump
-        return await (pump.turn(timeout, seen) if pump is not None else self._blocking.turn(timeout, seen))
+        if pump is None:
+            return await self._blocking.turn(timeout, seen)
+        return await pump.turn(FOREVER if timeout is None else timeout, seen)
 
     async def close(self) -> None:
         """See `Driver`."""
         pump = self._pump
         await (pump.close() if pump is not None else self._blocking.close())
 
-    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
+    async def wait(
+        self, signal: Signal, done: Callable[[], bool], deadline: float | None = None, *others: Signal
+    ) -> bool:
         """See `Driver`."""
         pump = self._pump
-        return await (pump if pump is not None else self._blocking).wait(signal, done, deadline)
+        return await (pump if pump is not None else self._blocking).wait(signal, done, deadline, *others)
 
     async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """See `Driver`."""
         pump = self._pump
         return await (pump if pump is not None else self._blocking).wait_for(done, deadline)
-
-    def waiter(self, busy: int) -> Waiter | None:
-        """See `Driver`."""
-        pump = self._pump
-        if pump is None:
-            return self._blocking.waiter(busy)
-        return LoopWaiter() if pump.is_driven_here else None

@@ -162,11 +162,6 @@ class AsyncPump:
         return self._protocol is not None
 
     @property
-    def is_driven_here(self) -> bool:
-        """Whether the event loop running in this thread started the connection."""
-        return self._loop is not None and self._thread == threading.get_ident() and is_in_loop()
-
-    @property
     def has_unsent(self) -> bool:
         """See `Pump`."""
         return self._protocol is not None and not self._protocol.writable
@@ -184,31 +179,40 @@ class AsyncPump:
         """
         self._look_at_loop()
         start = self.progress
-        if self.guard.half_done or (self._loop is None and self._core.engine is not None):
-            with self.lock, self.guard.step(_HANDLING):
-                self._handle_rest()
-            if self._loop is None:
-                return start != self.progress
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
-            raise RuntimeError(_OTHER_LOOP)
-        protocol = self._protocol
-        if self._link is not None:
-            self._link.check()
-        if protocol is not None:
-            protocol.wake()
-        else:
-            with self.lock, self.guard.step(_HANDLING):
-                self._handle_rest()
+        if not self._begin():
+            return start != self.progress
         if timeout <= 0 or start != self.progress or (seen is not None and seen != start):
             await asyncio.sleep(0)
             if timeout <= 0 and start == self.progress:
                 await asyncio.sleep(0)  # the loop has looked at its sockets before this, and reads them after us
         else:
-            await self._wait(loop, timeout)
+            await self._wait(timeout)
         return start != self.progress
 
-    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
+    def _begin(self) -> bool:
+        """Do what is due before anybody waits here; False: there is nothing to wait for, the loop was closed.
+
+        Raises:
+            RuntimeError: another loop drives the connection.
+        """
+        if self.guard.half_done or (self._loop is None and self._core.engine is not None):
+            with self.lock, self.guard.step(_HANDLING):
+                self._handle_rest()
+            if self._loop is None:
+                return False
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(_OTHER_LOOP)
+        if self._link is not None:
+            self._link.check()
+        if self._protocol is not None:
+            self._protocol.wake()
+        else:
+            with self.lock, self.guard.step(_HANDLING):
+                self._handle_rest()
+        return True
+
+    async def _wait(self, timeout: float) -> None:
+        loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
         self._waiters[future] = None
@@ -234,16 +238,14 @@ class AsyncPump:
                 return False
             await self.turn(remaining, seen)
 
-    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None) -> bool:
+    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None, *others: Signal) -> bool:
         """See `Driver.wait`.
 
         Raises:
             RuntimeError: another loop drives the connection.
         """
         self._look_at_loop()
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
-            raise RuntimeError(_OTHER_LOOP)
+        self._begin()
         waiter = LoopWaiter()
         try:
             while True:
@@ -255,6 +257,8 @@ class AsyncPump:
                     if self._core.is_over or remaining <= 0:
                         return False
                     signal.add(waiter)
+                    for other in others:
+                        other.add(waiter)
                     self._sleepers[waiter] = None
                 self._hold_on(True)
                 await waiter.wait(remaining)
@@ -262,6 +266,8 @@ class AsyncPump:
             with self.lock, TOGETHER:
                 self._sleepers.pop(waiter, None)
                 signal.leave(waiter)
+                for other in others:
+                    other.leave(waiter)
             self._hold_on(False)
 
     def _hold_on(self, is_awaited: bool) -> None:
@@ -374,15 +380,15 @@ class AsyncPump:
         """See `Pump`."""
         self._in_loop(self._wake_all)
 
-    def part(self, parting: Callable[[], None]) -> None:
+    def part(self, parting: Callable[[float], None]) -> None:
         """See `Pump`. The function runs in the loop's thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed() and self.is_connected:
             loop.call_soon_threadsafe(self._part, parting)
 
-    def _part(self, parting: Callable[[], None]) -> None:
+    def _part(self, parting: Callable[[float], None]) -> None:
         with self.lock, self.guard.step("parting"):
-            parting()
+            parting(clock.now())
         self.flush()
 
     def abandon(self, message: str) -> None:

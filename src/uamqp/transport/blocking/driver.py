@@ -7,8 +7,9 @@ from collections.abc import Callable
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
 from ..driver import Driver, Pump
+from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
-from ..signals import Signal, ThreadWaiter, Waiter, this_thread
+from ..signals import Signal
 from .pump import BlockingPump
 
 
@@ -41,22 +42,20 @@ class BlockingDriver(Driver):
         """See `Driver`."""
         self._blocking.start(endpoint, config, trace)
 
-    async def turn(self, timeout: float, seen: int | None = None) -> bool:
+    async def turn(self, timeout: float | None, seen: int | None = None) -> bool:
         """See `Driver`."""
-        return self._blocking.turn(timeout, seen)
+        return self._blocking.turn(FOREVER if timeout is None else timeout, seen)
 
     async def close(self) -> None:
         """See `Driver`."""
         self._blocking.close()
 
-    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None = None) -> bool:
+    async def wait(
+        self, signal: Signal, done: Callable[[], bool], deadline: float | None = None, *others: Signal
+    ) -> bool:
         """See `Driver`."""
-        return self._blocking.wait(signal, done, deadline)
+        return self._blocking.wait(signal, done, deadline, *others)
 
     async def wait_for(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
         """See `Driver`."""
         return self._blocking.wait_for(done, deadline)
-
-    def waiter(self, busy: int) -> Waiter | None:
-        """See `Driver`."""
-        return ThreadWaiter() if busy != this_thread() else None

@@ -78,7 +78,7 @@ class BlockingPump:
         self._broken_since = 0.0  # when a write failed, if `failure` says so
         self._flusher: background.Flusher | None = None
         self._alarms: list[background.Alarm] = []
-        self._partings: deque[Callable[[], None]] = deque()
+        self._partings: deque[Callable[[float], None]] = deque()
         self._init_locks()
         core.timers.on_earlier = self._on_earlier
         background.watch(self)
@@ -92,7 +92,7 @@ class BlockingPump:
             if sys.is_finalizing():  # other finalizers may still use it; the system closes it
                 self._write()
             else:
-                self._abandon("nobody had the connection any more")
+                self._abandon("nobody had the connection any more", self.now())
 
     def _init_locks(self) -> None:
         self.lock = threading.RLock()
@@ -186,7 +186,7 @@ class BlockingPump:
                 happened = self._advance()
                 if self._stream is not stream:
                     return happened
-            if happened or (seen is not None and seen != self.progress):
+            if happened or (seen is not None and seen != self.progress) or (waiter is not None and waiter.wait(0.0)):
                 timeout = 0.0
             if stream is None or self._somebody_waits(me):  # that thread does the reading
                 if timeout <= 0:
@@ -482,7 +482,7 @@ class BlockingPump:
         self._drop_stream()
         self._release_all()
 
-    def part(self, parting: Callable[[], None]) -> None:
+    def part(self, parting: Callable[[float], None]) -> None:
         """See `Pump`."""
         if not self.is_connected:
             return
@@ -497,21 +497,21 @@ class BlockingPump:
 
     def _part(self) -> None:
         while self._partings:
-            self._partings.popleft()()
+            self._partings.popleft()(self.now())
         self._write()
         self._wake_for_unsent()
 
     def abandon(self, message: str) -> None:
         """See `Pump`."""
-        self.part(lambda: self._abandon(message))
+        self.part(lambda now: self._abandon(message, now))
 
-    def _abandon(self, message: str) -> None:
+    def _abandon(self, message: str, now: float) -> None:
         try:
             self._write()
         finally:
             engine = self._core.engine
             if engine is not None:
-                engine.abort(self.now(), message, kind=CauseKind.LOCAL)
+                engine.abort(now, message, kind=CauseKind.LOCAL)
             self._drop_stream()
 
     def close(self) -> None:
@@ -556,7 +556,7 @@ class BlockingPump:
                 return False
             self.turn(remaining, seen)
 
-    def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None) -> bool:
+    def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None, *others: Signal) -> bool:
         """See `Driver.wait`.
 
         One of the waiting threads reads for all of them. The others sleep until their signal wakes them, or until the
@@ -573,12 +573,16 @@ class BlockingPump:
                     if self._core.is_over or remaining <= 0:
                         return False
                     signal.add(waiter)
+                    for other in others:
+                        other.add(waiter)
                     self._successors[waiter] = None
                 self.turn(remaining, None, waiter)
         finally:
             with self.lock, TOGETHER:
                 self._successors.pop(waiter, None)
                 signal.leave(waiter)
+                for other in others:
+                    other.leave(waiter)
                 self._wake_successor()
 
     def after_fork(self, parent: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import overload
 
 FOREVER = math.inf
 """The timeout of a wait that only an event can end."""
@@ -16,3 +17,27 @@ now = time.monotonic
 def wall() -> float:
     """Return the calendar time: seconds since 1970, UTC."""
     return time.time()
+
+
+class Deadlines:
+    """Turns time-outs into deadlines and back, for those who look at no clock themselves."""
+
+    @overload
+    def deadline(self, timeout: float) -> float: ...
+
+    @overload
+    def deadline(self, timeout: float | None) -> float | None: ...
+
+    def deadline(self, timeout: float | None) -> float | None:
+        """Return when `timeout` seconds from now are over, in monotonic seconds; None, for no deadline, for None."""
+        return None if timeout is None else now() + timeout
+
+    @overload
+    def remaining(self, deadline: float) -> float: ...
+
+    @overload
+    def remaining(self, deadline: float | None) -> float | None: ...
+
+    def remaining(self, deadline: float | None) -> float | None:
+        """Return the seconds until a deadline; 0 when it has passed, None for None."""
+        return None if deadline is None else max(0.0, deadline - now())

@@ -15,7 +15,6 @@ __all__ = ["CBSAsyncAuthMixin", "JWTTokenAsync", "SASTokenAsync", "is_coroutine"
 
 if TYPE_CHECKING:
     from ...core import TokenKeeper
-    from ..aio import ConnectionAsync
     from ..endpoints.connection import Connection
 
 _logger = logging.getLogger("uamqp.authentication.cbs_auth_async")  # as in 1.6
@@ -55,7 +54,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         return None
 
     async def create_authenticator_async(
-        self, connection: ConnectionAsync, debug: bool = False, loop: Any = None, **kwargs: Unpack[SessionKeywords]
+        self, connection: Connection, debug: bool = False, loop: Any = None, **kwargs: Unpack[SessionKeywords]
     ) -> Authenticator:
         """Begin the session of the token's links, and connect; see `CBSAuthMixin.create_authenticator`."""
         return await self._do_create_authenticator(connection, debug=debug, **kwargs)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...core import CBS_NODE, RequestNode, Token, TokenKeeper, TokenStatus, TokenStep, masked
 from ...engine import LocalProtocolError
 from ...transport.drive import run
-from ...transport.sansio.clock import now, wall
+from ...transport.sansio.clock import wall
+from ..auth import AMQPAuth, checked_host, refuse_unknown
 from ..endpoints.session import Session
 from ..values import convert
 from ..values.arguments import encoded, encoding_of, finite, having, number, text
@@ -23,16 +24,18 @@ from ..vocabulary.address import split_url
 from ..vocabulary.callbacks import plain, refuse_unfinished
 from ..vocabulary.constants import TransportType
 from ..vocabulary.settings import SessionKeywords, TokenKeywords, Unpack
-from .common import AMQPAuth, checked_host, refuse_unknown
 
 __all__ = ["CBSAuthMixin", "JWTTokenAuth", "SASTokenAuth", "TokenRetryPolicy"]
 
 if TYPE_CHECKING:
+    from ...transport.driver import Driver
     from ..endpoints.connection import Connection
 
 _logger = logging.getLogger("uamqp.authentication.cbs_auth")  # as in 1.6
 
 T = TypeVar("T")
+
+_LOOKING = "looking at the token"
 
 _STATUS = {
     TokenStatus.IDLE: constants.CBSAuthStatus.Idle,
@@ -66,16 +69,23 @@ class TokenRetryPolicy:
 
 
 class Authenticator:
-    """The token of one connection, as its clients share it; 1.6's native CBS object."""
+    """The token of one connection, as its clients share it; 1.6's native CBS object.
+
+    Attributes:
+        keeper: keeps it in force.
+        close: detaches the token's links, and ends their session; a coroutine function.
+    """
 
     __module__ = "uamqp.authentication.cbs_auth"
 
-    def __init__(self, keeper: TokenKeeper) -> None:
+    def __init__(self, keeper: TokenKeeper, driver: Driver, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self.keeper = keeper
+        self._driver = driver
+        self.close = close
 
     def get_status(self) -> constants.CBSAuthStatus:
         """Return where the token stands."""
-        return _STATUS[self.keeper.claim.status(now(), wall())]
+        return _STATUS[self._driver.change(_LOOKING, lambda now: self.keeper.claim.status(now, wall()))]
 
     def get_failure_info(self) -> tuple[int, bytes]:
         """Return the status and description with which the node refused the last token; 0 and nothing if it didn't."""
@@ -168,10 +178,13 @@ class CBSAuthMixin:
         self.retries = 0
         self._session = session = session_type(connection, **kwargs)
         keeper = TokenKeeper(RequestNode(session._core, CBS_NODE), self._retry_policy, self.timeout)
-        self._cbs_auth = connection._cbs = authenticator = Authenticator(keeper)
+        self._cbs_auth = connection._cbs = authenticator = Authenticator(
+            keeper, connection._driver, self._do_close_authenticator
+        )
         caller = connection._driver.caller()
         try:
             keeper.occupy(caller)
+            keeper.on_due = connection._token_due.fire_one
             connection._core.keeper = keeper
             await self._first_token()
             await self._connect(connection)
@@ -255,7 +268,7 @@ class CBSAuthMixin:
         if connection._closing or connection._error is not None:
             return False, False
         keeper = authenticator.keeper
-        if keeper.is_overdue(now()):
+        if connection._driver.change(_LOOKING, keeper.is_overdue):
             await connection._turn(0.0)  # what was answered while nobody called isn't late
         caller = connection._driver.caller()
         others_look = True  # they may wait for what this one leaves undone
@@ -272,6 +285,18 @@ class CBSAuthMixin:
                 connection._driver.interrupt()
         return result
 
+    def _is_in_force(self) -> bool:
+        """There is a token that the node has accepted, and that hasn't ended."""
+        authenticator = self._cbs_auth
+        return authenticator is not None and authenticator.keeper.is_in_force(wall())
+
+    def _is_unfinished(self) -> bool:
+        """There is something to do about the token: none is in force, or it is time for a new one."""
+        authenticator, connection = self._cbs_auth, self._connection
+        if authenticator is None or connection is None or connection._closing or connection._error is not None:
+            return False
+        return not self._is_in_force() or authenticator.keeper.is_due(wall())
+
     def _look(self, connection: Connection, keeper: TokenKeeper) -> tuple[TokenStep, bool]:
         """Return what is to be done, and whether a token is in force."""
         driver = connection._driver
@@ -281,12 +306,12 @@ class CBSAuthMixin:
             self.retries = keeper.refusals
             return step, connection._core.is_ready(wall())
 
-        return driver.change("looking at the token", look)
+        return driver.change(_LOOKING, look)
 
     async def _take(self, step: TokenStep, connection: Connection, keeper: TokenKeeper) -> tuple[bool, bool]:
         """Take a step; return what `handle_token` does."""
         while step is TokenStep.WAIT:  # as in 1.6 it is the caller who waits
-            await connection._do_sleep(keeper.back_off(now()))
+            await connection._do_sleep(connection._driver.change(_LOOKING, keeper.back_off))
             step, _ = self._look(connection, keeper)
         if step is TokenStep.TIMED_OUT:
             return True, False

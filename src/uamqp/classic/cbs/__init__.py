@@ -1,0 +1,16 @@
+"""Authentication by tokens (claims-based security) in the 1.6 API; they have a session of their own."""
+
+from __future__ import annotations
+
+from .tokens import CBSAuthMixin, JWTTokenAuth, SASTokenAuth, TokenRetryPolicy
+from .tokens_async import CBSAsyncAuthMixin, JWTTokenAsync, SASTokenAsync
+
+__all__ = [
+    "CBSAsyncAuthMixin",
+    "CBSAuthMixin",
+    "JWTTokenAsync",
+    "JWTTokenAuth",
+    "SASTokenAsync",
+    "SASTokenAuth",
+    "TokenRetryPolicy",
+]
