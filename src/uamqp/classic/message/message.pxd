@@ -67,8 +67,8 @@ cdef class Message:
     cpdef _settle(self, object response)
 
 
-cdef _clear(Message message, str encoding)
-cdef _unread(Message message)
+cdef inline _clear(Message message, str encoding)
+cdef inline _unread(Message message)
 @cython.locals(code=int, parts=int, reader=SectionReader)
 cdef _decode(Message message, bytes payload)
 @cython.locals(message=Message)
