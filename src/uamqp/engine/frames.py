@@ -112,8 +112,9 @@ def append_transfer(
 
     Args:
         prefix: see `transfer_prefix`.
-        handle, message_format: encoded already.
-        more: the payload goes on in other frames.
+        handle: encoded.
+        message_format: encoded.
+        more: whether the payload continues in other frames.
     """
     size = transfer_size(handle, tag, message_format) + (1 if more else 0)
     append_uint32(out, size + len(payload))
@@ -188,7 +189,7 @@ def append_disposition(
     """Append a disposition frame for the deliveries `first` to `last`.
 
     Args:
-        receiver: True when we are the receiver of these deliveries.
+        receiver: whether we are the receiver of these deliveries.
         state: the encoded delivery state; empty for none.
     """
     if len(state) > 200:

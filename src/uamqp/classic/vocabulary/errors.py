@@ -277,7 +277,7 @@ class AMQPError(_Portable, Exception):
 
     Attributes:
         message_fates: if `send_message` raised it, the `Fate` of each message without an outcome, which is the caller's
-            again; by message, as it was given and as it goes out if that differs (`BatchMessage`). Otherwise empty.
+            again; by message, as it was given and as it is sent if that differs (`BatchMessage`). Otherwise empty.
     """
 
     __module__ = "uamqp.errors"
