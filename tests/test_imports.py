@@ -215,6 +215,102 @@ def test_threads_use_first_names_at_the_same_time(seed: int) -> None:
         assert output(AT_ONCE, str(seed)) == ""
 
 
+ONE_BY_ONE = """
+import threading, time
+import uamqp
+
+inside, most = set(), 0
+original = uamqp.import_module
+
+def slow(name):
+    global most
+    inside.add(threading.get_ident())
+    most = max(most, len(inside))
+    try:
+        time.sleep(0.01)
+        return original(name)
+    finally:
+        inside.discard(threading.get_ident())
+
+uamqp.import_module = slow
+names = "types", "Message", "SendClient", "errors"
+threads = [threading.Thread(target=getattr, args=(uamqp, name)) for name in names]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(most)
+"""
+
+
+def test_threads_import_names_one_after_the_other() -> None:
+    """While a package's import ends it isn't in `sys.modules` for a moment; imports of its modules fail then."""
+    assert output(ONE_BY_ONE) == "1"
+
+
+WITHIN = """
+import sys, threading
+import uamqp
+
+begun = threading.Event()
+original = uamqp.import_module
+
+def waiting(name):  # has the lock of first use, and wants what the other thread is importing
+    begun.set()
+    return original(name)
+
+class Finder:  # stops the import of a door until the other thread waits for it
+    def find_spec(self, name, path=None, target=None):
+        if name == "uamqp.constants":
+            uamqp.import_module = waiting
+            thread.start()
+            begun.wait()
+        return None
+
+thread = threading.Thread(target=lambda: uamqp.client)
+sys.meta_path.insert(0, Finder())
+import uamqp.client  # which has the doors of constants and errors as attributes
+thread.join()
+print("done")
+"""
+
+
+def test_an_import_statement_and_a_first_use_do_not_wait_for_each_other() -> None:
+    assert output(WITHIN) == "done"
+
+
+FORKED = """
+import os, threading
+import uamqp
+
+entered, leave = threading.Event(), threading.Event()
+original = uamqp.import_module
+
+def stop(name):
+    entered.set()
+    leave.wait()
+    return original(name)
+
+uamqp.import_module = stop
+thread = threading.Thread(target=lambda: uamqp.codec)
+thread.start()
+entered.wait()
+uamqp.import_module = original
+process = os.fork()
+if not process:
+    uamqp.engine
+    os._exit(0)
+print(os.waitpid(process, 0)[1])
+leave.set()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_uses_names_although_another_thread_imported_one() -> None:
+    assert output(FORKED) == "0"
+
+
 # In a process for each name, so that each is the first: what fails, and which imports ask for a module before its
 # package, if that imports its modules itself. Another thread that imports the package waits for the module then, and
 # this one for the package: Python tells of a deadlock.

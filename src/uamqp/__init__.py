@@ -7,6 +7,9 @@ themselves, and the blocking clients don't load asyncio.
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import threading
 from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know the name; importing `typing` for it would take 6 ms more
@@ -151,19 +154,55 @@ _HOMES = {
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the application asks for the log
 
 
+_first_use = threading.RLock()
+"""Held while a name is imported. As a package's import ends, Python takes it out of `sys.modules` for a moment; another
+thread's import of one of its modules fails with a `KeyError` then.
+"""
+
+
+def _renew_first_use() -> None:
+    """Let a forked child use names that another thread of its parent was importing."""
+    global _first_use  # noqa: PLW0603 (nobody in the child would release the old one)
+    _first_use = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_first_use)
+
+
+def _imports_ours() -> bool:
+    """Return whether the calling thread is importing a module of this package.
+
+    Then another thread may be waiting for that module while it holds `_first_use`, which this one mustn't wait for.
+    """
+    frame = sys._getframe().f_back
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and str(frame.f_globals.get("__name__")).startswith(f"{__name__}."):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _imported(name: str) -> object:
+    path = __name__
+    for part in _HOMES.get(name, name).split("."):
+        # A package before its modules: if another thread is importing it, this waits here, and holds no module's lock.
+        path = f"{path}.{part}"
+        value = import_module(path)
+    return getattr(value, name) if name in _HOMES else value
+
+
 if not TYPE_CHECKING:  # type checkers would think that any name exists
 
     def __getattr__(name: str) -> object:
         """Import what has this name, and make it an ordinary attribute."""
         if name not in _MODULES and name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        path = __name__
-        for part in _HOMES.get(name, name).split("."):
-            # A package before its modules: if another thread is importing it, this waits here, holding no lock.
-            path = f"{path}.{part}"
-            value = import_module(path)
-        if name in _HOMES:
-            value = getattr(value, name)
+        if _imports_ours():
+            value = _imported(name)
+        else:
+            with _first_use:
+                value = _imported(name)
         globals()[name] = value
         return value
 
