@@ -221,21 +221,23 @@ def append_data(out: bytearray, content: bytes) -> None:
     out += content
 
 
-def encode_data(content: bytes, before: bytes | bytearray = b"", after: bytes | bytearray = b"") -> bytes:
+def encode_data(
+    content: bytes, before: bytes | bytearray | None = None, after: bytes | bytearray | None = None
+) -> bytes:
     """Return a message whose body is one data section; its content is copied once, however large it is.
 
     Args:
         content: what is in the section.
-        before: the encoded sections before the body.
-        after: the encoded footer.
+        before: the encoded sections before the body; None for none.
+        after: the encoded footer; None for none.
 
     Raises:
         EncodeError: the content has 4 GiB or more.
     """
     head = data_head(len(content))
-    if not before and not after:
+    if before is None and after is None:
         return head + content
-    return b"".join((before, head, content, after))
+    return b"".join((before or b"", head, content, after or b""))
 
 
 def append_header(out: bytearray, fields: list[Any], original: bytes | None = None, changed: int = -1) -> None:

@@ -7,7 +7,7 @@ from .bodies cimport DataBody as _DataBody, received_body
 from .sections cimport append_map, checked, received_header, received_properties
 from ...codec.decode cimport Decoder as _Decoder
 from ...codec.message cimport append_sections, encode_data, section_decoder
-from ...codec.sections cimport SectionReader, append_section_header, binary_at, read_sections, scan_sections, single_data
+from ...codec.sections cimport SectionReader, append_section_header, binary_at, data_head, read_sections, scan_sections, single_data
 
 
 cdef int APPLICATION_PROPERTIES, DATA, DELIVERY_ANNOTATIONS, FOOTER, HEADER, MESSAGE_ANNOTATIONS, PROPERTIES, VALUE

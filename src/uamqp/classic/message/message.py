@@ -24,7 +24,7 @@ from ...codec import (
     VALUE,
 )
 from ...codec.message import append_sections, encode_data, section_decoder
-from ...codec.sections import append_section_header, binary_at, read_sections, single_data
+from ...codec.sections import append_section_header, binary_at, data_head, read_sections, single_data
 from ...engine.limits import MAX_DELIVERY_TAG
 from ..values import native
 from ..values.arguments import encoding_of, having, shown
@@ -480,7 +480,7 @@ class Message:
     def _encoded_data(self, content: bytes) -> bytes:
         """The message, whose body is one data section: however large that is, it is copied once."""
         if self._has_only_body():
-            return encode_data(content)
+            return data_head(len(content)) + content  # what `encode_data` does, with 60 instructions less
         out = bytearray()
         self._append_head(out)
         if self._footer is None:
