@@ -40,6 +40,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("uamqp.classic.client.base", "threading"): "the keep-alive thread, an attribute of 1.6's clients",
     ("uamqp.classic.auth.common", "ssl"): "the type of an argument",
     ("uamqp.classic.vocabulary.settings", "ssl"): "the type of an argument",
+    ("uamqp", "threading"): "one name is imported at a time",
     ("uamqp.core.address", "urllib"): "urllib.parse alone, which does no I/O",
     ("uamqp.classic.vocabulary.compat", "queue"): "1.6 re-exported it",
     ("uamqp.classic.vocabulary.compat", "urllib"): "urllib.parse alone, which does no I/O",
