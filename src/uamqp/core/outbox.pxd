@@ -58,7 +58,6 @@ cdef class Outbox:
     cdef public Py_ssize_t _swept_at
     cdef public _Fifo _waiting
     cdef public bint _whole
-    cdef public bint is_blocked
     cdef public object owner
 
     cpdef bint is_awaiting(self) except -1

@@ -151,7 +151,6 @@ class Outbox:
     is done: removing each at once would mean walking through the queue.
 
     Attributes:
-        is_blocked: `next_ready` was asked, and messages in flight have to leave before the next is sent.
         owner: for the outbox's user to use freely.
     """
 
@@ -167,7 +166,6 @@ class Outbox:
         "_swept_at",
         "_waiting",
         "_whole",
-        "is_blocked",
         "owner",
     )
 
@@ -184,7 +182,6 @@ class Outbox:
         self._deadlines: list[tuple[float, int, Entry]] = []
         self._sequence = 0
         self._held_until: float | None = None
-        self.is_blocked = False
 
     def __len__(self) -> int:
         return self.waiting + self._in_flight.count
@@ -284,8 +281,7 @@ class Outbox:
             entry = self._waiting.first()
             if entry is not None and entry.done:
                 entry = self._first(self._waiting)
-        if entry is not None and (self._sent_alone is not None or (entry.ends > 0 and self._in_flight.count)):
-            self.is_blocked = True
+        if entry is None or self._sent_alone is not None or (entry.ends > 0 and self._in_flight.count):
             return None
         return entry
 
@@ -394,11 +390,10 @@ class Outbox:
         if hold_until is not None and (self._held_until is None or hold_until > self._held_until):
             self._held_until = hold_until
 
-    def unblock(self, now: float) -> None:
-        """Something has left: the next message may go from now on, which is a deadline as the end of a back-off is."""
-        self.is_blocked = False
+    def hold(self, until: float) -> None:
+        """Hand nothing over before then, which is one of `next_deadline`, unless a back-off lasts longer."""
         if self._held_until is None:
-            self._held_until = now
+            self._held_until = until
 
     def trust(self) -> None:
         """Let waiting messages be sent together again, because the suspected one was found."""

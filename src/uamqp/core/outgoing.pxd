@@ -31,6 +31,7 @@ cdef class _Timed:
 
 
 cdef class Outgoing(LinkHandler):
+    cdef public bint _is_blocked
     cdef public double _last_look
     cdef public double _last_progress
     cdef public double _look_due

@@ -167,6 +167,7 @@ class Outgoing(LinkHandler):
     """
 
     __slots__ = (
+        "_is_blocked",
         "_last_look",
         "_last_progress",
         "_look_due",
@@ -187,6 +188,7 @@ class Outgoing(LinkHandler):
         self._policy = policy
         self._stall_timeout = stall_timeout
         self.outbox = Outbox(owner)
+        self._is_blocked = False  # what waits could have been sent but for a back-off, or for what has to leave first
         self._lost: list[Entry] = []  # that were on their way over a link which is going
         self._last_progress = 0.0
         self._last_look = 0.0
@@ -299,7 +301,7 @@ class Outgoing(LinkHandler):
             self.note(entry, outcome)
             self.outbox.finish(entry)
             self.finished(entry, outcome)
-        if self.outbox.is_blocked:
+        if self._is_blocked:
             self._unblock(now)
 
     def clear(self, now: float) -> None:
@@ -352,6 +354,7 @@ class Outgoing(LinkHandler):
                     return self.outbox.waiting > 0
                 entry = self.outbox.next_ready(now)
                 if entry is None:
+                    self._is_blocked = self.outbox.waiting > 0
                     break
                 if entry.deadline is not None and entry.deadline <= now:
                     self._time_out([entry], _TIME_IS_OVER)
@@ -385,9 +388,11 @@ class Outgoing(LinkHandler):
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
         """Something became known of a message."""
-        context = delivery.context
-        entry: Entry | None = context if type(context) is Entry else None
-        if entry is None or entry.outbox is not self.outbox:
+        if type(delivery.context) is not Entry:
+            self.not_ours(delivery, now)
+            return
+        entry: Entry = delivery.context
+        if entry.outbox is not self.outbox:
             self.not_ours(delivery, now)
             return
         if entry.delivery is not delivery:
@@ -399,7 +404,7 @@ class Outgoing(LinkHandler):
             self.decided += 1
             self.outbox.finish(entry)
             self.finished(entry, _ACCEPTED)
-            if self.outbox.is_blocked:
+            if self._is_blocked:
                 self._unblock(now)
             return
         outcome = outcome_of(delivery)
@@ -494,8 +499,9 @@ class Outgoing(LinkHandler):
 
     def _unblock(self, now: float) -> None:
         """Something waits again, or has left: what may go now does so once all that has arrived is dealt with."""
+        self._is_blocked = False
         if self.timers is not None:
-            self.outbox.unblock(now)
+            self.outbox.hold(now)
             self.timers.watch(self._timed)
 
     def step(self, now: float) -> Step:

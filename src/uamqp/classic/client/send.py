@@ -239,7 +239,10 @@ class SendClient(AMQPClient):
             is_decided = is_done() or call.is_over or self._shutdown
             return is_decided or (preparing.is_free(caller) and self._is_unprepared(connection))
 
-        if not await driver.wait(call.signal, is_over, None, preparing.signal, connection._token_due):
+        chores = [preparing.signal]
+        if isinstance(connection.auth, CBSAuthMixin):
+            chores.append(connection._token_due)
+        if not await driver.wait(call.signal, is_over, None, *chores):
             await self._turn(None)  # the connection ends: what it has to say of that comes
         self._backoff = self._queue.backoff
 
