@@ -151,6 +151,8 @@ _HOMES = {
 }
 """Where everything else is: behind the doors, so that a replacement patched into a door isn't kept here."""
 
+_USED_HERE = {"TYPE_CHECKING", "annotations", "import_module", "logging", "os", "sys", "threading"}
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the application asks for the log
 
 
@@ -208,5 +210,5 @@ if not TYPE_CHECKING:  # type checkers would think that any name exists
 
 
 def __dir__() -> list[str]:
-    """Return all names, imported or not."""
-    return sorted({*globals(), *_MODULES, *_HOMES})
+    """Return all names, imported or not, without those that this module uses itself."""
+    return sorted({*globals(), *_MODULES, *_HOMES} - _USED_HERE)
