@@ -23,7 +23,6 @@ DOCUMENTS = (
 PENDING = (
     "codec/",
     "classic/message/",
-    "classic/auth/",
     "classic/client/",
     "classic/endpoints/connection.py",
     "classic/endpoints/management.py",

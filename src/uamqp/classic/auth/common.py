@@ -1,6 +1,6 @@
-"""SASL credentials together with the TCP and TLS settings of a connection. May import `transport`.
+"""SASL credentials together with the TCP and TLS settings of a connection.
 
-TLS is on unless it is turned off by name, `use_tls=False`. Certificates and host names are verified, always.
+TLS is on unless it is turned off explicitly, with `use_tls=False`. Certificates and host names are always verified.
 """
 
 from __future__ import annotations
@@ -29,49 +29,49 @@ DEFAULT_WEBSOCKET_PATH = "/$servicebus/websocket/"
 
 
 class Authenticator(Protocol):
-    """What authenticates a connection after it was opened, if anything has to: by a token, over links of its own."""
+    """Authenticates an open connection by a token, over links of its own."""
 
     async def close(self) -> None:
-        """Detach the links, and end their session. Does nothing the second time."""
+        """Detach the links, and end their session; only the first call counts."""
 
 
 class AMQPAuth:
-    """Where a connection goes, and how it authenticates; this base class says nothing about who we are.
+    """Where a connection goes, and how it authenticates; this base class holds no credentials.
 
-    Its SASL mechanism is MSSBCBS, as services expect where a token follows, or ANONYMOUS where the server lacks that.
+    Its SASL mechanism is MSSBCBS, as services expect if a token follows, or ANONYMOUS if the server lacks that.
 
     Args:
-        hostname: host of the TCP connection, and whom its TLS certificate must name; text or bytes. A name or an IP
-            address alone, IPv6 with brackets or without: no URL, and no port.
-        port: TCP port; 0 or None: 5671, or 5672 without TLS; for WebSocket 443, or 80 without TLS.
+        hostname: host of the TCP connection, which its TLS certificate must name; text or bytes. Just a name or an IP
+            address, IPv6 with or without brackets: neither a URL nor a port.
+        port: TCP port; 0 or None for 5671, or 5672 without TLS; for WebSocket, 443, or 80 without TLS.
         verify: path of a file with the CA certificates to trust (PEM), instead of the operating system's. Certificates
             are always verified: False is a `TypeError`.
-        http_proxy: a proxy that makes the connection: a dict with `proxy_hostname`, `proxy_port` and, if it wants them,
-            `username` and `password`. As in 1.6 a proxy means WebSocket, an empty dict too, which is no proxy;
-            `use_websocket=False` says that it doesn't.
-        transport_type: `TransportType.Amqp` or `TransportType.AmqpOverWebsocket`; None: Amqp.
-        encoding: of the text among the arguments.
-        use_tls: False: plain TCP. None: TLS.
-        ssl_context: a TLS context to use as it is, instead of `verify` and `certificate`.
+        http_proxy: a proxy to connect through: a dict with `proxy_hostname`, `proxy_port` and, if it requires them,
+            `username` and `password`. As in 1.6, a proxy implies WebSocket, and so does an empty dict, which isn't a
+            proxy; `use_websocket=False` prevents that.
+        transport_type: `TransportType.Amqp` or `TransportType.AmqpOverWebsocket`; None for Amqp.
+        encoding: encoding of the arguments that are text.
+        use_tls: False for plain TCP; None for TLS.
+        ssl_context: a TLS context to use unchanged, instead of `verify` and `certificate`.
         certificate: path of a client certificate chain (PEM), for servers that ask for one.
-        key: path of its private key; None: in the same file.
-        key_password: of the private key: text, bytes, or a function that returns it, which is called once, and only if
-            the key is encrypted. Nobody is asked on the terminal.
+        key: path of its private key; None if it is in the same file.
+        key_password: password of the private key: text, bytes, or a function that returns it, which is called once, and
+            only if the key is encrypted. There is no prompt on the terminal.
         connect_timeout: seconds for the TCP connection, and for the proxy.
-        use_websocket: AMQP goes over a WebSocket, or doesn't, whatever the other arguments imply; None: as they do.
+        use_websocket: whether to use a WebSocket, whatever the other arguments imply; None for what they imply.
         websocket_path: the path of the server's WebSocket.
 
     Raises:
         FileNotFoundError: a file doesn't exist.
         KeyError: `http_proxy` has no host or port.
-        TypeError: an argument is of the wrong type, or there is none of that name.
+        TypeError: an argument has the wrong type, or an unknown name.
         ValueError: an argument is out of range, a file can't be used, or arguments contradict each other.
 
     Attributes:
         hostname: as bytes.
-        port: as given, as an int; None when none was given.
+        port: as given, as an int; None if none was given.
         cert_file: `verify`.
-        consumed: a connection uses this object; no other can until that one is closed.
+        consumed: whether a connection uses this object; no other can until that one is closed.
     """
 
     __module__ = "uamqp.authentication.common"
@@ -174,7 +174,7 @@ class AMQPAuth:
         self._proxy = _proxy(http_proxy, self._encoding)
 
     def _use_transport(self, transport_type: Any, http_proxy: dict[str, Any] | None) -> None:
-        """Take over what a client was given beside this object."""
+        """Apply the settings that a client was given beside this object."""
         _proxy(http_proxy, self._encoding)
         if given(transport_type) is not None:
             constants.member_of(TransportType, transport_type, "transport_type")
@@ -186,16 +186,16 @@ class AMQPAuth:
 
     @property
     def use_tls(self) -> bool:
-        """TLS is on."""
+        """Whether TLS is on."""
         return self._use_tls
 
     def close(self) -> None:
-        """Drop what refers to the connection: another one may use the object."""
+        """Release the object, so that another connection can use it."""
         self.sasl_client = None
         self.consumed = False
 
     def _endpoint(self, port: int | None = None) -> Endpoint:
-        """Return where the connection goes; `port` stands in where none was given."""
+        """Return where the connection goes; `port` is the default if none was given."""
         return Endpoint.of(
             *self._address(port),
             self._tls,
@@ -205,17 +205,17 @@ class AMQPAuth:
         )
 
     def _address(self, port: int | None = None) -> tuple[str, int]:
-        """Return the host and port that the connection goes to; `port` stands in where none was given."""
+        """Return the host and port to connect to; `port` is the default if none was given."""
         host = self.hostname.decode(self._encoding).strip("[]")
         return host, self.port or port or default_port(is_tls=self._use_tls, is_websocket=self._is_websocket)
 
     @property
     def _is_prepared(self) -> bool:
-        """There are no certificates to be read any more before the connection is made."""
+        """Whether all certificates that the connection needs have been read."""
         return self._tls is None or self._tls.is_read
 
     def _announce_token(self) -> None:
-        """A token is going to be put over the connection: where the network can read it, transport warns of that."""
+        """Record that a token will be put over the connection, so that transport warns if the network can read it."""
         self._mssbcbs.exposes = "token"
 
     def _mechanisms(self) -> Sequence[sasl.Mechanism]:
@@ -224,7 +224,7 @@ class AMQPAuth:
 
 
 class SASLPlain(AMQPAuth):
-    """User name and password (SASL PLAIN). Without TLS they go over the network in clear.
+    """User name and password (SASL PLAIN). Without TLS, they go over the network in clear text.
 
     Args:
         username, password: text or bytes.
@@ -256,7 +256,7 @@ class SASLPlain(AMQPAuth):
 
 
 class SASLAnonymous(AMQPAuth):
-    """No credentials (SASL ANONYMOUS). Arguments as `AMQPAuth`."""
+    """No credentials (SASL ANONYMOUS). Arguments as for `AMQPAuth`."""
 
     __module__ = "uamqp.authentication.common"
 
@@ -279,12 +279,12 @@ class SASLAnonymous(AMQPAuth):
 
 
 class SASLExternal(AMQPAuth):
-    """A TLS client certificate says who we are (SASL EXTERNAL).
+    """A TLS client certificate as credentials (SASL EXTERNAL).
 
     Args:
-        certificate: path of our certificate chain (PEM); may be left out if `ssl_context` has one.
-        key: path of its private key; None: in the same file.
-        key_password: of the private key; see `AMQPAuth`.
+        certificate: path of our certificate chain (PEM); optional if `ssl_context` has one.
+        key: path of its private key; None if it is in the same file.
+        key_password: password of the private key; see `AMQPAuth`.
         hostname, port, ...: see `AMQPAuth`.
 
     Raises:
@@ -329,7 +329,7 @@ def checked_auth(value: AMQPAuth, argument: str) -> AMQPAuth:
     """Return an authentication object.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it isn't one.
     """
     if not isinstance(value, AMQPAuth):
         raise TypeError(f"{argument} must be an authentication object such as SASLPlain, not {type(value).__name__}.")
@@ -337,10 +337,10 @@ def checked_auth(value: AMQPAuth, argument: str) -> AMQPAuth:
 
 
 def checked_host(value: str | bytes, argument: str, encoding: str) -> str:
-    """Return the name of a host, or its address.
+    """Return a host's name or address.
 
     Raises:
-        ValueError: it is more than that. The text doesn't show it, for it may hold a password.
+        ValueError: it contains more than that. The text doesn't quote it, because it may contain a password.
     """
     host = text(value, argument, encoding)
     if not host:
@@ -362,7 +362,7 @@ def _host(value: str | bytes, argument: str, encoding: str) -> bytes:
 
 
 def _is_ipv6(host: str) -> bool:
-    """Tell whether it is an IPv6 address, in brackets or not."""
+    """Return whether it is an IPv6 address, with or without brackets."""
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     try:
@@ -373,7 +373,7 @@ def _is_ipv6(host: str) -> bool:
 
 
 def refuse_unknown(auth: AMQPAuth, settings: Mapping[str, Any]) -> None:
-    """Refuse a keyword that there isn't, in the name of the class that was called.
+    """Refuse unknown keywords, in the name of the class that was called.
 
     Raises:
         TypeError: there is one.
@@ -384,7 +384,7 @@ def refuse_unknown(auth: AMQPAuth, settings: Mapping[str, Any]) -> None:
 
 
 def _authorities(verify: str | None) -> str | None:
-    """Return the path of the CA certificates; None: the system's."""
+    """Return the path of the CA certificates; None for the system's."""
     if not (verify is None or verify or isinstance(verify, (str, bytes))):
         raise TypeError(
             f"verify must be the path of a file with the CA certificates to trust, not {verify!r}: certificates and "
@@ -435,7 +435,7 @@ def _port(port: int | str | None, argument: str = "port") -> int | None:
     try:
         number = int(port)
     except (TypeError, ValueError, OverflowError):
-        number = -1  # what it says quotes what may be a password
+        number = -1  # its text quotes what may be a password
     if not 1 <= number <= 65535:
         raise ValueError(f"{argument} must be a number from 1 to 65535, not {shown(port)}.")
     return number

@@ -1,4 +1,4 @@
-"""Authentication by tokens (claims-based security) in the 1.6 API; they have a session of their own."""
+"""Authentication by tokens (claims-based security) in the 1.6 API; tokens have a session of their own."""
 
 from __future__ import annotations
 

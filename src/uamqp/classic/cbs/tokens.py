@@ -1,6 +1,6 @@
 """Claims-based security: authentication by a token that the connection puts to the node `$cbs`.
 
-`tokens_async` has what asyncio clients use.
+`tokens_async` has the classes for asyncio clients.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _STATUS = {
 
 
 class TokenRetryPolicy:
-    """How often a token that was refused is put again.
+    """How often a refused token is put again.
 
     Args:
-        retries: tries after the first.
+        retries: number of tries after the first.
         backoff: milliseconds between two tries.
 
     Attributes:
@@ -69,10 +69,10 @@ class TokenRetryPolicy:
 
 
 class Authenticator:
-    """The token of one connection, as its clients share it; 1.6's native CBS object.
+    """The token of one connection, shared by its clients; 1.6's native CBS object.
 
     Attributes:
-        keeper: keeps it in force.
+        keeper: keeps it valid.
         close: detaches the token's links, and ends their session; a coroutine function.
     """
 
@@ -84,17 +84,17 @@ class Authenticator:
         self.close = close
 
     def get_status(self) -> constants.CBSAuthStatus:
-        """Return where the token stands."""
+        """Return the state of the token."""
         return _STATUS[self._driver.change(_LOOKING, lambda now: self.keeper.claim.status(now, wall()))]
 
     def get_failure_info(self) -> tuple[int, bytes]:
-        """Return the status and description with which the node refused the last token; 0 and nothing if it didn't."""
+        """Return the node's status and description if it refused the latest token, otherwise 0 and nothing."""
         refusal = self.keeper.refusal
         return (0, b"") if refusal is None else (refusal.status, refusal.description.encode())
 
 
 class _Weak(Generic[T]):
-    """An attribute that doesn't keep what it refers to alive; None: it is gone, or there was nothing."""
+    """An attribute that doesn't keep its object alive; None if the object is gone, or if there never was one."""
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self._name = f"{name}_reference"
@@ -112,9 +112,9 @@ class CBSAuthMixin:
 
     Attributes:
         audience, token_type, token: as bytes; `token` is None before the first `update_token` of a JWT.
-        expires_at: when the token ends, in seconds since 1970.
-        timeout: seconds that the node may take to answer; 0: any time.
-        retries: refusals so far, since the last success.
+        expires_at: when the token expires, in seconds since 1970.
+        timeout: seconds that the node may take to answer; 0 for no limit.
+        retries: number of refusals since the latest success.
     """
 
     __module__ = "uamqp.authentication.cbs_auth"
@@ -142,7 +142,7 @@ class CBSAuthMixin:
         self._session = None
         self._cbs_auth = None
 
-    # Credentials may outlive the connection that uses them: they don't keep it alive.
+    # Credentials may outlive the connection that uses them, so they don't keep it alive.
     _connection: _Weak[Connection] = _Weak()
     _session: _Weak[Session] = _Weak()
     _cbs_auth: _Weak[Authenticator] = _Weak()
@@ -151,7 +151,7 @@ class CBSAuthMixin:
         """Renew `token` and `expires_at`.
 
         Raises:
-            TokenExpired: this class has no way to do that.
+            TokenExpired: this class can't renew a token.
         """
         raise errors.TokenExpired("Unable to refresh token - no refresh logic implemented.")
 
@@ -162,11 +162,11 @@ class CBSAuthMixin:
 
         Args:
             connection: the connection to authenticate.
-            debug: taken for compatibility: tracing is the connection's.
-            kwargs: settings of the `Session`, which clients share.
+            debug: ignored, for compatibility: the connection decides about tracing.
+            kwargs: settings of the `Session`, which the clients share.
 
         Raises:
-            AMQPConnectionError: the host is unknown, or doesn't answer.
+            AMQPConnectionError: the host is unknown or doesn't answer.
             AuthenticationException: the token can't be used.
         """
         return run(self._do_create_authenticator(connection, debug=debug, **kwargs))
@@ -196,7 +196,7 @@ class CBSAuthMixin:
             connection._cbs = connection._core.keeper = None
             if self._cbs_auth is authenticator:
                 self._cbs_auth = None
-            connection._driver.interrupt()  # others may wait for it
+            connection._driver.interrupt()  # others may wait for the authenticator
             await session._do_destroy()
             raise
         finally:
@@ -205,12 +205,12 @@ class CBSAuthMixin:
         return authenticator
 
     async def _first_token(self) -> None:
-        """Get a token before the first is put: the one that is at hand, unless it has ended."""
+        """Get the first token to put: the current one unless it has expired, otherwise a new one."""
         if self._has_ended():
             await self._update()
 
     async def _update(self) -> None:
-        """Call `update_token`, and wait for what it does."""
+        """Call `update_token`, and wait until it is done."""
         refuse_unfinished(self.update_token(), "update_token")
 
     def _has_ended(self) -> bool:
@@ -230,7 +230,7 @@ class CBSAuthMixin:
             ) from error
 
     def close_authenticator(self) -> None:
-        """Detach the token's links and end their session. Does nothing the second time."""
+        """Detach the token's links and end their session; only the first call counts."""
         run(self._do_close_authenticator())
 
     async def _do_close_authenticator(self) -> None:
@@ -249,14 +249,14 @@ class CBSAuthMixin:
             await session._do_destroy()
 
     def handle_token(self) -> tuple[bool, bool]:
-        """Take a step towards a token in force: put it, look for the answer, renew it.
+        """Take a step towards a valid token: put it, look for the answer, or renew it.
 
         Returns:
-            Whether the node has not answered in time, and whether no token is in force yet.
+            Whether the node hasn't answered in time, and whether no token is valid yet.
 
         Raises:
-            TokenAuthFailure: the node refused it repeatedly; with the node's status and description.
-            TokenExpired: it has ended, and there is no new one.
+            TokenAuthFailure: the node refused the token repeatedly; with the node's status and description.
+            TokenExpired: the token has expired, and there is no new one.
             AuthenticationException: the node's links are gone, or there is no token to put.
         """
         return run(self._do_handle_token())
@@ -269,9 +269,9 @@ class CBSAuthMixin:
             return False, False
         keeper = authenticator.keeper
         if connection._driver.change(_LOOKING, keeper.is_overdue):
-            await connection._turn(0.0)  # what was answered while nobody called isn't late
+            await connection._turn(0.0)  # an answer that arrived while nobody called isn't late
         caller = connection._driver.caller()
-        others_look = True  # they may wait for what this one leaves undone
+        others_look = True  # others may wait for what this call leaves undone
         try:
             step, is_ready = self._look(connection, keeper)
             result = False, not is_ready
@@ -286,19 +286,19 @@ class CBSAuthMixin:
         return result
 
     def _is_in_force(self) -> bool:
-        """There is a token that the node has accepted, and that hasn't ended."""
+        """Return whether the node has accepted a token that hasn't expired."""
         authenticator = self._cbs_auth
         return authenticator is not None and authenticator.keeper.is_in_force(wall())
 
     def _is_unfinished(self) -> bool:
-        """There is something to do about the token: none is in force, or it is time for a new one."""
+        """Return whether there is something to do: no token is valid, or it is time for a new one."""
         authenticator, connection = self._cbs_auth, self._connection
         if authenticator is None or connection is None or connection._closing or connection._error is not None:
             return False
         return not self._is_in_force() or authenticator.keeper.is_due(wall())
 
     def _look(self, connection: Connection, keeper: TokenKeeper) -> tuple[TokenStep, bool]:
-        """Return what is to be done, and whether a token is in force."""
+        """Return what to do next, and whether a token is valid."""
         driver = connection._driver
 
         def look(now: float) -> tuple[TokenStep, bool]:
@@ -309,8 +309,8 @@ class CBSAuthMixin:
         return driver.change(_LOOKING, look)
 
     async def _take(self, step: TokenStep, connection: Connection, keeper: TokenKeeper) -> tuple[bool, bool]:
-        """Take a step; return what `handle_token` does."""
-        while step is TokenStep.WAIT:  # as in 1.6 it is the caller who waits
+        """Take a step; return the result of `handle_token`."""
+        while step is TokenStep.WAIT:  # as in 1.6, the caller waits
             await connection._do_sleep(connection._driver.change(_LOOKING, keeper.back_off))
             step, _ = self._look(connection, keeper)
         if step is TokenStep.TIMED_OUT:
@@ -337,7 +337,7 @@ class CBSAuthMixin:
             try:
                 keeper.put(token, now, wall(), is_new=is_new)
             except ValueError as error:
-                return error  # nothing is half done
+                return error  # nothing was changed
             return None
 
         try:
@@ -362,16 +362,16 @@ class CBSAuthMixin:
         )
 
     async def _renewed(self) -> bool:
-        """Renew the token; False: that takes its time, and the next step looks again."""
+        """Renew the token; return False if that takes a while, so that the next step has to look again."""
         refuse_unfinished(self.update_token(), "update_token")
         return True
 
     def _renewing(self) -> object | None:
-        """Return what is getting a new token while nobody waits for it; None: nothing is."""
+        """Return what is getting a new token in the background, or None."""
         return None
 
     def _take_token(self, token: str | bytes, expires_at: float | str | datetime.datetime) -> None:
-        """Note a new token."""
+        """Store a new token."""
         self._prev_token = self.token
         self.token = encoded(token, "token", self._encoding)
         self.expires_at = epoch_seconds(expires_at)
@@ -396,13 +396,14 @@ def epoch_seconds(value: float | str | datetime.datetime) -> float:
     """Return a time as seconds since 1970; a `datetime` without a time zone is taken as UTC.
 
     Raises:
-        TypeError: it is neither a number nor a `datetime`. ValueError: it is no time.
+        TypeError: it is neither a number nor a `datetime`.
+        ValueError: it isn't a valid time.
     """
     if isinstance(value, datetime.datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=datetime.timezone.utc)
         return aware.timestamp()
     if isinstance(value, str) and value.isdecimal():
-        return int(value)  # 1.6 took it from get_token, and services give it so
+        return int(value)  # 1.6 accepted it from get_token, and services return it in this form
     return finite(value, "expires_at", "seconds since 1970, or a datetime", maximum=1e12)
 
 
@@ -410,25 +411,25 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
     """A shared access signature as token.
 
     Args:
-        audience: what the token is for, as a rule `uri`.
-        uri: the URI of the resource, as sb://host/name; a user and password in it serve as `username` and `password`.
+        audience: what the token is for, usually `uri`.
+        uri: the resource's URI, such as sb://host/name; its user and password serve as `username` and `password`.
         token: the signature.
-        expires_in: a `timedelta` from now until it ends.
-        expires_at: when it ends: seconds since 1970, or a `datetime` (without a time zone: UTC).
-        username, password: name and value of the key, with which new signatures are made; None: none are.
+        expires_in: a `timedelta` from now until it expires.
+        expires_at: when it expires: seconds since 1970, or a `datetime`, in UTC if it has no time zone.
+        username, password: name and value of the key for new signatures; None if there are to be none.
         port, verify, http_proxy, transport_type: see `AMQPAuth`.
-        timeout: seconds that the service may take to answer; 0: any time.
-        retry_policy: what to do when it refuses.
-        token_type: of the token.
-        encoding: of the text among the arguments.
+        timeout: seconds that the service may take to answer; 0 for no limit.
+        retry_policy: what to do when the service refuses the token.
+        token_type: the token's type.
+        encoding: encoding of the arguments that are text.
 
     Keyword Args:
-        refresh_window: seconds before its end in which the token is renewed; 0: the last tenth of its life.
-        custom_endpoint_hostname: where the connection goes, instead of the URI's host.
+        refresh_window: seconds before its expiry in which the token is renewed; 0 for the last tenth of its lifetime.
+        custom_endpoint_hostname: the host to connect to, instead of the URI's.
         Others: see `AMQPAuth`.
 
     Raises:
-        ValueError: the token has expired, or it isn't said when it does; the URI has no host.
+        ValueError: the token has expired or has no time of expiry, or the URI has no host.
     """
 
     __module__ = "uamqp.authentication.cbs_auth"
@@ -476,10 +477,10 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         self._init_cbs(timeout, retry_policy, refresh_window)
 
     def update_token(self) -> Any:
-        """Make a new signature, as long-lived as the one before.
+        """Make a new signature with the lifetime of the previous one.
 
         Raises:
-            TokenExpired: there is no key to make one with.
+            TokenExpired: there is no key for it.
         """
         self._sign()
 
@@ -512,12 +513,12 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
         encoding: str = "UTF-8",
         **kwargs: Unpack[TokenKeywords],
     ) -> Any:
-        """Return an object with a signature made from a key, which it renews by itself.
+        """Return an object with a signature made from a key, which it renews automatically.
 
         Args:
-            uri: the URI of the resource; it is the audience, too.
+            uri: the URI of the resource, which is also the audience.
             key_name, shared_access_key: the key.
-            expiry: seconds that each signature is valid; None: 3600.
+            expiry: seconds for which each signature is valid; None for 3600.
             Others: see `SASTokenAuth`.
         """
         try:
@@ -553,18 +554,18 @@ class SASTokenAuth(AMQPAuth, CBSAuthMixin):
 
 
 class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
-    """A token that a function of your own gives, such as a JSON web token.
+    """A token returned by a function of your own, such as a JSON web token.
 
     Args:
         audience: what the token is for.
-        uri: the URI of the resource, as sb://host/name.
-        get_token: called for a token; returns an object with `token` (text or bytes) and `expires_on` (seconds since
-            1970, or a `datetime`). Called before the first is put, and each time one has to be renewed.
-        expires_in, expires_at: when a token ends that was set otherwise.
+        uri: the URI of the resource, such as sb://host/name.
+        get_token: returns a token, as an object with `token` (text or bytes) and `expires_on` (seconds since 1970, or a
+            `datetime`). It is called before the first token is put, and whenever the token has to be renewed.
+        expires_in, expires_at: when a token that was set in another way expires.
         Others: see `SASTokenAuth`.
 
     Raises:
-        ValueError: `get_token` can't be called; the URI has no host.
+        ValueError: `get_token` can't be called, or the URI has no host.
     """
 
     __module__ = "uamqp.authentication.cbs_auth"
@@ -614,7 +615,7 @@ class JWTTokenAuth(AMQPAuth, CBSAuthMixin):
         return plain(get_token, "get_token")
 
     def update_token(self) -> Any:
-        """Call `get_token`; what it raises comes out here."""
+        """Call `get_token`, whose exceptions propagate."""
         self._take_result(self.get_token())
 
     def _take_result(self, access_token: Any) -> None:
@@ -632,11 +633,11 @@ def _quoted(value: str, argument: str) -> bytes:
 
 
 def _parse(uri: str, endpoint: str | None) -> tuple[str, str | None, str | None]:
-    """Return the host of a URI, or `endpoint` in its stead, and the user name and password in it."""
+    """Return the host of a URI, or `endpoint` in its place, and the URI's user name and password."""
     parsed = split_url(text(uri, "uri", "utf-8"), "Invalid URI")
     hostname = checked_host(endpoint, "custom_endpoint_hostname", "utf-8") if endpoint else parsed.hostname
     if not hostname:
-        # Without the URI: where it is malformed, there is no telling what of it is the password.
+        # Don't quote the URI: in a malformed one, it isn't known which part is the password.
         raise ValueError("Invalid URI: it must have a host, as sb://host/name.")
     user = compat.unquote_plus(parsed.username) if parsed.username else None
     secret = compat.unquote_plus(parsed.password) if parsed.password else None

@@ -21,21 +21,21 @@ _logger = logging.getLogger("uamqp.authentication.cbs_auth_async")  # as in 1.6
 
 
 def is_coroutine(get_token: Any) -> bool:
-    """Tell whether a callable is a coroutine function, or a `functools.partial` of one."""
+    """Return whether a callable is a coroutine function, or a `functools.partial` of one."""
     return is_coroutine_function(get_token)
 
 
 def _end(renewal: object, keeper: TokenKeeper | None, connection: Connection | None) -> None:
-    """A new token is there, or there is none: wake those who wait, if anybody still has the connection."""
+    """Wake those who wait for the renewal, which is over, if the connection is still in use."""
     if keeper is not None and connection is not None:
         connection._driver.call_out(lambda: keeper.leave(renewal))
         connection._driver.interrupt()
 
 
 class CBSAsyncAuthMixin(CBSAuthMixin):
-    """The authentication of a connection that an event loop drives; `update_token` is a coroutine.
+    """The authentication of a connection driven by an event loop; `update_token` is a coroutine function.
 
-    A token is renewed by a task of its own, so that messages flow meanwhile.
+    A token is renewed by its own task, so that messages flow meanwhile.
     """
 
     __module__ = "uamqp.authentication.cbs_auth_async"
@@ -44,7 +44,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
 
     @property
     def loop(self) -> Any:
-        """None: the object uses the loop that its coroutines are awaited in.
+        """Always None: the object uses the loop in which its coroutines are awaited.
 
         Raises:
             AttributeError: there is no authenticator.
@@ -60,11 +60,11 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         return await self._do_create_authenticator(connection, debug=debug, **kwargs)
 
     async def close_authenticator_async(self) -> None:
-        """Detach the token's links and end their session. Does nothing the second time."""
+        """Detach the token's links and end their session; only the first call counts."""
         await self._do_close_authenticator()
 
     async def handle_token_async(self) -> tuple[bool, bool]:
-        """Take a step towards a token in force; see `CBSAuthMixin.handle_token`."""
+        """Take a step towards a valid token; see `CBSAuthMixin.handle_token`."""
         return await self._do_handle_token()
 
     async def _do_close_authenticator(self) -> None:
@@ -74,7 +74,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         await super()._do_close_authenticator()
 
     async def _renewed(self) -> bool:
-        from ...transport.asyncio.pump import is_in_loop, spawn  # noqa: PLC0415 (blocking clients do without asyncio)
+        from ...transport.asyncio.pump import is_in_loop, spawn  # noqa: PLC0415 (blocking clients don't need asyncio)
 
         connection = self._connection
         if not is_in_loop() or connection is None or self._cbs_auth is None:
@@ -82,7 +82,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
             return True
         if self._renewal is None:
             self._renewal = spawn(self._update())
-            reference, keeper = weakref.ref(connection), weakref.ref(self._cbs_auth.keeper)  # no client is kept by it
+            reference, keeper = weakref.ref(connection), weakref.ref(self._cbs_auth.keeper)  # keeps no client alive
             self._renewal.add_done_callback(lambda renewal: _end(renewal, keeper(), reference()))
             return False
         if not self._renewal.done():
@@ -98,7 +98,7 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
         return task
 
     async def _update(self) -> None:
-        """As `update_token`, within `timeout`."""
+        """Call `update_token`, within `timeout`."""
         from ...transport.asyncio.protocol import within  # noqa: PLC0415 (as above)
         from ...transport.asyncio.pump import is_in_loop  # noqa: PLC0415
 
@@ -112,23 +112,23 @@ class CBSAsyncAuthMixin(CBSAuthMixin):
 
 
 class SASTokenAsync(SASTokenAuth, CBSAsyncAuthMixin):
-    """A shared access signature as token, for asyncio clients. Arguments as `SASTokenAuth`."""
+    """A shared access signature as token, for asyncio clients. Arguments as for `SASTokenAuth`."""
 
     __module__ = "uamqp.authentication.cbs_auth_async"
 
     async def update_token(self) -> None:
-        """Make a new signature, as long-lived as the one before.
+        """Make a new signature with the lifetime of the previous one.
 
         Raises:
-            TokenExpired: there is no key to make one with.
+            TokenExpired: there is no key for it.
         """
         self._sign()
 
 
 class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
-    """A token that a coroutine function of your own gives. Arguments as `JWTTokenAuth`.
+    """A token returned by a coroutine function of your own. Arguments as for `JWTTokenAuth`.
 
-    `get_token` is a coroutine function, or a `functools.partial` of one. It may take as long as `timeout`.
+    `get_token` is a coroutine function, or a `functools.partial` of one. It may take up to `timeout` seconds.
     """
 
     __module__ = "uamqp.authentication.cbs_auth_async"
@@ -140,5 +140,5 @@ class JWTTokenAsync(JWTTokenAuth, CBSAsyncAuthMixin):
         return get_token
 
     async def update_token(self) -> None:
-        """Await `get_token`; what it raises comes out here."""
+        """Await `get_token`, whose exceptions propagate."""
         self._take_result(await self.get_token())
