@@ -27,9 +27,6 @@ PENDING = (
     "classic/endpoints/connection.py",
     "classic/endpoints/management.py",
     "classic/endpoints/sender.py",
-    "core/outgoing.py",
-    "core/timers.py",
-    "core/tokens.py",
 )
 """Sources that haven't been revised yet."""
 

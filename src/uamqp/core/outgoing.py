@@ -1,4 +1,4 @@
-"""What becomes of messages on their way out: hand-over, outcomes, retries, time-outs."""
+"""Outgoing messages: hand-over, outcomes, retries, time-outs."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from .link import LinkHandler, SenderCore
 from .outbox import Entry, Group, Outbox
 from .timers import Timers
 
-# As much is encoded before it is written: the peer deals with it while the rest is encoded.
+# This much is encoded before it is written, so that the peer can process it while the rest is encoded.
 _HAND_OVER_BYTES = 1024 * 1024
 _HAND_OVER_MESSAGES = 256
 _LOOKS = 8
-"""How often in a stall time-out outcomes are looked for that are lost while others come."""
+"""Number of looks per stall time-out for lost outcomes, while others arrive."""
 
 
 class OutcomeKind(enum.Enum):
     """What became of a message."""
 
     TAKEN = "taken"
-    """The receiver has accepted it or, which means the same, settled it without saying what it did (section 3.4)."""
+    """The receiver has accepted it or, equivalently, settled it without an outcome (section 3.4)."""
     REFUSED = "refused"
     """The receiver has rejected, released or modified it."""
     LOST = "lost"
-    """The link went before the receiver had settled it."""
+    """The link ended before the receiver had settled it."""
     SUSPECTED = "suspected"
-    """It was alone on its way when the peer ended the link with an error, and counts as refused for that."""
+    """It was the only one in flight when the peer ended the link with an error, and counts as refused for that."""
     TIMED_OUT = "timed out"
-    """Its deadline has passed, or nothing moved for too long."""
+    """Its deadline has passed, or there was no progress for too long."""
     FAILED = "failed"
-    """It can't be sent: it couldn't be encoded, or is larger than the peer takes."""
+    """It can't be sent: it couldn't be encoded, or is larger than the peer accepts."""
     RETURNED = "returned"
-    """Who has sent it took it back, and it has no outcome."""
+    """Its sender took it back without an outcome."""
 
 
 _TAKEN = OutcomeKind.TAKEN
@@ -46,13 +46,13 @@ class Outcome:
     """What became of one message.
 
     Attributes:
-        kind: which of the possibilities it is.
-        state: the receiver's last delivery state; None: it gave none.
-        condition: of the receiver's error, or of the link's end for `SUSPECTED`; None: there is none.
-        error: what was raised, for `FAILED`. `retry` may keep the front's own exception here; many messages may have
-            the other outcomes in common.
-        text: why, for people; empty where the other attributes say it.
-        may_have_arrived: the receiver may have the message although it hasn't said so.
+        kind: the kind of outcome.
+        state: the receiver's last delivery state; None if it gave none.
+        condition: the condition of the receiver's error, or of the link's end for `SUSPECTED`; None without one.
+        error: the exception, for `FAILED`. `retry` may store the front's own exception here; outcomes of other kinds
+            may be shared by many messages.
+        text: an explanation for people; empty if the other attributes are enough.
+        may_have_arrived: whether the receiver may have the message although it hasn't confirmed it.
     """
 
     __slots__ = ("condition", "error", "kind", "may_have_arrived", "state", "text")
@@ -80,7 +80,7 @@ class Outcome:
 
 _ACCEPTED_STATE = ACCEPTED
 
-# One object for all messages that have these.
+# Shared by all messages with these outcomes.
 _ACCEPTED = Outcome(_TAKEN, ACCEPTED)
 _SETTLED = Outcome(_TAKEN)
 _BACK = Outcome(OutcomeKind.RETURNED)
@@ -89,10 +89,10 @@ _TIME_IS_OVER = "Message send timed out."
 
 
 def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
-    """Return what a delivery's outcome means (section 3.4); None: it isn't decided yet.
+    """Return what a delivery's outcome means (section 3.4); None while it is undecided.
 
-    Settled without a state, or with one that is no outcome, or before all of it was sent: the receiver has taken it
-    over.
+    If a delivery is settled without a state, or with one that isn't an outcome, or before it was sent completely, the
+    receiver has taken it.
     """
     if not delivery.settled:
         return None
@@ -102,7 +102,7 @@ def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
     if state is _ACCEPTED_STATE:
         return _ACCEPTED
     if state is None:
-        # One that never went out was withdrawn, and whoever did that was interrupted before it was noted.
+        # A delivery that never went out was withdrawn by a call that was interrupted before recording that.
         return _SETTLED if delivery.delivery_id is not None else None
     if isinstance(state, (Accepted, Received)):
         return Outcome(_TAKEN, state)
@@ -111,27 +111,27 @@ def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
 
 
 class RetryPolicy(Protocol):
-    """Decides what is tried again."""
+    """Decides about retries."""
 
     def retry(self, condition: str | None, tries: int) -> float | None:
-        """Tell whether a message that was refused is sent again.
+        """Decide whether to send a refused message again.
 
         Args:
-            condition: the peer's error condition; None: it gave none, or released or modified the message.
-            tries: how often it was tried again before.
+            condition: the peer's error condition; None if it gave none, or released or modified the message.
+            tries: number of retries so far.
 
         Returns:
-            Seconds to wait before anything is sent again, or None: the message has failed.
+            Seconds to wait before anything is sent again, or None if the message has failed.
         """
 
 
 class Step(NamedTuple):
-    """What `Outgoing.step` has found.
+    """The result of `Outgoing.step`.
 
     Attributes:
-        more: once what was handed over is written there is room for more: take the next step then.
-        decided: messages have left meanwhile: who waits for them has to look.
-        deadline: when the next step is due if nothing else happens, in monotonic seconds; None: not at all.
+        more: whether there is room for more once the messages handed over are written: take the next step then.
+        decided: whether messages have left meanwhile, so that those who wait for them have to look.
+        deadline: when the next step is due if nothing else happens, in monotonic seconds; None if there is none.
     """
 
     more: bool
@@ -140,30 +140,29 @@ class Step(NamedTuple):
 
 
 class Outgoing(LinkHandler):
-    """The messages that go out over a link, and over those that come after it.
+    """The messages that go out over a link, and over its successors.
 
-    It is the handler of its links, one after the other: `begin_link` makes it that. A front overrides `encode` and
-    `finished`, and further hooks (`unsendable`, `retry`, `note`, `waits`, `not_ours`) where it has more to say. All are
-    called with the connection's lock held, and change nothing of the connection; `finished` alone may call the
-    application.
+    It is the handler of its links, one after the other, since `begin_link`. A front overrides `encode` and `finished`,
+    and the other hooks (`unsendable`, `retry`, `note`, `waits`, `not_ours`) if necessary. All are called with the
+    connection's lock held, and must not change the connection; only `finished` may call the application.
 
-    While the connection is driven for it, from `drive` to `rest`, all goes by itself: messages go out as there is
-    credit and room, or as their back-off ends, and are given up at their time. A front that takes steps of its own
-    instead takes a `step`, waits for the connection until the step's deadline, and calls `expire`.
+    While the connection is driven for it, from `drive` to `rest`, everything is automatic: messages go out as soon as
+    credit, room and back-offs allow, and time out at their deadlines. A front that takes its own steps instead calls
+    `step`, waits for the connection until the step's deadline, and calls `expire`.
 
     Args:
-        policy: decides what is tried again; None: nothing that was refused is.
-        stall_timeout: seconds after which messages without a deadline are given up, if the peer gives neither credit
-            nor an outcome for any message meanwhile. A message that was sent isn't saved by outcomes of those that were
-            sent after it. `math.inf`: never.
+        policy: decides about retries; None for none after a refusal.
+        stall_timeout: seconds after which messages without a deadline time out if the peer gives neither credit nor an
+            outcome for any message. Once a message was sent, only outcomes of it and of earlier ones count. `math.inf`
+            for no limit.
         owner: becomes the `owner` of the outbox.
 
     Attributes:
-        decided: how many messages have left with an outcome.
-        handed: how many times a message was given to a link.
-        link: over which they are sent; None: there is none yet.
-        outbox: where they are.
-        timers: those of the connection that is driven for it; None: it isn't.
+        decided: number of messages that have left with an outcome.
+        handed: number of times a message was given to a link.
+        link: the link over which they are sent; None before the first.
+        outbox: contains the messages.
+        timers: the timers of the connection while it is driven for this object, else None.
     """
 
     __slots__ = (
@@ -188,12 +187,12 @@ class Outgoing(LinkHandler):
         self._policy = policy
         self._stall_timeout = stall_timeout
         self.outbox = Outbox(owner)
-        self._is_blocked = False  # what waits could have been sent but for a back-off, or for what has to leave first
-        self._lost: list[Entry] = []  # that were on their way over a link which is going
+        self._is_blocked = False  # whether only a back-off, or messages that have to leave first, keep others waiting
+        self._lost: list[Entry] = []  # in flight on a link that is ending
         self._last_progress = 0.0
         self._last_look = 0.0
-        self._paused = 0.0  # seconds in which nobody called `step`
-        self._look_due = 0.0  # when to look for outcomes that are lost, pauses left out
+        self._paused = 0.0  # seconds during which nobody called `step`
+        self._look_due = 0.0  # when to look for lost outcomes, without pauses
         self.decided = 0
         self.handed = 0
         self.link: SenderCore | None = None
@@ -207,29 +206,29 @@ class Outgoing(LinkHandler):
     # -- for the front
 
     def encode(self, entry: Entry) -> bytes:
-        """Return the payload of a message that is handed over next; may set the entry's `tag` and `message_format`.
+        """Return the payload of the message to hand over; may set the entry's `tag` and `message_format`.
 
         Raises:
-            Exception: the message has none: see `unsendable`.
+            Exception: the message can't be encoded; see `unsendable`.
         """
         raise NotImplementedError
 
     def unsendable(self, entry: Entry, error: Exception) -> Outcome:
-        """Return the outcome of a message that `encode`, or the link, has raised an exception for.
+        """Return the outcome of a message for which `encode` or the link has raised an exception.
 
         Raises:
-            Exception: it is no fault of the message. It comes out of `step`, or what else has called; the message waits
-                as before.
+            Exception: it isn't the message's fault. The exception propagates to the caller of `step` or another method;
+                the message keeps waiting.
         """
         return Outcome(OutcomeKind.FAILED, error=error, text=str(error))
 
     def retry(self, entry: Entry, outcome: Outcome) -> float | None:
-        """Tell whether a message that was refused, lost or suspected is sent again; None: it leaves with this outcome.
+        """Decide whether to send a message again that was refused, lost or suspected.
 
-        By default the policy is asked, except for what was lost: that is sent again over the next link.
+        By default, the policy decides, except about lost messages: those are sent again over the next link.
 
         Returns:
-            Seconds in which nothing is handed over, or None.
+            Seconds during which nothing is handed over, or None if the message leaves with this outcome.
         """
         policy = self._policy
         if outcome.kind is _LOST:
@@ -239,26 +238,26 @@ class Outgoing(LinkHandler):
         return policy.retry(outcome.condition, entry.ends - 1 if outcome.kind is OutcomeKind.SUSPECTED else entry.tries)
 
     def note(self, entry: Entry, outcome: Outcome) -> None:
-        """Note a message's outcome with the message, which leaves next; called again if an interrupt comes between."""
+        """Record a message's outcome in the message before it leaves; repeated if an interrupt comes between."""
 
     def finished(self, entry: Entry, outcome: Outcome) -> None:
-        """Tell who wants to know that a message has left with this outcome."""
+        """Report that a message has left with this outcome."""
 
     def waits(self, entry: Entry) -> None:
-        """Note that a message waits again, although it was encoded."""
+        """Record that a message waits again, although it was encoded."""
 
     def not_ours(self, delivery: OutgoingDelivery, now: float) -> None:
-        """Deal with the outcome of what somebody else has sent over the link."""
+        """Handle the outcome of a delivery that somebody else has sent over the link."""
 
-    # -- messages come and go
+    # -- adding and removing messages
 
     def add(self, item: Any, now: float, timeout: float | None = None, group: Group | None = None) -> Entry:
-        """Take a message in.
+        """Add a message.
 
         Args:
             item: the message; `encode` makes bytes of it.
-            timeout: seconds from now until it is given up; None: never, except by the stall time-out.
-            group: who waits for it.
+            timeout: seconds from now until it times out; None for never, except by the stall time-out.
+            group: the group that waits for it.
         """
         self.begin_to_add(now)
         entry = self.outbox.add(item, None if timeout is None else now + timeout, group)
@@ -266,19 +265,19 @@ class Outgoing(LinkHandler):
         return entry
 
     def begin_to_add(self, now: float) -> None:
-        """Start the stall clock, if there were no messages so far: some come now."""
+        """Start the stall clock if there have been no messages so far."""
         if not self.outbox:
             self._last_progress = self._last_look = now
             self._look_due = now - self._paused + self._stall_timeout / _LOOKS
 
     def send_at_once(self, link: SenderCore, entry: Entry, payload: bytes, now: float) -> None:
-        """Give a message to a link without waiting for credit: it goes out as soon as the peer gives some.
+        """Give a message to a link without waiting for credit; it goes out as soon as the peer gives some.
 
         Args:
-            entry: a new one, that isn't in the outbox: `Outbox.new_entry`.
+            entry: a new one from `Outbox.new_entry`, not in the outbox yet.
 
         Raises:
-            LocalProtocolError: the link isn't open, or can't take the message. Nothing has changed.
+            LocalProtocolError: the link isn't open, or can't take the message; nothing has changed.
         """
         delivery = link.sender.enqueue(payload, entry.tag, entry.message_format, False, None, entry)
         self.begin_to_add(now)
@@ -287,10 +286,10 @@ class Outgoing(LinkHandler):
         self.handed += 1
 
     def give_back(self, entry: Entry, now: float) -> None:
-        """Take out a message that has no outcome: it is the caller's again, and `finished` as `RETURNED`.
+        """Return a message without an outcome to the caller, `finished` as `RETURNED`.
 
-        Whatever happens to it on its way from now on doesn't concern it any more. Where its outcome has come, and
-        nobody has looked yet, it is finished with that.
+        Whatever becomes of its delivery doesn't affect it any more. If an outcome has arrived that nobody has looked
+        at, it is finished with that.
         """
         delivery = entry.delivery
         if delivery is not None and delivery.settled and not delivery.lost:
@@ -311,13 +310,13 @@ class Outgoing(LinkHandler):
         self.outbox.clear()
 
     def _withdraw(self, entry: Entry) -> None:
-        """Send nothing more of a message, if that can be; else note that it may arrive."""
+        """Withdraw a message if that is still possible; otherwise record that it may arrive."""
         delivery = entry.delivery
         if delivery is not None and not delivery.withdraw() and delivery.delivery_id is not None:
             entry.may_have_arrived = True
 
     def _leave(self, entry: Entry, outcome: Outcome) -> None:
-        """A message has an outcome."""
+        """Let a message leave with its outcome."""
         self.note(entry, outcome)
         self.decided += 1
         self.outbox.finish(entry)
@@ -326,7 +325,7 @@ class Outgoing(LinkHandler):
     # -- hand-over and outcomes
 
     def on_credit(self, now: float) -> bool:
-        """The peer gave or took credit, or there is room again: send what there is, and the rest when there is room."""
+        """Send what there is, after a change of credit or room, and the rest when there is room."""
         more = self.hand_over(now)
         link = self.link
         if more and link is not None:
@@ -334,8 +333,10 @@ class Outgoing(LinkHandler):
         return more
 
     def hand_over(self, now: float) -> bool:
-        """Give messages to the link as far as its credit goes, and its queue isn't long; tell whether there are more
-        that it has credit for.
+        """Give messages to the link while it has credit and its queue is short.
+
+        Returns:
+            Whether there are more messages for which it has credit.
         """
         link = self.link
         credit = 0 if link is None else link.credit
@@ -350,7 +351,7 @@ class Outgoing(LinkHandler):
             while credit > 0:
                 if room <= 0 or places <= 0:
                     if handed == self.handed:
-                        sender.ask_for_room()  # what it has can't go out now: it tells when some did
+                        sender.ask_for_room()  # its queue is stuck: it reports when there is room again
                     return self.outbox.waiting > 0
                 entry = self.outbox.next_ready(now)
                 if entry is None:
@@ -363,7 +364,7 @@ class Outgoing(LinkHandler):
                 try:
                     payload = self.encode(entry)
                     if entry.done or not entry.waits:
-                        continue  # what encodes it has used this queue
+                        continue  # encoding it has used this queue
                     delivery = sender.enqueue(payload, entry.tag, entry.message_format, False, None, entry)
                 except Exception as error:
                     if payload is not None and not isinstance(error, LocalProtocolError):
@@ -377,17 +378,17 @@ class Outgoing(LinkHandler):
                     self.handed += 1
                     self.outbox.handed_over(entry, delivery)
         except BaseException:
-            # Nothing of what was given to the link has gone out yet, so the last of it can be taken back as a whole.
+            # Nothing of the latest message has gone out yet, so it can be withdrawn as a whole.
             if entry is not None and (sender.withdraw_last(entry) or entry.delivery is None):
                 self.outbox.not_handed_over(entry)
                 if not entry.done:
                     self.waits(entry)
             raise
-        sender.drained()  # if the peer asked for what there is: that was it
+        sender.drained()  # a no-op unless the peer asked for a drain
         return False
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
-        """Something became known of a message."""
+        """Handle news of a delivery."""
         if type(delivery.context) is not Entry:
             self.not_ours(delivery, now)
             return
@@ -396,9 +397,9 @@ class Outgoing(LinkHandler):
             self.not_ours(delivery, now)
             return
         if entry.delivery is not delivery:
-            return  # it has timed out, or is the caller's again
+            return  # it has timed out, or was given back
         if delivery.remote_state is _ACCEPTED_STATE and delivery.settled and not delivery.lost:
-            # What becomes of most: what follows would do the same, and take longer.
+            # The usual outcome, which the code below would handle in the same way, but more slowly.
             self._last_progress = now
             self.note(entry, _ACCEPTED)
             self.decided += 1
@@ -423,12 +424,12 @@ class Outgoing(LinkHandler):
             self.outbox.put_back(entry, now + delay if delay else None)
         self._unblock(now)
 
-    # -- links come and go
+    # -- the beginning and end of links
 
     def begin_link(self, link: SenderCore, now: float) -> None:
-        """Send over this link from now on, and be its handler.
+        """Send over this link from now on, as its handler.
 
-        What was lost with the last one was so for no reason of a message's, or the reason is known.
+        The messages lost with the last link weren't the reason for its end, or have been dealt with.
         """
         link.handler = self
         self.link = link
@@ -436,22 +437,22 @@ class Outgoing(LinkHandler):
         self._lost.clear()
 
     def catch_up(self, now: float) -> None:
-        """The link is gone. An interrupt may have kept the queue from hearing of an outcome."""
+        """Handle outcomes that an interrupt kept from the queue, now that the link is gone."""
         for entry in self.outbox.entries():
             delivery = entry.delivery
             if delivery is None:
-                break  # those in flight come first
+                break  # messages in flight come first
             if delivery.settled:
                 self.on_outcome(delivery, now)
 
     def on_link_ended(self, condition: str | None, error: BaseException | None = None) -> None:
-        """The peer has ended the link with an error, for which one of the messages may be the reason.
+        """Handle the link's end by an error of the peer, for which one of the messages may be the reason.
 
-        A message that was alone on its way counts as refused by it. Of several nobody knows which it was: each goes
-        alone when the link is open again, so that it is found, and no other is held to be it.
+        If just one message was in flight, it counts as refused. Among several, the reason is unknown: each is sent
+        alone when the link is open again, so that the guilty one is found, and only that one is blamed.
 
         Args:
-            condition: of the peer's error.
+            condition: the condition of the peer's error.
             error: the front's exception for it; it becomes the outcome's.
         """
         lost, self._lost = self._lost, []
@@ -459,7 +460,7 @@ class Outgoing(LinkHandler):
             return
         for entry in lost:
             entry.ends += 1
-        if len(lost) == 1 and not lost[0].done:  # it may be the caller's again
+        if len(lost) == 1 and not lost[0].done:  # it may have been given back
             outcome = Outcome(OutcomeKind.SUSPECTED, condition=condition, error=error, may_have_arrived=True)
             if self.retry(lost[0], outcome) is None:
                 self._leave(lost[0], outcome)
@@ -468,7 +469,7 @@ class Outgoing(LinkHandler):
     # -- time
 
     def drive(self, timers: Timers, now: float) -> None:
-        """The connection is driven from now on, until `rest`: send what can be sent. Once more is no mistake.
+        """Send what can be sent, from now until `rest`, while the connection is driven. May be repeated.
 
         Args:
             timers: the connection's.
@@ -480,32 +481,32 @@ class Outgoing(LinkHandler):
         self._watch()
 
     def rest(self, now: float) -> None:
-        """Nobody drives the connection any more. What is due waits until somebody does."""
+        """Stop sending, because nobody drives the connection: what is due waits until somebody does."""
         self.timers = None
         self._last_look = now
 
     def retire(self) -> None:
-        """Nobody will have the connection driven for it any more, which lets go of it."""
+        """Make the connection release it, because it will never be driven for it again."""
         timers, self.timers = self._seen_by, None
         if timers is not None:
             timers.forget(self._timed)
             self._seen_by = None
 
     def _watch(self) -> None:
-        """The next deadline may be earlier than it was."""
+        """Update the timer: the next deadline may be earlier than before."""
         if self.timers is not None:
             self._seen_by = self.timers
             self.timers.watch(self._timed)
 
     def _unblock(self, now: float) -> None:
-        """Something waits again, or has left: what may go now does so once all that has arrived is dealt with."""
+        """Let messages go, after one waits again or has left, once all input has been handled."""
         self._is_blocked = False
         if self.timers is not None:
             self.outbox.hold(now)
             self.timers.watch(self._timed)
 
     def step(self, now: float) -> Step:
-        """Hand over what the link takes; the pause since the last `expire` is no stall."""
+        """Hand over as much as the link takes; the pause since the last `expire` doesn't count as a stall."""
         if self.timers is None:
             self.resume(now)
         decided, handed = self.decided, self.handed
@@ -513,14 +514,14 @@ class Outgoing(LinkHandler):
         return Step(more, self.decided != decided, self.next_deadline())
 
     def resume(self, now: float) -> None:
-        """The queue is driven again. The peer isn't to blame for the pause: it doesn't count as a stall."""
+        """Continue after a pause, which doesn't count as a stall: the peer isn't to blame for it."""
         pause = now - self._last_look
         self._last_progress += pause
         self._paused += pause
         self._last_look = now
 
     def expire(self, now: float) -> None:
-        """Give up what is past its time. Call it after what has arrived was read: an outcome wins over a time-out."""
+        """Time out what is past its deadline. Call it after reading all input: an outcome wins over a time-out."""
         self._last_look = now
         self._time_out(self.outbox.expired(now), _TIME_IS_OVER)
         if self.outbox and now - self._last_progress >= self._stall_timeout:
@@ -533,7 +534,7 @@ class Outgoing(LinkHandler):
             self._time_out(self.outbox.overtaken(now - self._paused, self._stall_timeout), text)
 
     def next_deadline(self) -> float | None:
-        """Return when `expire` or `hand_over` has something to do of itself; None: there are no messages."""
+        """Return when `expire` or `hand_over` next has something to do; None if there are no messages."""
         if not self.outbox:
             return None
         stalled = self._last_progress + self._stall_timeout
@@ -543,12 +544,12 @@ class Outgoing(LinkHandler):
         return stalled if deadline is None else min(stalled, deadline)
 
     def _time_out(self, entries: list[Entry], text: str) -> None:
-        """Give these up. There may be many, of which the application hears one by one."""
+        """Time out messages. There may be many, which the application is told of one by one."""
         unsent: Outcome | None = None
         uncertain: Outcome | None = None
         for entry in entries:
             if entry.done:
-                continue  # `finished` of another one has taken it out
+                continue  # the `finished` of another message has removed it
             if entry.delivery is not None:
                 self._withdraw(entry)
             if entry.may_have_arrived:
@@ -562,7 +563,7 @@ class Outgoing(LinkHandler):
 
 
 class _Timed:
-    """What of an `Outgoing` the connection's timers see: nothing while the connection isn't driven for it."""
+    """An `Outgoing` as the connection's timers see it: without a deadline unless the connection is driven for it."""
 
     __slots__ = ("_outgoing",)
 

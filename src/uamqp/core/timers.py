@@ -1,4 +1,4 @@
-"""What becomes due on a connection by itself, beside the engine's own deadlines: messages whose time is over."""
+"""What becomes due on a connection beside the engine's own deadlines: messages that time out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Timed(Protocol):
     """Something that has deadlines, in monotonic seconds."""
 
     def next_deadline(self) -> float | None:
-        """Return when `expire` is to be called next; None: not at all, as things are."""
+        """Return when to call `expire` next; None if there is no need for now."""
 
     def expire(self, now: float) -> None:
         """Do what is due."""
@@ -21,28 +21,28 @@ class Timed(Protocol):
 class Timers:
     """Calls each `Timed` at its deadlines.
 
-    Most deadlines move into the future, as what they are for is done in time. So each `Timed` has one timer, which may
-    go off early: then it is asked when the next one is due. That takes no time as long as nothing is.
+    Most deadlines move into the future, because what they guard is done in time. So each `Timed` has one timer, which
+    may go off early, and asks for the next deadline then. As long as nothing is due, that takes no time.
 
     Attributes:
-        on_earlier: called when something is due earlier than anything was; None: nobody wants to know.
+        on_earlier: called when something becomes due before everything else; None for no call.
     """
 
     __slots__ = ("_due", "_number", "_queue", "_timed", "on_earlier")
 
     def __init__(self) -> None:
         self.on_earlier: Callable[[], None] | None = None
-        self._queue: list[tuple[float, int]] = []  # by number; what was forgotten isn't held on to
+        self._queue: list[tuple[float, int]] = []  # by number, so that forgotten objects aren't kept alive
         self._timed: dict[int, Timed] = {}
         self._due: dict[Timed, tuple[float, int]] = {}
         self._number = count()
 
     def __len__(self) -> int:
-        """How many timers there are, those included that an earlier one has taken the place of."""
+        """Return the number of timers, including those replaced by an earlier one."""
         return len(self._queue)
 
     def watch(self, timed: Timed) -> None:
-        """Call something at its deadlines: once more whenever it has one that is earlier than those before."""
+        """Call an object at its deadlines. Repeat this whenever it has an earlier deadline than before."""
         deadline = timed.next_deadline()
         if deadline is None:
             return
@@ -58,20 +58,20 @@ class Timers:
                 self.on_earlier()
 
     def forget(self, timed: Timed) -> None:
-        """Don't call it any more."""
+        """Stop calling an object."""
         due = self._due.pop(timed, None)
         if due is not None:
             self._timed.pop(due[1], None)
 
     def next_deadline(self) -> float | None:
-        """Return when `expire` is to be called; None: not at all, as things are."""
+        """Return when to call `expire`; None if there is no need for now."""
         queue = self._queue
         while queue and queue[0][1] not in self._timed:
-            heapq.heappop(queue)  # forgotten, or an earlier one has taken its place
+            heapq.heappop(queue)  # forgotten, or replaced by an earlier one
         return queue[0][0] if queue else None
 
     def expire(self, now: float) -> bool:
-        """Do what is due; tell whether anything was."""
+        """Do what is due, and return whether anything was."""
         over: list[Timed] = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             over.append(self._timed[self._queue[0][1]])

@@ -1,6 +1,6 @@
-"""Claims-based security (AMQP CBS draft 0): the life of a connection's token at the node `$cbs`.
+"""Claims-based security (AMQP CBS draft 0): the lifetime of a connection's token at the node `$cbs`.
 
-`TokenClaim` knows where the token stands, `TokenKeeper` what is to be done about it, and when. A token's end is a time
+`TokenClaim` knows the token's state, and `TokenKeeper` what to do about it, and when. A token's expiry is a time
 of the calendar, so the wall clock (`wall`, seconds since 1970) is an argument beside the monotonic `now`.
 """
 
@@ -21,25 +21,25 @@ from .requests import CBS_FIELDS, MANAGEMENT_FIELDS, Request, RequestNode, Reque
 
 CBS_NODE = "$cbs"
 
-# Those of the CBS draft are looked for first.
+# The CBS draft's fields are looked for first.
 _STATUS_FIELDS = (CBS_FIELDS[0], MANAGEMENT_FIELDS[0])
 _DESCRIPTION_FIELDS = (CBS_FIELDS[1], MANAGEMENT_FIELDS[1])
 
 
 REFRESH_PART = 0.1
-"""The part of a token's life before its end in which it is renewed, where no window was given."""
+"""The last part of a token's lifetime, in which it is renewed if no window was given."""
 
 REFRESH_PAUSE = 30.0
-"""Seconds until a new token is asked for again, when the last one asked for was no new one."""
+"""Seconds until a new token is requested again, if the last request didn't return a new one."""
 
 _SHORTEST_PAUSE = 1.0
 
 
 class TokenStatus(enum.Enum):
-    """Where the token stands."""
+    """The states of a token."""
 
     IDLE = "idle"
-    """There is nothing at the node yet."""
+    """No token has been put yet."""
     IN_PROGRESS = "in progress"
     OK = "ok"
     REFRESH_REQUIRED = "refresh required"
@@ -49,19 +49,19 @@ class TokenStatus(enum.Enum):
     ERROR = "error"
     """The node refused the token, or there was no answer: `TokenClaim.refusal` says why."""
     FAILURE = "failure"
-    """The links to the node are gone, or never came, and there is no token in force."""
+    """The links to the node are gone, or were never there, and there is no valid token."""
 
 
 @dataclass(slots=True, frozen=True)
 class Token:
     """A token, as it goes to the node.
 
-    Fields:
+    Attributes:
         token: the token itself; never shown.
         kind: its type, such as jwt.
-        audience: what it is for.
+        audience: what the token is for.
         expires_at: seconds since 1970.
-        refresh_window: seconds before its end in which it is renewed; 0: the last tenth of what is left of its life.
+        refresh_window: seconds before its expiry in which it is renewed; 0 for the last tenth of its remaining life.
     """
 
     token: str
@@ -90,11 +90,11 @@ def shared_access_signature(key: bytes, scope: bytes, key_name: bytes, expires_a
         key: the key itself.
         scope: what the signature is for, quoted as in a URL.
         key_name: the key's name, likewise.
-        expires_at: when the signature ends, in seconds since 1970.
+        expires_at: when the signature expires, in seconds since 1970.
         wall: the time, likewise.
 
     Raises:
-        ValueError: it would have ended by now.
+        ValueError: it would have expired already.
     """
     if expires_at <= wall:
         raise ValueError("Generated invalid SAS token: the time it is to be valid until has passed.")
@@ -106,11 +106,11 @@ def shared_access_signature(key: bytes, scope: bytes, key_name: bytes, expires_a
 
 @dataclass(slots=True, frozen=True)
 class Refusal:
-    """Why a token isn't in force.
+    """Why a token isn't valid.
 
-    Fields:
-        status: the node's status; 0: it gave none.
-        description: in its words, or ours where it had none.
+    Attributes:
+        status: the node's status; 0 if it gave none.
+        description: the node's description, or ours if it gave none.
     """
 
     status: int
@@ -118,16 +118,16 @@ class Refusal:
 
 
 class TokenClaim:
-    """The token of one connection, from the first put-token on. While it is renewed, the one before counts.
+    """The token of one connection, from the first put-token on. During a renewal, the previous token stays valid.
 
     Args:
-        node: the node, whose links may be opened anew.
-        timeout: seconds that the node may take to answer; 0: any time.
+        node: the node, whose links may be opened again.
+        timeout: seconds that the node may take to answer; 0 for no limit.
 
     Attributes:
-        asked: the token that was put last; None before the first.
-        on_answer: called when the node has answered, or will not; None: nobody wants to know.
-        refusal: why the last put-token failed; None while it didn't.
+        asked: the token that was put most recently; None before the first.
+        on_answer: called when the node has answered, or won't; None for no call.
+        refusal: why the latest put-token failed; None if it didn't.
     """
 
     def __init__(self, node: RequestNode, timeout: float) -> None:
@@ -137,9 +137,9 @@ class TokenClaim:
         self._node = node
         self._timeout = timeout
         self._request: Request | None = None
-        self._token: Token | None = None  # what is in force
+        self._token: Token | None = None  # the valid one
         self._window = 0.0
-        self._not_before = 0.0  # no refresh before then (wall): the last token asked for was no new one
+        self._not_before = 0.0  # wall time of the next refresh, after one without a new token
         self._timed_out = False
 
     def put(self, token: Token, now: float) -> None:
@@ -158,18 +158,18 @@ class TokenClaim:
         self._request.on_done = self.on_answer
 
     def postpone(self, wall: float) -> None:
-        """The token that was asked for is the one in force: ask again later, but before its end."""
+        """Request a token again later, before the current one expires: the last request returned the current one."""
         token = self._token
         if token is not None:
             left = token.expires_at - wall
             self._not_before = wall + max(_SHORTEST_PAUSE, min(REFRESH_PAUSE, left / 4))
 
     def is_in_force(self, wall: float) -> bool:
-        """The node has accepted a token, and its time isn't over."""
+        """Return whether the node has accepted a token that hasn't expired."""
         return self._token is not None and wall < self._token.expires_at
 
     def status(self, now: float, wall: float) -> TokenStatus:
-        """Return where the token stands."""
+        """Return the state of the token."""
         request, links = self._request, self._node.links
         if request is not None and links is not None:
             links.expire(now)
@@ -180,7 +180,7 @@ class TokenClaim:
                 return TokenStatus.IN_PROGRESS
         is_over = links is not None and links.is_over
         if is_over and (self._token is None or (self.refusal is not None and not self.is_in_force(wall))):
-            return TokenStatus.FAILURE  # links that go while a token is in force, or after it, are made anew
+            return TokenStatus.FAILURE  # links that are lost during or after a token's validity are opened again
         if self._timed_out:
             return TokenStatus.TIMEOUT
         if self.refusal is not None:
@@ -195,19 +195,19 @@ class TokenClaim:
         return TokenStatus.OK
 
     def is_overdue(self, now: float) -> bool:
-        """The time for an answer is over. It may have arrived, and wait to be read: read before asking for `status`."""
+        """Return whether the answer is late. It may have arrived unread: read before asking for `status`."""
         request = self._request
         return request is not None and not request.done and request.deadline is not None and request.deadline <= now
 
     def is_due(self, wall: float) -> bool:
-        """It is time for a first token, or a new one, and none was put that waits for its answer."""
+        """Return whether it is time for a first or new token, and no token awaits its answer."""
         token = self._token
         if self._request is not None or token is None:
             return self._request is None
         return wall >= token.expires_at or wall >= max(token.expires_at - self._window, self._not_before)
 
     def next_look(self, now: float, wall: float) -> float | None:
-        """Return in how many seconds `status` changes by itself at the latest; None: not by itself."""
+        """Return the seconds after which `status` changes without an event, at the latest; None if it doesn't."""
         if self._request is not None:
             deadline = self._request.deadline
             return None if deadline is None else max(0.0, deadline - now)
@@ -237,24 +237,24 @@ class TokenClaim:
 
 
 class TokenStep(enum.Enum):
-    """What is to be done about a token, by whoever has asked."""
+    """What the caller has to do about a token."""
 
     NOTHING = "nothing"
-    """It is in force, or an answer is awaited, or somebody else is at it."""
+    """Nothing: it is valid, or awaits its answer, or somebody else takes care of it."""
     PUT = "put"
-    """Give the token at hand to `TokenKeeper.put`: it is the first, or one that was refused and hasn't ended."""
+    """Pass the current token to `TokenKeeper.put`: it is the first, or was refused and hasn't expired."""
     RENEW = "renew"
-    """Get a new one and give it to `put`; as long as the old one is in force, it counts."""
+    """Get a new one and pass it to `put`; the old one is still valid."""
     REPLACE = "replace"
-    """Likewise; the old one has ended, and nothing is to be sent before the new one is in force."""
+    """Likewise, but the old one has expired, and nothing may be sent before the new one is valid."""
     WAIT = "wait"
-    """It was refused. Ask again in `TokenKeeper.back_off` seconds."""
+    """Ask again in `TokenKeeper.back_off` seconds: it was refused."""
     TIMED_OUT = "timed out"
-    """Given up: the node didn't answer in time."""
+    """Give up: the node didn't answer in time."""
     REFUSED = "refused"
-    """Given up: the node has refused it as often as the policy allows; `TokenKeeper.refusal` says why."""
+    """Give up: the node has refused it as often as the policy allows; `TokenKeeper.refusal` says why."""
     LOST = "lost"
-    """Given up: the links to the node are gone, or never came, and no token is in force. See `TokenKeeper.cause`."""
+    """Give up: the links to the node are gone, or were never there, and no token is valid. See `TokenKeeper.cause`."""
 
 
 _STEPS = {
@@ -270,11 +270,11 @@ _GIVEN_UP = (TokenStep.TIMED_OUT, TokenStep.REFUSED, TokenStep.LOST)
 
 
 class TokenPolicy(Protocol):
-    """What to do about a token that was refused."""
+    """What to do about a refused token."""
 
     @property
     def retries(self) -> float:
-        """How often it is put again."""
+        """The number of times it is put again."""
 
     @property
     def backoff(self) -> float:
@@ -282,30 +282,29 @@ class TokenPolicy(Protocol):
 
 
 class TokenKeeper:
-    """Keeps a token in force: says what is to be done for it, and when to ask again.
+    """Keeps a token valid: says what to do for that, and when to ask again.
 
-    Tokens come from the application, and to get one takes its time. So the keeper gets none: whoever drives a
-    connection asks for its `step` before and after it waits, and does what that says; at the keeper's deadline, which
-    is one of the connection's, waiting ends. The first token is PUT, and the node answers (NOTHING) or doesn't
-    (TIMED_OUT). When the last part of a token's life begins, a new one is asked for (RENEW); the old one counts until
-    the new one is granted or it ends (REPLACE). A new one that turns out to be the old one is asked for again later. A
-    token that is refused is put again (PUT; RENEW if it has ended by then) after a pause (WAIT), a few times
-    (REFUSED). Links that are gone are opened anew, unless there never was a token over them (LOST).
+    Tokens come from the application, which may take a while to get one. So the keeper doesn't get them itself: whoever
+    drives a connection asks for a `step` before and after waiting, and does what it says; the wait ends at the keeper's
+    deadline, which is one of the connection's. The first token is PUT, and the node answers (NOTHING) or doesn't
+    (TIMED_OUT). When the last part of a token's lifetime begins, a new one is requested (RENEW); the old one counts
+    until the new one is granted or the old one expires (REPLACE). If the new one turns out to be the old one, the
+    request is repeated later. A refused token is put again (PUT, or RENEW if it has expired by then) after a pause
+    (WAIT), a few times (REFUSED). Lost links are opened again, unless no token was ever granted over them (LOST).
 
-    Many may drive a connection: whoever was told of something to do is at it until `leave`, and the others have
-    NOTHING to do meanwhile. Those who wait for something of their own needn't ask again and again: `on_due` is called
-    when one of them should.
+    Many callers may drive a connection: a caller that was told to do something is responsible until `leave`, and the
+    others have NOTHING to do meanwhile. Callers that wait for something of their own needn't poll: `on_due` is called
+    when one of them should ask.
 
     Args:
-        node: the node `$cbs` of the session that the token's links live in.
-        policy: what to do about a token that was refused.
-        timeout: seconds that the node may take to answer; 0: any time.
+        node: the node `$cbs` of the session to which the token's links belong.
+        policy: what to do about a refused token.
+        timeout: seconds that the node may take to answer; 0 for no limit.
 
     Attributes:
-        claim: where the token stands.
-        on_due: called when somebody is to ask for a `step`, which `is_due` says from then on; None: nobody waits for
-            that.
-        refusals: since a token was last in force.
+        claim: the state of the token.
+        on_due: called when somebody should ask for a `step`, as `is_due` says from then on; None for no call.
+        refusals: number of refusals since a token was last valid.
     """
 
     def __init__(self, node: RequestNode, policy: TokenPolicy, timeout: float = 0.0) -> None:
@@ -317,36 +316,36 @@ class TokenKeeper:
         self._timers = node.session.connection.timers
         self._policy = policy
         self._deadline: float | None = None
-        self._again_at: float | None = None  # when the token that was refused is put again
-        self._is_early = False  # there is time to ask again for a token that is no new one
-        self._at_it: object | None = None  # who was told of something to do
-        self._awaited = False  # others wait for what comes of it
+        self._again_at: float | None = None  # when the refused token is put again
+        self._is_early = False  # whether there is time for another request if it returns the old token
+        self._at_it: object | None = None  # the caller that was told to do something
+        self._awaited = False  # whether others wait for the result
         self._is_due = False
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why the last token was refused; None if it wasn't."""
+        """Why the latest token was refused; None if it wasn't."""
         return self.claim.refusal
 
     @property
     def cause(self) -> Cause | None:
-        """Why the links to the node were lost; None while they weren't."""
+        """Why the links to the node were lost; None if they weren't."""
         return self._node.links.cause if self._node.links is not None else None
 
     def is_in_force(self, wall: float) -> bool:
-        """The node has accepted a token, and its time isn't over."""
+        """Return whether the node has accepted a token that hasn't expired."""
         return self.claim.is_in_force(wall)
 
     def is_due(self, wall: float) -> bool:
-        """Nobody is at it, and somebody is to ask for a `step`: something has happened, or it is time for a new one."""
+        """Return whether somebody should ask for a `step`: there is something to do, and nobody does it."""
         return self._at_it is None and (self._is_due or self.claim.is_due(wall))
 
     def is_overdue(self, now: float) -> bool:
-        """The time for an answer is over. It may have arrived, and wait to be read: read before asking for `step`."""
+        """Return whether the answer is late. It may have arrived unread: read before asking for `step`."""
         return self.claim.is_overdue(now)
 
     def back_off(self, now: float) -> float:
-        """Return in how many seconds a token that was refused is put again."""
+        """Return the seconds until a refused token is put again."""
         return 0.0 if self._again_at is None else max(0.0, self._again_at - now)
 
     def open(self, now: float) -> None:
@@ -358,20 +357,20 @@ class TokenKeeper:
         self._node.open(now)
 
     def close(self, now: float) -> None:
-        """Close the links to the node: the connection needs no token any more."""
+        """Close the links to the node: the connection doesn't need a token any more."""
         self._timers.forget(self)
         self._node.close(now)
 
     def occupy(self, who: object) -> None:
-        """Say that somebody is at it, until `leave`, though nobody was told so."""
+        """Make a caller responsible until `leave`, as if a `step` had told it to do something."""
         self._at_it = who
 
     def leave(self, who: object | None, successor: object | None = None) -> bool:
-        """Who was at it isn't any more. Tell whether others wait for what has come of it: they are to look again.
+        """End a caller's responsibility. Return whether others wait for the result, and have to look again.
 
         Args:
-            who: who leaves; nothing happens if somebody else is at it.
-            successor: who is at it from now on, such as a task that gets a token; None: nobody.
+            who: the caller; nothing happens if somebody else is responsible.
+            successor: who is responsible from now on, such as a task that gets a token; None if nobody is.
         """
         if self._at_it != who:
             return False
@@ -383,10 +382,10 @@ class TokenKeeper:
         return awaited
 
     def step(self, who: object | None, now: float, wall: float) -> TokenStep:
-        """Return what is to be done. What isn't NOTHING is for the one who asks, who is at it until `leave`.
+        """Return what to do next. Unless that is NOTHING, the caller is responsible for it until `leave`.
 
         Args:
-            who: who asks, told from others by equality; None if there are no others. Whoever is at it may ask again.
+            who: the caller, compared by equality; None if there are no others. The responsible caller may ask again.
             now: monotonic seconds.
             wall: seconds since 1970.
         """
@@ -400,27 +399,27 @@ class TokenKeeper:
             self._awaited = True
             return TokenStep.NOTHING
         step = self._next(status, now, wall)
-        self._is_due = step in _GIVEN_UP  # for each of those who wait
+        self._is_due = step in _GIVEN_UP  # everyone who waits has to be told
         if step is not TokenStep.NOTHING:
             self._at_it = who
         if step in (TokenStep.PUT, TokenStep.RENEW, TokenStep.REPLACE):
-            self._look_at(now)  # if nothing comes of it
+            self._look_at(now)  # in case the caller doesn't do it
         else:
             self._look_at(self._again_at if step is TokenStep.WAIT else self._next_look(now, wall))
         return step
 
     def put(self, token: Token, now: float, wall: float, *, is_new: bool = True) -> None:
-        """Send a token to the node, as `step` has said.
+        """Send a token to the node, as requested by `step`.
 
         Args:
             token: the token.
             now: monotonic seconds.
             wall: seconds since 1970.
-            is_new: it isn't the one that was put before. Else it isn't put where RENEW was said while that one was in
-                force: RENEW is said again later.
+            is_new: whether it differs from the one put before. If not, and that one is still valid, it isn't put, and
+                RENEW follows again later.
 
         Raises:
-            ValueError: it has ended.
+            ValueError: it has expired.
             LocalProtocolError: the session of the token's links has ended.
         """
         if self._is_early and not is_new:
@@ -435,16 +434,16 @@ class TokenKeeper:
     # -- for the connection's timers
 
     def next_deadline(self) -> float | None:
-        """Return when to ask for `step` again, in monotonic seconds; None: not before something happens."""
+        """Return when to ask for `step` again, in monotonic seconds; None if not before something happens."""
         return self._deadline if self._at_it is None else None
 
     def expire(self, now: float) -> None:
-        """The deadline has come: whoever waits is to ask for a `step`."""
+        """Handle the deadline: somebody who waits should ask for a `step`."""
         self._deadline = None
         self._call()
 
     def _call(self) -> None:
-        """Call for somebody who asks for a `step`."""
+        """Request that somebody ask for a `step`."""
         self._is_due = True
         if self.on_due is not None and self._at_it is None:
             self.on_due()

@@ -77,12 +77,12 @@ class Signal:
 
 
 class Chore:
-    """Something that one at a time does for all who wait, such as opening what they wait for.
+    """A task that one caller at a time does for all who wait, such as opening what they wait for.
 
-    Use it in commands, or in what `Driver.wait` asks.
+    Use it within commands, or in the function that `Driver.wait` calls.
 
     Attributes:
-        signal: wakes the first of those who wait when nobody is at it any more; see `Driver.wait`.
+        signal: wakes the first of those who wait when nobody does the task any more; see `Driver.wait`.
     """
 
     __slots__ = ("_who", "signal")
@@ -92,7 +92,7 @@ class Chore:
         self._who: object | None = None
 
     def is_free(self, who: object) -> bool:
-        """Nobody else is at it.
+        """Return whether nobody else is doing it.
 
         Args:
             who: see `Driver.caller`.
@@ -100,14 +100,14 @@ class Chore:
         return self._who is None or self._who == who
 
     def begin(self, who: object) -> bool:
-        """Be at it from now on, unless somebody else is; tell whether that is so."""
+        """Take the task on unless somebody else is doing it, and return whether that worked."""
         is_free = self.is_free(who)
         if is_free:
             self._who = who
         return is_free
 
     def end(self, who: object) -> None:
-        """Be at it no more, if that is so: the first of those who wait looks whether there is anything left to do."""
+        """Stop doing the task, if this caller is doing it: the first of those who wait looks what is left to do."""
         if self._who is not None and self._who == who:
             self._who = None
             self.signal.fire_one()

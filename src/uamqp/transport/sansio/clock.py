@@ -20,7 +20,7 @@ def wall() -> float:
 
 
 class Deadlines:
-    """Turns time-outs into deadlines and back, for those who look at no clock themselves."""
+    """Turns time-outs into deadlines and back, for classes without access to a clock."""
 
     @overload
     def deadline(self, timeout: float) -> float: ...
@@ -29,7 +29,7 @@ class Deadlines:
     def deadline(self, timeout: float | None) -> float | None: ...
 
     def deadline(self, timeout: float | None) -> float | None:
-        """Return when `timeout` seconds from now are over, in monotonic seconds; None, for no deadline, for None."""
+        """Return the deadline `timeout` seconds from now, in monotonic seconds; None if there is no time-out."""
         return None if timeout is None else now() + timeout
 
     @overload
@@ -39,5 +39,5 @@ class Deadlines:
     def remaining(self, deadline: float | None) -> float | None: ...
 
     def remaining(self, deadline: float | None) -> float | None:
-        """Return the seconds until a deadline; 0 when it has passed, None for None."""
+        """Return the seconds until a deadline; 0 if it has passed, None if there is no deadline."""
         return None if deadline is None else max(0.0, deadline - now())
