@@ -23,10 +23,6 @@ DOCUMENTS = (
 PENDING = (
     "codec/",
     "classic/message/",
-    "classic/client/",
-    "classic/endpoints/connection.py",
-    "classic/endpoints/management.py",
-    "classic/endpoints/sender.py",
 )
 """Sources that haven't been revised yet."""
 

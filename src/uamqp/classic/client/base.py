@@ -58,48 +58,48 @@ _TIMEOUTS = ("handshake_timeout", "link_timeout", "close_timeout")
 
 
 class Survivor:
-    """Tells a client, in the child of a fork, that no other thread is left. The client's own names are the API's."""
+    """Tells a client that it is in the child of a fork. It stands beside the client, whose names belong to the API."""
 
     def __init__(self, client: AMQPClient) -> None:
         self._client = weakref.ref(client)
         tell(self)
 
     def after_fork(self, parent: int) -> None:
-        """This is the child of a fork: see `forks`. Use no lock, and write nothing."""
+        """Adapt to the child of a fork, without using locks or sending anything; see `forks`."""
         client = self._client()
         if client is not None:
             client._forget_threads()
 
 
 class AMQPClient:
-    """A connection with one session, and what it takes to open them.
+    """A connection with one session, and everything to open them.
 
     Args:
-        remote_address: an `Address`, or the URL: amqps://host/node, or amqp://host/node. A user name and password in
-            it are used where there is no `auth`.
-        auth: credentials and transport settings. None: from the URL, ANONYMOUS if it has none; over TLS, except for an
-            amqp:// URL, which means plain TCP.
-        client_name: the container-id; None: a new UUID.
-        debug: trace frames to the log.
-        error_policy: decides what errors mean; None: `ErrorPolicy()`.
-        keep_alive_interval: seconds after which a background thread does the connection's work, besides whenever a
-            heartbeat or a time-out is due; None: no thread.
+        remote_address: an `Address`, or the URL: amqps://host/node, or amqp://host/node. Its user name and password
+            are used if there is no `auth`.
+        auth: credentials and transport settings. None for the URL's credentials, or ANONYMOUS if it has none, over TLS,
+            except for an amqp:// URL, which means plain TCP.
+        client_name: the container-id; None for a new UUID.
+        debug: whether to trace frames to the log.
+        error_policy: decides what errors mean; None for `ErrorPolicy()`.
+        keep_alive_interval: seconds after which a background thread does the connection's work, in addition to whenever
+            a heartbeat or a time-out is due; None for no thread.
 
     Keyword Args:
-        encoding: of text; default UTF-8.
-        transport_type, http_proxy: of the connection; an `auth` for WebSocket or with a proxy of its own keeps to that.
+        encoding: encoding of text; default UTF-8.
+        transport_type, http_proxy: the connection's transport; an `auth` with WebSocket or a proxy takes precedence.
         max_frame_size (65536 bytes), channel_max, idle_timeout (milliseconds), properties,
             remote_idle_timeout_empty_frame_send_ratio: see `Connection`.
         incoming_window, outgoing_window (65536), handle_max, on_attach: see `Session`.
         handshake_timeout, link_timeout (30 seconds), close_timeout (5 seconds): see `Connection`.
         send_settle_mode, receive_settle_mode, desired_capabilities: see `MessageSender` and `MessageReceiver`.
-        link_name: of the client's link; None: a new one each time it is opened. With `client_name` it says which
-            durable subscription is meant. A name serves one link at a time: some brokers end the other one.
-        detach_on_close: what `close` does where it isn't told; default False.
+        link_name: name of the client's link; None for a new one each time it is opened. Together with `client_name`, it
+            identifies a durable subscription. Only one link at a time can use a name: some brokers end the other one.
+        detach_on_close: the default of `close`'s argument `detach`; default False.
 
     Raises:
         ValueError: an argument is out of range, or a keyword is unknown.
-        TypeError: an argument is of the wrong type.
+        TypeError: an argument has the wrong type.
     """
 
     __module__ = "uamqp.client"  # where 1.6 has it
@@ -140,8 +140,8 @@ class AMQPClient:
         self._state = Guard()
         self._opening = self._shared_type()
         self._backoff: float = 0
-        self._seen_progress: int | None = None  # when our last turn ended: `Driver.mark`
-        self._worked_on: MessageLink | None = None  # the link that `do_work` last took a step with
+        self._seen_progress: int | None = None  # when our latest turn ended: `Driver.mark`
+        self._worked_on: MessageLink | None = None  # the link of the latest step of `do_work`
         self._error_policy = errors.policy_of(error_policy)
         self._keep_alive_interval = int(finite(keep_alive_interval or 0, "keep_alive_interval", "seconds"))
         self._keep_alive_thread: threading.Thread | None = None
@@ -154,7 +154,7 @@ class AMQPClient:
             raise ValueError(f"Received unrecognized kwargs: {', '.join(settings)}")
 
     def _take_settings(self, kwargs: dict[str, Any]) -> None:
-        """Take the settings of connection, session and links out of the keywords."""
+        """Remove the settings of connection, session and links from the keywords, and store them."""
         settings = checked_settings({name: kwargs.pop(name, None) for name in _CONNECTION}, self._encoding)
         self._max_frame_size = settings.get("max_frame_size", constants.MAX_FRAME_SIZE_BYTES)
         self._channel_max = settings.get("channel_max")
@@ -178,7 +178,7 @@ class AMQPClient:
         }
 
     def _take_link_settings(self, kwargs: dict[str, Any]) -> None:
-        """Take the settings of the one link of a sending or receiving client out of the keywords."""
+        """Remove the settings of a sending or receiving client's link from the keywords, and store them."""
         self._max_message_size = checked_size(kwargs.pop("max_message_size", None))
         self._max_message_size = self._max_message_size or constants.MAX_MESSAGE_LENGTH_BYTES
         self._link_properties = kwargs.pop("link_properties", None)
@@ -194,7 +194,7 @@ class AMQPClient:
             "use_tls": remote.scheme != "amqp",
         }
         credentials = remote.credentials
-        if credentials is not None and all(credentials):  # as in 1.6: a user name alone is none
+        if credentials is not None and all(credentials):  # as in 1.6, a user name alone doesn't count
             return SASLPlain(self._hostname, *credentials, **settings)
         return SASLAnonymous(self._hostname, **settings)
 
@@ -207,7 +207,7 @@ class AMQPClient:
             self.open()
             return self
         except BaseException:
-            self.close()  # nobody else will
+            self.close()  # `__exit__` won't be called
             raise
 
     def __exit__(
@@ -216,7 +216,7 @@ class AMQPClient:
         self.close()
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        """Refuse to be copied or pickled.
+        """Refuse copying and pickling.
 
         Raises:
             TypeError: always.
@@ -224,7 +224,7 @@ class AMQPClient:
         raise TypeError(f"A {type(self).__name__} can't be copied or pickled, for its connection can't: make another.")
 
     def __del__(self) -> None:
-        """Release what a client holds that nobody has any more, and say that it wasn't closed."""
+        """Release what an abandoned client holds, and warn if it wasn't closed."""
         connection: Connection | None = self.__dict__.get("_connection")
         if connection is None or not connection._driver.is_connected or sys.is_finalizing():
             return
@@ -234,20 +234,20 @@ class AMQPClient:
         elif not self._owes_outcomes():
             connection._driver.abandon(_DROPPED)
             connection._release_auth()
-        # Not with `source=self`: whoever records the warning would have the client again.
+        # Without `source=self`, because a recorded warning would keep the client alive.
         warnings.warn(f"unclosed client {self!r}, connected to {self._hostname}", ResourceWarning, stacklevel=2)
 
     def _owes_outcomes(self) -> bool:
-        """The application has messages that aren't settled: it may do that without the client."""
+        """Return whether the application has unsettled messages, which it may still settle without the client."""
         return False
 
     # -- opening and closing
 
     def open(self, connection: Connection | None = None) -> None:
-        """Open the client; its link follows with `client_ready` or whatever needs it. Does nothing on an open one.
+        """Open the client if it isn't open; its link follows with `client_ready` or whatever needs it.
 
         Args:
-            connection: a connection to share with other clients; it is left open by `close`.
+            connection: a connection to share with other clients; `close` leaves it open.
 
         Raises:
             ValueError: the authentication object is in use by another connection.
@@ -263,20 +263,19 @@ class AMQPClient:
 
     @property
     def _driver(self) -> Driver | Own:
-        """The connection's; without a connection, what the client has in its stead."""
+        """The connection's driver, or the client's substitute if there is no connection."""
         connection = self._connection
         return self._own if connection is None else connection._driver
 
     def _change(self, what: str, function: Callable[[float], T], guard: Guard | None = None) -> T:
-        """Change the client's state, or what it sends, as `Driver.change` does; without a connection, too.
+        """Change the client's state, or what it sends, as `Driver.change` does; also without a connection.
 
-        The client's own connections have a lock in common, so whoever changes something sees one of them come after the
-        other.
+        The client's own connections share a lock, so a change sees one of them at a time.
         """
         return self._driver.change(what, function, guard)
 
     def _look(self, function: Callable[[], T]) -> T:
-        """Look at the client's state while nobody changes it."""
+        """Return the result of a function that runs while nobody changes the client's state."""
         return self._driver.call_out(function)
 
     async def _open_now(self, shared: Connection | None) -> None:
@@ -309,7 +308,7 @@ class AMQPClient:
             raise
 
     def _prepare(self, shared: Connection | None) -> Connection | None:
-        """Return the connection to use; None: a signal handler has opened the client meanwhile."""
+        """Return the connection to use, or None if a signal handler has opened the client meanwhile."""
         if shared:
             self._check_auth(shared.auth)
             _logger.debug("Using the existing connection %r to %s.", shared.container_id, shared._peer)
@@ -319,10 +318,10 @@ class AMQPClient:
         except ValueError:
             if self._session is None:
                 raise
-            return None  # its authentication object is in use there
+            return None  # because that connection uses the authentication object
 
     def _begin_with(self, connection: Connection, *, is_shared: bool) -> bool:
-        """Make a connection the client's; False: a signal handler has opened the client meanwhile.
+        """Use a connection for the client; return False if a signal handler has opened the client meanwhile.
 
         Raises:
             AMQPConnectionError: the client was closed meanwhile.
@@ -343,7 +342,7 @@ class AMQPClient:
         return not is_open
 
     async def _give_up(self, connection: Connection, at_once: bool) -> None:
-        """Opening has failed: leave nothing half open. `at_once`: without a word to the peer."""
+        """Close what was opened before an error; `at_once` for doing so without telling the peer."""
         if self._connection is connection:
             self._connection = None
             self._session = None
@@ -354,7 +353,7 @@ class AMQPClient:
 
     def _build_connection(self) -> Connection:
         if self._own_auth and self._auth.consumed:
-            self._auth = self._default_auth()  # the client is opened again
+            self._auth = self._default_auth()  # for opening the client again
         connection = self.connection_type(
             self._hostname,
             self._auth,
@@ -375,7 +374,7 @@ class AMQPClient:
         return connection
 
     async def _make_session(self, connection: Connection) -> None:
-        """Make the session; clients of a connection that authenticates by a token share that of its token."""
+        """Make the session; on a connection that authenticates by a token, clients share the token's session."""
         auth = connection.auth
         settings: dict[str, Any] = {
             "incoming_window": self._incoming_window,
@@ -413,17 +412,17 @@ class AMQPClient:
             raise TypeError(f"{type(auth).__name__} is for asyncio clients; use SASTokenAuth or JWTTokenAuth here.")
 
     def close(self, *, detach: bool | None = None) -> None:
-        """Close link, session and connection, except a shared connection. Does nothing on a closed client.
+        """Close link, session and connection, but leave a shared connection open. A closed client stays closed.
 
-        Each step waits for the peer's answer for some seconds at most. Messages that wait to be sent stay in the queue.
+        Each step waits up to a few seconds for the peer's answer. Messages that wait to be sent stay in the queue.
 
         Args:
-            detach: detach the link only, so that a durable subscription stays (section 2.6.3); closing the link ends
-                it. None: as the client's `detach_on_close` says.
+            detach: whether to just detach the link, so that a durable subscription stays (section 2.6.3); closing the
+                link ends it. None for the client's `detach_on_close`.
         """
         connection = self._connection
         if self._defer(lambda: self.close(detach=detach)):
-            self._shutdown = True  # a signal handler has called: the frame that it interrupts closes the client
+            self._shutdown = True  # called by a signal handler: the interrupted frame closes the client
             return
         try:
             run(self._do_close(detach))
@@ -433,7 +432,7 @@ class AMQPClient:
             raise
 
     def _defer(self, function: Callable[[], None]) -> bool:
-        """Call a function when the step that a signal handler has interrupted is done, if there is one."""
+        """Postpone a function until the end of the step that a signal handler has interrupted, if there is one."""
         if self._look(lambda: bool(self._state.half_done) and self._state.defer(function)):
             return True
         connection = self._connection
@@ -483,7 +482,7 @@ class AMQPClient:
         _logger.debug("Client %r of %s is closed.", self._name, self._remote_address)
 
     def _on_closing(self) -> None:
-        """The client has no connection from now on. Called with the lock held."""
+        """Handle the loss of the connection, with the lock held."""
 
     async def _close_all(
         self,
@@ -493,7 +492,7 @@ class AMQPClient:
         owned: bool,
         detach: bool | None,
     ) -> None:
-        """Close what the client had; the connection, too, if it is `owned`."""
+        """Close what the client had, including the connection if it is `owned`."""
         try:
             if handler is not None:
                 await handler._do_destroy(detach=self._detach_on_close if detach is None else detach)
@@ -502,7 +501,7 @@ class AMQPClient:
         except BaseException as error:
             if not owned and handler is not None:
                 handler.close()
-            elif owned and not isinstance(error, Exception):  # without a word to the peer
+            elif owned and not isinstance(error, Exception):  # without telling the peer
                 connection._driver.abort("closing was interrupted")
             raise
         finally:
@@ -510,18 +509,18 @@ class AMQPClient:
                 await connection._do_destroy()
 
     def _forget_inherited(self) -> None:
-        """The process is a fork of the one that has opened the client, and what it holds is that one's."""
+        """Forget what belongs to the parent process, which has opened the client before this fork."""
 
     def _forget_threads(self) -> None:
-        """This is the child of a fork: calls of other threads never go on. Called by a `Survivor`."""
+        """Forget the calls of other threads, which don't exist in the child of a fork. Called by a `Survivor`."""
         self._state = Guard()
 
     async def _share_closing(self, operation: Operation | None, *, waits: bool = False) -> None:
-        """Close the client for all who want it closed.
+        """Close the client for all callers of `close`.
 
         Args:
-            operation: what there is to do; None: somebody else is at it, or it is closed.
-            waits: it waits for the peer.
+            operation: what there is to do; None if somebody else is doing it, or the client is closed.
+            waits: whether it waits for the peer.
         """
         if operation is not None:
             await operation()
@@ -537,7 +536,7 @@ class AMQPClient:
         return connection
 
     async def _do_redirect(self, redirect: Any, auth: AMQPAuth) -> None:
-        """Go to the host that a redirect names."""
+        """Follow a redirect to another host."""
         having(redirect, "redirect", "a LinkRedirect", "hostname")
         checked_auth(auth, "auth")
         if self._ext_connection:
@@ -579,7 +578,7 @@ class AMQPClient:
         alarm, self._keep_alive_alarm = self._keep_alive_alarm, None
         if alarm is not None:
             alarm.stop()
-        # While the interpreter ends the thread stands still, and never ends.
+        # At the end of the interpreter the thread is frozen, and never ends.
         if thread is not None and thread is not threading.current_thread() and not sys.is_finalizing():
             try:
                 thread.join()
@@ -589,13 +588,14 @@ class AMQPClient:
     # -- work
 
     def auth_complete(self) -> bool:
-        """Take a step of the authentication by a token, if there is one; tell whether the client may send and receive.
+        """Take a step of the authentication by a token, if there is one, waiting up to 50 ms.
 
-        Waits 50 ms at most.
+        Returns:
+            Whether the client may send and receive.
 
         Raises:
             AMQPConnectionError: the client isn't open, or the connection has failed.
-            AuthenticationException: the token was refused, or has ended.
+            AuthenticationException: the token was refused, or has expired.
             TimeoutError: the service hasn't answered in time.
         """
         return run(self._do_auth_complete())
@@ -607,7 +607,7 @@ class AMQPClient:
         return True
 
     async def _authorized(self) -> bool:
-        """Take a step of the authentication, without waiting; tell whether it is done."""
+        """Take a step of the authentication, without waiting, and return whether it is done."""
         auth = self._require_open().auth
         if not isinstance(auth, CBSAuthMixin):
             return True
@@ -617,7 +617,7 @@ class AMQPClient:
         return not in_progress
 
     def client_ready(self) -> bool:
-        """Take a step towards the open link, waiting 50 ms at most; tell whether it is open.
+        """Take a step towards the open link, waiting up to 50 ms, and return whether it is open.
 
         Raises:
             AMQPConnectionError, LinkDetach: opening has failed.
@@ -633,7 +633,7 @@ class AMQPClient:
         return True
 
     def _make_handler(self) -> MessageLink | None:
-        """Make the client's link; the base client has none."""
+        """Make the client's link, which the base client doesn't have."""
         return None
 
     def _new_handler(self) -> MessageLink | None:
@@ -642,7 +642,7 @@ class AMQPClient:
         return self._make_handler()
 
     async def _do_link_ready(self) -> bool:
-        """Tell whether the link is open; have it attached if that wasn't done."""
+        """Return whether the link is open, after attaching it if necessary."""
         if self.message_handler is not None:
             return self._link_is_open(self.message_handler)
         handler = self._look(self._new_handler)
@@ -652,7 +652,7 @@ class AMQPClient:
         return self._attach(handler)
 
     def _attach(self, handler: MessageLink) -> bool:
-        """Attach a link, unless another thread or task was faster; tell whether the link is open."""
+        """Attach a link, unless another thread or task was faster, and return whether the link is open."""
         connection = self._connection
         if connection is None:
             return False  # closed meanwhile
@@ -663,7 +663,7 @@ class AMQPClient:
         return attached is not None and self._link_is_open(attached)
 
     def _take_handler(self, handler: MessageLink, connection: Connection) -> bool:
-        """Make a link the client's; False if it has one, or is another's. Within a step of the connection."""
+        """Use a link, within a step of the connection; return False if the client or connection has another."""
         if self.message_handler is not None or not self._connection is handler._connection is connection:
             return False
         self.message_handler = handler
@@ -678,7 +678,7 @@ class AMQPClient:
         callback: Callable[[int, Message, bytes], Any] | None = None,
         **kwargs: Unpack[ClientRequestKeywords],
     ) -> Any:
-        """Make a request to a management node and wait for the answer, once the client is authenticated.
+        """Make a request to a management node, once the client is authenticated, and wait for the answer.
 
         Arguments, result and errors are those of `Session.mgmt_request`.
 
@@ -712,10 +712,10 @@ class AMQPClient:
         return True
 
     async def _turn(self, timeout: float | None) -> None:
-        """Do the connection's work, waiting up to `timeout` seconds; nothing on a client that is being closed.
+        """Do the connection's work, waiting up to `timeout` seconds, unless the client is being closed.
 
         Args:
-            timeout: None: wait until anything happens.
+            timeout: in seconds; None for waiting until something happens.
         """
         connection = self._connection
         if connection is None:
@@ -734,10 +734,10 @@ class AMQPClient:
             await self._authorized()  # messages flow while the token is renewed
 
     def do_work(self, **kwargs: Any) -> bool:
-        """Take a step: open what isn't open, else send or receive. Waits 50 ms at most. Keywords are ignored.
+        """Take a step: open what isn't open, else send or receive; wait up to 50 ms. Keywords are ignored.
 
         Returns:
-            False when the client is shut down.
+            False if the client is shut down.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
@@ -749,20 +749,20 @@ class AMQPClient:
             return False
         if not await self._do_client_ready():
             return True
-        # Whoever calls this until the link is open is to hear of it, and not to wait for anything else.
+        # A caller that waits for the open link has to be told at once, without waiting for anything else.
         is_news = self._worked_on is not self.message_handler
         self._worked_on = self.message_handler
         return await self._do_step(0.0 if is_news else IDLE_WAIT)
 
     async def _wait_ready(self, deadline: float | None = None) -> bool:
-        """Wait until the link is open; the engine bounds each step. False when shut down, or past the deadline."""
+        """Wait until the link is open; the engine bounds each step. Return False after shutdown or the deadline."""
         while not self._shutdown:
             try:
                 if await self._authorized() and await self._do_link_ready():
                     return True
             except errors.AMQPConnectionError:
                 if self._is_shut_down():
-                    break  # somebody else closes the client
+                    break  # somebody else is closing the client
                 raise
             remaining = self._driver.remaining(deadline)
             if remaining is not None and remaining <= 0:
@@ -771,10 +771,10 @@ class AMQPClient:
         return False
 
     def _link_is_open(self, handler: MessageLink) -> bool:
-        """Look at the link's state.
+        """Return whether the link is open.
 
         Raises:
-            LinkDetach, ConnectionClose, MessageHandlerError: it has failed.
+            LinkDetach, ConnectionClose, MessageHandlerError: the link has failed.
         """
         state = handler.get_state()
         current = handler._core.state
@@ -784,7 +784,7 @@ class AMQPClient:
 
 
 def _part(now: float, connection: Connection, handler: MessageLink | None, session: Session | None) -> None:
-    """Take a client's link and session off a connection that it shared."""
+    """Remove a client's link and session from a connection that it shared."""
     if handler is not None:
         handler._core.close(now)
         handler._retire()

@@ -27,7 +27,7 @@ from .receiving import Arrivals, Batch, MessageQueue, complete
 _PREFETCH = 300
 
 _LOOK_INTERVAL = 0.05
-"""Seconds for which messages are handed out of what the client holds without a look at the link."""
+"""Seconds during which the client hands out messages that it holds without looking at the link."""
 
 _logger = logging.getLogger("uamqp.client")  # as in 1.6
 
@@ -36,26 +36,26 @@ _CALLBACK = "on_message_received"
 
 
 def _nothing(message: Message) -> None:
-    """What is called in place of no callback."""
+    """Stand in for a missing callback."""
 
 
 class ReceiveClient(AMQPClient):
     """A client that receives messages from one node.
 
-    Any number of threads may receive batches and iterate at a time: each message goes to one of them.
-    `receive_messages` needs the client to itself: `RuntimeError` says so. While no call receives, the peer isn't asked
-    for more messages than the calls before have asked for.
+    Any number of threads may receive batches and iterate at the same time: each message goes to one of them.
+    `receive_messages` needs the client to itself, or `RuntimeError` is raised. While no call is receiving, the peer
+    isn't asked for more messages than earlier calls have asked for.
 
     Args:
         source: a `Source`, or the URL.
         auth, client_name, debug, error_policy: see `AMQPClient`.
-        timeout: milliseconds without a message after which receiving ends; 0: never.
-        auto_complete: messages are accepted when they are handed out, or when the callback has returned, unless they
-            were settled otherwise.
+        timeout: milliseconds without a message after which receiving ends; 0 for never.
+        auto_complete: whether to accept messages when they are handed out, or when the callback has returned, unless
+            they were settled otherwise.
 
     Keyword Args:
-        shutdown_after_timeout: shut the client down after `timeout`; default True.
-        prefetch: messages that the peer may send ahead; 0 or None: 300.
+        shutdown_after_timeout: whether to shut the client down after `timeout`; default True.
+        prefetch: number of messages that the peer may send ahead; 0 or None for 300.
         max_message_size, link_properties: see `MessageReceiver`.
         keep_alive_interval and others: see `AMQPClient`.
     """
@@ -90,10 +90,10 @@ class ReceiveClient(AMQPClient):
         self._on_message: Callable[[Message], Any] = self._inbox.take_in
         self._streaming_by_hand = False
         self._calls = ReceivingCalls(of_tasks=self._is_of_tasks)
-        self._callbacks = Place()  # whoever runs the callbacks: one after the other
+        self._callbacks = Place()  # for the call that runs the callbacks, one after the other
         self._iterations: weakref.WeakSet[MessageIteration] = weakref.WeakSet()
         self._look_due = 0.0
-        self._unfinished: list[Message] = []  # what iterations that were left had handed out last
+        self._unfinished: list[Message] = []  # the latest messages of iterations that were left
         super().__init__(source, auth=auth, client_name=client_name, debug=debug, error_policy=error_policy, **settings)
         self._survivor = Survivor(self)
 
@@ -124,7 +124,7 @@ class ReceiveClient(AMQPClient):
 
     @property
     def _message_received(self) -> Callable[[Message], Any]:
-        """What takes a message in; an override point. Callers of 1.6 put something else in its place, too."""
+        """The function that takes in a message; an override point, which users of 1.6 also replaced."""
         return self._on_message
 
     @_message_received.setter
@@ -136,14 +136,14 @@ class ReceiveClient(AMQPClient):
 
     @property
     def auto_complete(self) -> bool:
-        """Messages are accepted when they are handed out. Settable; False while there is an iteration, as in 1.6."""
+        """Whether messages are accepted when handed out; False during an iteration, as in 1.6. It may be set."""
         return self._auto_complete and not self._iterations
 
     @auto_complete.setter
     def auto_complete(self, value: bool) -> None:
         self._auto_complete = value
 
-    # What 1.6 had as attributes, and its users set.
+    # Attributes of 1.6, which its users set.
 
     @property
     def _received_messages(self) -> MessageQueue:
@@ -171,7 +171,7 @@ class ReceiveClient(AMQPClient):
 
     @staticmethod
     def _checked(callback: Callable[[Message], Any] | None) -> Callable[[Message], Any] | None:
-        """Return a callback that is set by hand, if it can be called here."""
+        """Return a callback that was set by hand, if it is suitable."""
         return plain(callback, "_message_received_callback")
 
     @property
@@ -183,7 +183,7 @@ class ReceiveClient(AMQPClient):
         self._inbox.active = received
 
     async def _run_callbacks(self) -> None:
-        """Deal with the messages that have arrived for a callback, unless somebody is at it already."""
+        """Pass messages that have arrived to the callback, unless somebody is already doing so."""
         if self._callbacks:
             return
         call = Call(Kind.STEP)
@@ -199,10 +199,10 @@ class ReceiveClient(AMQPClient):
             self._callbacks.leave()
 
     async def _call_back(self, pending: list[Message]) -> None:
-        """Give a message to the client's callback.
+        """Pass a message to the client's callback.
 
         Args:
-            pending: it alone; empty when the message has been dealt with, or is somewhere else.
+            pending: contains just the message; empty once it was handled, or is somewhere else.
         """
         (message,) = pending
         callback, receiver = self._message_received_callback, self._message_receiver
@@ -223,10 +223,10 @@ class ReceiveClient(AMQPClient):
             self._taken(message)
 
     async def _called(self, callback: Callable[[Message], Any], pending: list[Message]) -> bool:
-        """Call a callback with a message; tell whether it returned. If not, the message is done with.
+        """Call a callback with a message, and return whether the callback returned. If not, the message is finished.
 
         Args:
-            pending: the message alone; empty when it is done with.
+            pending: contains just the message; empty once it is finished.
         """
         (message,) = pending
         try:
@@ -244,28 +244,28 @@ class ReceiveClient(AMQPClient):
         return True
 
     async def _finish(self, result: object) -> None:
-        """Deal with what a callback has returned."""
+        """Handle the result of a callback."""
         refuse_unfinished(result, _CALLBACK)
 
     def _taken(self, message: Message) -> None:
-        """The message leaves the client: the peer may send another in its place."""
+        """Record that a message leaves the client, so that the peer may send another in its place."""
         connection = self._connection
         if connection is not None:
             connection._driver.settling(self._received_messages.leave, message)
 
     @staticmethod
     def _complete_message(message: Message) -> None:
-        """Accept a message that was not settled otherwise."""
+        """Accept a message unless it was settled otherwise."""
         if not message.settled:
             message.accept()
 
     # -- calls
 
     def _pull(self) -> Call:
-        """Begin a call that takes messages as they come.
+        """Begin a call that takes messages as they arrive.
 
         Raises:
-            Busy: a callback gets them all.
+            Busy: a callback gets all messages.
         """
         call = self._calls.begin(Kind.PULL)
         inbox = self._inbox
@@ -280,23 +280,23 @@ class ReceiveClient(AMQPClient):
         return call
 
     def _check_pull(self) -> None:
-        """See whether a call that takes messages as they come may begin.
+        """Refuse a call that would take messages as they arrive if it may not begin.
 
         Raises:
-            Busy: a callback gets them all.
+            Busy: a callback gets all messages.
         """
         if self._inbox.streaming:
             self._leave(self._pull())
 
     def _end_stream(self) -> None:
-        """Messages don't go to a callback any more; those that it hasn't got are for the next call."""
+        """Stop passing messages to a callback; those that it hasn't received are for the next call."""
         inbox = self._inbox
         inbox.streaming = self._streaming_by_hand = False
         inbox.callback = None
         self._received_messages.move_back(inbox.arrived)
 
     def _leave(self, call: Call) -> None:
-        """A call is over. With the last of them the peer isn't asked for more messages."""
+        """End a call. After the last one, the peer isn't asked for more messages."""
         if self._calls.end(call):
             receiver = self._message_receiver
             if receiver is not None:
@@ -311,7 +311,7 @@ class ReceiveClient(AMQPClient):
             return True
 
     async def _call_with_rest(self) -> bool:
-        """After the end of the link: give the callback what is nowhere else any more; tell whether there was any."""
+        """Pass to the callback, after the link's end, what won't be redelivered; return whether there was any."""
         if not self._inbox.arrived or not self._drop_stale():
             return False
         await self._run_callbacks()
@@ -325,7 +325,7 @@ class ReceiveClient(AMQPClient):
             self._leave(call)
 
     async def _receive_step(self, timeout: float | None) -> bool:
-        """Wait for messages, up to `timeout` seconds unless that is None; False when the time without any is over."""
+        """Wait for messages, up to `timeout` seconds if given; return False if the time without any is over."""
         receiver = self._message_receiver
         if receiver is not None and not receiver._is_reading:
             receiver._read()
@@ -343,16 +343,16 @@ class ReceiveClient(AMQPClient):
             await self._run_callbacks()
         receiver = self._message_receiver
         if receiver is not None and not self._inbox.arrived and self._received_messages.empty():
-            receiver.get_state()  # raises what has ended the link
+            receiver.get_state()  # raises the error that has ended the link
         return not self._is_timed_out()
 
     async def _look_at_link(self) -> None:
-        """See whether the link is still there, before messages that the client holds are handed out.
+        """Check that the link is still there, before the client hands out messages that it holds.
 
-        Whoever holds many needn't read for a long time. The peer delivers those of a link that has gone again.
+        A client with many messages might not read for a long time. If the link is gone, the peer redelivers them.
 
         Raises:
-            AMQPConnectionError, LinkDetach: it has gone, and none is left that is nowhere else any more.
+            AMQPConnectionError, LinkDetach: the link is gone, and the client holds only messages to be redelivered.
         """
         receiver, connection = self._message_receiver, self._connection
         if receiver is None or connection is None:
@@ -369,16 +369,17 @@ class ReceiveClient(AMQPClient):
                 raise
 
     def _drop_stale(self) -> bool:
-        """After the end of the connection: drop what the peer will deliver again; tell whether anything is left.
+        """Drop what the peer will redeliver after the connection's end, and return whether anything is left.
 
-        What arrived settled is nowhere else any more: it is handed out first, and the next call raises the error.
+        The peer no longer has messages that it sent settled: they are handed out first, and the next call raises the
+        error.
         """
         self._inbox.arrived = deque(message for message in self._inbox.arrived if message.settled)
         kept = self._received_messages.drop_stale()
         return bool(self._inbox.arrived or kept)
 
     def _inactivity_left(self) -> float | None:
-        """Return the milliseconds until receiving ends for want of messages; None: it doesn't."""
+        """Return the milliseconds until receiving ends without a message; None if it doesn't."""
         if self._timeout <= 0:
             return None
         now = self._counter.get_current_ms()
@@ -392,7 +393,7 @@ class ReceiveClient(AMQPClient):
             return False
         _logger.info("No message from %s within %s ms: receiving ends.", self._remote_address, self._timeout)
         self._timeout_reached = True
-        if len(self._calls) <= 1:  # the others' time is over as well
+        if len(self._calls) <= 1:  # other calls end at the same time
             self._last_activity_timestamp = None
         if self._shutdown_after_timeout:
             self._shutdown = True
@@ -401,8 +402,8 @@ class ReceiveClient(AMQPClient):
     async def _do_close(self, detach: bool | None = None) -> None:
         """Close the client.
 
-        Messages that it holds, and that nobody has seen, are released to the peer. What an iteration has handed out
-        last, and nobody has settled, is given back as a failed delivery.
+        Messages that it holds, and that nobody has seen, are released to the peer. The latest message of an iteration
+        is given back as a failed delivery unless it was settled.
         """
         connection = self._connection
         for iteration in tuple(self._iterations):
@@ -456,12 +457,12 @@ class ReceiveClient(AMQPClient):
 
     @staticmethod
     def _give_back(message: Message) -> None:
-        """Give a message back as one that failed: if that happens each time, a broker notices."""
+        """Give a message back as a failed delivery, so that a broker notices if that happens each time."""
         try:
             if not message.settled:
                 message.modify(True, False)
         except RuntimeError as error:
-            _logger.info("%s", error)  # its link is gone: the peer has it
+            _logger.info("%s", error)  # its link is gone, so the peer still has it
 
     # -- receiving
 
@@ -471,15 +472,15 @@ class ReceiveClient(AMQPClient):
         on_message_received: Callable[[Message], Any] | None = None,
         timeout: float = 0,
     ) -> list[Message]:
-        """Wait for messages; return those that are there as soon as there are any.
+        """Wait for messages, and return those that are available as soon as there are any.
+
+        With `auto_complete`, the messages are accepted when they are returned: turn it off to accept each when you have
+        processed it.
 
         Args:
-            max_batch_size: how many at most; None: the prefetch.
+            max_batch_size: maximum number of messages; None for the prefetch.
             on_message_received: called with each message before it is returned.
-            timeout: milliseconds to wait; 0: as the client's `timeout` says.
-
-        With `auto_complete` the messages are accepted when they are returned: turn it off to accept each when you have
-        dealt with it.
+            timeout: milliseconds to wait; 0 for the client's `timeout`.
 
         Raises:
             ValueError: `max_batch_size` is larger than the client's `prefetch`.
@@ -502,9 +503,9 @@ class ReceiveClient(AMQPClient):
         timeout: float,
         batch: Batch,
     ) -> list[Message]:
-        """As `receive_message_batch`. What is returned is in `batch`, should it never come to that."""
-        most = integer(max_batch_size or self._prefetch, "max_batch_size", 1, MAX_CREDIT)
-        if most > self._prefetch:
+        """Do what `receive_message_batch` does. `batch` holds the result even if an interrupt prevents its return."""
+        size = integer(max_batch_size or self._prefetch, "max_batch_size", 1, MAX_CREDIT)
+        if size > self._prefetch:
             raise ValueError(
                 f"Maximum batch size cannot be greater than the connection link credit: {self._prefetch}. "
                 "The client's prefetch= sets that."
@@ -514,19 +515,19 @@ class ReceiveClient(AMQPClient):
         try:
             await self._do_open()
             deadline = self._driver.deadline(limit / 1000 if limit > 0 else None)
-            await self._receive_batch(most, on_message_received, deadline, batch)
+            await self._receive_batch(size, on_message_received, deadline, batch)
             return batch
         finally:
             self._leave(call)
 
     async def _receive_batch(
-        self, most: int, callback: Callable[[Message], Any] | None, deadline: float | None, batch: Batch
+        self, size: int, callback: Callable[[Message], Any] | None, deadline: float | None, batch: Batch
     ) -> None:
         while True:
             receiving, ended = True, None
             try:
                 receiving = (
-                    not self._shutdown and await self._wait_ready(deadline) and await self._gather(most, deadline)
+                    not self._shutdown and await self._wait_ready(deadline) and await self._gather(size, deadline)
                 )
             except errors.AMQPConnectionError as error:
                 self._drop_stale()
@@ -534,9 +535,9 @@ class ReceiveClient(AMQPClient):
             called = MessageQueue() if callback is not None else None
             try:
                 if callback is not None and called is not None:
-                    await self._call_with(most, callback, called)
-                # Last of all: a message that is handed out is settled, and must not be lost with an interrupted call.
-                self._take(most, batch, called)
+                    await self._call_with(size, callback, called)
+                # This comes last: handing messages out settles them, so an interrupted call must not lose them.
+                self._take(size, batch, called)
             except BaseException:
                 if called is not None:
                     self._received_messages.put_back(*called.take_all())
@@ -546,14 +547,14 @@ class ReceiveClient(AMQPClient):
             elif ended is not None:
                 raise ended
             if batch or not receiving:
-                return  # else another call was faster
+                return  # otherwise, another call was faster
 
-    async def _call_with(self, most: int, callback: Callable[[Message], Any], called: MessageQueue) -> None:
-        """Call a callback with messages that have arrived; `called` gets those with which it returned."""
+    async def _call_with(self, size: int, callback: Callable[[Message], Any], called: MessageQueue) -> None:
+        """Call a callback with messages that have arrived, and add them to `called` when it returns."""
         receiver, messages = self._message_receiver, self._received_messages
         pending: list[Message] = []
         try:
-            while called.qsize() < most and messages.move_one(pending):
+            while called.qsize() < size and messages.move_one(pending):
                 message = pending[0]
                 if receiver is not None and receiver._error is not None and not message.settled:
                     pending.clear()  # it went with the link: the peer delivers it again
@@ -563,16 +564,16 @@ class ReceiveClient(AMQPClient):
             messages.put_back(*pending)
             raise
         if receiver is not None and called.empty():
-            receiver.get_state()  # raises what the callback has ended the link with
+            receiver.get_state()  # raises the error if the callback has ended the link
 
-    async def _gather(self, most: int, deadline: float | None) -> bool:
-        """Receive until there is something, and then as long as there is more at once; False when the time is over."""
+    async def _gather(self, size: int, deadline: float | None) -> bool:
+        """Receive until there are messages, and then while more arrive at once; return False if the time is over."""
         messages = self._received_messages
         receiving = True
         if not messages.empty():
             await self._look_at_link()
-        while receiving and (held := messages.qsize()) < most and not self._shutdown:
-            # Take what is there, and wait for more only where there is nothing.
+        while receiving and (held := messages.qsize()) < size and not self._shutdown:
+            # Take the messages that are there, and wait only if there are none.
             wait = 0.0 if held else self._driver.remaining(deadline)
             if wait is not None and wait <= 0 and not held:
                 return False
@@ -582,7 +583,7 @@ class ReceiveClient(AMQPClient):
         return receiving
 
     def _take(self, count: int, batch: Batch, queue: MessageQueue | None = None) -> None:
-        """Hand out messages that have arrived, or those in a queue of a call's own."""
+        """Hand out messages that have arrived, or those in a call's own queue."""
         queue = self._received_messages if queue is None else queue
         connection = self._connection
         if queue.empty() or connection is None:
@@ -595,12 +596,12 @@ class ReceiveClient(AMQPClient):
 
         driver.change("handing messages out", hand_out)
         if queue.qsize() <= len(batch):
-            driver.flush_now()  # the peer sends on while the application works on what it has got
+            driver.flush_now()  # lets the peer send more while the application works
         else:
-            driver.flush_soon()  # the rest is handed out just as quickly
+            driver.flush_soon()  # the next call follows soon, and hands out the rest
 
     def _put_back(self, batch: Batch) -> None:
-        """A call has been interrupted, and nobody was given these messages: the next one is."""
+        """Keep the messages of an interrupted call, which nobody received, for the next call."""
         connection = self._connection
         if not batch or connection is None:
             return
@@ -617,12 +618,12 @@ class ReceiveClient(AMQPClient):
         """Call `on_message_received` with each message until the timeout, `close` or an error.
 
         Args:
-            on_message_received: a plain function. In place of none (what is false), as in 1.6: with `auto_complete` the
-                messages are accepted, and nobody sees them.
+            on_message_received: a plain function. If it is false, then, as in 1.6, `auto_complete` accepts the messages
+                without anybody seeing them.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
-            RuntimeError: another call of this client receives.
+            RuntimeError: another call of this client is receiving.
             TypeError: `on_message_received` is something else.
         """
         run(self._do_receive_messages(plain(on_message_received, _CALLBACK)))
@@ -633,7 +634,7 @@ class ReceiveClient(AMQPClient):
         try:
             inbox.streaming = True
             inbox.callback = on_message_received or _nothing
-            self._received_messages.move_to(inbox.arrived)  # what an earlier batch left over
+            self._received_messages.move_to(inbox.arrived)  # messages left over from an earlier batch
             await self._do_open()
             try:
                 receiving = await self._wait_ready()
@@ -653,9 +654,9 @@ class ReceiveClient(AMQPClient):
     ) -> Generator[Message, None, None]:
         """Iterate over messages until the timeout or `close`.
 
-        A message is accepted when the next is asked for, if `auto_complete` is on and it wasn't settled otherwise. One
-        whose turn of the loop raises, or is left by `break`, isn't: accept it before you break. It is given back, as a
-        delivery that failed, when the client is closed; the end of the generator closes it, unless
+        A message is accepted when the next one is requested, if `auto_complete` is on and it wasn't settled otherwise.
+        If the loop's body raises or breaks, its message isn't: accept it before the `break`. When the client is closed,
+        that message is given back as a failed delivery; the generator's end closes the client, unless
         `shutdown_after_timeout` is off.
 
         Args:
@@ -685,7 +686,7 @@ class ReceiveClient(AMQPClient):
     def _start_iteration(
         self, on_message_received: Callable[[Message], Any] | None, auto_complete: bool | None = None
     ) -> MessageIteration:
-        """Begin to iterate."""
+        """Begin an iteration."""
         iteration = MessageIteration(
             self, self._auto_complete if auto_complete is None else auto_complete, on_message_received
         )
@@ -694,7 +695,7 @@ class ReceiveClient(AMQPClient):
         return iteration
 
     async def _message_waits(self) -> bool:
-        """Wait for a message to hand out; False when receiving is over."""
+        """Wait for a message to hand out; return False when receiving is over."""
         messages = self._received_messages
         call = self._pull()
         try:
@@ -703,12 +704,12 @@ class ReceiveClient(AMQPClient):
                     return not messages.empty()
                 if messages.empty() and not await self._receive_step(None):
                     return not messages.empty()
-            return True  # or there was one, and another call was faster
+            return True  # there is one, unless another call was faster
         finally:
             self._leave(call)
 
     def _on_left(self, iteration: MessageIteration, message: Message | None) -> None:
-        """An iteration is over. What it had handed out, and nobody has settled, is given back at the end."""
+        """End an iteration. Its latest message, unless settled, is given back when the client is closed."""
         self._iterations.discard(iteration)
         if message is not None and not message.settled and self._connection is not None:
             self._unfinished = [*(other for other in self._unfinished if not other.settled), message]
@@ -719,11 +720,11 @@ class ReceiveClient(AMQPClient):
         except RuntimeError:
             receiver = self._message_receiver
             if receiver is not None:
-                receiver.get_state()  # why the link has gone says more
+                receiver.get_state()  # raises the reason for the link's end, which says more
             raise
 
     def redirect(self, redirect: Any, auth: AMQPAuth) -> None:
-        """Go where a redirect of the peer says.
+        """Follow a redirect from the peer.
 
         Raises:
             ValueError: the connection is shared.
@@ -733,9 +734,9 @@ class ReceiveClient(AMQPClient):
     async def _do_redirect(self, redirect: Any, auth: AMQPAuth) -> None:
         await super()._do_redirect(redirect, auth)
         node = getattr(redirect, "address", None)
-        if node:  # a redirect of the connection leaves the node as it is
+        if node:  # a redirect of the connection doesn't change the node
             self._remote_address = address.Source(node, encoding=self._encoding)
         self._shutdown = False
         self._last_activity_timestamp = None
         self._was_message_received = False
-        self._drop_stale()  # what arrived settled is still handed out
+        self._drop_stale()  # messages that arrived settled are still handed out

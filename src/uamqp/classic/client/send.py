@@ -42,15 +42,14 @@ class SendClient(AMQPClient):
     Args:
         target: a `Target`, or the URL.
         auth, client_name, debug, error_policy, keep_alive_interval: see `AMQPClient`.
-        msg_timeout: milliseconds from queueing until a message is given up; 0: never, except by
-            `stall_timeout`. Connecting, with asyncio the TLS handshake, and `get_token` of the credentials are not
-            broken off for it: they have time-outs of their own, or take what they take.
+        msg_timeout: milliseconds from queueing until a message times out; 0 for never, except by `stall_timeout`.
+            Connecting, the TLS handshake in asyncio, and `get_token` of the credentials aren't interrupted by it:
+            they have their own time-outs, or none.
 
     Keyword Args:
         max_message_size, link_properties, link_credit: see `MessageSender`.
-        stall_timeout: seconds; default 60. Messages without a time-out of their own fail when the peer has given
-            neither credit nor any outcome for so long; one that was sent, when neither it nor any that was sent before
-            it had an outcome.
+        stall_timeout: seconds after which messages without their own time-out fail, if the peer gives neither credit
+            nor an outcome; default 60. Once a message was sent, only outcomes of it and of earlier ones count.
         Others: see `AMQPClient`.
     """
 
@@ -87,7 +86,7 @@ class SendClient(AMQPClient):
         )
         self._queue = SendQueue(self._error_policy, stall_timeout, self)
         self._preparing = Chore()
-        self._has_given_up = False  # the last that waited for outcomes was told of a failure
+        self._has_given_up = False  # whether the latest call that waited for outcomes raised an error
         self._survivor = Survivor(self)
 
     # -- the link
@@ -98,7 +97,7 @@ class SendClient(AMQPClient):
         return handler if isinstance(handler, MessageSender) else None
 
     def __del__(self) -> None:
-        """Say what goes with the client: nobody will send it. See `AMQPClient.__del__` for the rest."""
+        """Warn of queued messages that nobody will send any more. See `AMQPClient.__del__` for the rest."""
         queue = self.__dict__.get("_queue")
         if queue and not sys.is_finalizing():
             _logger.warning(
@@ -140,7 +139,7 @@ class SendClient(AMQPClient):
         return sender
 
     def _on_link_ended(self, sender: MessageSender, error: BaseException, by_peer: bool) -> None:
-        """The link is lost: what calls wait for is theirs again, and what was queued stays."""
+        """Give the calls' messages back, because the link is lost. Messages queued otherwise stay queued."""
 
         def ended(now: float) -> None:
             self._queue.catch_up(now)
@@ -153,7 +152,7 @@ class SendClient(AMQPClient):
             self._look(lambda: self._change("giving messages back", ended))
 
     def _is_sending(self) -> bool:
-        """What is queued here is to be sent by this client, and no other: it wasn't closed, and hasn't failed."""
+        """Return whether this client is responsible for its queue: it wasn't closed, and hasn't failed."""
         connection, handler = self._connection, self.message_handler
         return not (
             self._shutdown
@@ -187,22 +186,22 @@ class SendClient(AMQPClient):
         return True
 
     def _expire(self) -> None:
-        """Give up the messages whose time is over."""
+        """Time out messages past their deadlines."""
 
         def expire(now: float) -> None:
             self._queue.expire(now)
             sender = self._message_sender
             if sender is not None and len(sender._direct):
-                sender._expire(now)  # the application has sent some over the link itself
+                sender._expire(now)  # messages that the application has sent over the link itself
 
         self._change("giving messages up", expire)
 
     # -- waiting
 
     async def _wait_for(self, call: SendCall, is_done: Callable[[], bool]) -> bool:
-        """Wait until `is_done()`, or the call is over; False when the client is shut down.
+        """Wait until `is_done()`, or until the call is over; return False if the client is shut down.
 
-        The connection is driven for the queue as long as anybody waits: whoever does calls `_leave` in the end.
+        The connection is driven for the queue as long as anybody waits, so the caller must call `_leave` in the end.
         """
         self._has_given_up = False
         try:
@@ -220,7 +219,7 @@ class SendClient(AMQPClient):
     async def _wait_on(self, call: SendCall, is_done: Callable[[], bool]) -> None:
         """Send what can be sent, and wait as `_wait_for` does, or until the connection ends.
 
-        One of those who wait opens the link, and sees to the token, for all.
+        One of the waiting callers opens the link, and takes care of the token, for all.
         """
         connection = self._require_open()
         driver, preparing = connection._driver, self._preparing
@@ -243,24 +242,24 @@ class SendClient(AMQPClient):
         if isinstance(connection.auth, CBSAuthMixin):
             chores.append(connection._token_due)
         if not await driver.wait(call.signal, is_over, None, *chores):
-            await self._turn(None)  # the connection ends: what it has to say of that comes
+            await self._turn(None)  # the connection is ending: this raises its error
         self._backoff = self._queue.backoff
 
     def _is_unprepared(self, connection: Connection) -> bool:
-        """There is no open link to send over, or something to do about the token."""
+        """Return whether the link isn't open, or there is something to do about the token."""
         sender, auth = self._message_sender, connection.auth
         is_open = sender is not None and sender._core.state is LinkState.OPEN
         return not is_open or (isinstance(auth, CBSAuthMixin) and auth._is_unfinished())
 
     async def _make_ready(self, connection: Connection) -> None:
-        """Open the link, and see to the token; what is queued may be past its time before that is done."""
+        """Open the link, and take care of the token; queued messages may time out meanwhile."""
         sender = self._message_sender
         if sender is None or not self._link_is_open(sender) or not await self._authorized():
             await self._wait_ready(self._queue.next_deadline())
             self._expire()
 
     def _leave(self, call: SendCall) -> None:
-        """The call waits no more, for whatever reason: if it was to open the link, another is."""
+        """Record that a call doesn't wait any more. If it was opening the link, another call continues."""
 
         def leave(now: float) -> None:
             self._queue.leave(call, now)
@@ -280,20 +279,20 @@ class SendClient(AMQPClient):
         return self._queue.pending()
 
     def messages_pending(self) -> bool:
-        """Tell whether any message waits to be sent, or for an outcome."""
+        """Return whether any message waits to be sent, or for an outcome."""
         return len(self._queue) > 0
 
     def queue_message(self, *messages: Message | BatchMessage) -> None:
-        """Queue messages; `wait`, `do_work` or a send call sends them. Works on a client that isn't open, too.
+        """Queue messages, even on a client that isn't open; `wait`, `do_work` or a send call sends them.
 
-        Of those that were accepted before others are sent; alone they are refused.
+        Messages that were accepted before are skipped, or refused if there are no others.
 
         Raises:
-            NotAMessage: one of them is no message; it is a `TypeError`, and an `AttributeError` as in 1.6.
+            NotAMessage: one of them isn't a message. This is a `TypeError`, and an `AttributeError` as in 1.6.
             MessageAlreadySettled: all of them were accepted before.
-            TypeError, ValueError: one of them can't be sent: it was received, holds too much, or is pending already,
+            TypeError, ValueError: one of them can't be sent: it was received, is too large, or is already pending,
                 here or in another client that wasn't closed and hasn't failed. Then none of them is queued.
-            Else, as what it failed with before: one of them has failed.
+            Exception: one of them has failed before, with this error.
         """
         self._enqueue(gathered(messages))
 
@@ -306,14 +305,14 @@ class SendClient(AMQPClient):
             try:
                 self._queue.add_all(messages, self._msg_timeout, now, tick, call)
             except ValueError as error:
-                return error  # nothing is half done
+                return error  # nothing was changed
             return None
 
         refusal = self._change("queueing messages", add)
         if refusal is not None:
             raise refusal
         if call is None and self._queue.waiting and self._connection is not None:
-            self._connection._driver.flush()  # they go out while others wait
+            self._connection._driver.flush()  # so that they go out while others wait
 
     def _forget_inherited(self) -> None:
         self._own.forget()
@@ -328,12 +327,12 @@ class SendClient(AMQPClient):
         self._own.change("forgetting calls", lambda now: self._queue.forget_threads(now, ends_calls))
 
     def wait(self) -> bool:
-        """Send until no message is pending. Returns False if the client was shut down before.
+        """Send until no message is pending; return False if the client was shut down before.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed; pending messages stay pending. After
-                `close` the next use of the client connects anew, and sends them.
-            RuntimeError: an `on_send_complete` of the client's messages has called, which can't wait for others.
+                `close`, the next use of the client connects again, and sends them.
+            RuntimeError: the caller is an `on_send_complete` of the client's messages, which can't wait for others.
         """
         return run(self._do_wait())
 
@@ -348,7 +347,7 @@ class SendClient(AMQPClient):
         except _OURS:
             if self._queue:
                 raise
-            # All have an outcome: what has failed since is for the next call to tell.
+            # All messages have an outcome: the next call reports the failure.
         finally:
             self._queue.idlers.pop(waiting, None)
             self._leave(waiting)
@@ -359,20 +358,21 @@ class SendClient(AMQPClient):
     ) -> None:
         """Send messages, and wait until the peer has accepted each.
 
+        After any error, messages without an outcome belong to the caller again, as if they were new, to be sent by this
+        or another client. `message_fates` of `ClientMessageError`, `AMQPConnectionError` and `LinkDetach` names these
+        messages, and says whether each may have arrived nevertheless (`errors.Fate`); so does each message's `fate`.
+        `on_send_complete` isn't called for them. A message that was refused, or timed out, isn't sent again: make a new
+        `Message` of it. Once the client's connection has failed, calls raise the same error until `close`; the next use
+        connects again.
+
         Args:
-            messages: one `Message` or `BatchMessage`, or several.
-            close_on_done: close the client afterwards.
+            messages: one `Message` or `BatchMessage`, or a list of them.
+            close_on_done: whether to close the client afterwards.
 
         Raises:
-            ClientMessageError: messages failed; its `info` says which, and why. Or the client was closed meanwhile.
+            ClientMessageError: messages failed, and `info` says which, and why; or the client was closed meanwhile.
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
-            TypeError, ValueError, MessageAlreadySettled: a message can't be sent, see `queue_message`; none is.
-
-        Whatever it raises: messages that have no outcome are the caller's again, as if they were new, for another
-        client to send, or this one. Once its connection has failed, that raises the same error until `close`; the next
-        use connects anew. `message_fates` of the first two kinds of errors says which messages these are, and whether
-        each may have arrived all the same (`errors.Fate`); each message has it in `fate`, too. `on_send_complete` isn't
-        called for them. One that was refused, or timed out, isn't sent again: make a new `Message` of it.
+            TypeError, ValueError, MessageAlreadySettled: a message can't be sent, so none is; see `queue_message`.
         """
         run(self._do_send_message(messages, close_on_done))
 
@@ -393,12 +393,12 @@ class SendClient(AMQPClient):
             except _OURS as error:
                 if not call.messages or not queued or call.left > 0 or call.is_over or is_handlers(error):
                     raise
-                # All outcomes had come before: what has failed since is for the next call to tell.
+                # All outcomes had arrived before: the next call reports the failure.
             finally:
                 self._end_call(call)
             self._raise_failures(call, running and not call.is_over)
         except BaseException as error:
-            self._end_call(call)  # again: an interrupt may have come in the midst of it
+            self._end_call(call)  # once more, in case an interrupt stopped it halfway
             if not isinstance(error, _OURS):
                 raise
             call.take_notes()
@@ -410,7 +410,7 @@ class SendClient(AMQPClient):
                 await self._do_close()
 
     def _end_call(self, call: SendCall) -> None:
-        """Nobody waits for the call any more: what has no outcome is the caller's again."""
+        """End a call, and give messages without an outcome back to the caller."""
         self._change("giving messages back", lambda now: self._queue.take_back(call, now))
         self._leave(call)
 
@@ -427,13 +427,13 @@ class SendClient(AMQPClient):
             raise errors.ClientMessageError(RuntimeError(_CLOSED.format(left, len(batch))))
 
     def send_all_messages(self, close_on_done: bool = True) -> list[constants.MessageState]:
-        """Send what is queued, and wait for the outcomes.
+        """Send all queued messages, and wait for their outcomes.
 
         Args:
-            close_on_done: close the client afterwards.
+            close_on_done: whether to close the client afterwards.
 
         Returns:
-            What became of each message that was queued before.
+            The state of each message that was queued before.
 
         Raises:
             AMQPConnectionError, LinkDetach: the connection or the link has failed.
@@ -454,7 +454,7 @@ class SendClient(AMQPClient):
         return [message.state for message in messages]
 
     def redirect(self, redirect: Any, auth: AMQPAuth) -> None:
-        """Go where a redirect of the peer says. Messages that are pending are dropped from the queue.
+        """Follow a redirect from the peer. Pending messages are dropped from the queue.
 
         Raises:
             ValueError: the connection is shared.
@@ -464,7 +464,7 @@ class SendClient(AMQPClient):
     async def _do_redirect(self, redirect: Any, auth: AMQPAuth) -> None:
         await super()._do_redirect(redirect, auth)
         node = getattr(redirect, "address", None)
-        if node:  # a redirect of the connection leaves the node as it is
+        if node:  # a redirect of the connection doesn't change the node
             self._remote_address = address.Target(node, encoding=self._encoding)
         self._change("dropping messages", self._queue.drop_all)
 

@@ -1,6 +1,6 @@
-"""The messages of a sending client, in 1.6's terms: states, results, exceptions, callbacks, calls that wait. No I/O.
+"""The messages of a sending client, in 1.6's terms: states, results, exceptions, callbacks, waiting calls. No I/O.
 
-How they are sent, and what becomes of them, is `core.outgoing`'s. It stands apart from `SendClient`, so that it can be
+`core.outgoing` sends them, and handles their outcomes. This module is separate from `SendClient`, so that it can be
 compiled.
 """
 
@@ -47,35 +47,35 @@ _RETURNED = OutcomeKind.RETURNED
 
 _UNDECIDED = (_WAITING, _IN_FLIGHT)
 
-# `isinstance` is given it by its name. Of a tuple that stands in the call Cython makes one test after the other, and
-# takes what an abstract class's raises, such as a signal handler's exception, for a yes.
+# A named constant for `isinstance`: Cython turns a literal tuple into single tests, and takes an exception that an
+# abstract class's test raises, such as a signal handler's, for True.
 _NOT_SEVERAL = (str, bytes, bytearray, memoryview, Mapping)
 
 _HERE = "this client"
 
-_UNAUTHORIZED = constants.ErrorCodes.UnauthorizedAccess  # a message's, or the token's that has ended
+_UNAUTHORIZED = constants.ErrorCodes.UnauthorizedAccess  # about a message, or an expired token
 
 
 class Owner(Protocol):
-    """Whose messages a `SendQueue` has."""
+    """The client to which the messages of a `SendQueue` belong."""
 
     _name: str
 
     def _is_sending(self) -> bool:
-        """It sends what waits in its queue, by itself or when it is driven."""
+        """Return whether it sends what waits in its queue, automatically or when driven."""
 
     def _sending_link(self) -> SenderCore | None:
-        """Return the link over which it sends; None: there is none."""
+        """Return the link over which it sends, or None."""
 
 
 def gathered(given: Sequence[Any], wholes: list[tuple[Message, list[Message]]] | None = None) -> list[Message]:
-    """Return the single messages to send. Those that were accepted before are left out, beside others.
+    """Return the single messages to send, without those that were accepted before.
 
     Args:
-        wholes: gets what goes out as other messages than it was given as, with these.
+        wholes: receives each object that goes out as other messages, with these messages.
 
     Raises:
-        NotAMessage: one of them is none.
+        NotAMessage: one of them isn't a message.
         MessageAlreadySettled: all of them were accepted before.
         TypeError, MessageResponse: see `Message.gather`.
     """
@@ -103,14 +103,14 @@ def gathered(given: Sequence[Any], wholes: list[tuple[Message, list[Message]]] |
             elif part is item or part._response is None:
                 messages.append(part)
             else:
-                part.gather()  # raises what it failed with
+                part.gather()  # raises the error with which it failed
     if skipped and not messages:
         raise errors.MessageAlreadySettled
     return messages
 
 
 def as_messages(given: Any) -> list[Any]:
-    """Return what `send_message` was given as a list: of one message, or of several.
+    """Return the argument of `send_message`, which is one message or several, as a list.
 
     Raises:
         NotAMessage: it is neither.
@@ -123,7 +123,7 @@ def as_messages(given: Any) -> list[Any]:
 
 
 def _is_message(item: Any) -> bool:
-    # 1.6 took whatever gathers messages.
+    # 1.6 accepted everything with a method `gather`.
     return isinstance(item, Message) or (callable(getattr(item, "gather", None)) and not isinstance(item, type))
 
 
@@ -138,15 +138,15 @@ def _no_message(item: Any, given: Sequence[Any] | None) -> errors.NotAMessage:
 
 
 class SendCall(Group):
-    """What is sent, and waited for, by one call.
+    """The messages that one call sends, and waits for.
 
     Attributes:
         caller: the thread or task that waits for it; see `Driver.caller`.
         messages: the single messages that go out.
-        fates: what has no outcome and is the caller's again, since the call is over.
-        reason: once the call is over before its messages have left: raises why; None: the client was closed.
-        is_over: the call is over for a reason that isn't its messages'.
-        signal: for who waits for the call.
+        fates: the messages without an outcome that were given back to the caller when the call ended.
+        reason: if the call ended before its messages had left, raises the reason; None if the client was closed.
+        is_over: whether the call ended for a reason other than its messages' outcomes.
+        signal: wakes those who wait for the call.
     """
 
     __slots__ = ("_wholes", "caller", "fates", "is_over", "messages", "reason", "signal")
@@ -162,7 +162,7 @@ class SendCall(Group):
         self.signal = Signal()
 
     def gather(self, given: Sequence[Any]) -> None:
-        """Note the messages and batches to send.
+        """Store the messages and batches to send.
 
         Raises:
             TypeError, MessageResponse: see `gathered`.
@@ -170,30 +170,30 @@ class SendCall(Group):
         self.messages = gathered(given, self._wholes)
 
     def on_left(self) -> None:
-        """Its last message has left."""
+        """Wake those who wait, because the call's last message has left."""
         self.wake()
 
     def wake(self) -> None:
-        """Wake whoever waits for the call."""
+        """Wake those who wait for the call."""
         self.signal.fire()
 
     def take_note(self, message: Message) -> None:
-        """Note the fate of a message that is the caller's again."""
+        """Record the fate of a message that was given back to the caller."""
         fate = message.fate
         if fate is not None:
             try:
                 self.fates[message] = fate
-            except TypeError:  # a class of the application's, whose objects can't be keys; `fate` says it, too
+            except TypeError:  # an application's class, whose objects can't be keys; they have a `fate`, too
                 _logger.info("A message of class %s has no hash.", type(message).__name__)
 
     def take_notes(self) -> None:
-        """Note the fates of those, too, that have timed out: that is an outcome, but none of the peer's."""
+        """Record the fates of messages that have timed out, too: their outcome isn't the peer's."""
         for message in self.messages:
             if message.state is constants.MessageState.SendFailed:
                 self.take_note(message)
 
     def sum_up(self) -> None:
-        """Note the fates of what was given to be sent as other messages."""
+        """Record the fates of objects that were sent as other messages."""
         for whole, parts in self._wholes:
             fates = [part.fate for part in parts if part.state is _WAITING and part.fate is not None]
             if fates and isinstance(whole, Message):
@@ -214,17 +214,17 @@ class SendQueue(Outgoing):
     """The messages of one sending client.
 
     Args:
-        policy: decides what is tried again.
-        stall_timeout: seconds after which messages without a time-out of their own are given up, if the peer gives
-            neither credit nor an outcome for any message meanwhile. A message that was sent isn't saved by outcomes of
-            those that were sent after it.
-        owner: the client; it tells whether it is to send what waits here (`_is_sending`), and its name.
+        policy: decides about retries.
+        stall_timeout: seconds after which messages without their own time-out time out, if the peer gives neither
+            credit nor an outcome for any message. Once a message was sent, only outcomes of it and of earlier ones
+            count.
+        owner: the client, which has a name, and says whether it sends what waits here (`_is_sending`).
 
     Attributes:
-        backoff: seconds of the last back-off that was asked for.
-        calls: those that wait for their messages here.
-        idlers: those that wait for nothing to be pending any more.
-        waiting: those that wait for something now, while the connection is driven for them.
+        backoff: seconds of the latest back-off.
+        calls: the calls that wait for their messages here.
+        idlers: the calls that wait until nothing is pending.
+        waiting: the calls that wait for something now, while the connection is driven for them.
     """
 
     __slots__ = ("_error_policy", "_reporting", "backoff", "call_out", "calls", "idlers", "waiting")
@@ -232,7 +232,7 @@ class SendQueue(Outgoing):
     def __init__(self, policy: errors.ErrorPolicy, stall_timeout: float, owner: Owner | None = None) -> None:
         super().__init__(None, stall_timeout, None if owner is None else weakref.ref(owner))
         self._error_policy = policy
-        self._reporting = 0  # the thread that is in a callback of a message's; 0: none is
+        self._reporting = 0  # the thread that runs a message's callback; 0 if none does
         self.backoff = 0.0
         self.calls: dict[SendCall, None] = {}
         self.idlers: dict[SendCall, None] = {}
@@ -246,15 +246,15 @@ class SendQueue(Outgoing):
     def add_all(
         self, messages: list[Message], timeout: float, now: float, tick: int, call: SendCall | None = None
     ) -> None:
-        """Take in messages: all of them or, if one can't be, none.
+        """Add messages: either all of them or, if one can't be added, none.
 
         Args:
-            timeout: milliseconds from now until they are given up; 0: never, except by the stall time-out.
-            tick: what `idle_time` of the messages becomes.
-            call: what waits for them; None: nobody does, and they stay until they have an outcome.
+            timeout: milliseconds from now until they time out; 0 for never, except by the stall time-out.
+            tick: the new `idle_time` of the messages.
+            call: the call that waits for them; None if they stay until they have an outcome, without a call.
 
         Raises:
-            ValueError: one of them is pending already.
+            ValueError: one of them is already pending.
         """
         outbox = self.outbox
         self.begin_to_add(now)
@@ -266,8 +266,8 @@ class SendQueue(Outgoing):
         try:
             for message in messages:
                 entry = outbox.new_entry(message, deadline, call)
-                # Of two threads that queue a message with two clients, one has to find it taken: nothing stands between
-                # the look and what follows from it at which Python would turn to the other.
+                # If two threads queue a message in two clients, one of them has to find it taken. So nothing may stand
+                # between this look and its consequences at which Python would switch threads.
                 pending = message._entry
                 if pending is not None and not pending.done:
                     self._take_over(messages, index)
@@ -287,10 +287,10 @@ class SendQueue(Outgoing):
             self.drive(self.timers, now)
 
     def _take_over(self, messages: list[Message], start: int) -> None:
-        """Take messages from `start` on out of the queues of clients that don't send them any more.
+        """Remove messages, from `start` on, from the queues of clients that don't send them any more.
 
         Raises:
-            ValueError: one is pending in a client that does, or is there twice; none was taken.
+            ValueError: one is pending in a client that still sends it, or occurs twice; none was removed.
         """
         for index, message in enumerate(messages):
             entry = message._entry
@@ -305,7 +305,7 @@ class SendQueue(Outgoing):
             self._let_go(message._entry)
 
     def _place_of(self, entry: Entry) -> str:
-        """Return what to call the client that sends a pending message; empty: none does any more."""
+        """Return a name for the client that sends a pending message; empty if none does any more."""
         outbox = entry.outbox
         if outbox is self.outbox:
             return _HERE
@@ -316,7 +316,7 @@ class SendQueue(Outgoing):
 
     @staticmethod
     def _let_go(entry: Entry | None) -> None:
-        """Take a message that has no outcome out of its queue."""
+        """Remove a message without an outcome from its queue."""
         if entry is not None and entry.outbox is not None:
             if entry.delivery is not None:
                 entry.delivery.withdraw()
@@ -324,8 +324,9 @@ class SendQueue(Outgoing):
             entry.item._entry = None
 
     def take_back(self, call: SendCall, now: float) -> None:
-        """The call is over: what has no outcome yet leaves, and is the caller's again. Whatever happens to it on its
-        way from now on doesn't concern the message any more.
+        """End a call, and give messages without an outcome back to the caller.
+
+        Whatever becomes of their deliveries doesn't affect these messages any more.
         """
         self.calls.pop(call, None)
         for message in call.messages:
@@ -334,7 +335,7 @@ class SendQueue(Outgoing):
                 self._give_back(entry, now)
                 call.take_note(message)
             elif entry is None and message.state is _WAITING and message.fate is None:
-                message.fate = "not sent"  # it was to be taken in next
+                message.fate = "not sent"  # it was the next to be added
                 call.take_note(message)
         call.sum_up()
 
@@ -343,7 +344,7 @@ class SendQueue(Outgoing):
         entry.item._entry = None
 
     def end_calls(self, reason: Callable[[], object] | None, now: float) -> None:
-        """Every call is over, for a reason that isn't its messages'; whoever waits for one is woken to raise it."""
+        """End all calls for a reason other than their messages' outcomes, and wake those who wait to raise it."""
         for call in tuple(self.calls):
             if call.left > 0:
                 call.is_over = True
@@ -351,34 +352,34 @@ class SendQueue(Outgoing):
                 self.take_back(call, now)
                 call.wake()
 
-    # -- those who wait
+    # -- waiting calls
 
     def wait(self, call: SendCall, timers: Timers, now: float) -> None:
-        """Somebody waits from now on, until `leave`: send what can be sent."""
+        """Send what can be sent, from now until `leave`, because a call waits."""
         self.waiting[call] = None
         self.drive(timers, now)
 
     def leave(self, call: SendCall, now: float) -> None:
-        """The call waits no more."""
+        """Record that a call doesn't wait any more."""
         if call in self.waiting:
             del self.waiting[call]
             if not self.waiting:
                 self.rest(now)
 
     def wake(self) -> None:
-        """Have all who wait look again."""
+        """Wake all waiting calls to look again."""
         for call in self.waiting:
             call.wake()
 
-    # -- what the outbox tells, and asks
+    # -- hooks of `Outgoing`
 
     def hand_over(self, now: float) -> bool:
         """Give messages to the link over which the client sends."""
         owner: Owner | None = self.outbox.owner() if self.outbox.owner is not None else None
         if owner is None:
-            return False  # nobody has the client any more
+            return False  # the client is gone
         self.link = owner._sending_link()
-        return Outgoing.hand_over(self, now)  # compiled, there is no `super()` here
+        return Outgoing.hand_over(self, now)  # compiled code has no `super()` here
 
     def encode(self, entry: Entry) -> bytes:
         """Return the encoded message."""
@@ -386,7 +387,7 @@ class SendQueue(Outgoing):
         if type(message) is Message:
             payload = message._encoded()
             entry.message_format = message._message_format
-        else:  # a class of the application's, which may do it in its own way
+        else:  # an application's class, which may encode itself in its own way
             encoded = message.encode_message()
             entry.message_format = message.message_format
             payload = _checked_bytes(encoded)
@@ -396,17 +397,17 @@ class SendQueue(Outgoing):
         return payload
 
     def unsendable(self, entry: Entry, error: Exception) -> Outcome:
-        """Return a failure: a body of the user's may raise anything. But for what a signal handler raises."""
+        """Return a failure, since a user's body may raise anything; propagate what a signal handler raises."""
         if is_handlers(error):
             raise error
         return Outcome(OutcomeKind.FAILED, error=error)
 
     def waits(self, entry: Entry) -> None:
-        """The message isn't on its way any more."""
+        """Set the message's state: it isn't in flight any more."""
         entry.item.state = _WAITING
 
     def retry(self, entry: Entry, outcome: Outcome) -> float | None:
-        """Ask the error policy; what was lost waits for whoever opens the client anew, or looks at what is pending."""
+        """Ask the error policy. Lost messages wait until the client is opened again."""
         message = entry.item
         policy = self._error_policy
         if outcome.kind is OutcomeKind.LOST:
@@ -430,7 +431,7 @@ class SendQueue(Outgoing):
         return action.backoff
 
     def note(self, entry: Entry, outcome: Outcome) -> None:
-        """Note the outcome in 1.6's terms. The state comes last: who sees it sees the rest."""
+        """Record the outcome in 1.6's terms, and the state last, so that whoever sees it sees the rest."""
         message = entry.item
         kind = outcome.kind
         if kind is _TAKEN:
@@ -438,7 +439,7 @@ class SendQueue(Outgoing):
             message._response = _ALREADY_SETTLED
             message.state = _SENT
         elif kind is _RETURNED:
-            if message.state not in constants.DONE_STATES:  # else an interrupt has come between that and its leaving
+            if message.state not in constants.DONE_STATES:  # otherwise an interrupt came before it left
                 _note_fate(message, outcome)
                 message.state = _WAITING
                 message._response = None
@@ -446,21 +447,21 @@ class SendQueue(Outgoing):
         else:
             if kind is _TIMED_OUT:
                 _note_fate(message, outcome)
-                message._response = TimeoutException(outcome.text)  # 1.6 keeps it there too
+                message._response = TimeoutException(outcome.text)  # as in 1.6
             elif kind is OutcomeKind.FAILED:
                 message._response = self._exception(outcome.error)
             else:
-                message._response = outcome.error  # `retry` has kept it there
+                message._response = outcome.error  # stored there by `retry`
             message.state = _FAILED
 
     def _exception(self, error: BaseException | None) -> errors.AMQPError:
-        """Return why a message can't be sent."""
+        """Return the exception for a message that can't be sent."""
         if isinstance(error, MessageTooLarge):
             return translate.too_large(error, self._error_policy)
         return errors.ClientMessageError(error)
 
     def finished(self, entry: Entry, outcome: Outcome) -> None:
-        """Report the outcome to who waits for it, and to the message's callback."""
+        """Report the outcome to those who wait for it, and to the message's callback."""
         message = entry.item
         message._entry = None
         if self.idlers and not self.outbox.is_awaiting():
@@ -469,17 +470,17 @@ class SendQueue(Outgoing):
             self._report(message, outcome)
 
     def not_ours(self, delivery: OutgoingDelivery, now: float) -> None:
-        """`MessageSender.send` was called, beside the client."""
+        """Hand the outcome on to the link: `MessageSender.send` was called beside the client."""
         delivery.link.context.owner.on_outcome(delivery, now)
 
     def end_link(self, error: errors.LinkDetach | errors.ConnectionClose) -> None:
-        """The peer has ended the link with an error, for which one of the messages may be the reason."""
+        """Handle the link's end by an error of the peer, for which one of the messages may be the reason."""
         condition = error.condition
         text = condition.decode("ascii", "replace") if isinstance(condition, bytes) else condition.value
         self.on_link_ended(text, error)
 
     def _tell_idlers(self) -> None:
-        """Wake who waits for nothing to be pending."""
+        """Wake those who wait until nothing is pending."""
         if self.idlers and not self.outbox:
             for waiting in self.idlers:
                 waiting.wake()
@@ -501,19 +502,19 @@ class SendQueue(Outgoing):
             self._reporting = before
 
     def refuse_waiting(self) -> None:
-        """Refuse to wait for all that is pending in a callback.
+        """Refuse to wait for all pending messages within a callback.
 
         Raises:
-            RuntimeError: `on_send_complete` has called: the outcomes of others are with the frame that called it.
+            RuntimeError: the caller is an `on_send_complete`, whose own caller still has other outcomes to handle.
         """
         if self.outbox and self._reporting == this_thread():
             raise RuntimeError(_WAITS)
 
     def forget_threads(self, now: float, ends_calls: bool) -> None:
-        """Nobody waits any more for the calls that are under way.
+        """Forget the calls under way in threads that don't exist any more.
 
         Args:
-            ends_calls: their messages, of which none has left this process, are nobody's either.
+            ends_calls: whether to end these calls, too, whose messages haven't left this process.
         """
         self.idlers.clear()
         self.waiting.clear()
@@ -524,7 +525,7 @@ class SendQueue(Outgoing):
             self.end_calls(None, now)
 
     def drop_all(self, now: float) -> None:
-        """Drop everything. The messages can be queued again; calls that wait for some are over."""
+        """Drop all messages, which can be queued again, and end the calls that wait for them."""
         self.end_calls(_raise_dropped, now)
         self.clear(now)
 

@@ -48,27 +48,27 @@ class Connection:
     """An AMQP connection (section 2.4). It connects when its first link or session is opened.
 
     Args:
-        hostname: the host name in the open performative, text or bytes: the virtual host for brokers that have any.
-            The TCP connection goes to the host of `sasl`.
-        sasl: credentials and transport settings; None: ANONYMOUS over TLS to `hostname`.
-        container_id: our name; None: a new UUID.
+        hostname: the host name in the open performative, text or bytes: the virtual host, for brokers with virtual
+            hosts. The TCP connection goes to the host of `sasl`.
+        sasl: credentials and transport settings; None for ANONYMOUS over TLS to `hostname`.
+        container_id: our name; None for a new UUID.
         max_frame_size: largest frame in bytes that we accept, at least 512.
-        channel_max: highest channel number that we accept; 0 or None: 65535.
-        idle_timeout: milliseconds within which the peer is to send something, which it is told so; after twice that
-            without anything the connection is given up (section 2.4.5). None: never.
+        channel_max: highest channel number that we accept; 0 or None for 65535.
+        idle_timeout: milliseconds within which the peer has to send something, as it is told; after twice that time
+            without input, the connection fails (section 2.4.5). None for no limit.
         properties: connection properties, a dict.
         remote_idle_timeout_empty_frame_send_ratio: an empty frame is sent after this fraction (above 0, below 1) of the
-            peer's idle time-out; None: 0.5.
-        error_policy: decides what errors mean; None: `ErrorPolicy()`.
-        debug: trace frames to the log.
-        encoding: of the text among the arguments.
+            peer's idle time-out; None for 0.5.
+        error_policy: decides what errors mean; None for `ErrorPolicy()`.
+        debug: whether to trace frames to the log.
+        encoding: encoding of the arguments that are text.
         handshake_timeout: seconds from the TCP connection to the peer's open.
         link_timeout: seconds that the peer may take to begin a session, or to attach or detach a link.
         close_timeout: seconds that the peer may take to answer our close.
 
     Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of range.
-        ValueError: `sasl` is in use by another connection.
+        TypeError: an argument has the wrong type.
+        ValueError: an argument is out of range, or `sasl` is in use by another connection.
     """
 
     __module__ = "uamqp.connection"
@@ -109,14 +109,14 @@ class Connection:
         self._error: BaseException | None = None
         self._closing = False
         self._destroyed = False
-        self._is_clients = False  # a client has made it, and closes it
-        self._cbs: Authenticator | None = None  # keeps the token in force that the connection needs
-        self._token_due = Signal()  # one of those who wait has to see to the token
-        self._authenticating = self._shared_type()  # of its clients
+        self._is_clients = False  # whether a client has made it, and will close it
+        self._cbs: Authenticator | None = None  # keeps the connection's token valid
+        self._token_due = Signal()  # one of those who wait has to take care of the token
+        self._authenticating = self._shared_type()  # shared by its clients
         self._has_auth = False
         self._port: int | None = None
         self._sessions: list[Session] = []
-        self._readers: weakref.WeakSet[MessageReceiver] = weakref.WeakSet()  # links without a client
+        self._readers: weakref.WeakSet[MessageReceiver] = weakref.WeakSet()  # receivers without a client
         self._reported_state = constants.ConnectionState.UNKNOWN
         self._settings: dict[str, Any] = {}
         for override_point in ("_state_changed", "_close_received"):
@@ -147,7 +147,7 @@ class Connection:
             await self._cbs.close()
 
     def _release_auth(self) -> None:
-        """Let another connection use the authentication object: this one needs it no more."""
+        """Release the authentication object, so that another connection can use it."""
         self._cbs = None
         has_it, self._has_auth = self._has_auth, False
         if has_it:
@@ -162,7 +162,7 @@ class Connection:
         self.destroy()
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        """Refuse to be copied or pickled.
+        """Refuse copying and pickling.
 
         Raises:
             TypeError: always.
@@ -170,7 +170,7 @@ class Connection:
         raise TypeError(f"A {type(self).__name__} can't be copied or pickled: make another.")
 
     def __del__(self) -> None:
-        """Release the credentials, and say that it wasn't closed; its pump closes the socket."""
+        """Release the credentials, and warn that it wasn't closed; its pump closes the socket."""
         driver: Driver | None = self.__dict__.get("_driver")
         if driver is None or sys.is_finalizing():
             return
@@ -209,7 +209,7 @@ class Connection:
 
     @property
     def max_frame_size(self) -> int:
-        """Largest frame in bytes that we accept; 4294967295 when it wasn't set."""
+        """Largest frame in bytes that we accept; 4294967295 if it wasn't set."""
         return int(self._settings.get("max_frame_size", _MAX_UINT))
 
     @max_frame_size.setter
@@ -227,7 +227,7 @@ class Connection:
 
     @property
     def idle_timeout(self) -> float | None:
-        """Milliseconds within which the peer is to send something; given up after twice that. None: never."""
+        """Milliseconds within which the peer has to send something; it fails after twice that. None for no limit."""
         return self._settings.get("idle_timeout")
 
     @idle_timeout.setter
@@ -245,19 +245,19 @@ class Connection:
 
     @property
     def remote_max_frame_size(self) -> int:
-        """Largest frame in bytes that the peer accepts; 512 until it has said so."""
+        """Largest frame in bytes that the peer accepts; 512 until it has announced one."""
         engine = self._core.engine
         return engine.remote_max_frame_size if engine is not None else MIN_MAX_FRAME_SIZE
 
     @property
     def _state(self) -> constants.ConnectionState:
-        """Where the connection is in the table of section 2.4.6; UNKNOWN before it starts."""
+        """The connection's state in the table of section 2.4.6; UNKNOWN before it starts."""
         engine = self._core.engine
         return constants.ConnectionState[engine.state.name] if engine is not None else constants.ConnectionState.UNKNOWN
 
     @property
     def _peer(self) -> str:
-        """Host and port that it goes to, for log lines."""
+        """Host and port to which it goes, for log lines."""
         return address_text(*self.auth._address(self._port))
 
     def _trace(self) -> Trace:
@@ -274,10 +274,10 @@ class Connection:
     # -- driving it
 
     def start(self) -> None:
-        """Connect, unless that was done. Called by whatever needs the connection first.
+        """Connect, unless that was done. Whatever needs the connection first calls this.
 
         Raises:
-            AMQPConnectionError: the host is unknown, or doesn't answer.
+            AMQPConnectionError: the host is unknown or doesn't answer.
         """
         run(self._do_start())
 
@@ -298,7 +298,7 @@ class Connection:
         self._note_state()
 
     def work(self) -> None:
-        """Do what is due, without waiting: read, write, timers, credit of receivers that were opened by themselves.
+        """Do what is due, without waiting: read, write, timers, credit of receivers without a client.
 
         Raises:
             AMQPConnectionError, ConnectionClose: the connection has failed or was closed by the peer.
@@ -310,7 +310,7 @@ class Connection:
         await self._turn(0.0)
 
     def _renew_credit(self) -> None:
-        """Let receivers that no client reads ask for more: whoever works the connection reads them."""
+        """Let receivers without a client ask for more messages, because this call reads them."""
         if self._readers:
             self._driver.call_out(self._renew_readers)
 
@@ -319,11 +319,11 @@ class Connection:
             receiver._renew()
 
     async def _turn(self, timeout: float | None, seen: int | None = None) -> bool:
-        """As `work`, and wait when there is nothing to do; tell whether anything happened.
+        """Do what `work` does, wait if there is nothing to do, and return whether anything happened.
 
         Args:
-            timeout: seconds to wait at most; None: until anything happens.
-            seen: the driver's `mark` when the caller last looked: if there was any since, there is no waiting.
+            timeout: maximum seconds to wait; None for waiting until something happens.
+            seen: the driver's `mark` at the caller's latest look; if anything happened since, this doesn't wait.
         """
         self._raise_error()
         try:
@@ -340,16 +340,16 @@ class Connection:
             raise errors.AMQPConnectionError("The connection was closed: it can't be used any more.")
 
     def _refuse_inherited(self) -> None:
-        """Raise an error if the connection belongs to a process of which this one is a fork."""
+        """Raise an error if the connection belongs to the parent process of this fork."""
         if self._driver.foreign:
-            self._driver.change("looking whose it is", lambda now: None)  # whom it concerns hears that it is over
+            self._driver.change("looking whose it is", lambda now: None)  # reports its end to everything on it
             self._raise_error()
 
     def lock(self, timeout: float = 3.0) -> None:
         """Take the connection's lock: no other thread works on it until `release`.
 
         Args:
-            timeout: seconds; -1: as long as it takes.
+            timeout: in seconds; -1 for no limit.
 
         Raises:
             TimeoutError: it wasn't free within `timeout` seconds.
@@ -359,14 +359,14 @@ class Connection:
             raise compat.TimeoutException("Failed to acquire connection lock.")
 
     def release(self) -> None:
-        """Release the lock; does nothing if the calling thread doesn't hold it."""
+        """Release the lock if the calling thread holds it."""
         try:
             self._pump.lock.release()
         except RuntimeError:
             _logger.debug("The lock of connection %r to %s isn't held by this thread.", self.container_id, self._peer)
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass, and do the connection's work meanwhile."""
+        """Do the connection's work for a number of seconds."""
         run(self._do_sleep(seconds))
 
     async def _do_sleep(self, seconds: float) -> None:
@@ -376,9 +376,9 @@ class Connection:
             await self._turn(remaining)
 
     def destroy(self) -> None:
-        """Close the connection and everything on it; it can't be used again. Does nothing the second time.
+        """Close the connection and everything on it; it can't be used again. Only the first call counts.
 
-        Waits for the peer's answer, 5 seconds at most.
+        This waits up to 5 seconds for the peer's answer.
         """
         if not self._driver.defer(self.destroy):
             run(self._do_destroy())
@@ -397,14 +397,14 @@ class Connection:
             self._note_state()
 
     def redirect(self, redirect_error: Any, auth: AMQPAuth) -> None:
-        """Go to another host, as a redirect of the peer says. Does nothing if we are there already.
+        """Follow a redirect from the peer to another host, unless the connection already goes there.
 
         Args:
             redirect_error: the `LinkRedirect` or `ConnectionRedirect`, with the new host's name as bytes.
-            auth: fresh credentials for it, which say where to connect to; a port that they leave out is the redirect's.
+            auth: new credentials, which say where to connect; their default port is the redirect's.
 
         Raises:
-            ValueError: the redirect names no host, or `auth` is in use.
+            ValueError: the redirect doesn't name a host, or `auth` is in use.
         """
         run(self._do_redirect(redirect_error, auth))
 
@@ -431,7 +431,7 @@ class Connection:
         self._error = None
         self._closing = False
 
-    # -- the driver: what differs between the fronts
+    # -- the driver, which differs between the fronts
 
     def _make_driver(self) -> Driver:
         return BlockingDriver(self._core)
@@ -440,30 +440,30 @@ class Connection:
     def _pump(self) -> Pump:
         return self._driver.pump
 
-    # -- what the core reports
+    # -- events from the core
 
     def on_connection_opened(self) -> None:
-        """Both sides have opened the connection."""
+        """Handle that both sides have opened the connection."""
         self._note_state()
 
     def on_connection_closed(self, cause: Cause | None) -> None:
-        """The connection is over."""
+        """Handle the connection's end."""
         if cause is not None and not self._closing and self._error is None:
             self._close_received(cause)
-        elif cause is not None and cause.exception is not None:  # nobody hears of this fault of our own otherwise
+        elif cause is not None and cause.exception is not None:  # otherwise nobody is told of this fault of our own
             _logger.error(
                 "Connection %r to %s: %s", self.container_id, self._peer, cause.message, exc_info=cause.exception
             )
         self._note_state()
 
     def on_attach(self, link: LinkCore) -> None:
-        """The peer has answered an attach."""
+        """Handle the peer's answer to an attach."""
         for session in self._sessions:
             if session._core is link.session:
                 session._attach_received(link)
 
     def _close_received(self, cause: Cause) -> None:
-        """Keep the exception that the next call raises."""
+        """Store the exception for the next call to raise."""
         self._error = translate.connection_error(cause, self.error_policy)
         failure = cause.exception or self._driver.failure
         if failure is not None:
@@ -473,7 +473,7 @@ class Connection:
         )
 
     def _state_changed(self, previous_state: Any, new_state: Any) -> None:
-        """Note a change of state; an override point."""
+        """Handle a change of state; an override point."""
         _logger.info(
             "Connection %r state changed from %r to %r (%s)",
             self.container_id,
@@ -494,10 +494,11 @@ class Connection:
 
 
 def redirected_host(redirect: Any) -> str | bytes:
-    """Return the host that a redirect names, for the open of the connection to it.
+    """Return the host that a redirect names, for the new connection's open.
 
     Raises:
-        TypeError: it is no redirect. ValueError: it names no host.
+        TypeError: it isn't a redirect.
+        ValueError: it doesn't name a host.
     """
     having(redirect, "redirect", "a LinkRedirect", "hostname")
     host: str | bytes | None = redirect.hostname or getattr(redirect, "network_host", None)
@@ -507,10 +508,11 @@ def redirected_host(redirect: Any) -> str | bytes:
 
 
 def checked_settings(settings: Mapping[str, Any], encoding: str) -> dict[str, Any]:
-    """Return those of a connection's settings that are given, what is false being not.
+    """Return the settings of a connection that were given, which excludes false values.
 
     Raises:
-        TypeError, ValueError: one is of the wrong type or out of range.
+        TypeError: one has the wrong type.
+        ValueError: one is out of range.
     """
     return {name: _checked(name, value, encoding) for name, value in settings.items() if given(value) is not None}
 

@@ -1,4 +1,4 @@
-"""`MgmtOperation`: requests to a management node, and their answers. Imports `core`, the connection and messages."""
+"""`MgmtOperation`: requests to a management node, and their answers."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class MgmtOperation:
 
     Args:
         session: the session.
-        target: the node's address, text or bytes; None: `$management`.
-        debug: taken for compatibility: tracing is the connection's.
-        status_code_field: the answer's application property with the status. Where it is missing, the usual
-            names are looked for.
-        description_fields: likewise, with the description; a name, or several.
-        encoding: of the text among the arguments.
+        target: the node's address, text or bytes; None for `$management`.
+        debug: ignored, for compatibility: the connection decides about tracing.
+        status_code_field: the answer's application property with the status. If it is missing, the usual names are
+            tried.
+        description_fields: likewise for the description; one name or several.
+        encoding: encoding of the arguments that are text.
 
     Attributes:
         target: as bytes.
-        mgmt_error: why the last pair of links was lost; None while none was.
+        mgmt_error: why the latest pair of links was lost; None if none was.
     """
 
     __module__ = "uamqp.mgmt_operation"
@@ -67,11 +67,11 @@ class MgmtOperation:
         self._encoding = encoding
         self._status_fields = checked_names(status_code_field, "status_code_field", STATUS_FIELDS, encoding)
         self._description_fields = checked_names(description_fields, "description_fields", DESCRIPTION_FIELDS, encoding)
-        self._requests: RequestNode | None = None  # made with the first request: before it the session isn't needed
+        self._requests: RequestNode | None = None  # made with the first request, which needs the session
 
     @property
     def open(self) -> constants.MgmtOpenStatus | None:
-        """Where the links stand; None before the first request."""
+        """The state of the links; None before the first request."""
         links = self._requests.links if self._requests is not None else None
         if links is None:
             return None
@@ -88,12 +88,12 @@ class MgmtOperation:
 
         Args:
             operation: the application property `operation`.
-            op_type: the application property `type`; None: `empty`.
+            op_type: the application property `type`; None for `empty`.
             message: the rest of the request; it isn't changed.
-            timeout: milliseconds; 0 or None: any time.
+            timeout: in milliseconds; 0 or None for no limit.
 
         Returns:
-            Status, answer and description. It is for the caller to judge the status.
+            Status, answer and description. Judging the status is up to the caller.
 
         Raises:
             TimeoutError: there was no answer in time.
@@ -165,7 +165,7 @@ class MgmtOperation:
             request.properties.message_id = types.AMQPuLong(message_id)
             return request.encode_message()
 
-        encode(0)  # what can't be encoded shows now
+        encode(0)  # raises at once if it can't be encoded
         return encode
 
     def _result(self, request: Request, links: RequestLinks, limit: float) -> Answer:
@@ -190,7 +190,7 @@ class MgmtOperation:
         return translate.request_error(cause, self.connection.error_policy, lost=links.is_over)
 
     def destroy(self) -> None:
-        """Detach the links. The next request opens new ones."""
+        """Detach the links; the next request opens new ones."""
         requests, self._requests = self._requests, None
         if requests is not None:
             self.connection._driver.command("closing links", requests.close)
@@ -200,7 +200,7 @@ def checked_message(message: Message) -> Message:
     """Return the message of a request.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it isn't a message.
     """
     if not isinstance(message, Message):
         raise TypeError(f"message must be a Message, which is the management request, not {type(message).__name__}.")
@@ -208,7 +208,7 @@ def checked_message(message: Message) -> Message:
 
 
 def checked_names(value: Any, argument: str, usual: tuple[str, ...], encoding: str) -> tuple[str, ...]:
-    """Return names of application properties: those given first, then the usual ones.
+    """Return names of application properties: first those given, then the usual ones.
 
     Raises:
         TypeError: one is neither text nor bytes.

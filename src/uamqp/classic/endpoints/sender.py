@@ -32,7 +32,7 @@ SEND_AGAIN = "To send the same again, make a new Message or, while this one is p
 
 
 def result_of(outcome: Outcome) -> constants.MessageSendResult:
-    """Return what 1.6 calls an outcome."""
+    """Return an outcome in 1.6's terms."""
     if outcome.kind is OutcomeKind.TAKEN:
         return constants.MessageSendResult.Ok
     if outcome.kind is OutcomeKind.TIMED_OUT:
@@ -44,24 +44,25 @@ class MessageSender(MessageLink):
     """A link over which messages are sent.
 
     Args:
-        session: the session it belongs to.
-        source: the name of our end, text or bytes; or a `Source`, whose `outcomes` the peer may choose from. All four
-            where it names none.
+        session: the session to which it belongs.
+        source: the name of our end, text or bytes; or a `Source`, from whose `outcomes` the peer may choose: all four
+            if it names none.
         target: where the messages go, a `Target`.
-        name: the link's name; None: a new UUID.
+        name: the link's name; None for a new UUID.
         send_settle_mode: `constants.SenderSettleMode`: whether the peer reports each message's outcome.
-        receive_settle_mode: `constants.ReceiverSettleMode`; None: the peer settles together with the outcome.
-        max_message_size: announced to the peer, in bytes, unless it is the default. No limit for what is sent: that is
-            what the peer announces.
-        link_credit: taken for compatibility: the peer gives the credit.
+        receive_settle_mode: `constants.ReceiverSettleMode`; None if the peer settles together with the outcome.
+        max_message_size: announced to the peer, in bytes, unless it is the default. It doesn't limit what is sent: the
+            peer's announcement does.
+        link_credit: ignored, for compatibility: the peer gives the credit.
         properties: link properties, a dict.
-        error_policy: decides what errors mean; None: `ErrorPolicy()`.
-        debug: taken for compatibility: tracing is the connection's.
-        encoding: of the text among the arguments.
-        desired_capabilities: extensions asked for: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
+        error_policy: decides what errors mean; None for `ErrorPolicy()`.
+        debug: ignored, for compatibility: the connection decides about tracing.
+        encoding: encoding of the arguments that are text.
+        desired_capabilities: requested extensions: a list of str, bytes or `AMQPSymbol`, or an `AMQPArray` of them.
 
     Raises:
-        TypeError, ValueError: an argument is of the wrong type or out of range.
+        TypeError: an argument has the wrong type.
+        ValueError: an argument is out of range.
     """
 
     __module__ = "uamqp.sender"
@@ -94,7 +95,7 @@ class MessageSender(MessageLink):
         if given(link_credit) is not None:
             integer(link_credit, "link_credit", 0, MAX_CREDIT)
         self._direct = _Direct()
-        self._handler: LinkHandler = self._direct  # or that of a client
+        self._handler: LinkHandler = self._direct  # or a client's
         self._end_handler: Callable[[MessageSender, BaseException, bool], None] | None = None
         super().__init__(
             session,
@@ -128,7 +129,7 @@ class MessageSender(MessageLink):
         return core
 
     def _hand_to(self, handler: LinkHandler) -> None:
-        """Let somebody else deal with credit, and with outcomes except those of what `send` was given."""
+        """Let a handler deal with credit, and with all outcomes except those of messages passed to `send`."""
         self._handler = self._core.handler = handler
 
     def _retire(self) -> None:
@@ -142,20 +143,20 @@ class MessageSender(MessageLink):
             self._end_handler(self, self._error, by_peer)
 
     def send(self, message: Message, callback: Callable[..., Any] | None, timeout: float = 0) -> bool:
-        """Hand a message over; it goes out as soon as the peer has given credit for it.
+        """Hand a message over, to go out as soon as the peer has given credit for it.
 
         Args:
             message: the message.
-            callback: called as `callback(message, result, delivery_state=state)` when its fate is known: a
+            callback: called as `callback(message, result, delivery_state=state)` when the outcome is known: with a
                 `constants.MessageSendResult`, and the fields of the outcome as a list, or None.
-            timeout: milliseconds until the result is `Timeout`; 0: never.
+            timeout: milliseconds until the result is `Timeout`; 0 for never.
 
         Returns:
             False if the link isn't open.
 
         Raises:
             LinkDetach, ConnectionClose: the link or its connection has failed.
-            ValueError: the message can't be encoded, is larger than the peer takes, or is pending in a client.
+            ValueError: the message can't be encoded, is larger than the peer accepts, or is pending in a client.
         """
         having(message, "message", "a Message", "encode_message", "message_format")
         callback = plain(callback, "callback")
@@ -187,25 +188,25 @@ class MessageSender(MessageLink):
         return True
 
     def send_async(self, message: Message, callback: Callable[..., Any] | None = None, timeout: float = 0) -> bool:
-        """Hand a message over without waiting; as `send`. Its `state` tells what became of it."""
+        """Hand a message over without waiting, as `send` does. Its `state` shows what became of it."""
         return self.send(message, callback, timeout)
 
     def work(self) -> None:
-        """Do what is due on the link, without waiting: time-outs of messages too."""
+        """Do what is due on the link, including time-outs of messages, without waiting."""
         self._connection._driver.change("giving messages up", self._expire)
         super().work()
 
     def _expire(self, due: float) -> None:
-        """Give up the messages whose time is over. Call it within a step of the connection."""
+        """Time out messages past their deadlines. Call it within a step of the connection."""
         self._direct.expire(due)
 
     def on_outcome(self, delivery: OutgoingDelivery, now: float) -> None:
-        """Something became known of a message that `send` was given, beside what a client sends."""
+        """Handle news of a message that was passed to `send`, beside a client's messages."""
         self._direct.on_outcome(delivery, now)
 
 
 class _Sent(NamedTuple):
-    """A message handed to `MessageSender.send`, until its fate is known."""
+    """A message passed to `MessageSender.send`, until its outcome is known."""
 
     message: Message
     callback: Callable[..., Any] | None
@@ -214,17 +215,17 @@ class _Sent(NamedTuple):
 
 
 class _Direct(Outgoing):
-    """What `MessageSender.send` was given. It waits with the link itself; nothing is tried again."""
+    """The messages passed to `MessageSender.send`, which wait in the link itself, without retries."""
 
     def __init__(self) -> None:
         super().__init__(None, math.inf)
 
     def retry(self, entry: Entry, outcome: Outcome) -> float | None:
-        """Tell that nothing is sent again."""
+        """Return None: nothing is sent again."""
         return None
 
     def note(self, entry: Entry, outcome: Outcome) -> None:
-        """Note the outcome with the message."""
+        """Record the outcome in the message."""
         done = outcome.kind is OutcomeKind.TAKEN
         entry.item.message.state = constants.MessageState.SendComplete if done else constants.MessageState.SendFailed
 
@@ -242,7 +243,7 @@ class _Direct(Outgoing):
 
 
 def outcome_fields(outcome: Outcome) -> list[Any] | None:
-    """Return an outcome's fields as 1.6 gave them; None: there is no outcome."""
+    """Return an outcome's fields as in 1.6, or None without an outcome."""
     state = outcome.state
     if isinstance(state, codec.Rejected):
         if state.error is None:
