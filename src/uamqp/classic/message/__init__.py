@@ -1,4 +1,4 @@
-"""Messages, batches and their parts; each is in a module of its own."""
+"""Messages, batches and their parts, each in its own module."""
 
 from __future__ import annotations
 

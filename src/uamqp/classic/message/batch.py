@@ -15,13 +15,16 @@ from .sections import MessageHeader, MessageProperties
 class BatchMessage(Message):
     """Several messages that go out as one, in the batch format of Azure's services (message-format 0x80013700).
 
-    It is for services that take batches apart: from any other broker it comes out as the one message that it is. To
-    send many messages give `send_message` a list of them.
+    It is for services that take batches apart: any other broker delivers it as a single message. To send many messages,
+    pass a list of them to `send_message`.
 
-    `data` is an iterable of what the batch is to hold: messages, objects with a message in their attribute
-    `message`, or bodies. Messages without application properties get the batch's `application_properties`;
-    `properties`, `annotations` and `header` are those of the message around them. `multi_messages`: as many messages
-    as it takes, none larger than `max_message_length` bytes; else there is one. An encoding is that of text.
+    Args:
+        data: an iterable of the contents: messages, objects with a message in their attribute `message`, or bodies.
+        properties, annotations, header: those of the message that contains the others.
+        application_properties: the application properties of contained messages that have none.
+        multi_messages: whether to make as many messages as necessary, none larger than `max_message_length` bytes;
+            otherwise there is just one.
+        encoding: encoding of text.
     """
 
     __module__ = "uamqp.message"
@@ -46,15 +49,15 @@ class BatchMessage(Message):
         super().__init__([], properties, application_properties, annotations, header, encoding=encoding)
         self._multi_messages = multi_messages
         self._body_gen: Any = data
-        self._kept: list[Message] | None = None  # what an iterator that is used up has given, and that isn't sent yet
+        self._kept: list[Message] | None = None  # unsent messages of an iterator that is used up
 
     @property
     def data(self) -> Any:
-        """What the batch is to hold, as it was given."""
+        """The contents of the batch, as given."""
         return self._body_gen
 
     def get_data(self) -> Any:
-        """What the batch is to hold, as it was given."""
+        """Return the contents of the batch, as given."""
         return self._body_gen
 
     def __str__(self) -> str:
@@ -76,7 +79,7 @@ class BatchMessage(Message):
         return payload
 
     def _create_batch_message(self) -> Message:
-        """An empty message around the batch's."""
+        """Return a message to contain the batch's messages, without any so far."""
         message = Message(
             [],
             properties=self._properties,
@@ -89,7 +92,7 @@ class BatchMessage(Message):
         return message
 
     def _items(self) -> Iterator[bytes]:
-        """The messages in the batch, encoded."""
+        """Yield the encoded messages of the batch."""
         if self._body_gen is None:
             raise TypeError("A batch needs data: an iterable of what it is to hold.")
         shared = self._application_properties
@@ -102,21 +105,22 @@ class BatchMessage(Message):
             yield message.encode_message()
 
     def _base_size(self) -> int:
-        """The size of a message around the batch's, without them."""
+        """Return the size of the containing message without its contents."""
         message = self._create_batch_message()
         message._content = None
         return message.get_message_encoded_size() + self.size_offset
 
     def _keep(self, parts: list[Message]) -> None:
-        """Sending has failed for these. Data that can be gone through but once would give nothing the next time."""
+        """Keep messages for the next attempt after sending has failed, if the data can be iterated over only once."""
         if iter(self._body_gen) is self._body_gen:
             self._kept = parts
 
     def gather(self) -> Any:
-        """The messages to send: a list with one, or with `multi_messages` an iterator over as many as it takes.
+        """Return the messages to send: a list of one, or, with `multi_messages`, an iterator over as many as necessary.
 
-        Raises `errors.MessageContentTooLarge` for what doesn't fit into one message of `max_message_length` bytes,
-        `TypeError` for data that can't be iterated over.
+        Raises:
+            MessageContentTooLarge: something doesn't fit into a message of `max_message_length` bytes.
+            TypeError: the data can't be iterated over.
         """
         if self._kept is not None:
             return list(self._kept)

@@ -17,7 +17,7 @@ from . import sections as _sections
 
 
 class MessageBody(Portable):
-    """The body of a message. `c_message` (a `c_uamqp.cMessage`) gives a body to start from."""
+    """The body of a message, copied from `c_message` (a `c_uamqp.cMessage`) if given."""
 
     __module__ = "uamqp.message"
 
@@ -27,7 +27,7 @@ class MessageBody(Portable):
     _type: ClassVar[native.MessageBodyType] = native.MessageBodyType.NoneType
     _code: ClassVar[int] = 0
 
-    # Each section's value, encoded; of data sections the content alone.
+    # Each section's encoded value; for data sections, just the content.
     _parts: list[bytes]
 
     def __init__(self, c_message: Any = None, encoding: str = "UTF-8") -> None:
@@ -39,7 +39,7 @@ class MessageBody(Portable):
 
     @property
     def type(self) -> native.MessageBodyType:
-        """What the body is made of."""
+        """The kind of sections that make up the body."""
         return self._type
 
     @property
@@ -52,14 +52,14 @@ class MessageBody(Portable):
             append_section(out, self._code, part)
 
     def _text(self, value: Any) -> str:
-        # What is no text is shown all the same: b"\xff" as \xff.
+        # Bytes that aren't text are shown, too: b"\xff" as \xff.
         return value.decode(self._encoding, "backslashreplace") if isinstance(value, bytes) else str(value)
 
     def _shown(self) -> str:
         return ""
 
     def _outline(self) -> str:
-        """What kind of body it is, and how large."""
+        """Return a description of the body's kind and size."""
         return outline(_KINDS.get(self._type, 0), len(self._parts), sum(map(len, self._parts)))
 
     def __repr__(self) -> str:
@@ -76,7 +76,7 @@ class MessageBody(Portable):
 
 
 class DataBody(MessageBody):
-    """A body of data sections: bytes. `data` iterates over them, ``bytes()`` joins them."""
+    """A body of data sections, which are bytes. `data` iterates over them, ``bytes()`` joins them."""
 
     __module__ = "uamqp.message"
 
@@ -85,7 +85,11 @@ class DataBody(MessageBody):
     _type = native.MessageBodyType.DataType
 
     def append(self, data: str | bytes) -> None:
-        """Adds a section. Raises `TypeError` for what is neither text nor bytes."""
+        """Add a section.
+
+        Raises:
+            TypeError: the data is neither text nor bytes.
+        """
         if isinstance(data, str):
             data = data.encode(self._encoding)
         if not isinstance(data, bytes):
@@ -98,7 +102,7 @@ class DataBody(MessageBody):
         return iter(self._parts)
 
     def _append_to(self, out: bytearray) -> None:
-        # A message needs a body: no section at all goes out as an empty one.
+        # A message needs a body: without sections, an empty one goes out.
         for part in self._parts or [b""]:
             append_data(out, part)
 
@@ -129,14 +133,18 @@ class ValueBody(MessageBody):
     _code = VALUE
 
     def set(self, value: Any) -> None:
-        """Makes a value the body. Raises what `utils.data_factory` does."""
+        """Use a value as the body.
+
+        Raises:
+            Exception: see `utils.data_factory`.
+        """
         out = bytearray()
         _sections.append_amqp(out, value, self._encoding)
         self._parts = [bytes(out)]
 
     @property
     def data(self) -> Any:
-        """The value as it is read back: text as bytes."""
+        """The value as it is decoded: text as bytes."""
         if not self._parts:
             return None
         return codec.decode_value(self._parts[0], bare=True)
@@ -151,7 +159,7 @@ class ValueBody(MessageBody):
 
 
 class SequenceBody(MessageBody):
-    """A body of sequence sections: lists. `data` iterates over them."""
+    """A body of sequence sections, which are lists. `data` iterates over them."""
 
     __module__ = "uamqp.message"
 
@@ -161,7 +169,12 @@ class SequenceBody(MessageBody):
     _code = SEQUENCE
 
     def append(self, data: Iterable[Any]) -> None:
-        """Adds a section. Raises `TypeError` for what is no list, and what `utils.data_factory` does."""
+        """Add a section.
+
+        Raises:
+            TypeError: the data isn't a list.
+            Exception: see `utils.data_factory`.
+        """
         if not isinstance(data, (list, tuple)):
             raise TypeError(f"A sequence section holds a list, not {type(data).__name__}.")
         out = bytearray()
@@ -170,7 +183,7 @@ class SequenceBody(MessageBody):
 
     @property
     def data(self) -> Iterator[list[Any]]:
-        """The list in each section, as it is read back: text as bytes."""
+        """The list in each section, as it is decoded: text as bytes."""
         return (codec.decode_value(part, bare=True) for part in self._parts)
 
     def _append_to(self, out: bytearray) -> None:
@@ -205,7 +218,7 @@ _NAMES = {DATA: "data", SEQUENCE: "sequence", VALUE: "value"}
 
 
 def outline(code: int, count: int, size: int) -> str:
-    """Describe a body by the code of its sections, how many they are, and the bytes in them."""
+    """Return a description of a body by its sections' code, number and bytes."""
     if not code:
         return "no body"
     sections = _NAMES[code] if count == 1 else f"{count} {_NAMES[code]} sections"
@@ -213,13 +226,13 @@ def outline(code: int, count: int, size: int) -> str:
 
 
 def received_outline(payload: bytes, bounds: list[tuple[int, int, int]]) -> str:
-    """Describe the body that the sections have which `codec.scan_sections` found, without making it."""
+    """Return a description of the body in the sections found by `codec.scan_sections`, without making it."""
     count = sum(1 for code, _, _ in bounds if DATA <= code <= VALUE)
     return outline(body_code(bounds), count, body_size(payload, bounds))
 
 
 def received_body(payload: bytes, bounds: list[tuple[int, int, int]], encoding: str) -> MessageBody | None:
-    """The body that the sections have which `codec.scan_sections` found; None: there is none."""
+    """Return the body in the sections found by `codec.scan_sections`, or None."""
     code = body_code(bounds)
     if not code:
         return None

@@ -1,4 +1,4 @@
-"""What a message knows of how it arrived."""
+"""The delivery by which a message arrived, as the message sees it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Delivery(Protocol):
-    """What a received message needs to know of its delivery; the engine's `IncomingDelivery` has it."""
+    """What a received message needs to know of its delivery. The engine's `IncomingDelivery` implements this."""
 
     delivery_id: int
     tag: bytes

@@ -1,8 +1,7 @@
 """`Message`, public in `uamqp.message`.
 
-A received message holds the bytes of its sections; a section is
-decoded when it is first looked at, and what was not changed is encoded again as it came. Text is given as str or bytes;
-a message gives it back as bytes.
+A received message holds the bytes of its sections; a section is decoded when it is first accessed, and unchanged parts
+are encoded again exactly as received. Text is passed as str or bytes; a message returns it as bytes.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class _Unread:
-    """Stands for a section that nobody has looked at yet."""
+    """Stands for a section that hasn't been accessed yet."""
 
     def __bool__(self) -> bool:
         return False
@@ -60,7 +59,7 @@ class _Unread:
 
 
 _UNREAD: Any = _Unread()
-_UNREAD.__module__ = "uamqp.message"  # where pickles look for it, by the name of UNREAD
+_UNREAD.__module__ = "uamqp.message"  # where pickles look for it, as UNREAD
 UNREAD = _UNREAD
 
 _ACCEPTED = errors.MessageAccepted()
@@ -73,26 +72,35 @@ _SETTLED = MessageState.ReceivedSettled
 
 
 class Message:
-    """An AMQP message, to send or received.
+    """An AMQP message, to be sent or received.
 
-    `body`: text, bytes or a list of them (data sections), or any other value (an AMQP value); `body_type`
-    (`constants.MessageBodyType`) says it explicitly: `Data`, `Value` or `Sequence` (a list, or a list of
-    lists). An empty list is one empty section. `properties`: a `MessageProperties`. `header`: a `MessageHeader`.
-    `application_properties`, `annotations`, `delivery_annotations`, `footer`: dicts. The keys of the last three are
-    text or bytes of ASCII, which go out as symbols (section 3.2.10; 1.6 sent strings), or integers from 0 to
-    2**64-1; those of the first are text or bytes, which go out as strings (section 3.2.5). `msg_format`: the
-    message-format, 32 bits. `encoding`: of text.
+    Wrong keys, and values nested deeper than 64, raise an error that names the key when the message is encoded.
+    Received sections aren't checked.
 
-    `message` (a `c_uamqp.cMessage`) makes a received message, with `settler`, which is called with an
-    `errors.MessageResponse` to settle it, and `delivery_no`; the other arguments are then ignored.
+    Args:
+        body: text, bytes or a list of them (data sections), or any other value (an AMQP value).
+        properties, header: a `MessageProperties` and a `MessageHeader`.
+        application_properties: a dict; its keys are text or bytes, which go out as strings (section 3.2.5).
+        annotations, delivery_annotations, footer: dicts; their keys are ASCII text or bytes, which go out as symbols
+            (section 3.2.10; 1.6 sent strings), or integers from 0 to 2**64-1.
+        msg_format: the message-format, 32 bits.
+        encoding: encoding of text.
+        body_type: the kind of body (`constants.MessageBodyType`), if it is to be explicit: `Data`, `Value` or
+            `Sequence` (a list, or a list of lists). An empty list is one empty section.
+        message: a `c_uamqp.cMessage`, which makes this a received message. Only `settler`, `delivery_no` and `encoding`
+            are used then.
+        settler: called with an `errors.MessageResponse` to settle a received message.
+        delivery_no: the delivery-id of a received message.
 
-    Raises `TypeError` or `ValueError` for a body that has no AMQP encoding, `OverflowError` for a message-format
-    beyond 32 bits, and `TypeError` for another section of the wrong type, here and when it is set. Wrong keys and
-    values nested deeper than 64 are told when it is encoded, by their key. What was received isn't checked.
+    Attributes:
+        state: the message's state.
+        on_send_complete: called with a `constants.MessageSendResult` and an exception or None when sending is over.
+        fate: for a message without an outcome, because `send_message` raised or while the message waits to be sent
+            again over a new link, whether the peer may have it (`errors.Fate`). None otherwise.
 
-    `state` is where it stands; `on_send_complete`, if set, is called with a `constants.MessageSendResult` and an
-    exception or None once it is known what became of it. `fate` (`errors.Fate`): None, or whether the peer may have a
-    message that has no outcome: because `send_message` raised, or while it waits to be sent again over a new link.
+    Raises:
+        TypeError, ValueError: the body has no AMQP encoding, or a section the wrong type, here or when it is set later.
+        OverflowError: the message-format exceeds 32 bits.
     """
 
     __module__ = "uamqp.message"
@@ -107,7 +115,7 @@ class Message:
 
     _stored = __slots__[2:]
 
-    _entry: Entry | None  # where it stands while it is pending in a client: copies stand nowhere
+    _entry: Entry | None  # its place while it is pending in a client; copies have none
     fate: errors.Fate | None
     state: MessageState
     idle_time: int
@@ -117,14 +125,14 @@ class Message:
     _encoding: str
     _message_format: int
     _response: Any
-    # The link's settler, called with the response and the delivery; without a delivery, with the response alone.
+    # The link's settler, called with the response and the delivery, or just the response if there is no delivery.
     _settler: Callable[..., Any] | None
     _delivery: Delivery | None
     _delivery_no: int | None
     _delivery_tag: bytes | None
     _payload: bytes | None
     _bounds: list[tuple[int, int, int]] | None
-    _data_start: int  # see `codec.sections.single_data`; -1: nobody has looked yet
+    _data_start: int  # see `codec.sections.single_data`; -1 if not determined yet
 
     _header: Any
     _delivery_annotations: Any
@@ -192,23 +200,24 @@ class Message:
 
     @classmethod
     def decode_from_bytes(cls, data: bytes | bytearray | memoryview) -> Message:
-        """A message out of its encoded sections, as settled.
+        """Return the message with these encoded sections, as settled.
 
-        Raises `ValueError` for bytes that are no message, `TypeError` for what isn't bytes.
+        Raises:
+            TypeError, ValueError: the data isn't bytes, or not those of a message.
         """
         if type(data) is not bytes:
             if not isinstance(data, (bytes, bytearray, memoryview)):
                 raise TypeError(f"A message is decoded from bytes, not from {type(data).__name__}.")
             data = bytes(data)
-        # Of the class itself it is made without looking up how.
+        # For the class itself, no lookup of `__new__` is necessary.
         message: Message = Message.__new__(Message) if cls is Message else Message.__new__(cls)
         _decode(message, data)
         return message
 
-    # Sections
+    # -- sections
 
     def _scanned(self) -> list[tuple[int, int, int]]:
-        """The sections of the payload. Raises `ValueError` for a payload that is no message."""
+        """Return the sections of the payload, or raise `ValueError` if it isn't a message."""
         bounds = self._bounds
         if bounds is None:
             bounds = [] if self._payload is None else codec.scan_sections(self._payload)
@@ -216,7 +225,7 @@ class Message:
         return bounds
 
     def _read(self, code: int) -> Any:
-        """Decode a section of the payload that isn't the body; None if there is none."""
+        """Return a decoded section of the payload that isn't the body; None if there is none."""
         decoder = section_decoder(self._payload or b"", self._scanned(), code, True)
         if decoder is None:
             return None
@@ -226,7 +235,7 @@ class Message:
 
     @property
     def header(self) -> Any:
-        """The `MessageHeader`, None if there is none. Settable."""
+        """The `MessageHeader`, or None. It may be set."""
         value = self._header
         if value is _UNREAD:
             value = self._header = self._read(HEADER)
@@ -238,7 +247,7 @@ class Message:
 
     @property
     def properties(self) -> Any:
-        """The `MessageProperties`, None if there are none. Settable."""
+        """The `MessageProperties`, or None. They may be set."""
         value = self._properties
         if value is _UNREAD:
             value = self._properties = self._read(PROPERTIES)
@@ -250,7 +259,7 @@ class Message:
 
     @property
     def application_properties(self) -> Any:
-        """The application properties, a dict; None if there are none. Settable."""
+        """The application properties, a dict or None. They may be set."""
         value = self._application_properties
         if value is _UNREAD:
             value = self._application_properties = self._read(APPLICATION_PROPERTIES)
@@ -262,7 +271,7 @@ class Message:
 
     @property
     def annotations(self) -> Any:
-        """The message annotations, a dict; None if there are none. Settable."""
+        """The message annotations, a dict or None. They may be set."""
         value = self._annotations
         if value is _UNREAD:
             value = self._annotations = self._read(MESSAGE_ANNOTATIONS)
@@ -274,12 +283,12 @@ class Message:
 
     @property
     def message_annotations(self) -> Any:
-        """Another name of `annotations`, to read."""
+        """A read-only alias of `annotations`."""
         return self.annotations
 
     @property
     def delivery_annotations(self) -> Any:
-        """The delivery annotations, a dict; None if there are none. Settable."""
+        """The delivery annotations, a dict or None. They may be set."""
         value = self._delivery_annotations
         if value is _UNREAD:
             value = self._delivery_annotations = self._read(DELIVERY_ANNOTATIONS)
@@ -291,7 +300,7 @@ class Message:
 
     @property
     def footer(self) -> Any:
-        """The footer, a dict; None if there is none. Settable."""
+        """The footer, a dict or None. It may be set."""
         value = self._footer
         if value is _UNREAD:
             value = self._footer = self._read(FOOTER)
@@ -301,10 +310,10 @@ class Message:
     def footer(self, value: Any) -> None:
         self._footer = checked(FOOTER, value)
 
-    # The body
+    # -- the body
 
     def _read_content(self) -> Any:
-        """What the body is made of: its object, or bytes for one data section whose object nobody has asked for."""
+        """Return the body object, or bytes for a single data section whose object hasn't been requested."""
         content = self._content
         if content is _UNREAD:
             content = None
@@ -330,7 +339,7 @@ class Message:
 
     @property
     def _body(self) -> Any:
-        """The body object, None if there is no body."""
+        """The body object, or None without a body."""
         return self._read_body()
 
     @_body.setter
@@ -338,7 +347,7 @@ class Message:
         self._content = value
 
     def _auto_set_body(self, body: Any) -> None:
-        """Makes the body: text, bytes and lists of them data sections, anything else an AMQP value."""
+        """Make the body: data sections of text, bytes or lists of them, an AMQP value of anything else."""
         if type(body) is bytes:
             self._content = body
             return
@@ -387,7 +396,7 @@ class Message:
         self._content = sequence
 
     def get_data(self) -> Any:
-        """The body's content: an iterator over the data or sequence sections, or the value; None without a body."""
+        """Return the content: an iterator over the data or sequence sections, or the value; None without a body."""
         content = self._read_content()
         if type(content) is bytes:
             return iter((content,))
@@ -407,7 +416,7 @@ class Message:
 
     @property
     def value(self) -> Any:
-        """The value that is the body, None for a body of another kind."""
+        """The value of the body; None for a body of another kind."""
         body = self._read_body()
         return body.data if isinstance(body, ValueBody) else None
 
@@ -424,7 +433,7 @@ class Message:
             return unreadable(self, error)
 
     def _outline(self) -> str:
-        """What the message is, for `repr`: of its content only the id, and nothing is decoded for good."""
+        """Return a description for `repr`, with just the id of the contents, and without storing decoded sections."""
         properties = self._properties
         if properties is _UNREAD:
             properties = self._read(PROPERTIES)
@@ -440,11 +449,11 @@ class Message:
             return outline(0 if content is None else DATA, 1, len(content or b""))
         return str(content._outline())
 
-    # Encoding
+    # -- encoding
 
     @property
     def message_format(self) -> int:
-        """The message-format, 0 for a message as the specification defines it. Settable to any 32-bit number."""
+        """The message-format; 0 for the specification's format. It may be set to any 32-bit number."""
         delivery = self._delivery
         return self._message_format if delivery is None else delivery.message_format
 
@@ -458,7 +467,7 @@ class Message:
         self._message_format = number
 
     def _encode_payload(self) -> bytes:
-        """The encoded sections; a received message that nobody changed gives them as they came."""
+        """Return the encoded sections; for an unchanged received message, exactly those received."""
         return self._encoded()
 
     def _encoded(self) -> bytes:
@@ -478,7 +487,7 @@ class Message:
         return bytes(out)
 
     def _encoded_data(self, content: bytes) -> bytes:
-        """The message, whose body is one data section: however large that is, it is copied once."""
+        """Return the encoded message if its body is a single data section, which is copied only once."""
         if self._has_only_body():
             return data_head(len(content)) + content  # what `encode_data` does, with 60 instructions less
         out = bytearray()
@@ -511,7 +520,7 @@ class Message:
         )
 
     def _append_head(self, out: bytearray) -> None:
-        """Appends the sections before the body, in the order of section 3.2."""
+        """Append the sections before the body, in the order of section 3.2."""
         self._append_section(out, HEADER, self._header)
         self._append_section(out, DELIVERY_ANNOTATIONS, self._delivery_annotations)
         self._append_section(out, MESSAGE_ANNOTATIONS, self._annotations)
@@ -524,7 +533,7 @@ class Message:
             return
         if not value:
             if type(value) is dict and self._read(code) == value:
-                self._append_unread(out, code, code)  # it came without anything in it
+                self._append_unread(out, code, code)  # it was empty when received
             return
         checked(code, value)
         append_section_header(out, code)
@@ -539,21 +548,25 @@ class Message:
         append_map(out, value, self._encoding, symbols)
 
     def _append_unread(self, out: bytearray, first: int, last: int) -> None:
-        """Appends sections as they came: those with the codes from `first` to `last`."""
+        """Append the received sections with codes from `first` to `last` unchanged."""
         payload = self._payload
         if payload is not None:
             append_sections(out, payload, self._scanned(), first, last)
 
     def encode_message(self) -> bytes:
-        """The encoded message. Raises `TypeError`, `ValueError` or `OverflowError` for what can't be encoded."""
+        """Return the encoded message.
+
+        Raises:
+            TypeError, ValueError, OverflowError: the message can't be encoded.
+        """
         return self._encode_payload()
 
     def get_message_encoded_size(self) -> int:
-        """The length of what `encode_message` gives."""
+        """Return the length of the result of `encode_message`."""
         return len(self._encode_payload())
 
     def get_message(self) -> Any:
-        """The message in AMQP's own terms, a `c_uamqp.cMessage`; a copy."""
+        """Return a copy of the message in AMQP's own terms, a `c_uamqp.cMessage`."""
         message = native.decode_message(self._encode_payload())
         message.message_format = self.message_format
         message.delivery_tag = self.delivery_tag
@@ -563,11 +576,11 @@ class Message:
     def _message(self) -> Any:
         return self.get_message()
 
-    # Sending and settling
+    # -- sending and settling
 
     @property
     def delivery_no(self) -> int | None:
-        """The delivery-id of a received message. Settable."""
+        """The delivery-id of a received message. It may be set."""
         delivery = self._delivery
         if self._delivery_no is None and delivery is not None:
             return delivery.delivery_id
@@ -579,9 +592,9 @@ class Message:
 
     @property
     def delivery_tag(self) -> bytes | None:
-        """The delivery-tag of a received message, or that which a message is to be sent with; None: the link gives one.
+        """The delivery-tag of a received message, or the one for sending a message; None if the link chooses one.
 
-        Settable to 1 to 32 bytes, unlike the tag of any other message that is under way on the link (section 2.6.12).
+        It may be set to 1 to 32 bytes, different from other messages under way on the link (section 2.6.12).
         """
         delivery = self._delivery
         if self._delivery_tag is None and delivery is not None:
@@ -599,13 +612,11 @@ class Message:
 
     @property
     def settled(self) -> bool:
-        """Is it known what became of the message?"""
+        """Whether the message's outcome is known."""
         return self._response is not None
 
     def gather(self) -> Any:
-        """The messages to send: this one. Raises `TypeError` for a received message, and for one that was sent
-        the error that says what became of it.
-        """
+        """Return the messages to send: this one. Raise `TypeError` if it was received, its outcome if it was sent."""
         if self.state is _UNSETTLED or self.state is _SETTLED:
             raise TypeError(errors._ONLY_NEW)
         if self._response is not None:
@@ -625,16 +636,19 @@ class Message:
             settler(response)
         else:
             settler(response, self._delivery)
-        # Only now: what couldn't be settled stays unsettled.
+        # This comes last, so that a message stays unsettled if settling fails.
         self._response = response
         self.state = _SETTLED
         return True
 
     def accept(self) -> bool:
-        """Settles the message as processed (section 3.4.2). False if it was settled already.
+        """Settle the message as processed (section 3.4.2).
 
-        This, `reject`, `release` and `modify` raise `TypeError` for a message that wasn't received, and what the
-        link raises if it can't settle; the message then stays unsettled.
+        Returns:
+            False if it was already settled.
+
+        Raises:
+            Exception: the message wasn't received (`TypeError`), or the link can't settle it; it stays unsettled then.
         """
         return self._can_settle_message() and self._settle(_ACCEPTED)
 
@@ -644,42 +658,47 @@ class Message:
         description: str | bytes | None = None,
         info: dict[Any, Any] | None = None,
     ) -> bool:
-        """Settles the message as invalid (section 3.4.3). False if it was settled already.
+        """Settle the message as invalid (section 3.4.3). Result and errors are those of `accept`.
 
-        `condition` is amqp:internal-error by default; `info` is a dict, else `TypeError`.
+        Args:
+            condition: the error condition; amqp:internal-error by default.
+            description: the error's description.
+            info: more about the error, a dict; otherwise `TypeError` is raised.
         """
         if not self._can_settle_message():
             return False
         return self._settle(errors.MessageRejected(condition, description, self._encoding, info))
 
     def release(self) -> bool:
-        """Gives the message back as not processed (section 3.4.4). False if it was settled already."""
+        """Give the message back as not processed (section 3.4.4). Result and errors are those of `accept`."""
         return self._can_settle_message() and self._settle(_RELEASED)
 
     def modify(self, failed: bool, deliverable: bool, annotations: dict[Any, Any] | None = None) -> bool:
-        """Gives the message back with changes (section 3.4.5). False if it was settled already.
+        """Give the message back with changes (section 3.4.5). Result and errors are those of `accept`.
 
-        `failed` counts as a failed delivery. `deliverable` is, in spite of its name, AMQP's undeliverable-here:
-        True keeps the message from coming here again. `annotations` are merged into the message's.
+        Args:
+            failed: whether this counts as a failed delivery.
+            deliverable: despite its name, AMQP's undeliverable-here: True prevents the message's redelivery here.
+            annotations: merged into the message's.
         """
         if not self._can_settle_message():
             return False
         return self._settle(errors.MessageModified(failed, deliverable, annotations, self._encoding))
 
-    # Copies
+    # -- copies
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**state_of(self), "_entry": None}
         state["_on_message_sent"] = None
         if self._delivery is not None:
-            # What belongs to the link stays with it; what the message says of its delivery goes along.
+            # The link's part stays behind; the message's own data about its delivery is copied.
             state["_delivery"] = state["_settler"] = None
             state["_delivery_no"] = self.delivery_no
             state["_delivery_tag"] = self.delivery_tag
             state["_message_format"] = self.message_format
         return state
 
-    # As `Portable` has them, which can't be the base: what has one isn't used again (`RECYCLING` in setup.py).
+    # Taken from `Portable`, which can't be the base: classes with a base aren't recycled (`RECYCLING` in setup.py).
 
     __setstate__ = restore
     __reduce__ = reduced
@@ -697,12 +716,12 @@ class Message:
         return duplicate
 
 
-# What a deep copy of a message has in common with it.
+# What a message shares with its deep copies.
 _SHARED = frozenset(("_delivery", "_settler", "_payload", "_response", "on_send_complete", "_on_message_sent"))
 
 
 def _clear(message: Message, encoding: str) -> None:
-    """Make it a new message, of which nothing is known; its sections are still to be set."""
+    """Initialize a new message, except for its sections."""
     message._encoding = encoding
     message.state = _NEW
     message.idle_time = message.retries = message._message_format = 0
@@ -713,13 +732,13 @@ def _clear(message: Message, encoding: str) -> None:
 
 
 def _unread(message: Message) -> None:
-    """Decode its sections when they are first looked at."""
+    """Mark all sections as to be decoded on first access."""
     message._header = message._delivery_annotations = message._annotations = _UNREAD
     message._properties = message._application_properties = message._content = message._footer = _UNREAD
 
 
 def _decode(message: Message, payload: bytes) -> None:
-    """Make it the message in `payload`, settled: all is decoded, so that what is wrong shows now."""
+    """Initialize a settled message from `payload`, and decode everything, so that errors appear at once."""
     _clear(message, "UTF-8")
     _unread(message)
     message._payload = payload
@@ -748,7 +767,7 @@ def _decode(message: Message, payload: bytes) -> None:
             elif code == FOOTER:
                 message._footer = reader.map()
             else:
-                reader.value()  # of the body: it is decoded again when it is asked for
+                reader.value()  # of the body, which is decoded again on first access
             code = reader.next()
     except ValueError as error:
         raise ValueError(f"Cannot decode bytes: {error}") from error
@@ -760,11 +779,11 @@ def received_message(
     encoding: str = "UTF-8",
     data_start: int = -1,
 ) -> Message:
-    """Return a message that a link received; nothing of it is decoded yet.
+    """Return a message that a link received, without decoding it yet.
 
     Args:
-        settler: called with a response and the delivery; None: the message counts as settled.
-        data_start: what `codec.sections.single_data` found; -1: it wasn't asked yet.
+        settler: called with a response and the delivery; None if the message counts as settled.
+        data_start: the result of `codec.sections.single_data`; -1 if not determined yet.
     """
     message = Message.__new__(Message)
     _clear(message, encoding)

@@ -26,7 +26,7 @@ cdef class MessageHeader(Portable):
 
     @cython.locals(start=cython.Py_ssize_t)
     cpdef _load(self, _Decoder decoder)
-    cdef tuple _given(self)
+    cdef tuple _current(self)
     cpdef _append_to(self, bytearray out)
 
 

@@ -1,8 +1,7 @@
 """Sections of a message: header, properties, and the encoding of those that are maps.
 
-The classes are public as `uamqp.message.MessageHeader` and
-`uamqp.message.MessageProperties`. Those of a received message remember the bytes they came from, and what wasn't
-changed is encoded as it came, with every AMQP type as the sender had it.
+The classes are public as `uamqp.message.MessageHeader` and `uamqp.message.MessageProperties`. Those of a received
+message keep their original bytes, and unchanged fields are encoded as received, with all AMQP types of the sender.
 """
 
 from __future__ import annotations
@@ -34,15 +33,23 @@ from ..values.portable import Portable, reduced, restore, state_of, unreadable
 if TYPE_CHECKING:
     from ..values.types import AMQPType
 
-#: What fields of the properties may be given as.
 Text: TypeAlias = "str | bytes | AMQPType | None"
+"""A text field of the properties, as an argument."""
 Number: TypeAlias = "int | AMQPType | None"
+"""A number field of the properties, as an argument."""
 
 
 def append_amqp(out: bytearray, value: Any, encoding: str, depth: int = 0) -> None:
-    """Appends what `utils.data_factory` makes of a value; raises its errors, with `out` as it was.
+    """Append a value as `utils.data_factory` encodes it; an error leaves `out` unchanged.
 
-    `depth`: how deep what it goes into is nested. Nothing is encoded that the codec would be too deep for to read.
+    Args:
+        out: the buffer.
+        value: the value.
+        encoding: encoding of text.
+        depth: nesting depth of the place where the value goes. What is too deep for the codec to read isn't encoded.
+
+    Raises:
+        Exception: see `utils.data_factory`.
     """
     if encoding == "UTF-8":
         try:
@@ -51,7 +58,7 @@ def append_amqp(out: bytearray, value: Any, encoding: str, depth: int = 0) -> No
         except NestingError:
             raise
         except codec.EncodeError:
-            pass  # Objects that have a c_data and nothing else; or there is an error, which data_factory tells.
+            pass  # An object with just a c_data, or an error that data_factory explains.
     try:
         wrapped = convert.converted(value, encoding)
     except RecursionError as error:
@@ -60,17 +67,25 @@ def append_amqp(out: bytearray, value: Any, encoding: str, depth: int = 0) -> No
 
 
 def append_map(out: bytearray, values: dict[Any, Any], encoding: str, symbols: bool) -> None:
-    """Appends a map; `symbols`: the keys of annotations and footers, else those of application properties.
+    """Append a map.
 
-    See `codec.encode.append_keyed_map` for what keys may be. Raises `TypeError` for others, and `ValueError` for those
-    that don't fit, which name the key.
+    Args:
+        out: the buffer.
+        values: the map.
+        encoding: encoding of text.
+        symbols: whether it has the keys of annotations and footers instead of those of application properties. See
+            `codec.encode.append_keyed_map`.
+
+    Raises:
+        TypeError: a key has the wrong type.
+        ValueError: a key or value can't be encoded; the text names the key.
     """
     if encoding == "UTF-8":
         try:
             append_keyed_map(out, values, symbols)
             return
         except codec.EncodeError:
-            pass  # What this doesn't know, or what is wrong.
+            pass  # Something unknown to the codec, or wrong.
     start = begin_map(out)
     for key, value in values.items():
         _append_key(out, key, encoding, symbols)
@@ -79,7 +94,7 @@ def append_map(out: bytearray, values: dict[Any, Any], encoding: str, symbols: b
 
 
 def _append_item(out: bytearray, key: Any, value: Any, encoding: str) -> None:
-    """Appends what stands under a key."""
+    """Append the value of a key."""
     try:
         append_amqp(out, value, encoding, 1)
     except codec.EncodeError as error:
@@ -87,10 +102,10 @@ def _append_item(out: bytearray, key: Any, value: Any, encoding: str) -> None:
 
 
 def _append_key(out: bytearray, key: Any, encoding: str, symbols: bool) -> None:
-    """Appends a key, as the specification (sections 3.2.5, 3.2.10) wants it.
+    """Append a key as the specification requires (sections 3.2.5, 3.2.10).
 
-    Text and bytes become symbols (1.6 sent strings) or strings, ints ulong, wrapped in `types` or not. What another
-    encoding than UTF-8 makes of text goes out as it is, as in 1.6.
+    Text and bytes become symbols (1.6 sent strings) or strings, and integers become ulong, whether wrapped in `types`
+    or not. With an encoding other than UTF-8, encoded text goes out unchanged, as in 1.6.
     """
     found = _key_of(key, encoding)
     if type(found) is bytes:
@@ -114,7 +129,7 @@ def _append_key(out: bytearray, key: Any, encoding: str, symbols: bool) -> None:
 
 
 def _key_of(key: Any, encoding: str) -> Any:
-    """A key's text as bytes, or its number as an int; None if it is neither."""
+    """Return a key's text as bytes, or its number as an int; None if it is neither."""
     if isinstance(key, str):
         try:
             return str.__str__(key).encode(encoding)
@@ -140,31 +155,43 @@ _KEY_TYPES = frozenset({"string", "symbol", "ubyte", "ushort", "uint", "ulong", 
 def append_changed_map(
     out: bytearray, values: dict[Any, Any], encoding: str, symbols: bool, original: tuple[bytes, int, int]
 ) -> None:
-    """Appends the map of a received section that the application may have changed.
+    """Append the map of a received section that the application may have changed.
 
-    `original` is where it came from: keys that are in it, and values that are the same now, go out byte by byte as they
-    came, whatever they are; the rest as `append_map` encodes it.
+    Args:
+        out: the buffer.
+        values: the map.
+        encoding: encoding of text.
+        symbols: as for `append_map`.
+        original: the received payload, with the bounds of the map. Its keys, and values that are still the same, go out
+            byte for byte as received, whatever they are; the rest as `append_map` encodes it.
     """
     append_key = partial(_append_key, encoding=encoding, symbols=symbols)
     codec.append_changed_map(out, values, append_key, partial(_append_item, encoding=encoding), original)
 
 
-def _unsigned(value: Any, name: str, most: int) -> int:
+def _unsigned(value: Any, name: str, limit: int) -> int:
     if not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}.")
     number = int(value)
-    if not 0 <= number <= most:
-        raise OverflowError(f"{name} is 0 to {most}, not {number}.")
+    if not 0 <= number <= limit:
+        raise OverflowError(f"{name} is 0 to {limit}, not {number}.")
     return number
 
 
 class MessageHeader(Portable):
-    """The header of a message (section 3.2.1). None: not set, or not sent.
+    """The header of a message (section 3.2.1). Attributes are None if they weren't set, or not sent.
 
-    `delivery_count`: failed deliveries before this one (0 also when the sender left it out). `time_to_live`:
-    milliseconds. `first_acquirer`: has no other link had the message? `durable`: is it to survive a restart?
-    `priority`: 0 to 255, 4 if unset. Values are checked when a message is given the header, and when that is encoded:
-    `TypeError`, `OverflowError`. `header` is a header in AMQP's own terms (`c_uamqp.cHeader`).
+    Values are checked when a message gets the header, and when it is encoded: `TypeError`, `OverflowError`.
+
+    Args:
+        header: a header in AMQP's own terms (`c_uamqp.cHeader`), to copy.
+
+    Attributes:
+        delivery_count: number of failed deliveries before this one; 0 if the sender left it out.
+        time_to_live: in milliseconds.
+        first_acquirer: whether no other link has had the message.
+        durable: whether the message is to survive a restart.
+        priority: 0 to 255; 4 if unset.
     """
 
     __module__ = "uamqp.message"
@@ -190,29 +217,29 @@ class MessageHeader(Portable):
         self.durable, self.priority, self.time_to_live, self.first_acquirer, count = read_header(decoder)
         self.delivery_count = 0 if count is None else count
         self._original = encoded_since(decoder, start)
-        self._came = self._given()
+        self._came = self._current()
 
     @property
     def ttl(self) -> int | None:
-        """Another name of `time_to_live`, to read."""
+        """A read-only alias of `time_to_live`."""
         return self.time_to_live
 
-    def _given(self) -> tuple[Any, ...]:
+    def _current(self) -> tuple[Any, ...]:
         return self.durable, self.priority, self.time_to_live, self.first_acquirer, self.delivery_count
 
     def _append_to(self, out: bytearray) -> None:
-        came = self._came if self._original is not None else None
+        received = self._came if self._original is not None else None
         fields: list[Any] = []
         changed = 0
-        for index, value in enumerate(self._given()):
-            if came is None or not unchanged(value, came[index]):
+        for index, value in enumerate(self._current()):
+            if received is None or not unchanged(value, received[index]):
                 changed |= 1 << index
                 value = _header_field(index, value)
             fields.append(value)
-        append_header(out, fields, None if came is None else self._original, changed)
+        append_header(out, fields, None if received is None else self._original, changed)
 
     def get_header_obj(self) -> Any:
-        """The header in AMQP's own terms, a `c_uamqp.cHeader`."""
+        """Return the header in AMQP's own terms, a `c_uamqp.cHeader`."""
         out = bytearray()
         self._append_to(out)
         return native.cHeader._decoded(codec.decode_value(out))
@@ -233,16 +260,17 @@ class MessageHeader(Portable):
 
 
 def received_header(decoder: Decoder) -> MessageHeader:
-    """Return the header of a received message, which stands at the decoder's position."""
+    """Return the header of a received message, read from the decoder's position."""
     header = MessageHeader()
     header._load(decoder)
     return header
 
 
 def checked_header(header: Any) -> Any:
-    """Return a header, or what is false.
+    """Return a header, or a false value.
 
-    Raises `TypeError` or `OverflowError` for a value that can't be encoded.
+    Raises:
+        TypeError, OverflowError: a field can't be encoded.
     """
     if header:
         header._append_to(bytearray())
@@ -250,7 +278,7 @@ def checked_header(header: Any) -> Any:
 
 
 def _header_field(index: int, value: Any) -> Any:
-    """The value of a field, by its position, as the codec takes it."""
+    """Return the value of the field at a position in the form that the codec expects."""
     if value is None:
         return 0 if index == 4 else None
     name = _HEADER_FIELDS[index]
@@ -264,7 +292,7 @@ def _header_field(index: int, value: Any) -> Any:
 _HEADER_FIELDS = ("durable", "priority", "time_to_live", "first_acquirer", "delivery_count")
 
 
-# What may stand for a ulong where an id is asked for.
+# Types accepted as a ulong in an id.
 _INTEGERS = frozenset(
     (
         _values.AMQPType.UByteValue,
@@ -280,13 +308,13 @@ _INTEGERS = frozenset(
 
 
 def _unwrapped(value: Any) -> Any:
-    """The Python value in one of the classes of `types`, or in an AMQP value; anything else as it is."""
+    """Return the Python value in an object of `types` or in an AMQP value, and anything else unchanged."""
     value = getattr(value, "c_data", value)
     return value.value if isinstance(value, _values.AMQPValue) else value
 
 
 class _Field:
-    """A field of the properties, by its position: text."""
+    """A field of the properties, at a position: text."""
 
     __slots__ = ("index", "name")
 
@@ -316,14 +344,14 @@ class _Field:
         return value.value if isinstance(value, _values.AMQPValue) else value
 
     def _write(self, owner: MessageProperties, value: Any) -> None:
-        kept = None if value is None else self.wire(value, owner._encoding)
+        stored = None if value is None else self.wire(value, owner._encoding)
         values = owner._values
         values += [None] * (13 - len(values))
-        values[self.index] = kept
+        values[self.index] = stored
         owner._changed |= 1 << self.index
 
     def wire(self, value: Any, encoding: str) -> Any:
-        """A value that isn't None as it is kept."""
+        """Return a value other than None in its stored form."""
         kind = type(value)
         if kind is bytes:
             return value
@@ -336,12 +364,12 @@ class _Field:
         raise TypeError(f"{self.name} must be bytes or str.")
 
     def check(self, value: Any) -> None:
-        """Raise 1.6's error for a kept value that isn't bytes and can't be encoded."""
+        """Raise 1.6's error for a stored value that isn't bytes and can't be encoded."""
         codec.append_bare(bytearray(), value, 1)
 
 
 class _AddressField(_Field):
-    """An address: text, or anything else that has an AMQP type."""
+    """An address: text, or anything else with an AMQP type."""
 
     __slots__ = ()
 
@@ -403,15 +431,24 @@ class _IntegerField(_Field):
 
 
 class MessageProperties:
-    """The properties of a message (section 3.2.4); each may be None. Text is given as str or bytes, and read as bytes.
+    """The properties of a message (section 3.2.4); each may be None. Text is passed as str or bytes, and read as bytes.
 
-    `message_id`, `correlation_id`: text, int (goes out as ulong), `uuid.UUID`, bytearray (binary). A symbol goes
-    out as a string: AMQP has no symbols there. `user_id`: bytes. `to`, `reply_to`: addresses. `subject`,
-    `group_id`, `reply_to_group_id`: text. `content_type`, `content_encoding`: text, sent as symbols.
-    `absolute_expiry_time`, `creation_time`: milliseconds since 1970-01-01 UTC. `group_sequence`: 0 to 2^32-1.
-    `properties`: properties in AMQP's own terms (`c_uamqp.cProperties`), in place of all the others.
-    Raises `TypeError` for a value of the wrong type, `ValueError` for an id out of range; times and sequence
-    numbers out of range raise `OverflowError` when the message is encoded.
+    Args:
+        message_id, correlation_id: text, int (sent as ulong), `uuid.UUID`, or bytearray (binary). A symbol is sent as a
+            string, because AMQP has no symbols here.
+        user_id: bytes.
+        to, reply_to: addresses.
+        subject, group_id, reply_to_group_id: text.
+        content_type, content_encoding: text, sent as symbols.
+        absolute_expiry_time, creation_time: milliseconds since 1970-01-01 UTC.
+        group_sequence: 0 to 2^32-1.
+        properties: properties in AMQP's own terms (`c_uamqp.cProperties`), instead of all the others.
+        encoding: encoding of text.
+
+    Raises:
+        TypeError: a value has the wrong type.
+        ValueError: an id is out of range.
+        OverflowError: a time or sequence number is out of range; raised when the message is encoded.
     """
 
     __module__ = "uamqp.message"
@@ -420,9 +457,9 @@ class MessageProperties:
 
     _stored = __slots__[2:]
 
-    _values: list[Any]  # as `_Field.wire` gives them; those at the end may be missing
+    _values: list[Any]  # results of `_Field.wire`; the last ones may be missing
     _original: bytes | None
-    _changed: int  # a bit for each field, by its position
+    _changed: int  # a bit for each field, at its position
 
     message_id = _IdField(0)
     user_id = _Field(1)
@@ -462,8 +499,8 @@ class MessageProperties:
         self._changed = 0
         if properties:
             encoded = having(properties, "properties", "a c_uamqp.cProperties", "__amqp_encode__").__amqp_encode__()
-            given = received_properties(decoder_between(encoded, 0, len(encoded), True), encoding)
-            self._values, self._original = given._values, given._original
+            other = received_properties(decoder_between(encoded, 0, len(encoded), True), encoding)
+            self._values, self._original = other._values, other._original
             return
         if message_id is not None:
             self._fill(0, message_id)
@@ -496,7 +533,7 @@ class MessageProperties:
         field = _FIELDS[index]
         self._values[index] = field.wire(value, self._encoding)
 
-    # As `Portable` has them, which can't be the base: what has one isn't used again (`RECYCLING` in setup.py).
+    # Taken from `Portable`, which can't be the base: classes with a base aren't recycled (`RECYCLING` in setup.py).
 
     __getstate__ = state_of
     __setstate__ = restore
@@ -513,13 +550,13 @@ class MessageProperties:
             append_properties(out, self._values, True, self._original, self._changed)
         except codec.EncodeError:
             for field, value in zip(_FIELDS, self._values, strict=False):
-                kept = self._original is not None and not self._changed >> field.index & 1
-                if value is not None and type(value) is not bytes and not kept:
+                is_original = self._original is not None and not self._changed >> field.index & 1
+                if value is not None and type(value) is not bytes and not is_original:
                     field.check(value)
             raise
 
     def get_properties_obj(self) -> Any:
-        """The properties in AMQP's own terms, a `c_uamqp.cProperties`."""
+        """Return the properties in AMQP's own terms, a `c_uamqp.cProperties`."""
         out = bytearray()
         self._append_to(out)
         return native.cProperties._decoded(codec.decode_value(out))
@@ -537,7 +574,7 @@ _FIELDS: tuple[_Field, ...] = tuple(
 
 
 def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
-    """Return the properties of a received message, which stand at the decoder's position."""
+    """Return the properties of a received message, read from the decoder's position."""
     start = decoder.pos
     properties = MessageProperties.__new__(MessageProperties)
     properties._encoding = encoding
@@ -547,7 +584,7 @@ def received_properties(decoder: Decoder, encoding: str) -> MessageProperties:
     return properties
 
 
-# The error's text if a section that isn't the body is of the wrong type: 1.6's.
+# 1.6's error texts for sections of the wrong type, except the body.
 _REFUSALS = {
     HEADER: "Header must be a MessageHeader.",
     DELIVERY_ANNOTATIONS: "Delivery annotations must be a dictionary.",
@@ -559,7 +596,11 @@ _REFUSALS = {
 
 
 def checked(code: int, value: Any) -> Any:
-    """The value of a section; raises `TypeError` if it is of the wrong type. What is false stands for none."""
+    """Return the value of a section, where a false value stands for none.
+
+    Raises:
+        TypeError: it has the wrong type.
+    """
     kind: type = dict
     if code == PROPERTIES:
         kind = MessageProperties
