@@ -1,6 +1,6 @@
 """AMQP 1.0 codec: bytes to and from values, performatives, message sections and outcomes.
 
-Public: docs/engine.md shows its use. docs/design.md, section Codec, has the two mappings between AMQP types and Python.
+Public: docs/engine.md shows how to use it. docs/design.md, section Codec, has the two mappings to Python.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ from .values import (
     UShort,
 )
 
-# Whether the compiled modules are in use, or the plain Python ones.
 COMPILED: bool = not str(_decode.__file__).endswith(".py")
+"""Whether the compiled modules are in use, instead of the plain Python ones."""
 
 __all__ = [
     "ACCEPTED", "ACCEPTED_BYTES", "APPLICATION_PROPERTIES", "BATCH_FORMAT", "COMPILED", "COMPOSITES_BY_CODE",

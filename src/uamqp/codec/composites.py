@@ -1,7 +1,7 @@
 """Composite types (section 1.4 of the AMQP 1.0 specification): fields, checks, the registry of descriptors.
 
-Imports the codec's errors, limits, values, decode and encode. The composites are in definitions, terminus,
-outcomes, transactions, performatives, sasl and sections; importing those fills the registry.
+The composites are in definitions, terminus, outcomes, transactions, performatives, sasl and sections; importing those
+fills the registry.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ from .errors import DecodeError, EncodeError
 from .limits import MAX_SIZE
 from .values import Array, Described, Symbol, Timestamp, ULong
 
-# Default of a mandatory field that stands after an optional one: encoding without it is an error.
 REQUIRED: Any = None
+"""The default of a mandatory field after an optional one: encoding without a value is an error."""
 
-# Restricted types that composites' fields are declared with, and what they restrict.
 RESTRICTED: dict[str, str] = {
     "role": "boolean",
     "sender-settle-mode": "ubyte",
@@ -53,8 +52,9 @@ RESTRICTED: dict[str, str] = {
     "terminus-expiry-policy": "symbol",
     "sasl-code": "ubyte",
 }
+"""Restricted types with which composites' fields are declared, and the types that they restrict."""
 
-# Restricted integer types with a closed set of choices, 0 up to this.
+# Restricted integer types with a closed set of choices, from 0 to this number.
 _HIGHEST_CHOICE = {
     "sender-settle-mode": 2,
     "receiver-settle-mode": 1,
@@ -64,17 +64,27 @@ _HIGHEST_CHOICE = {
 
 _HIGHEST = {"ubyte": 0xFF, "ushort": 0xFFFF, "uint": 0xFFFFFFFF, "ulong": 0xFFFFFFFFFFFFFFFF}
 
-# Map types whose keys are symbols ("annotations": ulongs too).
+# Map types whose keys are symbols (or ulongs, in "annotations").
 _SYMBOL_KEYED = ("fields", "annotations", "filter-set", "node-properties")
 
 
 class Field:
     """A field of a composite as the specification defines it.
 
-    `type` and `default` are the specification's, `default` as the Python value it means; `requires` is what a
-    value of type "*" must provide ("source", "delivery-state", ...). Derived: `attribute` (the Python name),
-    `base` (the primitive type, or "error" or "*"), `highest` (of unsigned integers) and `nests`: values may be
-    nested, and so are looked at together with what they stand in.
+    Args:
+        name: the specification's name.
+        type: the specification's type.
+        mandatory: whether the field needs a value.
+        default: the specification's default, as a Python value.
+        multiple: whether the field may have several values.
+        requires: the archetype that a value of type "*" must provide ("source", "delivery-state", ...).
+
+    Attributes:
+        attribute: the Python name.
+        base: the primitive type, or "error" or "*".
+        highest: the largest value of an unsigned integer; None for other types.
+        symbol_keyed: whether it is a map whose keys are symbols.
+        nests: whether values may be nested, and so have to be checked together with their composite.
     """
 
     __slots__ = (
@@ -120,10 +130,13 @@ class Field:
 
 
 class Composite:
-    """Base of all composite types. Subclasses are dataclasses with slots whose fields stand in wire order.
+    """Base of all composite types. Subclasses are dataclasses with slots, with their fields in wire order.
 
-    `DESCRIPTOR` and `NAME` are the numeric and symbolic descriptors, `FIELDS` the definition of each field,
-    `PROVIDES` the archetypes that the specification lets it stand for.
+    Attributes:
+        DESCRIPTOR: the numeric descriptor.
+        NAME: the symbolic descriptor.
+        FIELDS: the definition of each field.
+        PROVIDES: the archetypes for which the specification allows the type.
     """
 
     __slots__ = ()
@@ -134,10 +147,10 @@ class Composite:
     PROVIDES: ClassVar[tuple[str, ...]] = ()
 
     def append_to(self, out: bytearray) -> None:
-        """Append the encoding. Fields that are None or the default are null, or left out at the end.
+        """Append the encoding. Fields that are None or the default become null, or are omitted at the end.
 
-        Raises EncodeError, and leaves `out` as it was, for a mandatory field that is None and for a wrong
-        type.
+        Raises:
+            EncodeError: a mandatory field is None, or a field has the wrong type. `out` is unchanged.
         """
         start = len(out)
         try:
@@ -179,7 +192,11 @@ class Composite:
             check_nesting(bytes(out[start:]), 0, type(self).__qualname__)
 
     def encode(self) -> bytes:
-        """The encoding, descriptor included. Raises EncodeError as append_to does."""
+        """Return the encoding, including the descriptor.
+
+        Raises:
+            EncodeError: see `append_to`.
+        """
         out = bytearray()
         self._append_to(out)
         return bytes(out)
@@ -190,9 +207,14 @@ class Composite:
     def from_fields(  # noqa: PYI019 (Self needs Python 3.11)
         cls: type[_CompositeT], values: list[Any], tolerant: bool = False
     ) -> _CompositeT:
-        """The composite out of its decoded fields (typed mapping). Raises DecodeError for invalid ones.
+        """Return the composite with these decoded fields (typed mapping).
 
-        `tolerant`: a settle mode or durability that the specification doesn't have counts as not given.
+        Args:
+            values: the fields; trailing ones may be missing.
+            tolerant: whether a settle mode or durability unknown to the specification counts as missing.
+
+        Raises:
+            DecodeError: the fields are invalid.
         """
         fields = cls.FIELDS
         given = len(values)
@@ -221,14 +243,14 @@ COMPOSITES_BY_NAME: dict[str, type[Composite]] = {}
 
 
 def register(cls: type[_CompositeT]) -> type[_CompositeT]:
-    """Class decorator: make a composite known by both of its descriptors."""
+    """Register a composite by both of its descriptors. A class decorator."""
     COMPOSITES_BY_CODE[cls.DESCRIPTOR] = cls
     COMPOSITES_BY_NAME[cls.NAME] = cls
     return cls
 
 
 def composite_class(descriptor: Any) -> type[Composite] | None:
-    """The class for a numeric or symbolic descriptor, or None."""
+    """Return the class for a numeric or symbolic descriptor, or None."""
     if isinstance(descriptor, int):
         return COMPOSITES_BY_CODE.get(descriptor) if type(descriptor) is ULong else None
     return COMPOSITES_BY_NAME.get(descriptor) if isinstance(descriptor, str) else None
@@ -237,9 +259,15 @@ def composite_class(descriptor: Any) -> type[Composite] | None:
 def decode_composite(
     data: bytes, pos: int = 0, end: int | None = None, tolerant: bool = False
 ) -> tuple[Composite, int]:
-    """The composite encoded at `pos`, and the position after it. Raises DecodeError for anything else.
+    """Return the composite encoded at `pos`, and the position after it.
 
-    `tolerant`: see `Composite.from_fields`.
+    Args:
+        data: the encoded bytes.
+        pos: where the composite starts.
+        tolerant: see `Composite.from_fields`.
+
+    Raises:
+        DecodeError: there is no valid composite.
     """
     decoder = Decoder(data, pos, end)
     if decoder.pos + 3 <= decoder.end and data[pos] == 0x00 and data[pos + 1] == 0x53:
@@ -261,7 +289,7 @@ def decode_composite(
 
 
 def resolve(value: Any, tolerant: bool = False) -> Any:
-    """A Described with a known descriptor as the composite; anything else as it is."""
+    """Return a `Described` with a known descriptor as the composite, and anything else unchanged."""
     if type(value) is not Described:
         return value
     cls = composite_class(value.descriptor)
@@ -273,7 +301,7 @@ def resolve(value: Any, tolerant: bool = False) -> Any:
 
 
 def amqp_type_name(value: Any) -> str:
-    """The AMQP type of a value of the typed mapping, by name, for messages."""
+    """Return the name of the AMQP type of a value in the typed mapping, for error texts."""
     if value is None:
         return "null"
     names = {
@@ -296,7 +324,7 @@ def _is_default(field: Field, value: Any) -> bool:
     if field.multiple:
         return isinstance(value, (tuple, list, set, frozenset)) and not value
     default = field.default
-    # Without the second half, 0 would pass as the default of a boolean.
+    # Without the comparison of types, 0 would count as the default of a boolean.
     return default is not None and bool(value == default) and isinstance(value, bool) is isinstance(default, bool)
 
 
@@ -304,7 +332,7 @@ def _wrong(field: Field, value: Any) -> str:
     return f"expected {field.type if field.type != '*' else field.requires}, got {amqp_type_name(value)}"
 
 
-# Decoding: every check returns the value as the declared Python type.
+# -- decoding: every check returns the value as the declared Python type
 
 
 def _checked_multiple(field: Field, value: Any) -> tuple[Any, ...]:
@@ -380,7 +408,7 @@ def _symbol_keyed(field: Field, value: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _checked_any(field: Field, value: Any, tolerant: bool) -> Any:
-    """Fields of type "error", and of type "*" with what they require."""
+    """Return the value of a field of type "error", or of type "*" with its required archetype."""
     requires = field.requires
     if field.base == "error":
         requires = "error"
@@ -420,18 +448,18 @@ def _checked_message_id(field: Field, value: Any) -> Any:
     raise DecodeError(_wrong(field, value))
 
 
-# Encoding: by the field's type, liberal in the Python types it takes.
+# -- encoding: by the field's type, accepting various Python types
 
 
 def append_field(out: bytearray, field: Field, value: Any, depth: int = 0) -> None:
-    """Append the value of a composite's field; None has no encoding here.
+    """Append the value of a composite's field, which mustn't be None.
 
     Args:
-        depth: how deep the value is nested already. 0 for those who look at the whole composite afterwards.
+        depth: nesting depth of the value so far; 0 if the whole composite is checked afterwards.
 
     Raises:
-        EncodeError: the value is of the wrong type, or out of range.
-        NestingError: it is nested too deep.
+        EncodeError: the value has the wrong type, or is out of range.
+        NestingError: the value is nested too deep.
     """
     if not field.multiple:
         _append_single(out, field, value, depth)
@@ -517,7 +545,7 @@ def _keys_as_symbols(value: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _append_any(out: bytearray, field: Field, value: Any, depth: int) -> None:
-    """Fields of type "error", and of type "*" with what they require."""
+    """Append the value of a field of type "error", or of type "*" with its required archetype."""
     requires = "error" if field.base == "error" else field.requires
     if isinstance(value, Composite):
         if requires not in value.PROVIDES and requires != "global-tx-id":

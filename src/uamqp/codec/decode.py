@@ -1,6 +1,6 @@
-"""Bytes to AMQP values: `Decoder`, a cursor, and `decode_value`. Imports the codec's errors, limits, values.
+"""Bytes to AMQP values: `Decoder`, a cursor, and `decode_value`.
 
-Whatever the bytes are, a call returns a value or raises DecodeError.
+For any bytes, a call returns a value or raises DecodeError.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _unpack_i64 = struct.Struct(">q").unpack_from
 _unpack_f32 = struct.Struct(">f").unpack_from
 _unpack_f64 = struct.Struct(">d").unpack_from
 
-# What follows a constructor: so many bytes, or one of these.
+# What follows a constructor: a number of bytes, or one of these.
 _DESCRIBED = -1
 _SIZE8 = -2
 _SIZE32 = -3
 _UNKNOWN = -4
 
 _AT_ONCE = 256
-"""Elements that room is made for before any of them is read."""
+"""Number of elements for which memory is allocated before reading any of them."""
 
 # Element type (as in Array.element) and width of every constructor, section 1.6 of the specification.
 _CONSTRUCTORS = {
@@ -75,9 +75,16 @@ _NAMES = [_CONSTRUCTORS.get(code, ("", 0))[0] for code in range(256)]
 class Decoder:
     """A cursor over encoded values in `data` from `pos` up to `end`.
 
-    `pos` and `end` are to be read, not set. `bare` chooses the bare mapping (see docs/design.md) instead of the
-    typed one. After a DecodeError the cursor's position is undefined. `spare` is the number of zero-width array
-    elements that it will still build.
+    Its attributes are read-only. After a DecodeError, the cursor's position is undefined.
+
+    Attributes:
+        data: the encoded bytes.
+        pos: the current position.
+        end: where the values end.
+        bare: whether to use the bare mapping (see docs/design.md) instead of the typed one.
+        count: number of elements in the compound or array that was entered last.
+        depth: current nesting depth.
+        spare: number of zero-width array elements that it will still build.
     """
 
     __slots__ = ("bare", "count", "data", "depth", "end", "pos", "spare")
@@ -97,7 +104,7 @@ class Decoder:
         self.spare = MAX_ELEMENTS
 
     def value(self) -> Any:
-        """The next value; `pos` is then after it."""
+        """Return the next value, and move past it."""
         pos = self.pos
         if pos >= self.end:
             raise DecodeError(f"expected a value at offset {pos}, but the data ends there")
@@ -110,7 +117,7 @@ class Decoder:
         return self._coded(code)
 
     def fields(self) -> list[Any]:
-        """The next value, which has to be a list; `pos` is then after it."""
+        """Return the next value, which has to be a list, and move past it."""
         data = self.data
         pos = self.pos
         end = self.end
@@ -131,7 +138,7 @@ class Decoder:
         return self._list(code) if code != 0x45 else []
 
     def map(self) -> dict[Any, Any]:
-        """The next value, which has to be a map; `pos` is then after it."""
+        """Return the next value, which has to be a map, and move past it."""
         data = self.data
         pos = self.pos
         end = self.end
@@ -152,9 +159,9 @@ class Decoder:
         return self._map(code)
 
     def _elements(self, pos: int, stop: int, count: int, items: list[Any] | None, pairs: dict[Any, Any] | None) -> None:
-        """Read the `count` values from `pos` to `stop`: into the front of `items`, or as keys and values into `pairs`.
+        """Read `count` values from `pos` to `stop`, into the front of `items` or as keys and values into `pairs`.
 
-        The usual ones are read without a further call, all others by `value`, errors included.
+        Common types are read without another call, and everything else, including errors, by `value`.
         """
         chars = self.data  # char *: read up to `stop`, against which each position is checked below
         bare = self.bare
@@ -204,13 +211,13 @@ class Decoder:
             if items is not None:
                 items[index] = item
             elif index & 1:
-                pairs[key] = item  # type: ignore[index]  # one of the two is given
+                pairs[key] = item  # type: ignore[index]  # one of the two isn't None
             else:
                 key = item
         self.pos = pos
 
     def skip(self) -> None:
-        """Move over the next value without building it. What lies inside a sized value isn't looked at."""
+        """Move past the next value without building it. The inside of a sized value isn't checked."""
         data = self.data
         end = self.end
         pos = self.pos
@@ -241,7 +248,7 @@ class Decoder:
         self.pos = pos
 
     def element_stops(self) -> list[int]:
-        """Where the elements of the list or map at `pos` begin, and where the last ends. For a value that was read."""
+        """Return where the elements of the list or map at `pos`, already read, begin, and where the last one ends."""
         code = self.data[self.pos] if self.pos < self.end else 0
         if code == 0x45:
             return [self.pos + 1]
@@ -256,9 +263,9 @@ class Decoder:
         return stops
 
     def check(self) -> None:
-        """Move over the next value as `skip` does, but look inside: at bounds, counts and nesting, as `value` does.
+        """Move past the next value as `skip` does, but check bounds, counts and nesting inside as `value` does.
 
-        What Python has no form for, or can't use as a key, passes.
+        Values that Python can't represent, or use as a key, pass.
         """
         pos = self.pos
         if pos >= self.end:
@@ -299,7 +306,7 @@ class Decoder:
             raise self._misfit(code, stop)
 
     def _check_elements(self, stop: int, count: int) -> None:
-        """The elements of an array, behind their common constructor."""
+        """Check the elements of an array, after their common constructor."""
         if self.pos == stop and not count:
             return
         descriptors = 0
@@ -328,7 +335,7 @@ class Decoder:
                 self._skip_content(element)
 
     def _skip_content(self, code: int) -> None:
-        """Over size and content of a variable-width value."""
+        """Move past the size and content of a variable-width value."""
         pos = self.pos
         width = 1 if _WIDTHS[code] == _SIZE8 else 4
         if pos + width > self.end:
@@ -347,7 +354,7 @@ class Decoder:
         )
 
     def _coded(self, code: int) -> Any:
-        """The value whose constructor `code` lies just before `pos` (or before the elements of an array)."""
+        """Return the value whose constructor `code` is just before `pos` (or before the elements of an array)."""
         if code == 0xC1 or code == 0xD1:
             return self._map(code)
         if code == 0xC0 or code == 0xD0:
@@ -507,7 +514,7 @@ class Decoder:
         return self._text(content, code)
 
     def _text(self, content: bytes, code: int) -> str:
-        """The content of a string or symbol that ends at `pos`."""
+        """Return the content of a string or symbol that ends at `pos`."""
         try:
             return content.decode("utf-8") if code & 0x0F == 0x1 else Symbol(content, "utf-8")
         except UnicodeDecodeError as error:
@@ -516,7 +523,7 @@ class Decoder:
             ) from None
 
     def _enter(self, code: int) -> int:
-        """Read size and count of a compound or array; return its end, and leave its count in `count`."""
+        """Read the size and count of a compound or array; return its end, and store its count in `count`."""
         pos = self.pos
         if code < 0xD0 or code == 0xE0:
             width = 1
@@ -561,7 +568,7 @@ class Decoder:
         return items
 
     def _many_elements(self, pos: int, stop: int, count: int) -> list[Any]:
-        """In parts: nested lists that claim more elements than they hold must not take memory for them."""
+        """Read many elements in parts, so that nested lists can't claim memory for elements that they don't hold."""
         items: list[Any] = []
         while count > 0:
             part: list[Any] = [None] * min(count, _AT_ONCE)
@@ -586,7 +593,7 @@ class Decoder:
         return items
 
     def _key(self, key: Any, items: dict[Any, Any], collisions: dict[int, int]) -> Any:
-        """A key made hashable (lists as tuples); refused where too many of the map's keys share its hash."""
+        """Return a hashable key (lists as tuples). Refuse it if too many of the map's keys share its hash."""
         if isinstance(key, list):
             key = _frozen(key)
         try:
@@ -608,7 +615,7 @@ class Decoder:
         end = self.end
         self.end = stop
         if self.pos == stop and not count:
-            # uamqp 1.6, and others on the same C library, leave out the constructor of an empty array.
+            # uamqp 1.6, and others on the same C library, omit the constructor of an empty array.
             self.end = end
             return [] if self.bare else Array((), "null")
         self.depth += 1
@@ -655,7 +662,7 @@ class Decoder:
 
 
 def _frozen(value: list[Any]) -> tuple[Any, ...]:
-    """A list or an array, and those within it, as tuples."""
+    """Return a list or an array, and those within it, as tuples."""
     return tuple([_frozen(item) if isinstance(item, list) else item for item in value])
 
 
@@ -664,7 +671,7 @@ def _out_of_bounds(data: bytes, pos: int, end: int) -> DecodeError:
 
 
 def u32(data: bytes, pos: int) -> int:
-    """The unsigned number in the four bytes from `pos` on, which have to be there."""
+    """Return the unsigned number in the four bytes from `pos` on, which must exist."""
     number = data[pos]
     number = number << 8 | data[pos + 1]
     number = number << 8 | data[pos + 2]
@@ -672,7 +679,7 @@ def u32(data: bytes, pos: int) -> int:
 
 
 def decoder_between(data: bytes, pos: int, end: int, bare: bool) -> Decoder:
-    """A cursor at `pos`, for values that reach up to `end` at most; as ``Decoder(...)``, which takes longer."""
+    """Return a cursor at `pos` for values up to `end`, like ``Decoder(...)``, which takes longer."""
     if not 0 <= pos <= end <= len(data):
         raise _out_of_bounds(data, pos, end)
     decoder = Decoder.__new__(Decoder)
@@ -686,25 +693,29 @@ def decoder_between(data: bytes, pos: int, end: int, bare: bool) -> Decoder:
 
 
 def map_spans(data: bytes, pos: int, end: int) -> list[tuple[int, int, int]]:
-    """Where the items of the map from `pos` to `end` lie: the start of the key, of the value, and their end."""
+    """Return the start of the key, the start of the value, and the end of each item of the map from `pos` to `end`."""
     decoder = Decoder(data, pos, end)
     stops = decoder.element_stops()
     return [(stops[index], stops[index + 1], stops[index + 2]) for index in range(0, len(stops) - 2, 2)]
 
 
 def list_spans(data: bytes, pos: int, end: int) -> list[tuple[int, int]]:
-    """Where the elements of the list from `pos` to `end` lie: start and end of each."""
+    """Return the start and end of each element of the list from `pos` to `end`."""
     stops = Decoder(data, pos, end).element_stops()
     return list(itertools.pairwise(stops))
 
 
 def type_name(encoded: bytes) -> str:
-    """Return the name of an encoded value's AMQP type, as in `Array.element`; "" for a described value and for none."""
+    """Return the name of an encoded value's AMQP type, as in `Array.element`; "" for a described value or none."""
     return _NAMES[encoded[0]] if encoded else ""
 
 
 def decode_value(data: bytes | bytearray | memoryview, bare: bool = False) -> Any:
-    """The one value that `data` encodes; DecodeError for anything else, bytes after the value included."""
+    """Return the only value in `data`.
+
+    Raises:
+        DecodeError: the data is invalid, or has bytes after the value.
+    """
     decoder = Decoder(data if type(data) is bytes else bytes(data), 0, None, bare)
     value = decoder.value()
     if decoder.pos != decoder.end:

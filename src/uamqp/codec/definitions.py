@@ -1,6 +1,6 @@
 """Shared definitions: roles, settle modes, error conditions, the error composite.
 
-Imports the codec's composites and values. Sections 2.8 and 4.5.8 of the AMQP 1.0 specification.
+See sections 2.8 and 4.5.8 of the AMQP 1.0 specification.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""AMQP values to bytes, in the smallest encodings. Imports the codec's errors, limits, values and decode.
+"""AMQP values to bytes, in the smallest encodings.
 
-Functions take the buffer to append to. `append_value` is the typed mapping, `append_bare` the bare one
-(docs/design.md); the others encode a value of one AMQP type, for composites. All raise EncodeError, and then
-leave the buffer as it was.
+Functions append to a buffer. `append_value` is the typed mapping, `append_bare` the bare one (docs/design.md); the
+others encode a value of one AMQP type, for composites. All may raise EncodeError, and then leave the buffer unchanged.
 """
 
 from __future__ import annotations
@@ -116,17 +115,17 @@ def append_binary(out: bytearray, value: bytes | bytearray) -> None:
 
 
 def append_string(out: bytearray, value: str | bytes) -> None:
-    """Append a string; bytes are its text in UTF-8."""
+    """Append a string; bytes are taken as UTF-8."""
     append_text(out, 0xA1, value if isinstance(value, bytes) else _utf8(value))
 
 
 def append_symbol(out: bytearray, value: str | bytes) -> None:
-    """Append a symbol; bytes are its text in ASCII."""
+    """Append a symbol; bytes are taken as ASCII."""
     append_text(out, 0xA3, value if isinstance(value, bytes) else _utf8(value))
 
 
 def append_text(out: bytearray, code: int, data: bytes) -> None:
-    """Append bytes as a string, binary or symbol: `code` is the constructor with a one-byte size."""
+    """Append bytes as a string, binary or symbol; `code` is the constructor with a one-byte size."""
     size = len(data)
     if size <= 0xFF:
         out.append(code)
@@ -137,7 +136,7 @@ def append_text(out: bytearray, code: int, data: bytes) -> None:
 
 
 def append_wide_size(out: bytearray, code: int, size: int) -> None:
-    """Append a constructor with a size of four bytes; so many bytes are to follow."""
+    """Append a constructor with a four-byte size; `size` bytes have to follow."""
     if size > MAX_SIZE:
         raise EncodeError(f"{size} bytes are more than the {MAX_SIZE} that AMQP can encode in one value")
     out.append(code)
@@ -241,7 +240,7 @@ def _append_bytes_bare(out: bytearray, value: bytes) -> None:
     append_text(out, 0xA1, bytes(value))
 
 
-# Scalars by Python type, in both mappings. Order matters for subclasses, which are looked up by isinstance.
+# Scalars by Python type, in both mappings. The order matters for subclasses, which are found by isinstance.
 _SCALARS: dict[type, Callable[[bytearray, Any], None]] = {
     bool: append_boolean,
     UByte: append_ubyte,
@@ -291,7 +290,7 @@ def _append(out: bytearray, value: Any, bare: bool, depth: int) -> None:
 
 
 def _append_other(out: bytearray, value: Any, bare: bool, depth: int) -> None:
-    """Objects that encode themselves, described values, arrays, and subclasses of what has an encoding."""
+    """Append an object that encodes itself, a described value, an array, or an instance of a subclass."""
     hook = getattr(type(value), "__amqp_encode__", None)
     if hook is not None:
         out += _self_encoded(value, hook, depth)
@@ -327,10 +326,16 @@ def _self_encoded(value: Any, hook: Callable[[Any], Any], depth: int) -> bytes:
 
 
 def check_nesting(encoded: bytes, depth: int, name: str) -> None:
-    """Raise NestingError for an encoding, made elsewhere, that is nested too deep where it goes.
+    """Check the nesting of an encoding that was made elsewhere.
 
-    `depth` is how deep that is nested already; `name` is of what made the encoding, and is in the EncodeError for a
-    malformed one.
+    Args:
+        encoded: the encoding.
+        depth: nesting depth of the place where it goes.
+        name: the name of its origin, for error texts.
+
+    Raises:
+        NestingError: it would be nested too deep.
+        EncodeError: it is malformed.
     """
     decoder = Decoder(encoded)
     decoder.depth = depth
@@ -343,7 +348,7 @@ def check_nesting(encoded: bytes, depth: int, name: str) -> None:
 
 
 def nesting_error(found: Exception | None = None) -> NestingError:
-    """The error for what is nested deeper than can be read; `found` is what showed it."""
+    """Return the error for nesting that is too deep to be read; `found` is its cause."""
     if isinstance(found, RecursionError):
         return NestingError(f"values are nested too deep (more than {MAX_DEPTH}), or contain themselves")
     return NestingError(str(found) if found is not None else f"values are nested deeper than {MAX_DEPTH}")
@@ -377,16 +382,16 @@ def _append_map(out: bytearray, items: dict[Any, Any], bare: bool, depth: int) -
 
 
 def begin_map(out: bytearray) -> int:
-    """Begin a map whose keys and values are appended one by one; `close_compound` takes what this returns."""
+    """Begin a map whose keys and values are appended one by one. Pass the result to `close_compound`."""
     start = len(out)
     out += b"\xc1\x00\x00"
     return start
 
 
 def close_compound(out: bytearray, start: int, count: int) -> None:
-    """Fill in size and count of a compound or array, begun at `start` as its small code and two bytes.
+    """Fill in the size and count of a compound or array, which begins at `start` with its small code and two bytes.
 
-    What has grown too big for one-byte size and count is made the four-byte form.
+    If it has grown too big for a one-byte size and count, it is converted to the four-byte form.
     """
     size = len(out) - start - 2
     if size <= 0xFF and count <= 0xFF:
@@ -399,7 +404,7 @@ def close_compound(out: bytearray, start: int, count: int) -> None:
     out[start + 1 : start + 3] = _pack_u32_pair(size + 3, count)
 
 
-# Arrays: all elements share one constructor, which is the wide one of their type.
+# Arrays: all elements share the wide constructor of their type.
 _ARRAY_CODES = {
     "null": 0x40, "boolean": 0x56,
     "ubyte": 0x50, "ushort": 0x60, "uint": 0x70, "ulong": 0x80,
@@ -459,7 +464,7 @@ def _is_int32(value: Any) -> bool:
 
 
 def _type_name(value: Any, bare: bool) -> str:
-    """The AMQP type that a value encodes as, by name."""
+    """Return the name of the AMQP type as which a value is encoded."""
     if value is None:
         return "null"
     if bare and isinstance(value, bytes):
@@ -491,7 +496,7 @@ def _append_array(out: bytearray, array: Array, bare: bool, depth: int) -> None:
 
 
 def _array_parts(array: Array, bare: bool, depth: int) -> tuple[list[Any], str, list[Any]]:
-    """Descriptors, element type, elements; found from the elements where the array doesn't say."""
+    """Return descriptors, element type and elements, derived from the elements if the array doesn't name them."""
     items = list(array)
     for index, item in enumerate(items):
         hook = getattr(type(item), "__amqp_encode__", None)
@@ -524,7 +529,7 @@ def _decoded(encoded: bytes) -> Any:
 
 
 def _append_element(out: bytearray, value: Any, element: str, bare: bool, depth: int) -> None:
-    """A value as after its wide constructor, which an array has once, before the first element."""
+    """Append a value without its wide constructor, which an array has once, before the first element."""
     integer = _ARRAY_INTEGERS.get(element)
     if integer is not None:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -574,25 +579,31 @@ def _append_safely(out: bytearray, value: Any, bare: bool, depth: int) -> None:
     start = len(out)
     try:
         _append(out, value, bare, depth)
-    except (NestingError, RecursionError) as error:  # the latter by way of objects that encode themselves
+    except (NestingError, RecursionError) as error:  # the latter from objects that encode themselves
         del out[start:]
-        raise nesting_error(error) from None  # without the hundred lines of how we got there
+        raise nesting_error(error) from None  # without a traceback of a hundred lines
     except BaseException:
         del out[start:]
         raise
 
 
 def append_value(out: bytearray, value: Any, depth: int = 0) -> None:
-    """Append a value in the typed mapping: what it encodes as is its Python type alone.
+    """Append a value in the typed mapping, in which the Python type alone determines the AMQP type.
 
-    `depth` is how deep what it goes into is nested: no value is encoded that would be nested deeper than
-    `limits.MAX_DEPTH`, for that can't be read.
+    Args:
+        out: the buffer.
+        value: the value.
+        depth: nesting depth of the place where it goes.
+
+    Raises:
+        EncodeError: the value has no encoding.
+        NestingError: it would be nested deeper than `limits.MAX_DEPTH`, and so couldn't be read.
     """
     _append_safely(out, value, False, depth)
 
 
 def append_bare(out: bytearray, value: Any, depth: int = 0) -> None:
-    """Append a value in the bare mapping: as typed, except that bytes are a string and a set is a list."""
+    """Append a value in the bare mapping, which is the typed one except that bytes are a string and a set is a list."""
     _append_safely(out, value, True, depth)
 
 
@@ -600,14 +611,14 @@ def append_keyed_map(out: bytearray, items: dict[Any, Any], symbols: bool, bare:
     """Append a map that is a section of a message (sections 3.2.5 and 3.2.10 of the specification).
 
     Args:
-        out: what to append to; it is as it was if this raises.
-        items: the map. A key may also be an object that encodes itself as a key that is allowed.
-        symbols: the keys are text or bytes of ASCII (symbols), or integers (ulong), as those of annotations and footers
-            are. If not, they are text or bytes of UTF-8 (strings), as those of application properties are.
-        bare: the values are in the bare mapping, else in the typed one.
+        out: the buffer, unchanged after an error.
+        items: the map. A key may also be an object that encodes itself as a valid key.
+        symbols: whether the keys are text or bytes in ASCII (symbols), or integers (ulong), as in annotations and
+            footers. Otherwise, they are text or bytes in UTF-8 (strings), as in application properties.
+        bare: whether the values are in the bare mapping instead of the typed one.
 
     Raises:
-        EncodeError: a key is another one, or a value has no encoding.
+        EncodeError: a key is invalid, or a value has no encoding.
         NestingError: a value is nested too deep.
     """
     start = len(out)
@@ -661,7 +672,7 @@ def _append_other_key(out: bytearray, key: Any, symbols: bool) -> None:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Tell whether bytes are text in UTF-8."""
+    """Return whether bytes are text in UTF-8."""
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -675,7 +686,7 @@ def _wrong_key(key: Any, symbols: bool) -> EncodeError:
 
 
 def encode_value(value: Any, bare: bool = False, depth: int = 0) -> bytes:
-    """The encoding of one value, in the typed or the bare mapping; `depth` as for `append_value`."""
+    """Return the encoding of a value, in the typed or the bare mapping; `depth` as for `append_value`."""
     out = bytearray()
     _append_safely(out, value, bare, depth)
     return bytes(out)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 
 class CodecError(ValueError):
-    """Something isn't valid AMQP 1.0 data, or can't be made into it."""
+    """Something isn't valid AMQP 1.0 data, or can't be encoded as such."""
 
 
 class EncodeError(CodecError):
-    """A value has no AMQP encoding: wrong type, out of range, nested too deep, a mandatory field unset."""
+    """A value has no AMQP encoding: wrong type, out of range, nested too deep, or without a mandatory field."""
 
 
 class NestingError(EncodeError):
-    """Values are nested deeper than the codec reads them (`limits.MAX_DEPTH`), or contain themselves."""
+    """Values are nested deeper than the codec can read (`limits.MAX_DEPTH`), or contain themselves."""
 
 
 class DecodeError(CodecError):
-    """Bytes that are no valid AMQP 1.0 encoding, or a composite that breaks its definition."""
+    """Bytes aren't a valid AMQP 1.0 encoding, or a composite violates its definition."""

@@ -1,8 +1,8 @@
-"""A message as bytes (section 3.2 of the specification): its sections found, passed on as they came, and encoded.
+"""A message as bytes (section 3.2 of the specification): finding, passing on and encoding its sections.
 
-For whoever has a class for messages. What was received stays the payload and its bounds, `scan_sections(payload)`; a
-section is decoded when somebody looks at it, and what nobody looks at goes out as it came. These are functions and no
-base class, because objects of a compiled class that has a base aren't used again (`RECYCLING` in setup.py).
+For classes that represent messages. A received message remains a payload with its bounds, `scan_sections(payload)`; a
+section is decoded when accessed, and otherwise goes out as received. These are functions instead of a base class,
+because objects of a compiled class with a base aren't recycled (`RECYCLING` in setup.py).
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from .sections import (
 from .values import ULong
 
 Bounds: TypeAlias = list[tuple[int, int, int]]
-"""What `scan_sections` returns: the code of each section, and where its value starts and ends."""
+"""The result of `scan_sections`: the code of each section, and where its value starts and ends."""
 
 _NAMES = ("header", "properties")
 _FIELDS = (Header.FIELDS, Properties.FIELDS)
 
-# What bytes are in each field of the properties, in the bare and in the typed mapping. 0: the field takes none.
+# The type of bytes in each field of the properties, in the bare and in the typed mapping; 0 if none are allowed.
 _BYTES_BARE = bytes.fromhex("a1 a0 a1 a1 a1 a1 a3 a3 00 00 a1 00 a1")
 _BYTES_TYPED = bytes.fromhex("a0 a0 00 00 00 a0 00 00 00 00 00 00 00")
 
-# By the type of a field and that of its value: what is usual, and needs no further look.
+# Usual combinations of the types of a field and of its value, which need no further checks.
 _USUAL: dict[tuple[str, type], Callable[[bytearray, Any], None]] = {
     ("boolean", bool): append_boolean,
     ("ubyte", int): append_ubyte,
@@ -69,16 +69,16 @@ _USUAL: dict[tuple[str, type], Callable[[bytearray, Any], None]] = {
 }
 
 
-# What was received
+# -- received messages
 
 
 def section_decoder(payload: bytes, bounds: Bounds, code: int, bare: bool = False) -> Decoder | None:
-    """Return a cursor at the value of a section, which reads that value and no further.
+    """Return a cursor for the value of a section.
 
     Args:
         payload: the encoded message.
         bounds: its sections, as `scan_sections` finds them.
-        code: which section; of several data or sequence sections it is the first.
+        code: the section's code; among several data or sequence sections, the first is chosen.
         bare: as for `Decoder`.
 
     Returns:
@@ -94,13 +94,13 @@ def section_decoder(payload: bytes, bounds: Bounds, code: int, bare: bool = Fals
 
 
 def read_header(decoder: Decoder) -> list[Any]:
-    """Return the five fields of the header at a cursor (section 3.2.1), those that were left out as None.
+    """Return the five fields of the header at a cursor (section 3.2.1), and move past it. Omitted fields are None.
 
-    They are durable, priority, ttl (milliseconds), first-acquirer and delivery-count. Their types are the sender's:
-    nothing is checked. The cursor is behind the header then.
+    They are durable, priority, ttl (milliseconds), first-acquirer and delivery-count. Their types are the sender's, and
+    not checked.
 
     Raises:
-        DecodeError: what is there is no list, or has more fields.
+        DecodeError: it isn't a list, or has more fields.
     """
     fields = decoder.fields()
     count = len(fields)
@@ -112,12 +112,12 @@ def read_header(decoder: Decoder) -> list[Any]:
 
 
 def read_properties(decoder: Decoder) -> list[Any]:
-    """Return the fields of the properties at a cursor (section 3.2.4), in their order; those at the end may be missing.
+    """Return the fields of the properties at a cursor (section 3.2.4), and move past them.
 
-    Their types are the sender's: nothing is checked. The cursor is behind the properties then.
+    They are in the specification's order; the last ones may be missing. Their types are the sender's, and not checked.
 
     Raises:
-        DecodeError: what is there is no list, or has more than 13 fields.
+        DecodeError: it isn't a list, or has more than 13 fields.
     """
     fields = decoder.fields()
     if len(fields) > 13:
@@ -129,7 +129,7 @@ def encoded_since(decoder: Decoder, start: int) -> bytes:
     """Return the bytes that a cursor has read since it was at `start`.
 
     Raises:
-        DecodeError: it has never been there.
+        DecodeError: it can't have been there.
     """
     stop = decoder.pos
     if not 0 <= start <= stop <= len(decoder.data):
@@ -139,7 +139,7 @@ def encoded_since(decoder: Decoder, start: int) -> bytes:
 
 
 def body_code(bounds: Bounds) -> int:
-    """Return the code of the sections that the body is made of: `DATA`, `SEQUENCE` or `VALUE`; 0 without a body."""
+    """Return the code of the body's sections: `DATA`, `SEQUENCE` or `VALUE`; 0 without a body."""
     for code, _, _ in bounds:
         if DATA <= code <= VALUE:
             return code
@@ -147,14 +147,14 @@ def body_code(bounds: Bounds) -> int:
 
 
 def body_parts(payload: bytes, bounds: Bounds) -> list[bytes]:
-    """Return what is in each section of the body, as bytes: of data the content, of other sections the encoded value.
+    """Return the bytes in each section of the body: the content of data, the encoded value of other sections.
 
     Args:
         payload: the encoded message.
         bounds: its sections, as `scan_sections` finds them.
 
     Raises:
-        DecodeError: the bounds aren't within the payload, or those of a data section are no binary's.
+        DecodeError: the bounds aren't within the payload, or those of a data section aren't a binary's.
     """
     parts = []
     size = len(payload)
@@ -173,10 +173,10 @@ def body_parts(payload: bytes, bounds: Bounds) -> list[bytes]:
 
 
 def body_size(payload: bytes, bounds: Bounds) -> int:
-    """Return how many bytes `body_parts` would have in all, without making them.
+    """Return the total number of bytes of `body_parts`, without making them.
 
     Raises:
-        DecodeError: the bounds of a data section are no binary's.
+        DecodeError: the bounds of a data section aren't a binary's.
     """
     size = 0
     for code, start, end in bounds:
@@ -186,23 +186,23 @@ def body_size(payload: bytes, bounds: Bounds) -> int:
     return size
 
 
-# What goes out
+# -- outgoing messages
 
 
 def append_section(out: bytearray, code: int, value: bytes) -> None:
-    """Append a section whose value is encoded already."""
+    """Append a section whose value is already encoded."""
     append_section_header(out, code)
     out += value
 
 
 def append_sections(out: bytearray, payload: bytes, bounds: Bounds, first: int, last: int) -> None:
-    """Append sections as they came, byte for byte: those with the codes from `first` to `last`.
+    """Append the received sections with codes from `first` to `last`, byte for byte.
 
-    Their descriptors go out in the usual form, which is the shortest.
+    Just their descriptors go out in the usual form, which is the shortest.
 
     Args:
-        out: what to append to.
-        payload: the encoded message that they came in.
+        out: the buffer.
+        payload: the encoded message in which they were received.
         bounds: its sections, as `scan_sections` finds them.
     """
     for code, start, end in bounds:
@@ -224,10 +224,10 @@ def append_data(out: bytearray, content: bytes) -> None:
 def encode_data(
     content: bytes, before: bytes | bytearray | None = None, after: bytes | bytearray | None = None
 ) -> bytes:
-    """Return a message whose body is one data section; its content is copied once, however large it is.
+    """Return a message whose body is a single data section; its content is copied only once.
 
     Args:
-        content: what is in the section.
+        content: the content of the section.
         before: the encoded sections before the body; None for none.
         after: the encoded footer; None for none.
 
@@ -244,15 +244,15 @@ def append_header(out: bytearray, fields: list[Any], original: bytes | None = No
     """Append the value of a header (section 3.2.1); its descriptor is `append_section_header`'s.
 
     Args:
-        out: what to append to; it is as it was if this raises.
+        out: the buffer, unchanged after an error.
         fields: up to five: durable (bool), priority (0 to 255), ttl (milliseconds), first-acquirer (bool) and
-            delivery-count. None is null, and left out at the end.
-        original: the value of a header that was received.
-        changed: with `original`, the fields that differ from it, a bit for each (1 for durable). The others go out as
-            they came; with 0 the whole original does.
+            delivery-count. None becomes null, and is omitted at the end.
+        original: the value of a received header.
+        changed: with `original`, the fields that differ from it, with a bit for each (1 for durable). The others go out
+            as received; with 0, so does the whole original.
 
     Raises:
-        EncodeError: a field is of the wrong type, or out of range. The text names it.
+        EncodeError: a field has the wrong type, or is out of range. The text names it.
     """
     _append_fields(out, fields, False, False, original, changed)
 
@@ -263,18 +263,18 @@ def append_properties(
     """Append the value of properties (section 3.2.4); its descriptor is `append_section_header`'s.
 
     Args:
-        out: what to append to; it is as it was if this raises.
-        fields: up to 13, in their order. None is null, and left out at the end. Text is str, and in the bare mapping
-            also bytes. Times are milliseconds since 1970-01-01 UTC. Ids are text, integers (ulong), `uuid.UUID` or
-            binary, which is bytes in the typed mapping and bytearray in either.
-        bare: use the bare mapping, in which bytes are text wherever text is allowed.
-        original: the value of properties that were received.
-        changed: with `original`, the fields that differ from it, a bit for each (1 for message-id). The others go out
-            as they came; with 0 the whole original does.
+        out: the buffer, unchanged after an error.
+        fields: up to 13, in the specification's order. None becomes null, and is omitted at the end. Text is str, or
+            also bytes in the bare mapping. Times are milliseconds since 1970-01-01 UTC. Ids are text, integers (ulong),
+            `uuid.UUID` or binary, which is bytes in the typed mapping and bytearray in either.
+        bare: whether to use the bare mapping, in which bytes are text wherever text is allowed.
+        original: the value of received properties.
+        changed: with `original`, the fields that differ from it, with a bit for each (1 for message-id). The others go
+            out as received; with 0, so does the whole original.
 
     Raises:
-        EncodeError: a field is of the wrong type, or out of range. The text names it, unless it is text that has no
-            UTF-8 encoding or 4 GiB.
+        EncodeError: a field has the wrong type, or is out of range. The text names it, unless it is text without a
+            UTF-8 encoding, or of 4 GiB.
     """
     _append_fields(out, fields, True, bare, original, changed)
 
@@ -320,7 +320,7 @@ def _append_fields(
 
 
 def _append_other(out: bytearray, index: int, value: Any, properties: bool, bare: bool) -> None:
-    """A field of the header, or one of the properties that isn't bytes."""
+    """Append a field of the header, or one of the properties that isn't bytes."""
     field = _FIELDS[properties][index]
     append = _USUAL.get((field.requires or field.base, type(value)))
     try:
@@ -334,21 +334,21 @@ def _append_other(out: bytearray, index: int, value: Any, properties: bool, bare
         raise type(error)(f"{_NAMES[properties]}.{field.name}: {error}") from None
 
 
-# Maps
+# -- maps
 
 
 def append_map(out: bytearray, code: int, items: dict[Any, Any], bare: bool = False) -> None:
     """Append the value of a section that is a map; its descriptor is `append_section_header`'s.
 
     Args:
-        out: what to append to; it is as it was if this raises.
-        code: the section's. Application properties (section 3.2.5) have text as keys; annotations and the footer
-            (3.2.10) have text of ASCII, which goes out as symbols, or integers from 0 to 2**64-1. Text is str or bytes.
+        out: the buffer, unchanged after an error.
+        code: the section's code. Application properties (section 3.2.5) have text as keys; annotations and the footer
+            (3.2.10) have ASCII text, which goes out as symbols, or integers from 0 to 2**64-1. Text is str or bytes.
         items: the map.
         bare: whether its values are in the bare mapping.
 
     Raises:
-        EncodeError: a key is another one, or a value has no encoding.
+        EncodeError: a key is invalid, or a value has no encoding.
         NestingError: a value is nested too deep.
     """
     append_keyed_map(out, items, code != APPLICATION_PROPERTIES, bare)
@@ -361,18 +361,18 @@ def append_changed_map(
     append_item: Callable[[bytearray, Any, Any], None],
     original: tuple[bytes, int, int] | None = None,
 ) -> None:
-    """Append a map, in which what was received and is the same now goes out byte for byte as it came.
+    """Append a map whose unchanged parts go out byte for byte as received.
 
     Args:
-        out: what to append to.
-        items: the map as it is now, in the bare mapping.
-        append_key: appends a key that wasn't received. It raises for what can't be one.
-        append_item: appends a value that wasn't received: it takes the key as well, for what its errors say.
-        original: the payload that the map came in, and where it starts and ends; None: nothing was received.
+        out: the buffer.
+        items: the current map, in the bare mapping.
+        append_key: appends a key that wasn't received, or raises an error.
+        append_item: appends a value that wasn't received; called with its key, too, for error texts.
+        original: the payload in which the map was received, and where it starts and ends; None if there was none.
 
     Raises:
-        DecodeError: the original is no map.
-        Exception: what the two functions raise.
+        DecodeError: the original isn't a map.
+        Exception: the exceptions of both functions propagate.
     """
     known: dict[Any, tuple[bytes, bytes]] = {}
     came: dict[Any, Any] = {}
@@ -400,11 +400,11 @@ def append_changed_map(
 
 
 def _items(payload: bytes, came: dict[Any, Any], spans: Bounds) -> dict[Any, tuple[bytes, bytes]]:
-    """The encoded items of a map by its keys as they were read."""
+    """Return the encoded items of a map by its decoded keys."""
     items = [(payload[start:middle], payload[middle:end]) for start, middle, end in spans]
     if len(items) == len(came):
         return dict(zip(came, items, strict=True))
-    # Keys that differ in their type alone fall together: then the first key counts, and the last value.
+    # Keys that differ just in type collide: then the first key counts, and the last value.
     found: dict[Any, tuple[bytes, bytes]] = {}
     for key, value in items:
         out = bytearray()
@@ -421,7 +421,7 @@ _NOWHERE: Any = object()
 
 
 def _there(key: Any, known: dict[Any, Any]) -> Any:
-    """The key that is this one; one with a NaN in it isn't equal to itself. `_NOWHERE` if there is none."""
+    """Return the known key that is the same, even with a NaN, which isn't equal to itself; else `_NOWHERE`."""
     if key in known:
         return key
     if isinstance(key, (str, bytes, int)):
@@ -430,7 +430,7 @@ def _there(key: Any, known: dict[Any, Any]) -> Any:
 
 
 def unchanged(value: Any, came: Any) -> bool:
-    """Tell whether a value is what was decoded, down to the types: True isn't 1 here, and NaN is NaN."""
+    """Return whether a value is the decoded one, including types: True isn't 1 here, and NaN is NaN."""
     if type(value) is not type(came):
         return False
     if isinstance(value, dict):

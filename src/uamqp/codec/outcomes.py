@@ -1,7 +1,4 @@
-"""Delivery states and outcomes (section 3.4 of the AMQP 1.0 specification).
-
-Imports the codec's composites and definitions.
-"""
+"""Delivery states and outcomes (section 3.4 of the AMQP 1.0 specification)."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ _OUTCOME = ("delivery-state", "outcome")
 @register
 @dataclass(slots=True)
 class Received(Composite):
-    """How much of a partial delivery the receiver has (section 3.4.1)."""
+    """The receiver's progress in a partial delivery (section 3.4.1)."""
 
     DESCRIPTOR: ClassVar[int] = 0x23
     NAME: ClassVar[str] = "amqp:received:list"
@@ -70,7 +67,7 @@ class Released(Composite):
 @register
 @dataclass(slots=True)
 class Modified(Composite):
-    """Released with changes: counted as failed, not to come here again, annotated (section 3.4.5)."""
+    """The message is released with changes: as failed, undeliverable here, or annotated (section 3.4.5)."""
 
     DESCRIPTOR: ClassVar[int] = 0x27
     NAME: ClassVar[str] = "amqp:modified:list"
@@ -86,7 +83,7 @@ class Modified(Composite):
     message_annotations: dict[Any, Any] | None = None
 
 
-# The outcomes without fields, ready made, and their encodings.
+# Prepared objects for the outcomes without fields, and their encodings.
 ACCEPTED = Accepted()
 RELEASED = Released()
 ACCEPTED_BYTES = b"\x00\x53\x24\x45"

@@ -1,7 +1,4 @@
-"""The nine performatives (section 2.7 of the AMQP 1.0 specification).
-
-Imports the codec's composites, definitions, outcomes, terminus, transactions and values.
-"""
+"""The nine performatives (section 2.7 of the AMQP 1.0 specification)."""
 
 from __future__ import annotations
 
@@ -124,7 +121,7 @@ class Attach(Composite):
 @register
 @dataclass(slots=True)
 class Flow(Composite):
-    """Updates windows of a session, and with a handle the credit of a link (section 2.7.4)."""
+    """Updates the windows of a session and, with a handle, the credit of a link (section 2.7.4)."""
 
     DESCRIPTOR: ClassVar[int] = 0x13
     NAME: ClassVar[str] = "amqp:flow:list"
@@ -194,7 +191,7 @@ class Transfer(Composite):
 @register
 @dataclass(slots=True)
 class Disposition(Composite):
-    """Tells the state of deliveries `first` to `last` (section 2.7.6)."""
+    """Reports the state of deliveries `first` to `last` (section 2.7.6)."""
 
     DESCRIPTOR: ClassVar[int] = 0x15
     NAME: ClassVar[str] = "amqp:disposition:list"
@@ -219,7 +216,7 @@ class Disposition(Composite):
 @register
 @dataclass(slots=True)
 class Detach(Composite):
-    """Detaches a link from its session, and with `closed` ends it (section 2.7.7)."""
+    """Detaches a link from its session or, with `closed`, ends it (section 2.7.7)."""
 
     DESCRIPTOR: ClassVar[int] = 0x16
     NAME: ClassVar[str] = "amqp:detach:list"
@@ -261,10 +258,10 @@ class Close(Composite):
     error: Error | None = None
 
 
-# Performatives by numeric descriptor.
 PERFORMATIVES: dict[int, type[Composite]] = {
     cls.DESCRIPTOR: cls for cls in (Open, Begin, Attach, Flow, Transfer, Disposition, Detach, End, Close)
 }
+"""The performatives by numeric descriptor."""
 
 __all__ = [
     "PERFORMATIVES", "ROLE_RECEIVER", "ROLE_SENDER", "Attach", "Begin", "Close", "DeliveryState", "Detach",

@@ -1,4 +1,4 @@
-"""SASL frames (section 5.3.3 of the AMQP 1.0 specification). Imports the codec's composites and values."""
+"""SASL frames (section 5.3.3 of the AMQP 1.0 specification)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SaslMechanisms(Composite):
 @register
 @dataclass(slots=True)
 class SaslInit(Composite):
-    """The client's choice of a mechanism (section 5.3.3.2). A repr doesn't show the initial response."""
+    """The client's choice of a mechanism (section 5.3.3.2). Its repr doesn't show the initial response."""
 
     DESCRIPTOR: ClassVar[int] = 0x41
     NAME: ClassVar[str] = "amqp:sasl-init:list"
@@ -75,7 +75,7 @@ class SaslChallenge(Composite):
 @register
 @dataclass(slots=True)
 class SaslResponse(Composite):
-    """The client's answer to a challenge (section 5.3.3.4). It may be a secret and isn't shown."""
+    """The client's answer to a challenge (section 5.3.3.4). Its repr doesn't show it, as it may be a secret."""
 
     DESCRIPTOR: ClassVar[int] = 0x43
     NAME: ClassVar[str] = "amqp:sasl-response:list"
@@ -109,7 +109,7 @@ class SaslOutcome(Composite):
         return f"SaslOutcome(code={self.code!r}, additional_data={data})"
 
 
-# SASL frames by numeric descriptor.
 SASL_FRAMES: dict[int, type[Composite]] = {
     cls.DESCRIPTOR: cls for cls in (SaslMechanisms, SaslInit, SaslChallenge, SaslResponse, SaslOutcome)
 }
+"""The SASL frames by numeric descriptor."""

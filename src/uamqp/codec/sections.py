@@ -1,7 +1,4 @@
-"""Message sections (section 3.2 of the AMQP 1.0 specification): where they lie; header and properties.
-
-Imports the codec's composites, decode, encode, errors and values.
-"""
+"""Message sections (section 3.2 of the AMQP 1.0 specification): their positions, header and properties."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ VALUE = 0x77
 FOOTER = 0x78
 
 BATCH_FORMAT = 0x80013700
-"""The message-format of a batch of Azure's services: each of its data sections is an encoded message."""
+"""The message-format of a batch for Azure's services: each of its data sections is an encoded message."""
 
 SECTION_NAMES: dict[int, str] = {
     HEADER: "amqp:header:list",
@@ -46,7 +43,7 @@ _LIST = (0x45, 0xC0, 0xD0)
 _MAP = (0xC1, 0xD1)
 _BINARY = (0xA0, 0xB0)
 
-# Constructors that a section's value may have. VALUE isn't here: it may have any.
+# The possible constructors of a section's value. VALUE may have any, so it isn't listed.
 _CONSTRUCTORS: dict[int, tuple[int, ...]] = {
     HEADER: _LIST,
     DELIVERY_ANNOTATIONS: _MAP,
@@ -67,16 +64,16 @@ def _bit(code: int) -> int:
 
 
 def _excluded(code: int) -> int:
-    """The sections that a section can't come after: itself if it comes once, and bodies of the other kinds."""
+    """Return the sections that mustn't precede a section: itself if it is unique, and bodies of other kinds."""
     if code in (DATA, SEQUENCE):
         return _BODY & ~_bit(code)
     return _BODY if code == VALUE else _bit(code)
 
 
 def _usual_widths() -> bytes:
-    """Bytes of the size after the constructor of each kind of section, by code * 256 + constructor.
+    """Return the number of size bytes after each section's constructor, by code * 256 + constructor.
 
-    5 stands for a constructor without any, 0 for one that the section can't have, or seldom has.
+    5 stands for a constructor without a size, 0 for one that the section can't have, or rarely has.
     """
     widths = bytearray(256 * (FOOTER + 1))
     for code in SECTION_NAMES:
@@ -87,7 +84,7 @@ def _usual_widths() -> bytes:
 
 
 _USUAL = _usual_widths()
-# By any byte: what can't come before it; all bits for what is no section. `_NONE` is in every set.
+# For every code, the sections that mustn't precede it: all bits if it isn't a section. `_NONE` is in every set.
 _NONE = 1 << 15
 _EXCLUDED = [_excluded(code) if code in SECTION_NAMES else -1 for code in range(256)]
 _FIRST = HEADER
@@ -100,7 +97,7 @@ _SMALL_DATA_HEADS = [_DATA_DESCRIPTOR + bytes((0xA0, size)) for size in range(25
 @register
 @dataclass(slots=True)
 class Header(Composite):
-    """Transport header of a message (section 3.2.1). `ttl` is in milliseconds. None: not given."""
+    """Transport header of a message (section 3.2.1). `ttl` is in milliseconds. Missing fields are None."""
 
     DESCRIPTOR: ClassVar[int] = HEADER
     NAME: ClassVar[str] = "amqp:header:list"
@@ -162,9 +159,9 @@ class Properties(Composite):
 class SectionReader(Decoder):
     """A cursor over the sections of an encoded message, in order.
 
-    `next` moves to the next section: `pos` is then where its value starts, constructor included, and `end` where it
-    ends. `value` or `fields` may read it then; it need not be read. Sections may come in any order. Values aren't
-    looked into by `next`, so the time it takes doesn't depend on their size. `read_sections` makes one.
+    `next` moves to the next section: `pos` is then where its value, including the constructor, starts, and `end` where
+    it ends. `value` or `fields` may read it, but don't have to. Sections may come in any order. `next` doesn't decode
+    values, so the time it takes doesn't depend on their size. `read_sections` returns a reader.
     """
 
     __slots__ = ("_seen", "_size")
@@ -176,8 +173,8 @@ class SectionReader(Decoder):
         """Move to the next section and return its code; 0 after the last.
 
         Raises:
-            DecodeError: what comes is no section, a value of the wrong type, a second section of a kind that may come
-                once, or a body of another kind than the one before.
+            DecodeError: the next bytes aren't a section, or it has a value of the wrong type, or is a repetition of a
+                unique section, or another kind of body than the previous one.
         """
         size = self._size
         pos = self.end
@@ -208,7 +205,7 @@ class SectionReader(Decoder):
         return self._any(pos)
 
     def _any(self, pos: int) -> int:
-        """Any section, checked in full: what `next` has no short way for."""
+        """Return what `next` does for any section, with all checks: the slow path."""
         payload = self.data
         if payload[pos] != 0x00:
             raise DecodeError(f"expected a section at offset {pos}, got constructor 0x{payload[pos]:02x}")
@@ -238,7 +235,7 @@ class SectionReader(Decoder):
 
 
 def read_sections(payload: bytes, bare: bool = False) -> SectionReader:
-    """Return a reader of the sections of an encoded message (section 3.2), which stands before the first.
+    """Return a reader of the sections of an encoded message (section 3.2), positioned before the first.
 
     Args:
         payload: the message.
@@ -256,13 +253,13 @@ def read_sections(payload: bytes, bare: bool = False) -> SectionReader:
 
 
 def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
-    """Return where the sections of an encoded message are (section 3.2), in order: (code, start, end) of each.
+    """Return the positions of the sections of an encoded message (section 3.2), in order: (code, start, end) of each.
 
-    `start` and `end` bound the section's value, its constructor included and the descriptor not. Values aren't looked
-    into, so the time that this takes doesn't depend on their size.
+    `start` and `end` bound the section's value, which includes its constructor but not the descriptor. Values aren't
+    decoded, so the time that this takes doesn't depend on their size.
 
     Raises:
-        DecodeError: what `SectionReader.next` raises.
+        DecodeError: see `SectionReader.next`.
     """
     reader = read_sections(payload)
     sections: list[tuple[int, int, int]] = []
@@ -274,16 +271,16 @@ def scan_sections(payload: bytes) -> list[tuple[int, int, int]]:
 
 
 def single_data(payload: bytes) -> int:
-    """Return where the value of the one data section starts that is the body; 0 if the body is anything else.
+    """Return where the value starts if the body is a single data section; 0 for any other body.
 
-    Most messages have such a body, and need no list of sections: `binary_at` reads it.
+    Most messages have such a body, and don't need a list of sections: `binary_at` reads it.
 
     Raises:
-        DecodeError: what `SectionReader.next` raises.
+        DecodeError: see `SectionReader.next`.
     """
     size = len(payload)
     if size >= 5 and payload[0] == 0x00 and payload[1] == 0x53 and payload[2] == _DATA:
-        # Nothing else in it: no reader is needed.
+        # If there is nothing else in it, no reader is necessary.
         if payload[3] == 0xA0 and size == 5 + payload[4]:
             return 3
         if payload[3] == 0xB0 and size >= 8 and size == 8 + u32(payload, 4):
@@ -300,7 +297,7 @@ def single_data(payload: bytes) -> int:
 
 
 def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
-    """Return the bounds of what is in the binary value from `start` to `end`: of the content of a data section.
+    """Return the bounds of the content of the binary value from `start` to `end`, such as a data section's.
 
     Raises:
         DecodeError: there is no binary value.
@@ -313,7 +310,7 @@ def binary_bounds(payload: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def binary_at(payload: bytes, start: int) -> bytes:
-    """Return what is in the binary value that starts at `start`.
+    """Return the content of the binary value that starts at `start`.
 
     Raises:
         DecodeError: no binary value starts there, or it is cut off.
@@ -333,7 +330,11 @@ def binary_at(payload: bytes, start: int) -> bytes:
 
 
 def data_head(size: int) -> bytes:
-    """What comes before the content of a data section with `size` bytes. Raises EncodeError for too many."""
+    """Return the bytes before the content of a data section of `size` bytes.
+
+    Raises:
+        EncodeError: the size is too large.
+    """
     if size <= 0xFF:
         return _SMALL_DATA_HEADS[size]
     head = bytearray(_DATA_DESCRIPTOR)
@@ -342,7 +343,7 @@ def data_head(size: int) -> bytes:
 
 
 def append_section_header(out: bytearray, code: int) -> None:
-    """Append the descriptor of a section, such as `HEADER`; its value is to follow."""
+    """Append the descriptor of a section, such as `HEADER`; its value has to follow."""
     out.append(0x00)
     out.append(0x53)
     out.append(code)

@@ -1,7 +1,7 @@
-"""Special methods of compiled classes as their source has them.
+"""Special methods of compiled classes as they appear in the source.
 
-For `inspect.signature`, `help()`, `unittest.mock` and whatever builds documentation: a special method of an extension
-type is a C slot, which has no names, defaults or annotations. What isn't compiled is left as it is.
+For `inspect.signature`, `help()`, `unittest.mock` and tools that build documentation: a special method of an extension
+type is a C slot, without names, defaults or annotations. Classes that aren't compiled stay unchanged.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 from types import FunctionType, MethodType, WrapperDescriptorType
 from typing import Any
 
-# Earlier ones don't look at the `__init__` of a class that has a `__new__`, as every extension type has.
+# Earlier versions ignore the `__init__` of a class that has a `__new__`, as every extension type has.
 _FINDS_INIT = sys.version_info >= (3, 11, 4)
 
 
 class Slot:
-    """Calls the wrapper of a C slot: quickly, for Python does so for a subclass of an application."""
+    """Calls the wrapper of a C slot, quickly, because Python does this for every subclass in an application."""
 
     __slots__ = ("wrapper",)
 
@@ -38,10 +38,10 @@ class Slot:
 
 
 class SpecialMethod(Slot):
-    """Stands in a class for the wrapper of a C slot; `__wrapped__` is the method as it is written.
+    """Replaces the wrapper of a C slot in a class; `__wrapped__` is the method in the source.
 
-    Python goes on to use the slot itself. The source, which is installed beside what is made of it, is read when
-    somebody asks for the signature or the docstring; where it is missing, they are those of the wrapper.
+    Python continues to use the slot itself. The source, which is installed beside the compiled module, is read on the
+    first access to the signature or the docstring; if it is missing, they are those of the wrapper.
     """
 
     def __init__(self, wrapper: Any, home: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ class SpecialMethod(Slot):
 
 
 class ConstructorSignature:
-    """The `__signature__` of a class and of those that inherit its constructor."""
+    """The `__signature__` of a class and of the classes that inherit its constructor."""
 
     def __get__(self, instance: Any, owner: type) -> inspect.Signature:
         init = owner.__init__  # type: ignore[misc]
@@ -73,7 +73,7 @@ class ConstructorSignature:
 
 
 def present(namespace: dict[str, Any]) -> None:
-    """Give the special methods of the compiled classes among a module's names their signatures."""
+    """Add signatures to the special methods of the compiled classes in a module's namespace."""
     for kind in list(namespace.values()):
         if isinstance(kind, type) and kind.__module__.startswith("uamqp."):
             _present_class(kind)
@@ -81,10 +81,10 @@ def present(namespace: dict[str, Any]) -> None:
 
 def _present_class(kind: type) -> None:
     members = list(vars(kind).items())
-    # A class may say that it is of the module in which it is public; its methods say where it stands.
+    # A class may name the module in which it is public as its own; its methods know where it is defined.
     homes = [value.__globals__ for name, value in members if isinstance(value, FunctionType) and value.__name__ == name]
     for name, value in members:
-        # A class of Python may have another class's wrapper: `__repr__ = int.__repr__`.
+        # A Python class may have another class's wrapper: `__repr__ = int.__repr__`.
         if isinstance(value, WrapperDescriptorType) and value.__objclass__ is kind:
             setattr(kind, name, SpecialMethod(value, homes[0] if homes else vars(sys.modules[kind.__module__])))
             if name == "__init__" and not _FINDS_INIT:
@@ -92,9 +92,12 @@ def _present_class(kind: type) -> None:
 
 
 def _written(kind: type, name: str, home: dict[str, Any]) -> Callable[..., Any] | None:
-    """Return a method of the class as it is without a compiler; None if it isn't written, or there is no source.
+    """Return a method of a class made from its source; None if it isn't defined there, or there is no source.
 
-    `home`: the names of the module that the class stands in.
+    Args:
+        kind: the class.
+        name: the method's name.
+        home: the namespace of the module in which the class is defined.
     """
     file = Path(home["__file__"]).with_name(f"{home['__name__'].rpartition('.')[2]}.py")
     try:
@@ -107,7 +110,7 @@ def _written(kind: type, name: str, home: dict[str, Any]) -> Callable[..., Any] 
             flags = __future__.annotations.compiler_flag
             code = compile(ast.Module([node], []), str(file), "exec", flags, dont_inherit=True)
             names = dict(home)
-            exec(code, names)  # noqa: S102 (a `def` of our own, which is defined and not called)
+            exec(code, names)  # noqa: S102 (a `def` of our own, which this defines without calling it)
             function: FunctionType = names[name]
             function.__qualname__ = f"{kind.__qualname__}.{name}"
             return function

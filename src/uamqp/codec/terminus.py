@@ -1,7 +1,4 @@
-"""Source and target of a link, and lifetime policies (section 3.5 of the AMQP 1.0 specification).
-
-Imports the codec's composites, values and outcomes.
-"""
+"""Source and target of a link, and lifetime policies (section 3.5 of the AMQP 1.0 specification)."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ Outcome = Accepted | Rejected | Released | Modified | Described
 
 
 class TerminusDurability(IntEnum):
-    """What of a terminus is kept durably (section 3.5.5)."""
+    """The parts of a terminus that are stored durably (section 3.5.5)."""
 
     NONE = 0
     CONFIGURATION = 1
@@ -105,7 +102,7 @@ class Target(Composite):
 @register
 @dataclass(slots=True)
 class DeleteOnClose(Composite):
-    """The dynamic node lives as long as the link that made it (section 3.5.10)."""
+    """The dynamic node lives as long as the link that created it (section 3.5.10)."""
 
     DESCRIPTOR: ClassVar[int] = 0x2B
     NAME: ClassVar[str] = "amqp:delete-on-close:list"
@@ -127,7 +124,7 @@ class DeleteOnNoLinks(Composite):
 @register
 @dataclass(slots=True)
 class DeleteOnNoMessages(Composite):
-    """The dynamic node lives as long as its maker's link or any message (section 3.5.12)."""
+    """The dynamic node lives as long as its creator's link or any message (section 3.5.12)."""
 
     DESCRIPTOR: ClassVar[int] = 0x2D
     NAME: ClassVar[str] = "amqp:delete-on-no-messages:list"

@@ -1,4 +1,4 @@
-"""Texts that a peer chose, for people."""
+"""Texts chosen by a peer, in a form for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MAX_TEXT = 500
 
 
 def shortened(text: str, limit: int = MAX_TEXT) -> str:
-    """A text as it may stand in an error or a log line: its start, where a peer has sent many kilobytes."""
+    """Return a text for an error or a log line: just its start, since a peer may send many kilobytes."""
     if len(text) <= limit:
         return text
     return f"{text[:limit]}... ({len(text) - limit} more characters)"

@@ -1,7 +1,4 @@
-"""Transactions' types (section 4.5 of the AMQP 1.0 specification).
-
-Imports the codec's composites, terminus and values.
-"""
+"""Types for transactions (section 4.5 of the AMQP 1.0 specification)."""
 
 from __future__ import annotations
 
@@ -51,7 +48,7 @@ class Declare(Composite):
 @register
 @dataclass(slots=True)
 class Discharge(Composite):
-    """Body of the message that commits a transaction, or with `fail` rolls it back (section 4.5.3)."""
+    """Body of the message that commits a transaction or, with `fail`, rolls it back (section 4.5.3)."""
 
     DESCRIPTOR: ClassVar[int] = 0x32
     NAME: ClassVar[str] = "amqp:discharge:list"

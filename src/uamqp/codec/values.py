@@ -1,8 +1,8 @@
-"""Python values that know their AMQP type (the typed mapping). Imports the codec's errors only.
+"""Python values that know their AMQP type (the typed mapping).
 
-Plain Python types stand for null, boolean, int, double, uuid, binary, string, list and map (section 1.6 of
-the AMQP 1.0 specification); the classes here stand for the rest. They behave as the Python type they extend
-and compare equal to it.
+Plain Python types represent null, boolean, int, double, uuid, binary, string, list and map (section 1.6 of the AMQP 1.0
+specification); the classes here represent the rest. They behave like the Python type that they extend, and compare
+equal to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DecimalT = TypeVar("_DecimalT", bound="_Decimal")
 
 
 class Symbol(str):
-    """symbol (section 1.6.21): a name out of a constrained domain; ASCII by the specification."""
+    """symbol (section 1.6.21): a name from a constrained domain; ASCII by the specification."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class Symbol(str):
 
 
 class Char(str):
-    """char (section 1.6.16): one Unicode character, no surrogate."""
+    """char (section 1.6.16): one Unicode character that isn't a surrogate."""
 
     __slots__ = ()
 
@@ -48,7 +48,7 @@ class Char(str):
 
 
 class _Integer(int):
-    """An int with bounds; a value beyond them raises EncodeError."""
+    """An int with bounds; a value outside them raises EncodeError."""
 
     __slots__ = ()
     MIN: ClassVar[int] = 0
@@ -63,7 +63,7 @@ class _Integer(int):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({int.__repr__(self)})"
 
-    # int has no __str__ of its own: without this, str() and f-strings would show the repr.
+    # int doesn't define __str__: without this, str() and f-strings would show the repr.
     def __str__(self) -> str:
         return int.__repr__(self)
 
@@ -121,7 +121,7 @@ class Long(_Integer):
 
 
 class Timestamp(_Integer):
-    """timestamp (section 1.6.17): milliseconds since 1970-01-01 UTC. Reaches farther than datetime does."""
+    """timestamp (section 1.6.17): milliseconds since 1970-01-01 UTC. Its range exceeds that of datetime."""
 
     __slots__ = ()
     MIN = -0x8000000000000000
@@ -129,18 +129,22 @@ class Timestamp(_Integer):
 
     @classmethod
     def from_datetime(cls, value: datetime.datetime) -> Timestamp:
-        """The timestamp of a datetime, rounded down to milliseconds. A naive datetime is taken as UTC."""
+        """Return the timestamp of a datetime, rounded down to milliseconds. A naive datetime is taken as UTC."""
         if value.tzinfo is None:
             value = value.replace(tzinfo=datetime.timezone.utc)
         return cls((value - _EPOCH) // _MILLISECOND)
 
     def to_datetime(self) -> datetime.datetime:
-        """The datetime, in UTC. Raises OverflowError before year 1 and after year 9999."""
+        """Return the datetime, in UTC.
+
+        Raises:
+            OverflowError: it is before year 1 or after year 9999.
+        """
         return _EPOCH + self * _MILLISECOND
 
 
 class Float(float):
-    """float (section 1.6.11): rounded to IEEE 754 binary32; EncodeError for what is too large."""
+    """float (section 1.6.11): rounded to IEEE 754 binary32; a value that is too large raises EncodeError."""
 
     __slots__ = ()
 
@@ -177,7 +181,7 @@ class _Decimal:
 
     @property
     def value(self) -> decimal.Decimal:
-        """The number. A coefficient of more digits than the format has is zero, as IEEE 754 says."""
+        """The number. A coefficient with more digits than the format allows is zero, as in IEEE 754."""
         bits = int.from_bytes(self.raw, "big")
         width = self.SIZE * 8
         sign = "-" if bits >> (width - 1) else ""
@@ -209,7 +213,11 @@ class _Decimal:
     def from_decimal(  # noqa: PYI019 (Self needs Python 3.11)
         cls: type[_DecimalT], value: decimal.Decimal | int | str
     ) -> _DecimalT:
-        """The encoding of a number, exactly; EncodeError where its digits or exponent don't fit."""
+        """Return the exact encoding of a number.
+
+        Raises:
+            EncodeError: its digits or exponent don't fit.
+        """
         try:
             number = decimal.Decimal(value)
         except decimal.InvalidOperation:
@@ -299,10 +307,11 @@ class Decimal128(_Decimal):
 class Array(list[Any]):
     """array (section 1.6.24): elements of one AMQP type.
 
-    `element` is the elements' type by name ("uint", "symbol", "map", ...); None lets the encoder find it from
-    the elements, and an empty array without it goes out as an array of null. `descriptors` are the
-    descriptors that all elements share, outermost first, usually none or one; the elements are then the
-    values without them.
+    Attributes:
+        element: the name of the elements' type ("uint", "symbol", "map", ...). If it is None, the encoder derives it
+            from the elements, and an empty array goes out as an array of null.
+        descriptors: the descriptors that all elements share, outermost first, usually none or one. The elements are
+            then the values without them.
     """
 
     __slots__ = ("descriptors", "element")
@@ -345,7 +354,7 @@ ELEMENT_TYPES = (
 
 
 class Described:
-    """A described value (section 1.2): `descriptor`, mostly a ULong or Symbol, and `value`."""
+    """A described value (section 1.2): `descriptor`, usually a ULong or Symbol, and `value`."""
 
     __slots__ = ("descriptor", "value")
 
