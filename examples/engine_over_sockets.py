@@ -22,13 +22,11 @@ def drive(engine: Engine, sock: socket) -> Iterator[Event]:
         engine.tick(now())
         while buffers := engine.data_to_send():
             sock.sendall(b"".join(buffers))
-        happened = engine.events()
-        for event in happened:
+        for event in (happened := engine.events()):
             if cause := getattr(event, "cause", None):  # the connection, the session or a link is over
                 raise ConnectionError(cause.message)
             yield event
-        deadline = engine.next_deadline()
-        left = None if deadline is None else max(0.0, deadline - now())
+        left = None if (deadline := engine.next_deadline()) is None else max(0.0, deadline - now())
         if not happened and select([sock], [], [], left)[0]:
             engine.receive_data(sock.recv(65536), now())  # b"" tells it that the peer has gone
 
@@ -67,8 +65,10 @@ def main(host: str, port: int, address: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
+    if len(sys.argv) == 4 and sys.argv[2].isdigit():
         main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    elif len(sys.argv) > 1:
+        sys.exit(__doc__)
     else:
         with Broker() as broker:
             main(broker.host, broker.port, "demo")

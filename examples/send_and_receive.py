@@ -3,9 +3,9 @@
     python examples/send_and_receive.py                 on the broker that comes with the library
     python examples/send_and_receive.py URL [OPTIONS]   on another
 
-URL is amqp://user:password@host:port/ADDRESS, or amqps:// for TLS. What stands behind the host's slash is the broker's
-address of a queue: /queues/test for RabbitMQ 4 (so two slashes in all), /queue/test for RabbitMQ 3, test for ActiveMQ.
-The queue should be empty.
+URL is amqp://user:password@host:port/ADDRESS, or amqps:// for TLS. What follows the slash after the host is the
+broker's address of a queue: /queues/test for RabbitMQ 4 (so two slashes in all), /queue/test for RabbitMQ 3, test for
+ActiveMQ. The queue should be empty.
 """
 
 from __future__ import annotations
@@ -115,4 +115,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (uamqp.errors.AMQPError, OSError, ValueError) as error:
+        sys.exit(str(error))

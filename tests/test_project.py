@@ -92,6 +92,25 @@ def test_code_of_the_readme_runs(block: str) -> None:
         exec(code, {})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["amqp://user:secret@127.0.0.1:1/q"], "refused"),
+        (["amqp://user:secret@127.0.0.1:x/q"], "port"),
+        (["amqps://user:secret@127.0.0.1/q", "--ca", "missing"], "missing"),
+    ],
+)
+def test_the_example_says_in_one_line_what_goes_wrong(arguments: list[str], reason: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples" / "send_and_receive.py", *arguments],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert reason in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_importing_says_nothing() -> None:
     """No warning, no output, and no name of a test tool in what is imported."""
     code = "import sys, uamqp; sys.exit(bool({'pytest', 'hypothesis', 'uamqp.testing'} & set(sys.modules)))"

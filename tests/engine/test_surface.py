@@ -130,6 +130,15 @@ def test_the_example_says_what_goes_wrong() -> None:
             assert text in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["localhost", "5999"], ["localhost", "port", "queue"], ["--help"]])
+def test_the_example_says_how_it_is_called(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLE, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "HOST PORT ADDRESS" in done.stderr
+
+
 def test_the_example_is_short() -> None:
     assert len([line for line in EXAMPLE.read_text("utf-8").splitlines() if line.strip()]) <= 60
 
