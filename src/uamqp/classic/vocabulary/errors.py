@@ -479,9 +479,11 @@ class MessageSendFailed(MessageException):
 
 
 class ClientMessageError(MessageException):
-    """A message couldn't be sent, for a reason on this side.
+    """What `send_message` raises if a message was refused, timed out or couldn't be sent, or the client was closed.
 
-    Condition and description are those of `exception` if it has them, otherwise `ErrorCodes.ClientError` and its text.
+    Condition and description are those of `exception` if it has them, such as the peer's for a message that it
+    rejected; otherwise `ErrorCodes.ClientError` and its text. Raised by `send_message`, `info` has `failed_messages`,
+    each failed message with its own error, `number_failed` and `total_messages`; it is None if the client was closed.
     """
 
     __module__ = "uamqp.errors"
