@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,16 +71,52 @@ def test_the_names_of_the_text_exist() -> None:
         assert hasattr(engine.events, name), name
 
 
+def test_the_page_lists_every_event_with_what_it_carries() -> None:
+    section = PAGE.split("\n### Events\n", 1)[1].split("\n### ", 1)[0]
+    listed: dict[str, list[str]] = {}
+    for row in re.findall(r"^\| (`.*?) \| (.*) \|$", section, re.MULTILINE):
+        for name in re.findall(r"`(\w+)`", row[0]):
+            listed[name] = re.findall(r"`(\w+)`", row[1])
+    kinds = [kind for kind in vars(engine.events).values() if dataclasses.is_dataclass(kind)]
+    assert listed == {
+        kind.__name__: [field.name for field in dataclasses.fields(kind)]
+        for kind in kinds
+        if isinstance(kind, type) and kind.__module__ == engine.events.__name__
+    }
+
+
+def names_of_the_page() -> dict[str, Any]:
+    """What its code defines, one block after the other."""
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(block, "docs/engine.md", "exec"), names)
+    return names
+
+
+def test_the_client_and_the_server_of_the_page_talk_to_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    names = names_of_the_page()
+    client, server = names["engine"], names["server"]
+    both = ((client, names["handle"], server), (server, names["answer"], client))
+    seen = [set[str](), set[str]()]
+    busy = True
+    while busy:
+        busy = False
+        for (subject, handler, other), kinds in zip(both, seen, strict=True):
+            for event in subject.events():
+                busy = True
+                kinds.add(type(event).__name__)
+                handler(event)
+            while buffers := subject.data_to_send():
+                busy = True
+                other.receive_data(b"".join(buffers), time.monotonic())
+    assert capsys.readouterr().out.splitlines() == ["sent Accepted()", "received b'hello, client'"]
+    assert (client.cause, client.is_closed, server.is_closed) == (None, True, True)
+    assert {"SaslInit", "IncomingDelivery", "OutgoingDelivery", "ConnectionClosed"} <= seen[1]
+
+
 def test_the_code_of_the_page_drives_a_connection_to_its_end() -> None:
     """Its blocks, one after the other, against the embedded broker."""
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    names: dict[str, object] = {}
-    for block in blocks:
-        block = block.replace("session = engine.begin", "# session = engine.begin")  # once it is open
-        exec(
-            compile(block.replace('sasl.Plain("user", "password")', "sasl.Anonymous()"), "docs/engine.md", "exec"),
-            names,
-        )
+    names = names_of_the_page()
     opened: list[str] = []
 
     def handle(event: object) -> None:
