@@ -70,6 +70,21 @@ def test_the_make_targets_in_documents_exist(document: str) -> None:
     assert named <= targets
 
 
+def modules_of(layer: str) -> set[str]:
+    return {path.stem for path in (ROOT / "src" / "uamqp" / layer).rglob("*.py")} - {"__init__"}
+
+
+@pytest.mark.parametrize("layer", ["codec", "engine", "core"])
+def test_the_design_names_every_module_in_the_chapter_of_its_layer(layer: str) -> None:
+    chapter = text("docs/design.md").split(f"\n## {layer.capitalize()}\n", 1)[1].split("\n## ", 1)[0]
+    assert modules_of(layer) - set(re.findall(r"`(\w+)`", chapter)) == set()
+
+
+def test_the_design_names_every_module_of_the_transport_in_its_tree() -> None:
+    tree = text("docs/design.md").split("\n  transport/", 1)[1].split("\n  core/", 1)[0]
+    assert modules_of("transport") - set(re.findall(r"\w+", tree)) == set()
+
+
 BLOCKS = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
 
 

@@ -14,5 +14,5 @@ def examples(count: int) -> int:
 
 
 def stride(lines: int) -> int:
-    """Every line in `make nightly`, every so manieth otherwise."""
+    """How many lines apart interrupts are raised: 1 in `make nightly`, otherwise `lines`."""
     return 1 if ALL else lines
