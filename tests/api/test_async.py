@@ -252,6 +252,34 @@ def test_an_idle_client_does_nothing(broker: Broker) -> None:
         loop.close()
 
 
+@pytest.mark.parametrize("kind", ["wait", "send"])
+def test_a_client_whose_loop_was_closed_while_tasks_waited(broker: Broker, kind: str) -> None:
+    broker.faults.withhold_outcomes = True
+    client = SendClientAsync(broker.url + "/q")
+    message = Message(b"x")
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> asyncio.Task[Any]:
+        if kind == "wait":
+            client.queue_message(message)
+        task = asyncio.ensure_future(client.wait_async() if kind == "wait" else client.send_message_async(message))
+        while message.state is not MessageState.WaitingForSendAck:  # noqa: ASYNC110 (it is sent by and by)
+            await asyncio.sleep(0)
+        return task
+
+    task = loop.run_until_complete(begin())
+    loop.close()
+    broker.faults.withhold_outcomes = False
+
+    async def go_on() -> None:
+        await client.close_async()
+        await client.send_message_async(Message(b"y"))
+        await client.close_async()
+
+    asyncio.run(asyncio.wait_for(go_on(), LIMIT))
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
 def test_certificates_are_read_off_the_loop(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
     import ssl
 

@@ -272,6 +272,29 @@ def test_a_token_that_ended_while_nobody_called_is_replaced(service: Broker, cal
     assert service.queue("q").depth == 3
 
 
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
+def test_a_callback_replaces_a_token_although_another_thread_is_at_it(service: Broker, calendar: Calendar) -> None:
+    """The other can't put what it gets before the callback returns, for that has the lock."""
+    giver = Giver(lifetime=60, clock=calendar.time)
+    with SendClient(uri(service), auth=given(service, giver)) as client:
+        connection: Any = None
+
+        def send(result: Any, error: Any) -> None:
+            calendar.pass_by(61)
+            connection._core.keeper.occupy("another thread")
+            client.send_message(Message(b"2"))
+
+        message = Message(b"1")
+        message.on_send_complete = send
+        while not client.client_ready():
+            pass
+        connection = client._connection
+        with bounded(20):
+            client.send_message(message)
+    assert [put.token for put in service.tokens.put] == ["token 1", "token 2"]
+    assert service.queue("q").depth == 2
+
+
 def test_a_token_that_ended_before_a_receiver_was_called_again(service: Broker, calendar: Calendar) -> None:
     giver = Giver(lifetime=60, clock=calendar.time)
     with ReceiveClient(uri(service), auth=given(service, giver), timeout=5000) as client:

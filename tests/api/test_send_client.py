@@ -698,6 +698,27 @@ def test_a_callback_that_raises_stops_nothing(broker: Broker, caplog: pytest.Log
 
 
 @pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
+def test_a_callback_opens_the_link_although_another_thread_is_at_it(broker: Broker) -> None:
+    """The other can't go on before the callback returns, for that has the lock."""
+    client = SendClient(broker.url + "/q")
+    sent: list[str] = []
+
+    def close_and_send(result: Any, error: Any) -> None:
+        client.close()
+        client._preparing.begin("another thread")
+        client.send_message(Message(b"from the callback"))
+        sent.append("from the callback")
+
+    message = Message(b"x")
+    message.on_send_complete = close_and_send
+    with bounded(20):
+        client.send_message(message)
+    client.close()
+    assert sent == ["from the callback"]
+    assert broker.queue("q").depth == 2
+
+
+@pytest.mark.blocking("a callback in an event loop can call nothing that blocks")
 def test_a_callback_may_queue_the_next(broker: Broker) -> None:
     client = SendClient(broker.url + "/q")
     sent: list[int] = []

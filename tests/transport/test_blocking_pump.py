@@ -17,6 +17,8 @@ from uamqp.codec import Open
 from uamqp.core import ConnectionCore, LinkCore
 from uamqp.engine import Cause, CauseKind, EngineConfig
 from uamqp.engine.events import ConnectionOpened
+from uamqp.transport.blocking import pump as pump_module
+from uamqp.transport.blocking import stream
 from uamqp.transport.blocking.pump import BlockingPump
 from uamqp.transport.sansio.endpoint import Endpoint
 
@@ -321,3 +323,53 @@ def test_a_peer_that_does_not_read_costs_no_cpu() -> None:
 @pytest.mark.parametrize(("host", "text"), [("h", "h:5"), ("::1", "[::1]:5")])
 def test_an_endpoint_as_text(host: str, text: str) -> None:
     assert str(Endpoint(host, 5)) == text
+
+
+# -- connecting with the lock, in a callback
+
+
+def test_a_callback_connects_although_another_thread_is_at_it() -> None:
+    """The other can't finish before the callback returns, for that has the lock."""
+    pump = BlockingPump(ConnectionCore(Owner()))
+    is_connecting, stop = threading.Event(), threading.Event()
+
+    def connecting() -> None:
+        with pump._starting:
+            is_connecting.set()
+            stop.wait(20)
+
+    thread = threading.Thread(target=connecting)
+    thread.start()
+    with ScriptedServer(accept_and_leave) as server, bounded(10):
+        assert is_connecting.wait(20)
+        with pump.lock:
+            pump.start(Endpoint("127.0.0.1", server.port), EngineConfig("me"))
+        stop.set()
+        thread.join(20)
+        pump.close()
+
+
+def test_of_two_that_connect_at_a_time_the_first_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = Owner()
+    pump = BlockingPump(ConnectionCore(owner))
+    connect = stream.connect
+    closed: list[bool] = []
+
+    def overtaken(endpoint: Endpoint, sockets: list[socket.socket]) -> socket.socket:
+        made = connect(endpoint, sockets)
+        monkeypatch.setattr(pump_module, "connect", connect)
+        with pump.lock:  # a callback
+            pump.start(endpoint, EngineConfig("me"))
+        return made
+
+    def left_alone(peer: SocketPeer) -> None:
+        closed.append(True)
+        peer.expect_eof()
+
+    monkeypatch.setattr(pump_module, "connect", overtaken)
+    with ScriptedServer([left_alone, accept_and_leave]) as server, bounded(10):
+        pump.start(Endpoint("127.0.0.1", server.port), EngineConfig("me"))
+        turn_until(pump, owner.opened.is_set)
+        pump.close()
+    assert closed == [True]
+    assert owner.causes == [None]

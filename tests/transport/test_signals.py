@@ -150,3 +150,20 @@ def test_a_loop_that_is_closed_is_no_reason_to_fail() -> None:
     thread.start()
     thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_task_whose_loop_was_closed_is_not_woken() -> None:
+    loop = asyncio.new_event_loop()
+    waiters: list[LoopWaiter] = []
+
+    async def wait() -> None:
+        waiters.append(LoopWaiter())
+        await waiters[0].wait(60)
+
+    task = loop.create_task(wait())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    waiters[0].set()  # in the loop's own thread
+    assert not task.done()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]

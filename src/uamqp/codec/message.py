@@ -176,14 +176,20 @@ def body_size(payload: bytes, bounds: Bounds) -> int:
     """Return the total number of bytes of `body_parts`, without making them.
 
     Raises:
-        DecodeError: the bounds of a data section aren't a binary's.
+        DecodeError: the bounds of a data section aren't a binary's, or bounds are outside the payload.
     """
     size = 0
     for code, start, end in bounds:
         if DATA <= code <= VALUE:
+            if not 0 <= start <= end <= len(payload):
+                raise _outside(payload, start, end)
             first, last = binary_bounds(payload, start, end) if code == DATA else (start, end)
             size += last - first
     return size
+
+
+def _outside(payload: bytes, start: int, end: int) -> DecodeError:
+    return DecodeError(f"bounds {start} to {end} are not within the {len(payload)} bytes of the message")
 
 
 # -- outgoing messages
@@ -204,9 +210,14 @@ def append_sections(out: bytearray, payload: bytes, bounds: Bounds, first: int, 
         out: the buffer.
         payload: the encoded message in which they were received.
         bounds: its sections, as `scan_sections` finds them.
+
+    Raises:
+        DecodeError: bounds are outside the payload.
     """
     for code, start, end in bounds:
         if first <= code <= last:
+            if not 0 <= start <= end <= len(payload):
+                raise _outside(payload, start, end)
             append_section_header(out, code)
             out += payload[start:end]
 

@@ -53,6 +53,10 @@ class Pump(Protocol):
         """Whether there is a socket."""
 
     @property
+    def is_locked_here(self) -> bool:
+        """Whether the calling thread holds the lock: it is in a command, or in something that a command calls."""
+
+    @property
     def has_unsent(self) -> bool:
         """Whether the socket accepts no more data for now; a turn that waits ends once it does."""
 
@@ -323,6 +327,11 @@ class Driver(clock.Deadlines, ABC):
     def foreign(self) -> str:
         """See `Pump`."""
         return self.pump.foreign
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the caller is called by a command, in a callback: other threads can't finish what they are doing."""
+        return self.pump.is_locked_here
 
     @property
     def mark(self) -> int:

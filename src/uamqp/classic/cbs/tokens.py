@@ -300,9 +300,12 @@ class CBSAuthMixin:
     def _look(self, connection: Connection, keeper: TokenKeeper) -> tuple[TokenStep, bool]:
         """Return what to do next, and whether a token is valid."""
         driver = connection._driver
+        caller, is_nested = driver.caller(), driver.is_nested
 
         def look(now: float) -> tuple[TokenStep, bool]:
-            step = keeper.step(driver.caller(), now, wall())
+            if is_nested and not keeper.is_in_force(wall()):
+                keeper.occupy(caller)  # whoever is at it can't go on before this caller is done
+            step = keeper.step(caller, now, wall())
             self.retries = keeper.refusals
             return step, connection._core.is_ready(wall())
 

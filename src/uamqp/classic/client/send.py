@@ -224,10 +224,11 @@ class SendClient(AMQPClient):
         connection = self._require_open()
         driver, preparing = connection._driver, self._preparing
         caller = call.caller = driver.caller()
+        is_nested = driver.is_nested  # whoever is at it waits for us
 
         def begin(now: float) -> bool:
             self._queue.wait(call, connection._core.timers, now)
-            return self._is_unprepared(connection) and preparing.begin(caller)
+            return self._is_unprepared(connection) and (preparing.begin(caller) or is_nested)
 
         if self._change("handing messages over", begin):
             await self._make_ready(connection)
@@ -236,7 +237,8 @@ class SendClient(AMQPClient):
 
         def is_over() -> bool:
             is_decided = is_done() or call.is_over or self._shutdown
-            return is_decided or (preparing.is_free(caller) and self._is_unprepared(connection))
+            is_free = is_nested or preparing.is_free(caller)
+            return is_decided or (is_free and self._is_unprepared(connection))
 
         chores = [preparing.signal]
         if isinstance(connection.auth, CBSAuthMixin):
@@ -473,5 +475,6 @@ class SendClient(AMQPClient):
             self._queue.end_calls(None, now)
             self._queue.wake()
             self._queue.retire()
+            self._preparing = Chore()  # whoever opens the link now does so for nobody
 
         self._change("giving messages back", end)

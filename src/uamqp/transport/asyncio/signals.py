@@ -35,7 +35,7 @@ class LoopWaiter:
 
     def _wake(self) -> None:
         future = self._future
-        if future is not None and not future.done():
+        if future is not None and not future.done() and not self._loop.is_closed():  # else nobody waits there any more
             future.set_result(None)
 
     async def wait(self, timeout: float) -> None:

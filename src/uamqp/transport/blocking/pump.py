@@ -114,6 +114,11 @@ class BlockingPump:
         return self._stream is not None
 
     @property
+    def is_locked_here(self) -> bool:
+        """See `Pump`."""
+        return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # what `threading.Condition` asks as well
+
+    @property
     def sends(self) -> int:
         """See `Pump`."""
         return self._stream.sends if self._stream is not None else self._sends
@@ -133,6 +138,10 @@ class BlockingPump:
             OSError: the host is unknown or doesn't answer, or the connection was closed meanwhile.
         """
         warn_of_exposed(endpoint, config.mechanisms)
+        if self.is_locked_here:  # another thread that is connecting couldn't finish as long as this one waits for it
+            if self._core.engine is None:
+                self._start(endpoint, config, trace)
+            return
         with self._starting, self._connecting.step("connecting"):
             if self._core.engine is None:
                 self._start(endpoint, config, trace)
@@ -145,7 +154,8 @@ class BlockingPump:
             stream = _stream(connect(endpoint, sockets), endpoint)
             waker = Waker()
             with self.lock, self.guard.step("connecting"):
-                if not self._core.closed:
+                is_late = self._core.engine is not None  # a callback in another thread was faster
+                if not self._core.closed and not is_late:
                     keep_freed_memory()
                     self._endpoint = endpoint
                     self._core.start(config, self.now(), trace)
@@ -153,6 +163,10 @@ class BlockingPump:
                     _open.add((stream, waker))
                     self._advance()
                     return
+            if is_late:
+                stream.close()
+                waker.close()
+                return
             raise ConnectionAbortedError("the connection was closed before it was made")
         except BaseException:
             if stream is not None:
