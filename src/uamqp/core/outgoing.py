@@ -478,7 +478,9 @@ class Outgoing(LinkHandler):
             self.resume(now)
         self.timers = timers
         self.on_credit(now)
-        self._watch()
+        # Once watched, a stall only moves away: a time-out of a message's own may be earlier.
+        if self._timed not in timers or self.outbox.next_deadline() is not None:
+            self._watch()
 
     def rest(self, now: float) -> None:
         """Stop sending, because nobody drives the connection: what is due waits until somebody does."""

@@ -41,6 +41,10 @@ class Timers:
         """Return the number of timers, including those replaced by an earlier one."""
         return len(self._queue)
 
+    def __contains__(self, timed: Timed) -> bool:
+        """Return whether something is called at a deadline."""
+        return timed in self._due
+
     def watch(self, timed: Timed) -> None:
         """Call an object at its deadlines. Repeat this whenever it has an earlier deadline than before."""
         deadline = timed.next_deadline()

@@ -18,7 +18,7 @@ from .guard import Guard
 from .sansio import clock
 from .sansio.endpoint import Endpoint
 from .shared import Own
-from .signals import Signal
+from .signals import Awaited
 
 T = TypeVar("T")
 
@@ -158,7 +158,7 @@ class Driver(clock.Deadlines, ABC):
 
     @abstractmethod
     async def wait(
-        self, signal: Signal, done: Callable[[], bool], deadline: float | None = None, *others: Signal
+        self, signal: Awaited, done: Callable[[], bool], deadline: float | None = None, *others: Awaited
     ) -> bool:
         """Write what is due, and wait until `done()` is true; ask at first, and then each time the signal fires.
 

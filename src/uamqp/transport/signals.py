@@ -26,6 +26,47 @@ class Waiter(Protocol):
         """Wait up to `timeout` seconds until it is set; a task has to await the result."""
 
 
+class Awaited(Protocol):
+    """What `Driver.wait` waits for. Called with the connection's lock held."""
+
+    def add(self, waiter: Waiter) -> None:
+        """Add a waiter."""
+
+    def take(self, waiter: Waiter) -> None:
+        """Remove a waiter that has found what it waited for."""
+
+    def leave(self, waiter: Waiter) -> None:
+        """Remove a waiter that leaves without it."""
+
+
+class SoleSignal:
+    """A signal that one caller waits for, such as for the end of its own call. Thousands cost little.
+
+    Fire it with the connection's lock held, as a `Signal`.
+    """
+
+    __slots__ = ("_waiter",)
+
+    def __init__(self) -> None:
+        self._waiter: Waiter | None = None
+
+    def fire(self) -> None:
+        """Wake the waiter, if there is one."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.set()
+
+    def add(self, waiter: Waiter) -> None:
+        """See `Awaited`."""
+        self._waiter = waiter
+
+    def take(self, waiter: Waiter) -> None:
+        """See `Awaited`."""
+        self._waiter = None
+
+    leave = take
+
+
 class Signal:
     """Something that several waiters may wait for, in the order in which they came: see `Driver.wait`.
 

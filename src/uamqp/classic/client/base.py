@@ -272,7 +272,8 @@ class AMQPClient:
 
         The client's own connections share a lock, so a change sees one of them at a time.
         """
-        return self._driver.change(what, function, guard)
+        connection = self._connection  # not by `_driver`: this is done several times for each message
+        return (self._own if connection is None else connection._driver).change(what, function, guard)
 
     def _look(self, function: Callable[[], T]) -> T:
         """Return the result of a function that runs while nobody changes the client's state."""

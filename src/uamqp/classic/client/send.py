@@ -7,6 +7,7 @@ import sys
 import uuid
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ...core import LinkState, SenderCore
@@ -221,37 +222,51 @@ class SendClient(AMQPClient):
 
         One of the waiting callers opens the link, and takes care of the token, for all.
         """
-        connection = self._require_open()
-        driver, preparing = connection._driver, self._preparing
-        caller = call.caller = driver.caller()
-        is_nested = driver.is_nested  # whoever is at it waits for us
-
-        def begin(now: float) -> bool:
-            self._queue.wait(call, connection._core.timers, now)
-            return self._is_unprepared(connection) and (preparing.begin(caller) or is_nested)
-
-        if self._change("handing messages over", begin):
+        connection = self._connection
+        if connection is None:
+            connection = self._require_open()  # which raises
+        driver = connection._driver
+        call.is_nested = driver.is_nested
+        if self._change("handing messages over", partial(self._begin_waiting, call, connection)):
             await self._make_ready(connection)
-            self._change("preparing no more", lambda now: preparing.end(caller))
+            self._change("preparing no more", partial(self._end_preparing, call))
             return
-
-        def is_over() -> bool:
-            is_decided = is_done() or call.is_over or self._shutdown
-            is_free = is_nested or preparing.is_free(caller)
-            return is_decided or (is_free and self._is_unprepared(connection))
-
-        chores = [preparing.signal]
+        # No closure, which would keep its variables in cells: thousands of calls may wait here.
+        is_over = partial(self._is_over, call, is_done, connection)
         if isinstance(connection.auth, CBSAuthMixin):
-            chores.append(connection._token_due)
-        if not await driver.wait(call.signal, is_over, None, *chores):
+            ended = not await driver.wait(call.signal, is_over, None, self._preparing.signal, connection._token_due)
+        else:
+            ended = not await driver.wait(call.signal, is_over, None, self._preparing.signal)
+        if ended:
             await self._turn(None)  # the connection is ending: this raises its error
         self._backoff = self._queue.backoff
 
+    def _begin_waiting(self, call: SendCall, connection: Connection, now: float) -> bool:
+        """Send what can be sent; return whether the caller has to make the client ready first, for all who wait."""
+        self._queue.wait(call, connection._core.timers, now)
+        if not self._is_unprepared(connection):
+            return False
+        call.caller = connection._driver.caller()
+        return self._preparing.begin(call.caller) or call.is_nested
+
+    def _end_preparing(self, call: SendCall, now: float) -> None:
+        self._preparing.end(call.caller)
+
+    def _is_over(self, call: SendCall, is_done: Callable[[], bool], connection: Connection) -> bool:
+        """Return whether a waiting caller has to look again: it is done, or the first to make the client ready."""
+        if is_done() or call.is_over or self._shutdown:
+            return True
+        if not self._is_unprepared(connection):
+            return False
+        # Nobody else can make the client ready while a callback waits, which has the lock.
+        return call.is_nested or self._preparing.is_free(connection._driver.caller())
+
     def _is_unprepared(self, connection: Connection) -> bool:
         """Return whether the link isn't open, or there is something to do about the token."""
-        sender, auth = self._message_sender, connection.auth
-        is_open = sender is not None and sender._core.state is LinkState.OPEN
-        return not is_open or (isinstance(auth, CBSAuthMixin) and auth._is_unfinished())
+        handler, auth = self.message_handler, connection.auth
+        if handler is None or handler._core.state is not LinkState.OPEN:
+            return True
+        return isinstance(auth, CBSAuthMixin) and auth._is_unfinished()
 
     async def _make_ready(self, connection: Connection) -> None:
         """Open the link, and take care of the token; queued messages may time out meanwhile."""
@@ -389,7 +404,7 @@ class SendClient(AMQPClient):
                 self._enqueue(call.messages, call)
                 queued = True
                 await self._do_open()
-                running = await self._wait_for(call, lambda: call.left <= 0)
+                running = await self._wait_for(call, call.has_left)
                 if call.is_over and call.reason is not None:
                     call.reason()
             except _OURS as error:

@@ -18,6 +18,7 @@ cdef class SendCall(Group):
     cdef public list _wholes
     cdef public object caller
     cdef public dict fates
+    cdef public bint is_nested
     cdef public bint is_over
     cdef public list messages
     cdef public object reason

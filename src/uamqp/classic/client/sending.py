@@ -17,7 +17,7 @@ from ...core.outgoing import Outgoing
 from ...core.timers import Timers
 from ...engine import MessageTooLarge, OutgoingDelivery
 from ...transport.guard import is_handlers
-from ...transport.signals import Signal, this_thread
+from ...transport.signals import SoleSignal, this_thread
 from ..endpoints.sender import SEND_AGAIN, result_of
 from ..message.batch import BatchMessage
 from ..message.message import Message
@@ -145,21 +145,23 @@ class SendCall(Group):
         messages: the single messages that go out.
         fates: the messages without an outcome that were given back to the caller when the call ended.
         reason: if the call ended before its messages had left, raises the reason; None if the client was closed.
+        is_nested: whether it waits in a callback; see `Driver.is_nested`.
         is_over: whether the call ended for a reason other than its messages' outcomes.
         signal: wakes those who wait for the call.
     """
 
-    __slots__ = ("_wholes", "caller", "fates", "is_over", "messages", "reason", "signal")
+    __slots__ = ("_wholes", "caller", "fates", "is_nested", "is_over", "messages", "reason", "signal")
 
     def __init__(self) -> None:
         self.left = 0
         self._wholes: list[tuple[Message, list[Message]]] = []
         self.messages: list[Message] = []
         self.caller: object | None = None
+        self.is_nested = False
         self.fates: dict[Message, errors.Fate] = {}
         self.is_over = False
         self.reason: Callable[[], object] | None = None
-        self.signal = Signal()
+        self.signal = SoleSignal()
 
     def gather(self, given: Sequence[Any]) -> None:
         """Store the messages and batches to send.
@@ -168,6 +170,10 @@ class SendCall(Group):
             TypeError, MessageResponse: see `gathered`.
         """
         self.messages = gathered(given, self._wholes)
+
+    def has_left(self) -> bool:
+        """Return whether all its messages have left."""
+        return self.left <= 0
 
     def on_left(self) -> None:
         """Wake those who wait, because the call's last message has left."""

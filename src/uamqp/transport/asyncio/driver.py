@@ -13,7 +13,7 @@ from ..blocking.driver import BlockingDriver
 from ..driver import Driver, Pump
 from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
-from ..signals import Signal
+from ..signals import Awaited
 from .pump import AsyncPump, is_in_loop, off_loop
 
 
@@ -81,7 +81,7 @@ class AsyncDriver(Driver):
         await (pump.close() if pump is not None else self._blocking.close())
 
     async def wait(
-        self, signal: Signal, done: Callable[[], bool], deadline: float | None = None, *others: Signal
+        self, signal: Awaited, done: Callable[[], bool], deadline: float | None = None, *others: Awaited
     ) -> bool:
         """See `Driver`."""
         pump = self._pump

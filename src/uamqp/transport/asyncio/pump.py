@@ -26,7 +26,7 @@ from ..sansio import clock
 from ..sansio.endpoint import Endpoint
 from ..sansio.exposed import warn_of_exposed
 from ..shared import TOGETHER
-from ..signals import Signal
+from ..signals import Awaited
 from .connect import bury, open_connection
 from .protocol import EngineProtocol, stream_of
 from .reading import Reading
@@ -243,7 +243,7 @@ class AsyncPump:
                 return False
             await self.turn(remaining, seen)
 
-    async def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None, *others: Signal) -> bool:
+    async def wait(self, signal: Awaited, done: Callable[[], bool], deadline: float | None, *others: Awaited) -> bool:
         """See `Driver.wait`.
 
         Raises:

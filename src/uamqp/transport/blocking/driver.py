@@ -9,7 +9,7 @@ from ...engine import EngineConfig, Trace
 from ..driver import Driver, Pump
 from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
-from ..signals import Signal
+from ..signals import Awaited
 from .pump import BlockingPump
 
 
@@ -51,7 +51,7 @@ class BlockingDriver(Driver):
         self._blocking.close()
 
     async def wait(
-        self, signal: Signal, done: Callable[[], bool], deadline: float | None = None, *others: Signal
+        self, signal: Awaited, done: Callable[[], bool], deadline: float | None = None, *others: Awaited
     ) -> bool:
         """See `Driver`."""
         return self._blocking.wait(signal, done, deadline, *others)

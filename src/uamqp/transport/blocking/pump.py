@@ -25,7 +25,7 @@ from ..sansio.endpoint import Endpoint
 from ..sansio.exposed import warn_of_exposed
 from ..sansio.heap import keep_freed_memory
 from ..shared import TOGETHER
-from ..signals import MAX_WAIT, Signal, ThreadWaiter
+from ..signals import MAX_WAIT, Awaited, ThreadWaiter
 from .stream import Stream, Waker, connect, is_from_outside
 
 if TYPE_CHECKING:
@@ -570,7 +570,7 @@ class BlockingPump:
                 return False
             self.turn(remaining, seen)
 
-    def wait(self, signal: Signal, done: Callable[[], bool], deadline: float | None, *others: Signal) -> bool:
+    def wait(self, signal: Awaited, done: Callable[[], bool], deadline: float | None, *others: Awaited) -> bool:
         """See `Driver.wait`.
 
         One of the waiting threads reads for all of them. The others sleep until their signal wakes them, or until the
