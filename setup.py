@@ -144,11 +144,13 @@ class BuildCompiled(build_ext):
         super().run()
 
     def build_extensions(self) -> None:
-        """Compile without debugging information, which is nine tenths of a file, unless `CFLAGS` asks for some."""
+        """Compile without debugging information and symbols, most of a file, unless `CFLAGS` says something of them."""
         asked = any(flag.startswith("-g") for flag in os.environ.get("CFLAGS", "").split())
         if self.compiler.compiler_type != "msvc" and not asked:
             for extension in self.extensions:
                 extension.extra_compile_args.append("-g0")  # Python's own flags, which come first, have -g
+                if sys.platform == "linux":
+                    extension.extra_link_args.append("-Wl,--strip-all")
         super().build_extensions()
 
     def _remove_what_was_built(self) -> None:

@@ -127,4 +127,5 @@ def build(repository: Repository, tree: Tree, cache: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SKIP_CYTHON", "CFLAGS")}
+    kept["CFLAGS"] = "-g0"  # the names of functions stay, for profiles
     return {**kept, "REQUIRE_CYTHON": "1"}
