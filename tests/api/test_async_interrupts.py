@@ -15,7 +15,7 @@ import pytest
 
 from tests.peer.certs import Certificates
 from tests.support.interrupts import PARTS, Run, everywhere, run_to
-from tests.support.waiting import bounded
+from tests.support.waiting import bounded, cancel_the_others
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, SendClientAsync, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState, TransportType
@@ -56,14 +56,7 @@ class Loop:
 
     def close(self) -> None:
         """As `asyncio.run` does it: what is left is cancelled."""
-
-        async def finish() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        self.run(finish())
+        self.run(cancel_the_others())
 
     def end(self) -> None:
         self._loop.close()

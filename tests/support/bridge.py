@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uamqp
+from tests.support.waiting import cancel_the_others
 from uamqp.async_ops import MgmtOperationAsync
 from uamqp.async_ops.client_async import AMQPClientAsync, ReceiveClientAsync, SendClientAsync
 from uamqp.authentication import JWTTokenAsync, SASTokenAsync
@@ -54,10 +55,7 @@ class Loop:
 
     def close(self) -> None:
         async def finish() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_the_others()
             await asyncio.get_running_loop().shutdown_default_executor()
 
         self.run(finish())

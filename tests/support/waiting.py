@@ -33,3 +33,11 @@ async def eventually(happened: Callable[[], bool]) -> None:
     """Look again and again, since nothing announces what is waited for; `run` has the bound."""
     while not happened():  # noqa: ASYNC110
         await asyncio.sleep(0.001)
+
+
+async def cancel_the_others() -> None:
+    """Cancel all tasks of the running loop except this one, and wait for them."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
