@@ -163,7 +163,10 @@ thread's import of one of its modules fails with a `KeyError` then.
 
 
 def _renew_first_use() -> None:
-    """Let a forked child use names that another thread of its parent was importing."""
+    """Let a forked child import names while another thread of its parent was importing one.
+
+    Only the module that the thread was in the middle of stays locked in the child, by Python itself.
+    """
     global _first_use  # noqa: PLW0603 (nobody in the child would release the old one)
     _first_use = threading.RLock()
 

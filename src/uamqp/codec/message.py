@@ -163,7 +163,7 @@ def body_parts(payload: bytes, bounds: Bounds) -> list[bytes]:
         if not DATA <= code <= VALUE:
             continue
         if not 0 <= start < end <= size:
-            raise DecodeError(f"a section from {start} to {end} isn't within the {size} bytes of the message")
+            raise _outside(payload, start, end)
         if code == DATA:
             start += 2 if payload[start] == 0xA0 else 5
             if start > end:
@@ -189,7 +189,7 @@ def body_size(payload: bytes, bounds: Bounds) -> int:
 
 
 def _outside(payload: bytes, start: int, end: int) -> DecodeError:
-    return DecodeError(f"bounds {start} to {end} are not within the {len(payload)} bytes of the message")
+    return DecodeError(f"a section from {start} to {end} isn't within the {len(payload)} bytes of the message")
 
 
 # -- outgoing messages

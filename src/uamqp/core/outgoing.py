@@ -505,7 +505,7 @@ class Outgoing(LinkHandler):
         self._is_blocked = False
         if self.timers is not None:
             self.outbox.hold(now)
-            self.timers.watch(self._timed)
+            self._watch()
 
     def step(self, now: float) -> Step:
         """Hand over as much as the link takes; the pause since the last `expire` doesn't count as a stall."""

@@ -171,7 +171,7 @@ class ExitLock:
     def __init__(self, lock: Any) -> None:
         self._lock = lock
         self.release = lock.release
-        self._is_owned = lock._is_owned  # see `Pump.is_locked_here`
+        self._is_owned = lock._is_owned  # see `shared.is_held`
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; see `threading.RLock`."""

@@ -17,7 +17,7 @@ from .background import Alarm
 from .guard import Guard
 from .sansio import clock
 from .sansio.endpoint import Endpoint
-from .shared import Own
+from .shared import Own, is_held
 from .signals import Awaited
 
 T = TypeVar("T")
@@ -51,10 +51,6 @@ class Pump(Protocol):
     @property
     def is_connected(self) -> bool:
         """Whether there is a socket."""
-
-    @property
-    def is_locked_here(self) -> bool:
-        """Whether the calling thread holds the lock: it is in a command, or in something that a command calls."""
 
     @property
     def has_unsent(self) -> bool:
@@ -331,7 +327,7 @@ class Driver(clock.Deadlines, ABC):
     @property
     def is_nested(self) -> bool:
         """Whether the caller is called by a command, in a callback: other threads can't finish what they are doing."""
-        return self.pump.is_locked_here
+        return is_held(self.pump.lock)
 
     @property
     def mark(self) -> int:

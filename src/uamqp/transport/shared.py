@@ -19,6 +19,11 @@ TOGETHER = contextlib.nullcontext()
 Operation = Callable[[], Coroutine[Any, Any, None]]
 
 
+def is_held(lock: Any) -> bool:
+    """Return whether the calling thread holds a reentrant lock, such as in a callback from a command."""
+    return bool(lock._is_owned())  # there is no public way; `threading.Condition` asks it as well
+
+
 class Own(clock.Deadlines):
     """Guards what one thread at a time may change and what outlives its connections; those are changed by a `Driver`.
 

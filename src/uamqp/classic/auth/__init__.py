@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .common import (
     AMQPAuth,
-    Authenticator,
+    Authentication,
     SASLAnonymous,
     SASLExternal,
     SASLPlain,
@@ -15,7 +15,7 @@ from .common import (
 
 __all__ = [
     "AMQPAuth",
-    "Authenticator",
+    "Authentication",
     "SASLAnonymous",
     "SASLExternal",
     "SASLPlain",

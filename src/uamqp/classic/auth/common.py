@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_WEBSOCKET_PATH = "/$servicebus/websocket/"
 
 
-class Authenticator(Protocol):
+class Authentication(Protocol):
     """Authenticates an open connection by a token, over links of its own."""
 
     async def close(self) -> None:

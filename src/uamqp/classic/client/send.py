@@ -147,7 +147,6 @@ class SendClient(AMQPClient):
             self._queue.end_calls(sender.get_state, now)
             if by_peer and isinstance(error, (errors.LinkDetach, errors.ConnectionClose)):
                 self._queue.end_link(error)
-            self._queue.wake()
 
         if self.message_handler is sender or self.message_handler is None:
             self._look(lambda: self._change("giving messages back", ended))
@@ -233,11 +232,10 @@ class SendClient(AMQPClient):
             return
         # No closure, which would keep its variables in cells: thousands of calls may wait here.
         is_over = partial(self._is_over, call, is_done, connection)
+        chores = [self._preparing.signal]
         if isinstance(connection.auth, CBSAuthMixin):
-            ended = not await driver.wait(call.signal, is_over, None, self._preparing.signal, connection._token_due)
-        else:
-            ended = not await driver.wait(call.signal, is_over, None, self._preparing.signal)
-        if ended:
+            chores.append(connection._token_due)
+        if not await driver.wait(call.signal, is_over, None, *chores):
             await self._turn(None)  # the connection is ending: this raises its error
         self._backoff = self._queue.backoff
 
@@ -488,7 +486,6 @@ class SendClient(AMQPClient):
     def _on_closing(self) -> None:
         def end(now: float) -> None:
             self._queue.end_calls(None, now)
-            self._queue.wake()
             self._queue.retire()
             self._preparing = Chore()  # whoever opens the link now does so for nobody
 

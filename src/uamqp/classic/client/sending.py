@@ -350,13 +350,14 @@ class SendQueue(Outgoing):
         entry.item._entry = None
 
     def end_calls(self, reason: Callable[[], object] | None, now: float) -> None:
-        """End all calls for a reason other than their messages' outcomes, and wake those who wait to raise it."""
+        """End all calls for a reason other than their messages' outcomes, and wake all who wait to look again."""
         for call in tuple(self.calls):
             if call.left > 0:
                 call.is_over = True
                 call.reason = reason
                 self.take_back(call, now)
-                call.wake()
+        for waiting in self.waiting:
+            waiting.wake()
 
     # -- waiting calls
 
@@ -371,11 +372,6 @@ class SendQueue(Outgoing):
             del self.waiting[call]
             if not self.waiting:
                 self.rest(now)
-
-    def wake(self) -> None:
-        """Wake all waiting calls to look again."""
-        for call in self.waiting:
-            call.wake()
 
     # -- hooks of `Outgoing`
 

@@ -20,7 +20,7 @@ from ...transport.driver import Driver, Pump
 from ...transport.sansio.endpoint import address_text
 from ...transport.shared import SharedAmongThreads
 from ...transport.signals import Signal
-from ..auth import AMQPAuth, Authenticator, SASLAnonymous, checked_auth
+from ..auth import AMQPAuth, Authentication, SASLAnonymous, checked_auth
 from ..values import convert
 from ..values.arguments import encoded, encoding_of, finite, given, having, integer, number, shown, text
 from ..vocabulary import compat, constants, errors, translate
@@ -110,7 +110,7 @@ class Connection:
         self._closing = False
         self._destroyed = False
         self._is_clients = False  # whether a client has made it, and will close it
-        self._cbs: Authenticator | None = None  # keeps the connection's token valid
+        self._cbs: Authentication | None = None  # keeps the connection's token valid
         self._token_due = Signal()  # one of those who wait has to take care of the token
         self._authenticating = self._shared_type()  # shared by its clients
         self._has_auth = False

@@ -64,7 +64,6 @@ class MessageLink:
     ) -> None:
         self._session = having(session, "session", "a Session", "_core", "_connection")
         self._connection = session._connection
-        self._conn = session._connection._core
         self._encoding = encoding
         self.name = encoded(name, "name", encoding) if name else str(uuid.uuid4()).encode()
         text(self.name, "name", encoding)
@@ -285,7 +284,7 @@ class MessageLink:
     def _detach_received(self, cause: Cause | None) -> None:
         """Keep the exception that the next call raises."""
         if self._error is None:
-            self._error = translate.link_error(cause, self.error_policy, self._conn.engine)
+            self._error = translate.link_error(cause, self.error_policy, self._connection._core.engine)
             self._logger.info("%s %r has ended: %r (%s)", self._kind, self.name, self._error, self._whereabouts)
 
 

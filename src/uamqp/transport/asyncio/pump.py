@@ -162,11 +162,6 @@ class AsyncPump:
         return self._protocol is not None
 
     @property
-    def is_locked_here(self) -> bool:
-        """See `Pump`."""
-        return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # what `threading.Condition` asks as well
-
-    @property
     def has_unsent(self) -> bool:
         """See `Pump`."""
         return self._protocol is not None and not self._protocol.writable

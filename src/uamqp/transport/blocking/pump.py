@@ -24,7 +24,7 @@ from ..sansio import clock
 from ..sansio.endpoint import Endpoint
 from ..sansio.exposed import warn_of_exposed
 from ..sansio.heap import keep_freed_memory
-from ..shared import TOGETHER
+from ..shared import TOGETHER, is_held
 from ..signals import MAX_WAIT, Awaited, ThreadWaiter
 from .stream import Stream, Waker, connect, is_from_outside
 
@@ -114,11 +114,6 @@ class BlockingPump:
         return self._stream is not None
 
     @property
-    def is_locked_here(self) -> bool:
-        """See `Pump`."""
-        return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # what `threading.Condition` asks as well
-
-    @property
     def sends(self) -> int:
         """See `Pump`."""
         return self._stream.sends if self._stream is not None else self._sends
@@ -138,15 +133,15 @@ class BlockingPump:
             OSError: the host is unknown or doesn't answer, or the connection was closed meanwhile.
         """
         warn_of_exposed(endpoint, config.mechanisms)
-        if self.is_locked_here:  # another thread that is connecting couldn't finish as long as this one waits for it
-            if self._core.engine is None:
-                self._start(endpoint, config, trace)
+        if is_held(self.lock):  # another thread that is connecting couldn't finish as long as this one waits for it
+            self._start(endpoint, config, trace)
             return
         with self._starting, self._connecting.step("connecting"):
-            if self._core.engine is None:
-                self._start(endpoint, config, trace)
+            self._start(endpoint, config, trace)
 
     def _start(self, endpoint: Endpoint, config: EngineConfig, trace: Trace | None) -> None:
+        if self._core.engine is not None:
+            return
         sockets: list[socket.socket] = []
         stream: _Stream | None = None
         waker: Waker | None = None
