@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,31 +16,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.interrupts import PARTS, Run, everywhere, run_to
+from tests.support.interrupts import PARTS, Run, everywhere, handling, posix, run_to
 from tests.support.waiting import bounded
 from uamqp import Connection, Message, ReceiveClient, SendClient, errors
 from uamqp.authentication import SASLAnonymous
 from uamqp.constants import MessageState
 from uamqp.testing import Broker
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 every_part = pytest.mark.parametrize("part", range(PARTS))
 WORDS = "can't be used in there"
-
-
-@contextlib.contextmanager
-def handling(function: Callable[[], Any]) -> Iterator[Callable[[], None]]:
-    """Give a function that has a signal handler call `function` in the main thread, wherever that is."""
-
-    def handler(number: int, frame: object) -> None:
-        function()
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    main = threading.main_thread().ident or 0
-    try:
-        yield lambda: signal.pthread_kill(main, signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
 
 
 def waits(client: Any) -> None:

@@ -7,15 +7,22 @@ the interpreter calls a signal handler there. Lines of compiled modules aren't t
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 import uamqp
 from tests.support.effort import ALL
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 _FOLDER = str(Path(uamqp.__file__).parent) + os.sep
 _BROKER = _FOLDER + "testing" + os.sep
@@ -115,3 +122,18 @@ def everywhere(stride: int, attempt: Callable[[int], Run], part: int = 0) -> Ite
     while (run := attempt(number)).where is not None:
         yield run
         number += PARTS if ALL else stride
+
+
+@contextmanager
+def handling(function: Callable[[], Any]) -> Iterator[Callable[[], None]]:
+    """Give a function that has a signal handler call `function` in the main thread, wherever that is."""
+
+    def handler(number: int, frame: object) -> None:
+        function()
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    main = threading.main_thread().ident or 0
+    try:
+        yield lambda: signal.pthread_kill(main, signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -161,14 +161,18 @@ class ThreadWaiter:
 
     Args:
         on_set: called with the waiter when it is set, as the thread may be waiting for something else, such as input.
+
+    Attributes:
+        outer: what the same thread waits on in a frame further out, which a signal handler has interrupted.
     """
 
-    __slots__ = ("_lock", "_on_set")
+    __slots__ = ("_lock", "_on_set", "outer")
 
     def __init__(self, on_set: Callable[[ThreadWaiter], None] | None = None) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
         self._on_set = on_set
+        self.outer: ThreadWaiter | None = None
 
     def set(self) -> None:
         """Wake the thread, or let its next wait return at once."""

@@ -100,7 +100,7 @@ class BlockingPump:
         self._starting = threading.RLock()
         self._connecting = Guard()
         self._followers: list[ThreadWaiter] = []  # set whenever a thread has read something
-        self._successors: OrderedDict[ThreadWaiter, None] = OrderedDict()  # those that may have to read, in order
+        self._successors: OrderedDict[int, ThreadWaiter] = OrderedDict()  # by thread: those that may have to read
         self._waiting = 0  # the thread that waits for the socket
         self._waits_until = 0.0
         self._reader: ThreadWaiter | None = None  # what that thread waits with, if it waits for a signal
@@ -187,6 +187,7 @@ class BlockingPump:
         """
         me = threading.get_ident()
         follower: ThreadWaiter | None = None
+        is_nested = is_held(self.lock)
         with self.lock, self.guard.step(_HANDLING):
             stream = self._stream
             if stream is None:
@@ -197,7 +198,7 @@ class BlockingPump:
                     return happened
             if happened or (seen is not None and seen != self.progress) or (waiter is not None and waiter.wait(0.0)):
                 timeout = 0.0
-            if stream is None or self._somebody_waits(me):  # that thread does the reading
+            if stream is None or self._somebody_waits(me, is_nested):  # that thread does the reading
                 if timeout <= 0:
                     return happened
                 follower = waiter
@@ -229,16 +230,17 @@ class BlockingPump:
                 if waiter is None:  # this thread may not come again
                     self._wake_successor()
 
-    def _somebody_waits(self, me: int) -> bool:
+    def _somebody_waits(self, me: int, is_nested: bool) -> bool:
         """Return whether a thread is waiting for the socket and will read it.
 
         If that is the caller's own thread, a signal handler has called, and the waiting frame can't continue before the
-        handler returns. The caller then waits in its place, with a waker of its own. An exception may also have left
-        the frame before that could be recorded.
+        handler returns. Nor can another thread, if an outer frame of the caller's (`is_nested`) has the lock. In both
+        cases the caller waits in its place, with a waker of its own. An exception may also have left the frame before
+        that could be recorded.
         """
         waiting = 0 if sys.is_finalizing() else self._waiting  # at the interpreter's end that thread is frozen
         is_own = waiting == me
-        if waiting and (is_own or self.now() > self._waits_until + _GRACE):
+        if waiting and (is_own or is_nested or self.now() > self._waits_until + _GRACE):
             if not is_own or _is_under_way(self.turn):
                 self._wake()  # by the time it continues, what it waits for may have happened
                 self._waker = Waker()
@@ -262,13 +264,16 @@ class BlockingPump:
     def _release_all(self) -> None:
         """Wake every waiting thread, so that it checks again."""
         self._release_followers()
-        for successor in self._successors:
-            successor.set()
+        for successor in self._successors.values():
+            waiter: ThreadWaiter | None = successor
+            while waiter is not None:
+                waiter.set()
+                waiter = waiter.outer
 
     def _wake_successor(self) -> None:
-        """Wake one of the threads still waiting, to take over reading."""
+        """Wake one of the threads still waiting, to take over reading: the first, in its innermost wait."""
         if not self._waiting and self._successors:
-            next(iter(self._successors)).set()
+            next(iter(self._successors.values())).set()
 
     def _wait_time(self, timeout: float) -> float:
         timeout = min(timeout, MAX_WAIT)
@@ -571,6 +576,7 @@ class BlockingPump:
         One of the waiting threads reads for all of them. The others sleep until their signal wakes them, or until the
         reader stops and one of them has to take over.
         """
+        me = threading.get_ident()
         waiter = ThreadWaiter(self._on_set)
         try:
             while True:
@@ -584,15 +590,24 @@ class BlockingPump:
                     signal.add(waiter)
                     for other in others:
                         other.add(waiter)
-                    self._successors[waiter] = None
+                    if self._successors.get(me) is not waiter:
+                        waiter.outer = self._successors.get(me)  # one that a signal handler has interrupted
+                        self._successors[me] = waiter
                 self.turn(remaining, None, waiter)
         finally:
             with self.lock, TOGETHER:
-                self._successors.pop(waiter, None)
+                self._leave_successors(waiter, me)
                 signal.leave(waiter)
                 for other in others:
                     other.leave(waiter)
                 self._wake_successor()
+
+    def _leave_successors(self, waiter: ThreadWaiter, me: int) -> None:
+        if self._successors.get(me) is waiter:
+            if waiter.outer is not None:
+                self._successors[me] = waiter.outer
+            else:
+                del self._successors[me]
 
     def after_fork(self, parent: int) -> None:
         """Leave the connection, if there is one, to the parent: this process is a fork. See `forks`."""
