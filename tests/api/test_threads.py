@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import itertools
 import queue
 import sys
@@ -304,6 +305,28 @@ def test_both_threads_may_close(broker: Broker) -> None:
             for closing in [Running(client.close) for _ in range(3)]:
                 closing.result()
     broker.wait_for(lambda: broker.connections == ())
+
+
+@pytest.mark.blocking("they are threads")
+def test_a_redirect_sends_nothing_again_that_others_have_sent(broker: Broker) -> None:
+    """It has arrived, and its outcome is on its way; whoever waits for that is told that it won't come."""
+    address = f"{broker.url}/other".encode()
+    redirect = errors.LinkRedirect(b"amqp:link:redirect", None, {b"hostname": b"127.0.0.1", b"address": address})
+    for _ in range(20):
+        broker.faults.withhold_outcomes = True
+        client = SendClient(broker.url + "/q")
+        messages = [Message(b"%d" % number) for number in range(4)]
+        sending = [Running(functools.partial(client.send_message, message)) for message in messages]
+        broker.wait_for(lambda: len(broker.queue("q").messages) == 4)
+        client.redirect(redirect, SASLAnonymous("127.0.0.1", port=broker.port, use_tls=False))
+        broker.faults.withhold_outcomes = False
+        for thread in sending:
+            with pytest.raises(errors.AMQPError):  # that it was dropped, or that the link isn't open any more
+                thread.result()
+        assert {message.fate for message in messages} == {"unknown"}
+        client.close()
+        assert broker.queue("q").purge() == 4
+    assert not broker.queue("other").messages
 
 
 # -- callbacks

@@ -544,22 +544,27 @@ class AMQPClient:
             raise ValueError("Clients with a shared connection cannot be automatically redirected.")
         connection = self._require_open()
         hostname = text(redirected_host(redirect), "the redirect's hostname", self._encoding)
+        self._check_auth(auth)
+        self._drop_pending()  # while the old link is there, so that nothing of it is sent again over a new one
         handler, self.message_handler = self.message_handler, None
         if handler is not None:
             await handler._do_destroy()
         session, self._session = self._session, None
         if session is not None and not isinstance(connection.auth, CBSAuthMixin):
             await session._do_destroy()
-        self._check_auth(auth)
         self._auth = auth
         self._own_auth = False
         self._hostname = hostname
         try:
             await connection._do_redirect(redirect, auth)
+            self._drop_pending()  # what was queued meanwhile may have gone to the old host as well
             await self._make_session(connection)
         except BaseException as error:
             await self._give_up(connection, at_once=not isinstance(error, Exception))
             raise
+
+    def _drop_pending(self) -> None:
+        """Drop what was meant for the old host of a client that is redirected."""
 
     # -- keep-alive
 

@@ -481,6 +481,8 @@ class SendClient(AMQPClient):
         node = getattr(redirect, "address", None)
         if node:  # a redirect of the connection doesn't change the node
             self._remote_address = address.Target(node, encoding=self._encoding)
+
+    def _drop_pending(self) -> None:
         self._change("dropping messages", self._queue.drop_all)
 
     def _on_closing(self) -> None:
