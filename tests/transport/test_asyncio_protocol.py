@@ -189,6 +189,43 @@ async def test_deadlines_are_kept(clock: Clock) -> None:
 
 
 @story
+async def test_what_arrived_in_time_is_read_before_a_deadline_is_kept(clock: Clock) -> None:
+    """The process may stand still after its loop has looked at the sockets, and before it looks at the clock."""
+    async with pair(idle_timeout=40) as (client, server):
+        await client.event(events.ConnectionOpened)
+        server.protocol._disarm()
+        server.protocol._arm = lambda: None  # type: ignore[method-assign]  # it neither sends nor misses anything
+        transport = server.protocol.transport
+        assert transport is not None
+        there = transport.get_extra_info("socket").dup()
+        selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+        select = selector.select
+        frames: list[object] = []
+
+        def note(direction: str, channel: int, performative: object, size: int) -> None:
+            if direction == "<-":
+                frames.append(performative)
+                client.news.set()
+
+        def stand_still(timeout: float | None) -> list[Any]:
+            selector.select = select
+            there.sendall(bytes.fromhex("0000000802000000"))  # an empty frame
+            clock.move(100)
+            return []
+
+        client.engine.trace = note
+        selector.select = stand_still
+        await asyncio.sleep(0)
+        await client.until(lambda: frames or client.engine.is_closed)
+        assert frames == [None]
+        assert not client.engine.is_closed
+        clock.move(100)  # nothing arrives now
+        closed = await client.event(events.ConnectionClosed)
+        assert closed.cause.kind is CauseKind.TIMEOUT
+        there.close()
+
+
+@story
 async def test_an_early_deadline_replaces_a_late_one(clock: Clock) -> None:
     async with pair(handshake_timeout=5000.0, link_timeout=500.0) as (client, server):
         await client.event(events.ConnectionOpened)

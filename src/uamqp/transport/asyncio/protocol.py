@@ -119,6 +119,7 @@ class EngineProtocol(asyncio.Protocol):
         self._aborted = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._passed: float | None = None  # the deadline that has passed, and is kept once the socket was read
 
     # -- for the engine's user
 
@@ -302,7 +303,13 @@ class EngineProtocol(asyncio.Protocol):
             self._timer = self.loop.call_later(max(0.0, deadline - self.now()), _tick, weakref.ref(self))
 
     def _tick(self) -> None:
-        self._timer = None
+        deadline = self.next_deadline()
+        if deadline is not None and deadline != self._passed and deadline <= self.now():
+            # The loop may have been busy, and some loops call timers first: what has arrived meanwhile isn't late.
+            self._passed = deadline
+            self._timer = self.loop.call_later(0, _tick, weakref.ref(self))
+            return
+        self._timer = self._passed = None
         self.tick(self.now())
         self.turn()
 
