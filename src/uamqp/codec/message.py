@@ -322,6 +322,8 @@ def _append_fields(
                 out.append(0x40)
             elif properties and type(value) is bytes and codes[index]:
                 append_text(out, codes[index], value)
+            elif properties and type(value) is str and _BYTES_BARE[index] == 0xA1 and value.isascii():
+                append_text(out, 0xA1, value.encode())  # most text; `_append_other` has an error's text as well
             else:
                 _append_other(out, index, value, properties, bare)
         close_compound(out, start, count)
