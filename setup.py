@@ -56,6 +56,10 @@ COMPILED = (
     "uamqp.engine.session",
     "uamqp.engine.settlement",
     "uamqp.engine.timers",
+    "uamqp.messaging.assembly",
+    "uamqp.messaging.bodies",
+    "uamqp.messaging.fields",
+    "uamqp.messaging.message",
     "uamqp.transport.guard",
 )
 
@@ -66,6 +70,7 @@ RECYCLING = (
     "uamqp.classic.message.sections",
     "uamqp.core.outbox",
     "uamqp.engine.delivery",
+    "uamqp.messaging.message",
 )
 SPARES = 16384
 

@@ -15,8 +15,12 @@ SRC = Path(__file__).parent.parent / "src"
 # From the bottom up: a module imports its own layer and those before it. The doors are every module of uamqp that is in
 # no folder of this list: the names that 1.6 had, behind which is the code in `classic`.
 CLASSIC = "classic"
+MODERN = "messaging"
 DOORS = "doors"
-LAYERS = ("codec", "engine", "core", "transport", CLASSIC, DOORS, "testing")
+LAYERS = ("codec", "engine", "core", "transport", MODERN, "brokers", CLASSIC, DOORS, "testing")
+
+# The two APIs know nothing of each other.
+STRANGERS = {(CLASSIC, MODERN), (CLASSIC, "brokers"), (DOORS, MODERN), (DOORS, "brokers")}
 
 IO = frozenset({"asyncio", "http", "multiprocessing", "select", "selectors", "socket", "socketserver", "ssl"})
 IO |= {"subprocess", "urllib"}
@@ -30,6 +34,8 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "engine": IO | THREADS | CLOCKS | CHANCE | TRACING,
     "core": IO | THREADS | CLOCKS,
     "transport": frozenset(),
+    MODERN: IO | THREADS | CLOCKS,
+    "brokers": IO | THREADS | CLOCKS,
     CLASSIC: IO | THREADS | CLOCKS,
     DOORS: IO | THREADS | CLOCKS,
     "testing": frozenset(),  # a server of its own, with listeners and threads
@@ -42,6 +48,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("uamqp.classic.vocabulary.settings", "ssl"): "the type of an argument",
     ("uamqp", "threading"): "one name is imported at a time",
     ("uamqp.core.address", "urllib"): "urllib.parse alone, which does no I/O",
+    ("uamqp.brokers.rabbitmq", "urllib"): "urllib.parse alone, which does no I/O",
     ("uamqp.classic.vocabulary.compat", "queue"): "1.6 re-exported it",
     ("uamqp.classic.vocabulary.compat", "urllib"): "urllib.parse alone, which does no I/O",
     ("uamqp.classic.values.convert", "asyncio"): "get_running_loop",
@@ -50,7 +57,7 @@ ALLOWED: dict[tuple[str, str], str] = {
 # The packages from outside that the library may use, and the layers that may.
 THIRD_PARTY: dict[str, frozenset[str]] = {
     "certifi": frozenset({"transport", CLASSIC}),
-    "typing_extensions": frozenset({CLASSIC}),  # for type checkers alone: they bring it
+    "typing_extensions": frozenset({CLASSIC, MODERN}),  # for type checkers alone: they bring it
     "websockets": frozenset({"transport"}),
 }
 
@@ -124,6 +131,8 @@ def import_faults(source: str, module: str, is_package: bool = False) -> list[st
             there = layer_of(target)
             if LAYERS.index(there) > LAYERS.index(layer):
                 faults.append(f"{module}:{line}: {layer} imports {target}, which is above it ({there})")
+            elif (layer, there) in STRANGERS:
+                faults.append(f"{module}:{line}: {layer} imports {target}, which belongs to the other API")
         elif top in FORBIDDEN[layer]:
             if (module, top) not in ALLOWED:
                 faults.append(f"{module}:{line}: {layer} may not import {top}")
@@ -268,6 +277,10 @@ def test_doors_hand_on(path: Path) -> None:
     assert door_faults(path.read_text("utf-8"), name_of(path), path.name == "__init__.py") == []
 
 
+def fronts() -> list[Path]:
+    return [path for path in modules() if layer_of(name_of(path)) in (CLASSIC, MODERN)]
+
+
 def pump_faults(source: str, module: str) -> list[str]:
     """Where a module of a front names what belongs to the driver."""
     names = {"_pump", "pump", "loop_pump", "lock", "guard", "progress"}
@@ -278,7 +291,7 @@ def pump_faults(source: str, module: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if layer_of(name_of(path)) == CLASSIC], ids=name_of)
+@pytest.mark.parametrize("path", fronts(), ids=name_of)
 def test_the_front_leaves_pumps_and_locks_to_the_driver(path: Path) -> None:
     faults = pump_faults(path.read_text("utf-8"), name_of(path))
     assert bool(faults) is (name_of(path) in PUMPS), faults
@@ -293,7 +306,7 @@ def clock_faults(source: str, module: str, is_package: bool = False) -> list[str
     ]
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if layer_of(name_of(path)) == CLASSIC], ids=name_of)
+@pytest.mark.parametrize("path", fronts(), ids=name_of)
 def test_the_front_leaves_the_clock_to_the_driver(path: Path) -> None:
     faults = clock_faults(path.read_text("utf-8"), name_of(path), path.name == "__init__.py")
     assert bool(faults) is (name_of(path) in OWN_CLOCKS), faults
@@ -348,6 +361,9 @@ def test_every_exception_is_still_needed() -> None:
         ("uamqp.core.retry", "from ..transport import tcp"),
         ("uamqp.transport.blocking.stream", "from ...client import SendClient"),
         ("uamqp.transport.blocking.stream", "import requests"),
+        ("uamqp.classic.client.send", "from ...messaging import errors"),
+        ("uamqp.messaging.message", "from ..classic.message import Message"),
+        ("uamqp.messaging.message", "from .. import Message"),
         ("uamqp.client", "import socket"),
         ("uamqp.client", "from .testing import Broker"),
         ("uamqp.client", "from . import testing"),

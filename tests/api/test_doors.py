@@ -19,7 +19,8 @@ NAMES = [
     *(
         found.name
         for found in pkgutil.walk_packages(uamqp.__path__, "uamqp.")
-        if found.name.split(".")[1] not in ("classic", "codec", "core", "engine", "testing", "transport")
+        if found.name.split(".")[1]
+        not in ("brokers", "classic", "codec", "core", "engine", "messaging", "testing", "transport")
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import inspect
 import logging
@@ -53,6 +54,8 @@ def classes() -> Iterator[type[Any]]:
         for value in vars(module).values():
             if not inspect.isclass(value) or value in seen or issubclass(value, enum.Enum):
                 continue
+            if value.__module__.startswith("uamqp.messaging") and dataclasses.is_dataclass(value):
+                continue  # values, whose repr is Python's own
             if value.__module__.startswith("uamqp") and not value.__module__.startswith(BELOW):
                 seen.add(value)
                 yield value

@@ -101,14 +101,19 @@ class _Paired(LinkOption):  # type: ignore[misc]
         link.snd_settle_mode = Link.SND_SETTLED
 
 
-def declare(broker: RealBroker, name: str) -> None:
-    """Makes a queue where an attach makes none: on RabbitMQ 4, by its management over AMQP."""
+def manage(broker: RealBroker, method: str, path: str, body: Any) -> Message:
+    """The answer of RabbitMQ 4's management over AMQP."""
     with connect_to(broker) as client:
         pair = f"pair-{uuid.uuid4()}"
         requests = client.create_sender("/management", name=pair, options=_Paired())
         answers = client.create_receiver("/management", 1, name=pair, options=_Paired())
-        queue = {"durable": True, "arguments": {"x-queue-type": "classic"}}
-        requests.send(Message(id=1, subject="PUT", address=f"/queues/{name}", reply_to="$me", body=queue))
-        answer = answers.receive()
-        if answer.subject != "201":
-            raise RuntimeError(f"{broker.name} didn't make the queue {name}: {answer.subject} {answer.body}")
+        requests.send(Message(id=1, subject=method, address=path, reply_to="$me", body=body))
+        return answers.receive()
+
+
+def declare(broker: RealBroker, name: str) -> None:
+    """Makes a queue where an attach makes none; its name is percent-encoded."""
+    queue = {"durable": True, "arguments": {"x-queue-type": "classic"}}
+    answer = manage(broker, "PUT", f"/queues/{name}", queue)
+    if answer.subject != "201":
+        raise RuntimeError(f"{broker.name} didn't make the queue {name}: {answer.subject} {answer.body}")

@@ -1,0 +1,141 @@
+"""The modern API's values: messages, outcomes, sources and targets, filters, credentials, options, errors.
+
+They are the same for `uamqp.aio` and `uamqp.sync`, and do no I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from ..codec import Accepted, Modified, Rejected, Released
+from ..codec.signatures import present
+from . import filters
+from .credentials import Anonymous, Cbs, Credentials, CredentialsFactory, External, Plain
+from .errors import (
+    AccessDenied,
+    AlreadySettled,
+    AMQPError,
+    AnonymousRelayUnsupported,
+    AuthenticationFailed,
+    BufferFull,
+    ClosedError,
+    ConfigurationError,
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectionFailure,
+    ConnectionForced,
+    ConnectionLost,
+    ConnectionRedirected,
+    DetachForced,
+    FilterRefused,
+    ForkedError,
+    LinkDetached,
+    LinkFailure,
+    LinkRedirected,
+    LinkRefused,
+    LinkStolen,
+    MessageModified,
+    MessageRejected,
+    MessageReleased,
+    MessageTooLarge,
+    NodeDeleted,
+    NodeNotFound,
+    NotAccepted,
+    NotSent,
+    OperationTimeout,
+    OutcomeTimeout,
+    OutcomeUnknown,
+    ReadOnlyMessage,
+    ResourceLimitExceeded,
+    SendCancelled,
+    SendError,
+    SendManyFailed,
+    SendTimeout,
+    SessionEnded,
+    SettlementLost,
+    TLSFailed,
+    UsageError,
+    WrongLoopError,
+)
+from .filters import Filter
+from .message import Message
+from .options import DEFAULT, ConnectionState, Default, LinkState, ReceiverOptions, SenderOptions, Timeouts
+from .termini import Expiry, Node, RemoteTerminus, Source, Target
+
+Outcome: TypeAlias = "Accepted | Rejected | Released | Modified"
+"""What a receiver makes of a message (section 3.4)."""
+
+__all__ = [
+    "DEFAULT",
+    "AMQPError",
+    "Accepted",
+    "AccessDenied",
+    "AlreadySettled",
+    "Anonymous",
+    "AnonymousRelayUnsupported",
+    "AuthenticationFailed",
+    "BufferFull",
+    "Cbs",
+    "ClosedError",
+    "ConfigurationError",
+    "ConnectFailed",
+    "ConnectionClosed",
+    "ConnectionFailure",
+    "ConnectionForced",
+    "ConnectionLost",
+    "ConnectionRedirected",
+    "ConnectionState",
+    "Credentials",
+    "CredentialsFactory",
+    "Default",
+    "DetachForced",
+    "Expiry",
+    "External",
+    "Filter",
+    "FilterRefused",
+    "ForkedError",
+    "LinkDetached",
+    "LinkFailure",
+    "LinkRedirected",
+    "LinkRefused",
+    "LinkState",
+    "LinkStolen",
+    "Message",
+    "MessageModified",
+    "MessageRejected",
+    "MessageReleased",
+    "MessageTooLarge",
+    "Modified",
+    "Node",
+    "NodeDeleted",
+    "NodeNotFound",
+    "NotAccepted",
+    "NotSent",
+    "OperationTimeout",
+    "Outcome",
+    "OutcomeTimeout",
+    "OutcomeUnknown",
+    "Plain",
+    "ReadOnlyMessage",
+    "ReceiverOptions",
+    "Rejected",
+    "Released",
+    "RemoteTerminus",
+    "ResourceLimitExceeded",
+    "SendCancelled",
+    "SendError",
+    "SendManyFailed",
+    "SendTimeout",
+    "SenderOptions",
+    "SessionEnded",
+    "SettlementLost",
+    "Source",
+    "TLSFailed",
+    "Target",
+    "Timeouts",
+    "UsageError",
+    "WrongLoopError",
+    "filters",
+]
+
+present(globals())
