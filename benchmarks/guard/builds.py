@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -127,5 +128,6 @@ def build(repository: Repository, tree: Tree, cache: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SKIP_CYTHON", "CFLAGS")}
-    kept["CFLAGS"] = "-g0"  # the names of functions stay, for profiles
+    # The names of functions stay, for profiles. Python's own flags, among them those that optimize, may not be added.
+    kept["CFLAGS"] = f"{sysconfig.get_config_var('CFLAGS') or ''} -g0".strip()
     return {**kept, "REQUIRE_CYTHON": "1"}
