@@ -16,6 +16,7 @@ from ..codec import (
     EncodeError,
 )
 from ..codec.message import (
+    Bounds,
     append_header,
     append_map,
     append_properties,
@@ -42,7 +43,7 @@ DURABLE_HEADER = bytes.fromhex("00 53 70 c0 02 01 41")
 """A header that says durable, and nothing else."""
 
 
-def section_value(payload: bytes, bounds: list[tuple[int, int, int]], code: int) -> Any:
+def section_value(payload: bytes, bounds: Bounds, code: int) -> Any:
     """Return a decoded section that isn't the body: fields as a list, or a map; None if there is none.
 
     Raises:
@@ -58,7 +59,7 @@ def section_value(payload: bytes, bounds: list[tuple[int, int, int]], code: int)
 
 def assembled(
     payload: bytes | None,
-    bounds: list[tuple[int, int, int]],
+    bounds: Bounds,
     is_durable: bool,
     changed: int,
     header: Any,
@@ -112,7 +113,7 @@ def assembled(
     return bytes(out)
 
 
-def _is_new(payload: bytes, bounds: list[tuple[int, int, int]], content: Any) -> bool:
+def _is_new(payload: bytes, bounds: Bounds, content: Any) -> bool:
     """Return whether a received body was changed in place."""
     return isinstance(content, (list, dict, tuple)) and not unchanged(content, decoded_body(payload, bounds))
 
@@ -120,7 +121,7 @@ def _is_new(payload: bytes, bounds: list[tuple[int, int, int]], content: Any) ->
 def _append_header(
     out: bytearray,
     payload: bytes | None,
-    bounds: list[tuple[int, int, int]],
+    bounds: Bounds,
     is_durable: bool,
     header: Any,
     changed: int,
@@ -137,9 +138,7 @@ def _append_header(
     _append_fields(out, payload, bounds, HEADER, header, changed)
 
 
-def _append_fields(
-    out: bytearray, payload: bytes | None, bounds: list[tuple[int, int, int]], code: int, found: Any, changed: int
-) -> None:
+def _append_fields(out: bytearray, payload: bytes | None, bounds: Bounds, code: int, found: Any, changed: int) -> None:
     """Append header or properties; fields that haven't changed go out as they came."""
     if found is None:
         return
@@ -158,9 +157,7 @@ def _append_fields(
         append_properties(out, found, False, original, changed)
 
 
-def _append_map(
-    out: bytearray, payload: bytes | None, bounds: list[tuple[int, int, int]], code: int, items: Any
-) -> None:
+def _append_map(out: bytearray, payload: bytes | None, bounds: Bounds, code: int, items: Any) -> None:
     if items is None:
         return
     if payload is not None:

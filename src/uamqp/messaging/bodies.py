@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..codec import DATA, SEQUENCE, VALUE, decode_value
 from ..codec.encode import append_value
-from ..codec.message import append_data, body_code, body_parts
+from ..codec.message import Bounds, append_data, body_code, body_parts
 from ..codec.sections import append_section_header
 
 BodyKind: TypeAlias = Literal["data", "value", "sequence"]
@@ -38,7 +38,7 @@ def append_body(out: bytearray, code: int, content: Any) -> None:
             append_value(out, items)
 
 
-def decoded_body(payload: bytes, bounds: list[tuple[int, int, int]]) -> Any:
+def decoded_body(payload: bytes, bounds: Bounds) -> Any:
     """Return the content of a received body; None if there is none.
 
     Raises:

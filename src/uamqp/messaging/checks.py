@@ -1,14 +1,17 @@
 """Checks of arguments: each returns the value, or raises an error that names the argument, its value and what is right.
 
-A wrong type is a `TypeError`, anything else a `ConfigurationError`. Don't use them for secrets: they show the value.
+A wrong type is a `TypeError`, anything else a `ConfigurationError`, or the class that some are given as `error`. Don't
+use them for secrets: they show the value.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
+from ..codec import Timestamp
 from .errors import ConfigurationError
 
 T = TypeVar("T")
@@ -58,12 +61,29 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def integer(name: str, value: Any, minimum: int, maximum: int) -> int:
+def integer(name: str, value: Any, minimum: int, maximum: int, error: type[ValueError] = ConfigurationError) -> int:
     """Return an integer from `minimum` to `maximum`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise wrong_type(name, value, "an int")
     if not minimum <= value <= maximum:
-        raise ConfigurationError(f"{name} must be from {minimum} to {maximum}, not {shown(value)}")
+        raise error(f"{name} must be from {minimum} to {maximum}, not {shown(value)}")
+    return value
+
+
+def moment(name: str, value: Any, error: type[ValueError] = ConfigurationError) -> Timestamp:
+    """Return a point in time as AMQP's milliseconds, rounded down."""
+    if isinstance(value, Timestamp):
+        return value
+    if not isinstance(value, datetime):
+        raise wrong_type(name, value, "a datetime")
+    with_zone(name, value, error)
+    return Timestamp.from_datetime(value)
+
+
+def with_zone(name: str, value: datetime, error: type[ValueError] = ConfigurationError) -> datetime:
+    """Return a datetime that has a time zone."""
+    if value.utcoffset() is None:
+        raise error(f"{name} must have a time zone, as datetime.now(timezone.utc) has, unlike {shown(value)}")
     return value
 
 

@@ -286,13 +286,8 @@ def _check_text(name: str, value: Any) -> None:
         return
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, or a function that returns one, not {_kind(value)}")
-    if "\0" in value or _is_broken(value):
+    if "\0" in value or not encoding.is_unicode(value):
         raise ConfigurationError(f"{name} must have no NUL character, and no half of a surrogate pair")
-
-
-def _is_broken(text: str) -> bool:
-    """Return whether a text has half of a surrogate pair, which is no character."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_token(name: str, value: Any) -> None:
@@ -305,7 +300,7 @@ def _check_token(name: str, value: Any) -> None:
     token, expiry = value
     if not isinstance(token, str):
         raise TypeError(f"the token of {name} must be a str, not {_kind(token)}")
-    if not token or _is_broken(token):
+    if not token or not encoding.is_unicode(token):
         what = "have no half of a surrogate pair" if token else "not be empty"
         raise ConfigurationError(f"the token of {name} must {what}")
     if isinstance(expiry, datetime):

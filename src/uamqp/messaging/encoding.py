@@ -14,14 +14,14 @@ from .errors import ConfigurationError
 
 def string(name: str, value: Any) -> str:
     """Return text that isn't empty, and that UTF-8 can encode (section 1.6.20)."""
-    checks.text(name, value)
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ConfigurationError(
-            f"{name} has half of a surrogate pair, which is no character: {checks.shown(value)}"
-        ) from None
+    if not is_unicode(checks.text(name, value)):
+        raise ConfigurationError(f"{name} has half of a surrogate pair, which is no character: {checks.shown(value)}")
     return str(value)
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether UTF-8 can encode a text: it has no half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def symbol(name: str, value: Any) -> Symbol:

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from ..codec import Array, DecodeError, Described, EncodeError, Timestamp
+from ..codec import Array, DecodeError, Described, EncodeError, Timestamp, UByte, UInt, ULong
 from ..codec import values as codec_values
-from .checks import shown, wrong_type
+from .checks import flag, integer, moment, shown, with_zone, wrong_type
 
 MessageId: TypeAlias = "str | int | uuid.UUID | bytes"
 """A message-id or correlation-id (section 3.2.11). An integer goes out as ulong."""
@@ -44,7 +44,7 @@ DURABLE, PRIORITY, TTL, FIRST_ACQUIRER, DELIVERY_COUNT = range(5)
     REPLY_TO_GROUP_ID,
 ) = range(13)
 
-_MAX_TTL = 0xFFFFFFFF  # milliseconds
+_MAX_TTL = UInt.MAX  # milliseconds
 _MILLISECOND = timedelta(milliseconds=1)
 _BODIES = (
     str,
@@ -84,7 +84,7 @@ def symbol(name: str, value: Any) -> str:
 def identifier(name: str, value: Any) -> MessageId:
     """Return a message-id or correlation-id."""
     if isinstance(value, int) and not isinstance(value, bool):
-        if not 0 <= value <= 0xFFFFFFFFFFFFFFFF:
+        if not 0 <= value <= ULong.MAX:
             raise EncodeError(f"{name} as a number must be from 0 to 2**64-1, not {shown(value)}")
     elif not isinstance(value, (str, uuid.UUID, bytes)):
         raise wrong_type(name, value, "a str, an int, a UUID or bytes")
@@ -109,43 +109,22 @@ def sequence(name: str, value: Any) -> list[Any]:
 
 def number(name: str, value: Any, maximum: int) -> int:
     """Return an integer from 0 to `maximum`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise wrong_type(name, value, "an int")
-    if not 0 <= value <= maximum:
-        raise EncodeError(f"{name} must be from 0 to {maximum}, not {shown(value)}")
-    return int(value)
+    return int(integer(name, value, 0, maximum, EncodeError))
 
 
 def priority(name: str, value: Any) -> int:
     """Return a priority."""
-    return number(name, value, 0xFF)
+    return number(name, value, UByte.MAX)
 
 
 def sequence_number(name: str, value: Any) -> int:
     """Return a sequence number."""
-    return number(name, value, 0xFFFFFFFF)
+    return number(name, value, UInt.MAX)
 
 
-def flag(name: str, value: Any) -> bool:
-    """Return True or False."""
-    if not isinstance(value, bool):
-        raise wrong_type(name, value, "True or False")
-    return value
-
-
-def moment(name: str, value: Any) -> Timestamp:
+def time(name: str, value: Any) -> Timestamp:
     """Return a point in time as AMQP's milliseconds."""
-    if isinstance(value, Timestamp):
-        return value
-    if not isinstance(value, datetime):
-        raise wrong_type(name, value, "a datetime")
-    if value.utcoffset() is None:
-        raise _without_zone(name, value)
-    return Timestamp.from_datetime(value)
-
-
-def _without_zone(name: str, value: datetime) -> EncodeError:
-    return EncodeError(f"{name} must have a time zone, as datetime.now(timezone.utc) has, unlike {shown(value)}")
+    return moment(name, value, EncodeError)
 
 
 def milliseconds(name: str, value: Any) -> int:
@@ -174,8 +153,8 @@ def body(value: Any) -> Any:
     """Return a body that is an AMQP value: see `Message`."""
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, datetime) and value.utcoffset() is None:
-        raise _without_zone("body", value)
+    if isinstance(value, datetime):
+        with_zone("body", value, EncodeError)
     if value is not None and not isinstance(value, _BODIES) and not hasattr(value, "__amqp_encode__"):
         raise wrong_type("body", value, _BODY)
     return value
@@ -197,13 +176,13 @@ SETTABLE = frozenset(
 """The attributes of a message to send that may be set."""
 
 _PROPERTY_CHECKS: tuple[Callable[[str, Any], Any], ...] = (
-    identifier, binary, text, text, text, identifier, symbol, symbol, moment, moment, text, sequence_number, text,
+    identifier, binary, text, text, text, identifier, symbol, symbol, time, time, text, sequence_number, text,
 )  # fmt: skip
 
 _AS_IT_IS = tuple(str if check in (text, identifier) else None for check in _PROPERTY_CHECKS)
 """The type of each property that needs no check."""
 
-_HEADER_MAXIMA = (1, 0xFF, _MAX_TTL, 1, 0xFFFFFFFF)
+_HEADER_MAXIMA = (1, UByte.MAX, _MAX_TTL, 1, UInt.MAX)
 
 _HEADER_CHECKS: tuple[Callable[[str, Any], Any], ...] = (flag, priority, milliseconds)
 

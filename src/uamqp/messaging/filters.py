@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..codec import Described, Symbol, Timestamp, UInt, ULong
+from ..codec import Described, Symbol, UInt, ULong
 from . import checks, encoding
 from .errors import ConfigurationError
 
@@ -31,9 +31,6 @@ _SELECTOR = 0x0000468C00000004
 _SQL = 0x120
 _PROPERTIES = 0x173
 _APPLICATION_PROPERTIES = 0x174
-
-_MAX_UINT = 2**32 - 1
-_MAX_ULONG = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Filter:
         if isinstance(self.descriptor, str):
             encoding.symbol("descriptor", self.descriptor)
         elif isinstance(self.descriptor, int) and not isinstance(self.descriptor, bool):
-            checks.integer("descriptor", self.descriptor, 0, _MAX_ULONG)
+            checks.integer("descriptor", self.descriptor, 0, ULong.MAX)
         elif self.descriptor is not None:
             raise checks.wrong_type("descriptor", self.descriptor, "an int, a str or None")
         elif self.value is None:
@@ -259,7 +256,7 @@ def _message_id(name: str, value: Any) -> Any:
     if isinstance(value, str):
         return _text(name, value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return ULong(checks.integer(name, value, 0, _MAX_ULONG))
+        return ULong(checks.integer(name, value, 0, ULong.MAX))
     if isinstance(value, (bytes, uuid.UUID)):
         return value
     raise checks.wrong_type(name, value, "a str, int, UUID or bytes")
@@ -271,24 +268,14 @@ def _binary(name: str, value: Any) -> bytes:
     return value
 
 
-def _time(name: str, value: Any) -> Timestamp:
-    if isinstance(value, Timestamp):
-        return value
-    if not isinstance(value, datetime.datetime):
-        raise checks.wrong_type(name, value, "a datetime")
-    if value.utcoffset() is None:
-        raise ConfigurationError(f"{name} must have a time zone, as datetime.now(timezone.utc) has: {value!r}")
-    return Timestamp.from_datetime(value)
-
-
 def _sequence(name: str, value: Any) -> UInt:
-    return UInt(checks.integer(name, value, 0, _MAX_UINT))
+    return UInt(checks.integer(name, value, 0, UInt.MAX))
 
 
 def _simple(name: str, value: Any) -> Any:
     """Return a value that may be in application properties: of any type except list, map and array (section 3.2.5)."""
     if isinstance(value, datetime.datetime):
-        return _time(name, value)
+        return checks.moment(name, value)
     if isinstance(value, (Described, Mapping)) or (
         isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, memoryview))
     ):
@@ -308,8 +295,8 @@ _PROPERTY_VALUES: dict[str, Callable[[str, Any], Any]] = {
     "correlation_id": _message_id,
     "content_type": encoding.symbol,
     "content_encoding": encoding.symbol,
-    "expiry_time": _time,
-    "creation_time": _time,
+    "expiry_time": checks.moment,
+    "creation_time": checks.moment,
     "group_id": _text,
     "group_sequence": _sequence,
     "reply_to_group_id": _text,

@@ -24,9 +24,10 @@ from ..codec import (
     VALUE,
     DecodeError,
     Timestamp,
+    UInt,
     scan_sections,
 )
-from ..codec.message import body_code
+from ..codec.message import Bounds, body_code
 from ..codec.sections import binary_at, data_head, single_data
 from . import fields
 from .assembly import BODY, DURABLE_HEADER, OF_HEADER, UNREAD, assembled, section_value
@@ -120,7 +121,7 @@ class Message:
     )  # fmt: skip
 
     _payload: bytes | None  # the encoded sections that it was made from
-    _bounds: list[tuple[int, int, int]] | None  # of the payload, once they were looked for
+    _bounds: Bounds | None  # of the payload, once they were looked for
     _data_start: int  # see `codec.sections.single_data`; -1 if not determined yet
     _delivery: IncomingDelivery | None
     _format: int
@@ -663,13 +664,13 @@ class Message:
     @format.setter  # noqa: A003
     def format(self, value: int) -> None:
         self._refuse_received()
-        self._format = fields.number("format", value, 0xFFFFFFFF)
+        self._format = fields.number("format", value, UInt.MAX)
 
     def _refuse_received(self) -> None:
         if self._delivery is not None:
             raise ReadOnlyMessage("a received message can't be changed: message.copy(...) gives one to send")
 
-    def _scanned(self) -> list[tuple[int, int, int]]:
+    def _scanned(self) -> Bounds:
         if self._bounds is None:
             self._bounds = [] if self._payload is None else scan_sections(self._payload)
         return self._bounds

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 
-from ..codec import Symbol
+from ..codec import Long, Symbol, ULong
 from ..engine.limits import MAX_CREDIT
 from . import checks, encoding
 from .errors import ConfigurationError
@@ -25,8 +25,6 @@ PRIORITY = Symbol("rabbitmq:priority")
 """The property of a receiver's attach by which RabbitMQ orders a queue's consumers; an AMQP int."""
 
 _MIN_INT, _MAX_INT = -(2**31), 2**31 - 1
-_MAX_LONG = 2**63 - 1
-_MAX_ULONG = 2**64 - 1
 
 
 class Default(enum.Enum):
@@ -226,7 +224,7 @@ class SenderSettings:
         _check_presettled(self.presettled)
         checks.flag("durable", self.durable)
         checks.integer("max_pending", self.max_pending, 1, MAX_CREDIT)
-        checks.integer("max_pending_bytes", self.max_pending_bytes, 1, _MAX_LONG)
+        checks.integer("max_pending_bytes", self.max_pending_bytes, 1, Long.MAX)
         if self.send_timeout is not DEFAULT:
             checks.optional_seconds("send_timeout", self.send_timeout, positive=True)
         _set_link_fields(self)
@@ -268,7 +266,7 @@ class ReceiverSettings:
         if self.max_unsettled is not None:
             checks.integer("max_unsettled", self.max_unsettled, 1, MAX_CREDIT)
         if self.max_message_size is not None:
-            checks.integer("max_message_size", self.max_message_size, 1, _MAX_ULONG)
+            checks.integer("max_message_size", self.max_message_size, 1, ULong.MAX)
         if self.on_flow_properties is not None and not callable(self.on_flow_properties):
             raise checks.wrong_type("on_flow_properties", self.on_flow_properties, "a function")
         _set_link_fields(self)

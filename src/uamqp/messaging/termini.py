@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from .. import codec
-from ..codec import Described, StdDistMode, Symbol
+from ..codec import Described, StdDistMode, Symbol, UInt
 from ..core import masked
 from ..core.address import is_url
 from . import checks, encoding
@@ -29,7 +29,6 @@ EXPIRIES: tuple[Expiry, ...] = get_args(Expiry)
 DURABLE = 2
 """The peer stores the terminus, and the state of its deliveries (section 3.5.5)."""
 
-_MAX_UINT = 2**32 - 1
 
 _WEBSOCKETS = ("amqpws://", "amqpwss://")
 
@@ -179,9 +178,9 @@ def node_address(name: str, value: Any) -> str:
 def whole_seconds(name: str, value: Any) -> float:
     """Return a number of seconds that has no fraction, as AMQP's type `seconds` (section 2.8.11)."""
     seconds = checks.seconds(name, value)
-    if seconds != int(seconds) or seconds > _MAX_UINT:
+    if seconds != int(seconds) or seconds > UInt.MAX:
         raise ConfigurationError(
-            f"{name} must be a whole number of seconds, {_MAX_UINT} at most, not {checks.shown(value)}"
+            f"{name} must be a whole number of seconds, {UInt.MAX} at most, not {checks.shown(value)}"
         )
     return seconds
 
@@ -199,13 +198,7 @@ def source_of(source: str | Source | Node | None) -> Source:
         TypeError: it is something else.
         ConfigurationError: the address can't be used.
     """
-    if isinstance(source, Source):
-        return source
-    if isinstance(source, Node):
-        return Source(source.address, source.capabilities)
-    if source is None or isinstance(source, str):
-        return Source(None if source is None else node_address("source", source))
-    raise _wrong_class("source", source, "Source")
+    return _terminus_of("source", source, Source)
 
 
 def target_of(target: str | Target | Node | None) -> Target:
@@ -215,13 +208,7 @@ def target_of(target: str | Target | Node | None) -> Target:
         TypeError: it is something else.
         ConfigurationError: the address can't be used.
     """
-    if isinstance(target, Target):
-        return target
-    if isinstance(target, Node):
-        return Target(target.address, target.capabilities)
-    if target is None or isinstance(target, str):
-        return Target(None if target is None else node_address("target", target))
-    raise _wrong_class("target", target, "Target")
+    return _terminus_of("target", target, Target)
 
 
 def source_with(source: str | Source | Node | None, options: Mapping[str, Any]) -> Source:
@@ -370,6 +357,16 @@ def _changed(terminus: _TerminusT, options: Mapping[str, Any]) -> _TerminusT:
 
 def _default(terminus: Source | Target, name: str) -> Any:
     return getattr(type(terminus)(), name)
+
+
+def _terminus_of(name: str, given: object, kind: type[_TerminusT]) -> _TerminusT:
+    if isinstance(given, kind):
+        return given
+    if isinstance(given, Node):
+        return kind(given.address, given.capabilities)
+    if given is None or isinstance(given, str):
+        return kind(None if given is None else node_address(name, given))
+    raise _wrong_class(name, given, kind.__name__)
 
 
 def _wrong_class(name: str, value: object, wanted: str) -> TypeError:
