@@ -58,8 +58,12 @@ COMPILED = (
     "uamqp.engine.timers",
     "uamqp.messaging.assembly",
     "uamqp.messaging.bodies",
+    "uamqp.messaging.delivery",
     "uamqp.messaging.fields",
+    "uamqp.messaging.inbox",
+    "uamqp.messaging.many",
     "uamqp.messaging.message",
+    "uamqp.messaging.outbox",
     "uamqp.transport.guard",
 )
 
@@ -70,6 +74,7 @@ RECYCLING = (
     "uamqp.classic.message.sections",
     "uamqp.core.outbox",
     "uamqp.engine.delivery",
+    "uamqp.messaging.delivery",
     "uamqp.messaging.message",
 )
 SPARES = 16384

@@ -21,6 +21,7 @@ INTEROP = Path(__file__).parent / "interop"
 BY_NAME = {
     Path(__file__).parent / "downstream": "make downstream",
     Path(__file__).parent / "packaging": "make packaging",
+    Path(__file__).parent / "typing": "make types",
 }
 
 # The same examples in every run, and no deadlines: a slow machine is no failure.

@@ -18,6 +18,7 @@ import pytest
 
 import uamqp
 from tests.support.waiting import bounded
+from uamqp import testing
 from uamqp.testing import Broker
 
 FACE = Path(__file__).parent.parent / "src" / "uamqp" / "__init__.py"
@@ -48,9 +49,9 @@ def ours(modules: set[str]) -> set[str]:
     return {".".join(name.split(".")[:2]) for name in modules if name.partition(".")[0] == "uamqp"}
 
 
-def checked_imports() -> Iterator[tuple[str, str]]:
+def checked_imports(face: Path = FACE) -> Iterator[tuple[str, str]]:
     """What `uamqp` imports for type checkers: name, and the module it comes from."""
-    for statement in ast.parse(FACE.read_text("utf-8")).body:
+    for statement in ast.parse(face.read_text("utf-8")).body:
         if isinstance(statement, ast.If):
             for node in statement.body:
                 if isinstance(node, ast.ImportFrom):
@@ -69,6 +70,7 @@ def checked_imports() -> Iterator[tuple[str, str]]:
         ("import uamqp.engine", {"uamqp", "uamqp.codec", "uamqp.engine"}),
         ("from uamqp import engine", {"uamqp", "uamqp.codec", "uamqp.engine"}),
         ("import uamqp; uamqp.TransportType", {"uamqp", "uamqp.classic"}),
+        ("import uamqp.testing", {"uamqp", "uamqp.testing"}),
     ],
 )
 def test_what_is_below_the_fronts_loads_nothing_above_itself(program: str, expected: set[str]) -> None:
@@ -121,6 +123,19 @@ def test_dir_has_the_names_before_they_are_used() -> None:
 def test_a_name_is_looked_for_once() -> None:
     program = "import uamqp; print([uamqp.Message is vars(uamqp)['Message'], uamqp.types is vars(uamqp)['types']])"
     assert output(program) == "[True, True]"
+
+
+def test_a_name_of_the_broker_for_tests_is_imported_when_it_is_used() -> None:
+    modules = loaded("import uamqp.testing; assert uamqp.testing.error is vars(uamqp.testing)['error']")
+    assert "uamqp.testing.broker" in modules
+    assert ours(modules) & {"uamqp.classic", "uamqp.messaging"} == set()
+    program = "import uamqp.testing as t; print(*sorted({*t.__all__, '__file__', '__path__'} - {*dir(t)}))"
+    assert output(program) == ""
+    assert dict(checked_imports(FACE.parent / "testing" / "__init__.py")) == testing._HOMES
+    assert {*testing._HOMES} == {*testing.__all__}
+    for name, module in testing._HOMES.items():
+        assert getattr(testing, name) is getattr(import_module(f"uamqp.testing.{module}"), name)
+    assert not hasattr(testing, "nonsense")
 
 
 def test_there_is_no_other_name() -> None:
@@ -213,6 +228,7 @@ print(*failed)
 def test_threads_use_first_names_at_the_same_time(seed: int) -> None:
     with bounded(120):
         assert output(AT_ONCE, str(seed)) == ""
+        assert output(AT_ONCE.replace("import uamqp", "import uamqp.testing as uamqp"), str(seed)) == ""
 
 
 ONE_BY_ONE = """

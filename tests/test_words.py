@@ -17,7 +17,8 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
-    *(f"docs/{name}.md" for name in ("broker", "design", "engine")),
+    *(f"docs/{name}.md" for name in ("broker", "classic", "design", "engine")),
+    *sorted(f"docs/guide/{path.name}" for path in (ROOT / "docs" / "guide").glob("*.md")),
 )
 
 UNIDIOMATIC = {

@@ -1,7 +1,8 @@
 """uamqp: an AMQP 1.0 client for Python, with the API of uamqp 1.6 on an engine of its own.
 
 Everything is imported when it is first used (PEP 562), so that `uamqp.codec` and `uamqp.engine` load nothing but
-themselves, and the blocking clients don't load asyncio.
+themselves, and the blocking clients don't load asyncio. (PYTEST_DONT_REWRITE: there are no asserts here. Without this,
+pytest warns when a program that has imported uamqp calls it.)
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ NAMES = [
         found.name
         for found in pkgutil.walk_packages(uamqp.__path__, "uamqp.")
         if found.name.split(".")[1]
-        not in ("brokers", "classic", "codec", "core", "engine", "messaging", "testing", "transport")
+        not in ("aio", "brokers", "classic", "codec", "core", "engine", "messaging", "sync", "testing", "transport")
     ),
 ]
 

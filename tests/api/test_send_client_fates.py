@@ -706,7 +706,7 @@ def test_a_retry_by_the_fates(broker: Broker) -> None:
 
 
 @pytest.mark.blocking("the document's code is for the blocking front")
-@pytest.mark.parametrize("document", ["README.md", "docs/migration.md"])
+@pytest.mark.parametrize("document", ["docs/classic.md", "docs/migration.md"])
 def test_the_retry_that_the_documents_show(document: str, broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     text = (Path(__file__).parents[2] / document).read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(import time\n.*?)```", text, re.DOTALL)

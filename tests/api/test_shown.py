@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import importlib
 import inspect
 import logging
 import pydoc
@@ -46,7 +47,9 @@ BELOW = ("uamqp.codec", "uamqp.engine", "uamqp.core", "uamqp.transport", "uamqp.
 
 
 def classes() -> Iterator[type[Any]]:
-    """All of the API."""
+    """All of both APIs."""
+    for face in ("uamqp.aio", "uamqp.sync"):
+        importlib.import_module(face)
     seen = set()
     for name, module in sorted(sys.modules.items()):
         if name.partition(".")[0] != "uamqp" or name.startswith(BELOW):

@@ -185,7 +185,7 @@ def test_an_error_of_its_text_alone(kind: type[AMQPError]) -> None:
 def test_what_an_application_derives_or_adds_survives_as_well() -> None:
     error = OfTheApplication(7)
     error.note = ["more"]  # type: ignore[attr-defined]
-    error.delivery = lambda: None  # can't be pickled
+    error.delivery = lambda: None  # type: ignore[assignment]  # can't be pickled
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert isinstance(again, OfTheApplication)
@@ -289,6 +289,6 @@ def test_who_rejected_a_message_and_why() -> None:
 
 @pytest.mark.parametrize("outcome", [Rejected(), Released(), Modified(True, False, {Symbol("x-a"): 1}), None])
 def test_outcomes_travel(outcome: Rejected | Released | Modified | None) -> None:
-    error = NotAccepted("not accepted", outcome=outcome, delivery=1)
+    error = NotAccepted("not accepted", outcome=outcome)
     assert error.outcome is outcome
     assert pickle.loads(pickle.dumps(error)).outcome == outcome

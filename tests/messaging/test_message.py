@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import decimal
+import inspect
 import json
 import pickle
 import uuid
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from tests.peer import codec
 from tests.peer.frames import decode_sections, section
 from uamqp.codec import ACCEPTED, DecodeError, Described, EncodeError, Float, Long, Symbol, Timestamp, UInt
-from uamqp.messaging import Message
+from uamqp.messaging import Message, MessageFields
 from uamqp.messaging.errors import ReadOnlyMessage
 from uamqp.messaging.message import received_message
 
@@ -333,13 +334,17 @@ def test_wrong_arguments(given: dict[str, Any], error: type[Exception], text: st
     assert message.encode() == Message("x").encode()
 
 
+def test_type_checkers_know_all_arguments() -> None:
+    assert {"body", *MessageFields.__optional_keys__} == {*inspect.signature(Message).parameters}
+
+
 def test_unknown_arguments() -> None:
     with pytest.raises(TypeError, match="bdy"):
         Message(bdy=1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="body"):
-        Message.of_data(b"x", body=3)
+        Message.of_data(b"x", body=3)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="'delivery_count' is no argument of Message"):
-        Message("x").copy(delivery_count=1)
+        Message("x").copy(delivery_count=1)  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
         Message("x").sbject = "y"  # type: ignore[attr-defined]
 
@@ -496,8 +501,8 @@ def test_changes_in_place_of_a_decoded_message() -> None:
     before = message.encode()
     assert dict(message.application_properties) == MAPS["application_properties"]
     assert message.encode() == before  # it was only looked at
-    message.application_properties["n"] = 2  # type: ignore[index]
-    message.annotations["x-opt-new"] = "a"  # type: ignore[index]
+    message.application_properties["n"] = 2
+    message.annotations["x-opt-new"] = "a"
     message.priority = 1
     message.subject = None
     again = Message.decode(message.encode())
@@ -510,11 +515,11 @@ def test_changes_in_place_of_a_decoded_message() -> None:
 
 def test_changes_in_place_of_a_message_to_send() -> None:
     message = Message("x")
-    message.application_properties["a"] = 1  # type: ignore[index]
-    message.footer["x-opt-f"] = 2  # type: ignore[index]
+    message.application_properties["a"] = 1
+    message.footer["x-opt-f"] = 2
     message.ttl = 5
     duplicate = message.copy()
-    duplicate.application_properties["b"] = 2  # type: ignore[index]
+    duplicate.application_properties["b"] = 2
     assert message.application_properties == {"a": 1}
     assert Message.decode(message.encode()).footer == {"x-opt-f": 2}
     assert Message.decode(duplicate.encode()).application_properties == {"a": 1, "b": 2}

@@ -191,7 +191,9 @@ def test_an_endpoint_need_not_be_known() -> None:
 def test_a_condition_of_ours_is_told_as_well() -> None:
     error = connection_error(found(PROTOCOL, "amqp:decode-error", "bytes that are no frame"))
     assert (error.condition, error.description) == ("amqp:decode-error", "bytes that are no frame")
-    assert str(error) == "the connection was lost: bytes that are no frame (amqp:decode-error)"
+    assert str(error) == (
+        "the connection was lost: bytes that are no frame (amqp:decode-error). It isn't restored: connect again."
+    )
 
 
 def test_a_bug_is_the_cause_with_its_traceback() -> None:
@@ -392,7 +394,7 @@ def outcome(kind: OutcomeKind, state: object | None = None, **details: Any) -> O
     ],
 )
 def test_what_became_of_a_message(what: Outcome, name: str, is_temporary: bool) -> None:
-    delivery = object()
+    delivery: Any = object()
     error = send_error(what, delivery=delivery)
     assert isinstance(error, SendError)
     assert (name_of(error), error.is_temporary) == (name, is_temporary)
@@ -469,8 +471,9 @@ def test_the_senders_own_end_is_a_reason_too() -> None:
 
 def test_errors_of_the_fronts_own_are_used() -> None:
     own = NotSent("already an error")
-    assert send_error(outcome(OutcomeKind.FAILED, error=own), delivery=1) is own
-    assert own.delivery == 1
+    delivery: Any = object()
+    assert send_error(outcome(OutcomeKind.FAILED, error=own), delivery=delivery) is own
+    assert own.delivery is delivery
     ended = DetachForced("the link was detached", condition="amqp:link:detach-forced")
     error = send_error(outcome(OutcomeKind.SUSPECTED, error=ended, may_have_arrived=True))
     assert error is not None

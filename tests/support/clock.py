@@ -155,6 +155,7 @@ def moving_clock() -> Iterator[Clock]:
         if isinstance(value, type) and isinstance(method := vars(value).get("now"), staticmethod)
     ]
     loops_time = asyncio.BaseEventLoop.time
+    drivers_time = vars(library.Deadlines)["time"]
 
     def time_of_pump(pump: Any) -> float:
         clock.wakes(pump, _wake_pump)
@@ -168,12 +169,14 @@ def moving_clock() -> Iterator[Clock]:
     for kind, _ in pumps:
         kind.now = time_of_pump  # type: ignore[attr-defined]
     asyncio.BaseEventLoop.time = time_of_loop  # type: ignore[assignment, method-assign]
+    library.Deadlines.time = staticmethod(clock.now)
     try:
         yield clock
     finally:
         clock.end()
         clock.leave_to_loops()
         asyncio.BaseEventLoop.time = loops_time  # type: ignore[method-assign]
+        library.Deadlines.time = drivers_time
         for kind, method in pumps:
             kind.now = method  # type: ignore[attr-defined]
         _replace({new: old for old, new in replaced.items()})

@@ -201,8 +201,10 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-PASSWORD = "An unencrypted connection to 'broker.example' carries the user name and password (use_tls=False)."
-TOKEN = "An unencrypted connection to 'broker.example' carries the token (use_tls=False)."
+PASSWORD = (
+    "An unencrypted connection to 'broker.example' carries the user name and password, for anybody on the way to read."
+)
+TOKEN = "An unencrypted connection to 'broker.example' carries the token, for anybody on the way to read."
 
 
 def test_a_password_over_an_open_line_is_warned_of_once(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:

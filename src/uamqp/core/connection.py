@@ -35,6 +35,7 @@ from ..engine.events import (
     SessionOpened,
     SessionOpening,
 )
+from .abilities import Abilities, abilities_of
 from .link import LinkCore
 from .session import SessionCore
 from .timers import Timers
@@ -101,6 +102,11 @@ class ConnectionCore:
         if engine is None:
             return self.closed
         return engine.local_state is EndpointState.CLOSED or engine.is_closed
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the peer can do, although it may say something else."""
+        return abilities_of(None if self.engine is None else self.engine.remote_open)
 
     def is_ready(self, wall: float) -> bool:
         """Return whether a front may attach its links and send: no token is needed, or a valid one was put.

@@ -27,6 +27,7 @@ cdef class SenderCore(LinkCore):
 
 
 cdef class ReceiverCore(LinkCore):
+    cdef public bint answers_drain
     cdef public bint at_most_once
     cdef public object credit_window
     cdef public bint reading

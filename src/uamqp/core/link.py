@@ -241,10 +241,11 @@ class ReceiverCore(LinkCore):
             `read` is called.
 
     Attributes:
+        answers_drain: whether the peer gives credit back when it is asked to; False once it didn't.
         at_most_once, credit_window, reading: see above.
     """
 
-    __slots__ = ("at_most_once", "credit_window", "reading")
+    __slots__ = ("answers_drain", "at_most_once", "credit_window", "reading")
 
     def __init__(
         self,
@@ -257,6 +258,7 @@ class ReceiverCore(LinkCore):
         reading: bool = True,
     ) -> None:
         super().__init__(session, settings, owner)
+        self.answers_drain = True
         self.credit_window = credit_window
         self.at_most_once = at_most_once
         self.reading = reading
@@ -277,6 +279,11 @@ class ReceiverCore(LinkCore):
             if not self.reading:
                 self.endpoint.pause_credit()
 
+    def begin(self, window: int) -> None:
+        """Give the first credit, and keep it up from now on, for a link that was opened without."""
+        self.credit_window = window
+        self.receiver.auto_credit(window)
+
     def read(self) -> None:
         """Keep up the credit from now on, because somebody is reading."""
         self.reading = True
@@ -288,6 +295,30 @@ class ReceiverCore(LinkCore):
         self.reading = False
         if isinstance(self.endpoint, Receiver):
             self.endpoint.pause_credit()
+
+    def take_credit_back(self) -> bool:
+        """Ask for the credit that the peer hasn't used, and give no more.
+
+        Returns:
+            Whether `LinkHandler.on_drained` will tell when it has come back, with all that was sent before. Otherwise
+            something may still be under way, and nobody tells when it has come.
+        """
+        self.pause()
+        link = self.receiver
+        if self.answers_drain and self.session.connection.abilities.drains:
+            link.set_credit(link.credit, drain=True)
+            return True
+        link.set_credit(0)
+        return False
+
+    def end_credit(self) -> None:
+        """Give no more credit from now on, and take back what was given, if the link is still there."""
+        self.pause()
+        if self._state is LinkState.OPEN:
+            try:
+                self.receiver.set_credit(0)
+            except LocalProtocolError:
+                pass  # the peer has ended it, which is reported as an event
 
     def renew(self) -> None:
         """Give credit once for what has left, even if nobody is reading: if half of the window is used."""

@@ -26,6 +26,7 @@ cdef class Entry:
     cdef public long long passed
     cdef public long long place
     cdef public double seen
+    cdef public bint settled
     cdef public Py_ssize_t slot
     cdef public object tag
     cdef public Py_ssize_t tries

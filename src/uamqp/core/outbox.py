@@ -44,6 +44,7 @@ class Entry:
         done: whether it has left the outbox.
         place: its number in the order in which messages were handed over.
         passed: how many of those before it had left when `overtaken` last checked; -1 if it hasn't checked yet.
+        settled: whether to send it settled, over a link of mode mixed.
         seen: when `overtaken` last noticed that one of those before it had left.
         slot: its place among the messages in flight; -1 if it never was.
         ends: how often it was on its way when the peer ended the link, and may be the reason. From then on it is sent
@@ -69,6 +70,7 @@ class Entry:
         "passed",
         "place",
         "seen",
+        "settled",
         "slot",
         "tag",
         "tries",
@@ -88,6 +90,7 @@ class Entry:
         self.place = 0
         self.passed = -1
         self.seen = 0.0
+        self.settled = False
         self.slot = -1
         self.waits = False
         self.tag: bytes | None = None
@@ -224,7 +227,7 @@ class Outbox:
         entry.group = group
         entry.outbox = self
         entry.delivery = None
-        entry.done = entry.waits = entry.may_have_arrived = False
+        entry.done = entry.waits = entry.may_have_arrived = entry.settled = False
         entry.ends = entry.tries = 0
         entry.slot = -1
         entry.tag = None

@@ -14,6 +14,7 @@ cdef Outcome _ACCEPTED, _BACK, _BACK_UNCERTAIN, _SETTLED
 cdef class Outcome:
     cdef public object condition
     cdef public object error
+    cdef public bint is_part
     cdef public object kind
     cdef public bint may_have_arrived
     cdef public object state
@@ -54,6 +55,7 @@ cdef class Outgoing(LinkHandler):
     cpdef finished(self, Entry entry, Outcome outcome)
     cpdef waits(self, Entry entry)
     cpdef not_ours(self, _Delivery delivery, object now)
+    cpdef late(self, Entry entry, _Delivery delivery)
     cpdef begin_to_add(self, double now)
     @cython.locals(link=_SenderCore, more=cython.bint)
     cpdef bint on_credit(self, double now) except -1

@@ -52,10 +52,11 @@ class Outcome:
         error: the exception, for `FAILED`. `retry` may store the front's own exception here; outcomes of other kinds
             may be shared by many messages.
         text: an explanation for people; empty if the other attributes are enough.
-        may_have_arrived: whether the receiver may have the message although it hasn't confirmed it.
+        may_have_arrived: whether the receiver may have the message, or a part of it, although it hasn't confirmed it.
+        is_part: whether that is certainly no more than a part, with which nobody can do anything, for `LOST`.
     """
 
-    __slots__ = ("condition", "error", "kind", "may_have_arrived", "state", "text")
+    __slots__ = ("condition", "error", "is_part", "kind", "may_have_arrived", "state", "text")
 
     def __init__(
         self,
@@ -66,7 +67,9 @@ class Outcome:
         error: BaseException | None = None,
         text: str = "",
         may_have_arrived: bool = False,
+        is_part: bool = False,
     ) -> None:
+        self.is_part = is_part
         self.kind = kind
         self.state = state
         self.condition = condition
@@ -98,7 +101,8 @@ def outcome_of(delivery: OutgoingDelivery) -> Outcome | None:
         return None
     state = delivery.remote_state
     if delivery.lost:
-        return Outcome(_LOST, state, may_have_arrived=delivery.delivery_id is not None)
+        may_have_arrived = delivery.delivery_id is not None
+        return Outcome(_LOST, state, may_have_arrived=may_have_arrived, is_part=may_have_arrived and not delivery.sent)
     if state is _ACCEPTED_STATE:
         return _ACCEPTED
     if state is None:
@@ -249,6 +253,9 @@ class Outgoing(LinkHandler):
     def not_ours(self, delivery: OutgoingDelivery, now: float) -> None:
         """Handle the outcome of a delivery that somebody else has sent over the link."""
 
+    def late(self, entry: Entry, delivery: OutgoingDelivery) -> None:
+        """Handle news of the delivery of a message that has left without an outcome."""
+
     # -- adding and removing messages
 
     def add(self, item: Any, now: float, timeout: float | None = None, group: Group | None = None) -> Entry:
@@ -365,7 +372,7 @@ class Outgoing(LinkHandler):
                     payload = self.encode(entry)
                     if entry.done or not entry.waits:
                         continue  # encoding it has used this queue
-                    delivery = sender.enqueue(payload, entry.tag, entry.message_format, False, None, entry)
+                    delivery = sender.enqueue(payload, entry.tag, entry.message_format, entry.settled, None, entry)
                 except Exception as error:
                     if payload is not None and not isinstance(error, LocalProtocolError):
                         raise
@@ -397,7 +404,8 @@ class Outgoing(LinkHandler):
             self.not_ours(delivery, now)
             return
         if entry.delivery is not delivery:
-            return  # it has timed out, or was given back
+            self.late(entry, delivery)  # it has timed out, or was given back
+            return
         if delivery.remote_state is _ACCEPTED_STATE and delivery.settled and not delivery.lost:
             # The usual outcome, which the code below would handle in the same way, but more slowly.
             self._last_progress = now

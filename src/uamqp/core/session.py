@@ -77,6 +77,12 @@ class SessionCore:
             and session.remote_state is EndpointState.ACTIVE
         )
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is over for the peer as well, so that another may be begun in its place."""
+        session = self.endpoint
+        return session is None or session.remote_state is EndpointState.CLOSED or not self.connection.is_open
+
     def require_open(self) -> Session:
         """Return the engine's session.
 

@@ -410,7 +410,7 @@ class DispositionReader:
             self.state = disposition.state
 
     def _read_accepted(self, data: bytes, pos: int, end: int) -> bool:
-        """Read the form that accepts a range: five fields, uints of 0, 1 or 4 bytes; return False for any other."""
+        """Read the form that accepts one or a range: five fields, uints of 0, 1 or 4 bytes; return False for others."""
         if end - pos < 14 or data[pos + 3] != 0xC0 or data[pos + 4] != end - pos - 5 or data[pos + 5] != 5:
             return False
         if data[end - 4] != 0x00 or data[end - 3] != 0x53 or data[end - 2] != 0x24 or data[end - 1] != 0x45:
@@ -436,6 +436,9 @@ class DispositionReader:
             at += 2
         elif code == 0x43:
             self.last = 0
+            at += 1
+        elif code == 0x40:
+            self.last = self.first
             at += 1
         else:
             return False

@@ -46,5 +46,6 @@ cdef class Receiver(Link):
     cdef _check_attached(self)
     @cython.locals(credit=cython.longlong)
     cpdef _ask_for_more(self)
+    cdef _ask_for_half(self)
     @cython.locals(credit=cython.longlong, room=cython.longlong, unsettled=_Unsettled)
     cdef long long _room(self) except? -1

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 #             with a credit of 1 doesn't get away with a thousand.
 #
 # Automatic credit keeps `credit + buffered` at `_window`. It asks for more when `credit` is down to `_low_water`, half
-# of the window; if it is off or paused, that is -1, which no credit reaches, so one comparison for each message covers
-# all cases. How much to ask for is known only when the flow is written, since the user may take deliveries until then:
-# `_refilling` marks a flow that is due as one whose number is still open. The number given to `set_credit` goes out as
-# it is.
+# of the window, and half of the window, or all that waited, was dealt with; if it is off or paused, the low water is
+# -1, which no credit reaches, so one comparison for each message covers all cases. How much to ask for is known only
+# when the flow is written, since the user may take deliveries until then: `_refilling` marks a flow that is due as one
+# whose number is still open. The number given to `set_credit` goes out as it is.
 #
 # While `drain` is set, no credit is given. It ends when the credit is 0, whether deliveries have used it up or a flow
 # of the sender's with an advanced delivery-count has given it back; then `ReceiverDrained` is reported and automatic
@@ -152,7 +152,7 @@ class Receiver(Link):
             self.buffered = 0
         if self.credit <= self._low_water:
             try:
-                self._ask_for_more()
+                self._ask_for_half()
             except LocalProtocolError:
                 pass  # the link's end is reported as an event
 
@@ -163,7 +163,7 @@ class Receiver(Link):
     def _refill(self) -> None:
         """Ask for more if automatic credit is on and half of the window is used."""
         if self.credit <= self._low_water:
-            self._ask_for_more()
+            self._ask_for_half()
 
     # -- for the session
 
@@ -206,7 +206,7 @@ class Receiver(Link):
             session.unsettled.add_incoming(delivery)
         self.buffered += 1
         if self.credit <= self._low_water:
-            self._ask_for_more()
+            self._ask_for_half()
         session.engine._emit(delivery)
         if self.drain and self.credit == 0:
             self._end_drain()
@@ -314,6 +314,11 @@ class Receiver(Link):
         if credit > self.credit:
             self._grant(credit, False)
             self._refilling = True
+
+    def _ask_for_half(self) -> None:
+        """Ask for more once that is half of the window, which there is time for while deliveries wait, or for any."""
+        if not self.buffered or self._room() - self.credit >= self._window - (self._window >> 1):
+            self._ask_for_more()
 
     def _room(self) -> int:
         """Return how many deliveries automatic credit may ask for."""

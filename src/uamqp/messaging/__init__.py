@@ -9,8 +9,10 @@ from typing import TypeAlias
 
 from ..codec import Accepted, Modified, Rejected, Released
 from ..codec.signatures import present
+from ..transport.sansio.endpoint import Proxy
 from . import filters
 from .credentials import Anonymous, Cbs, Credentials, CredentialsFactory, External, Plain
+from .delivery import Delivery
 from .errors import (
     AccessDenied,
     AlreadySettled,
@@ -57,9 +59,24 @@ from .errors import (
     UsageError,
     WrongLoopError,
 )
+from .events import ConnectionEvent
+from .fields import Body, MessageId
 from .filters import Filter
+from .many import SendReport
 from .message import Message
-from .options import DEFAULT, ConnectionState, Default, LinkState, ReceiverOptions, SenderOptions, Timeouts
+from .options import (
+    DEFAULT,
+    ConnectionState,
+    Default,
+    LinkState,
+    MessageFields,
+    ReceiverOptions,
+    SenderOptions,
+    Timeouts,
+)
+from .remote import RemoteLink, RemotePeer
+from .settlement import Settlement
+from .stats import ConnectionStats, ReceiverStats, SenderStats
 from .termini import Expiry, Node, RemoteTerminus, Source, Target
 
 Outcome: TypeAlias = "Accepted | Rejected | Released | Modified"
@@ -74,20 +91,24 @@ __all__ = [
     "Anonymous",
     "AnonymousRelayUnsupported",
     "AuthenticationFailed",
+    "Body",
     "BufferFull",
     "Cbs",
     "ClosedError",
     "ConfigurationError",
     "ConnectFailed",
     "ConnectionClosed",
+    "ConnectionEvent",
     "ConnectionFailure",
     "ConnectionForced",
     "ConnectionLost",
     "ConnectionRedirected",
     "ConnectionState",
+    "ConnectionStats",
     "Credentials",
     "CredentialsFactory",
     "Default",
+    "Delivery",
     "DetachForced",
     "Expiry",
     "External",
@@ -101,6 +122,8 @@ __all__ = [
     "LinkState",
     "LinkStolen",
     "Message",
+    "MessageFields",
+    "MessageId",
     "MessageModified",
     "MessageRejected",
     "MessageReleased",
@@ -116,18 +139,25 @@ __all__ = [
     "OutcomeTimeout",
     "OutcomeUnknown",
     "Plain",
+    "Proxy",
     "ReadOnlyMessage",
     "ReceiverOptions",
+    "ReceiverStats",
     "Rejected",
     "Released",
+    "RemoteLink",
+    "RemotePeer",
     "RemoteTerminus",
     "ResourceLimitExceeded",
     "SendCancelled",
     "SendError",
     "SendManyFailed",
+    "SendReport",
     "SendTimeout",
     "SenderOptions",
+    "SenderStats",
     "SessionEnded",
+    "Settlement",
     "SettlementLost",
     "Source",
     "TLSFailed",

@@ -240,6 +240,17 @@ async def ask(
     return tuple([await _current("credentials", each, _check_credentials, call) for each in credentials])
 
 
+def offered(given: Sequence[Credentials], *, is_tls: bool) -> tuple[Credentials, ...]:
+    """Return those of the credentials for one attempt to connect that may be offered.
+
+    A password goes over an unencrypted connection if the program has nothing better, which it is warned of. Beside
+    something better it only does with `allow_plaintext`: whoever is in between could make the server seem to want it.
+    """
+    if is_tls or len(given) == 1:
+        return tuple(given)
+    return tuple(each for each in given if not isinstance(each, Plain) or each.allow_plaintext)
+
+
 def _of_url(url: ConnectionURL) -> tuple[Credentials, ...]:
     mechanisms = url.sasl or (Anonymous.mechanism if url.user is None else Plain.mechanism,)
     known: dict[str, Callable[[], Credentials]] = {

@@ -18,6 +18,8 @@ from ..core import Redirect
 
 if TYPE_CHECKING:
     from ..codec import Modified, Rejected, Released
+    from .delivery import Delivery
+    from .many import SendReport
 
 _public: dict[type[BaseException], type[BaseException]] = {}
 """The public class of each class that `_Timeout` has made."""
@@ -339,7 +341,7 @@ class SendError(AMQPError):
     """
 
     _LIVE = ("delivery",)
-    delivery: Any = None
+    delivery: Delivery | None = None
 
     def __init__(
         self,
@@ -351,7 +353,7 @@ class SendError(AMQPError):
         info: Mapping[Any, Any] | None = None,
         is_temporary: bool | None = None,
         hint: str = "",
-        delivery: Any = None,
+        delivery: Delivery | None = None,
     ) -> None:
         super().__init__(
             text, condition=condition, description=description, info=info, is_temporary=is_temporary, hint=hint
@@ -404,7 +406,7 @@ class NotAccepted(SendError):
         info: Mapping[Any, Any] | None = None,
         is_temporary: bool | None = None,
         hint: str = "",
-        delivery: Any = None,
+        delivery: Delivery | None = None,
         outcome: Rejected | Released | Modified | None = None,
     ) -> None:
         super().__init__(
@@ -483,7 +485,7 @@ class SendManyFailed(AMQPError):
     """
 
     _LIVE = ("report",)
-    report: Any = None
+    report: SendReport | None = None
 
     def __init__(
         self,
@@ -495,7 +497,7 @@ class SendManyFailed(AMQPError):
         info: Mapping[Any, Any] | None = None,
         is_temporary: bool | None = None,
         hint: str = "",
-        report: Any = None,
+        report: SendReport | None = None,
     ) -> None:
         super().__init__(
             text, condition=condition, description=description, info=info, is_temporary=is_temporary, hint=hint

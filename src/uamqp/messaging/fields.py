@@ -21,9 +21,10 @@ MessageId: TypeAlias = "str | int | uuid.UUID | bytes"
 """A message-id or correlation-id (section 3.2.11). An integer goes out as ulong."""
 
 Body: TypeAlias = (
-    "bool | int | float | str | bytes | bytearray | memoryview | uuid.UUID | Decimal | datetime"
-    " | list[Any] | tuple[Any, ...] | dict[Any, Any] | Described | None"
-)
+    bool | int | float | str | bytes | bytearray | memoryview | uuid.UUID | Decimal | datetime
+    | list[Any] | tuple[Any, ...] | dict[Any, Any] | Described
+    | codec_values.Decimal32 | codec_values.Decimal64 | codec_values.Decimal128 | None
+)  # fmt: skip
 """What a message may have as its body: see `Message`."""
 
 # Places of the fields, in the order of the specification.
@@ -63,6 +64,8 @@ _BODIES = (
     codec_values.Decimal64,
     codec_values.Decimal128,
 )
+_CLASSIC = "uamqp.message"
+_OWN = "Message of uamqp.aio, uamqp.sync or uamqp.messaging"
 _BODY = "bytes, a str or another AMQP value (None, bool, int, float, list, dict, datetime, UUID, Decimal, Described)"
 
 
@@ -156,6 +159,8 @@ def body(value: Any) -> Any:
     if isinstance(value, datetime):
         with_zone("body", value, EncodeError)
     if value is not None and not isinstance(value, _BODIES) and not hasattr(value, "__amqp_encode__"):
+        if type(value).__module__ == _CLASSIC:
+            raise TypeError(f"a {type(value).__name__} of uamqp 1.6's API isn't for this one: make a {_OWN}")
         raise wrong_type("body", value, _BODY)
     return value
 

@@ -27,7 +27,7 @@ from .errors import ConfigurationError
 __all__ = ["Filter", "application_properties", "no_local", "properties", "selector", "sql"]
 
 _NO_LOCAL = 0x0000468C00000003
-_SELECTOR = 0x0000468C00000004
+SELECTOR = 0x0000468C00000004
 _SQL = 0x120
 _PROPERTIES = 0x173
 _APPLICATION_PROPERTIES = 0x174
@@ -82,7 +82,7 @@ def selector(text: str) -> Filter:
         TypeError: it isn't a str.
         ConfigurationError: it is empty.
     """
-    return Filter("jms-selector", _SELECTOR, encoding.string("text", text))
+    return Filter("jms-selector", SELECTOR, encoding.string("text", text))
 
 
 def no_local() -> Filter:

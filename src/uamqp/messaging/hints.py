@@ -39,3 +39,7 @@ def address_hint(description: str | None, product: str = "", version: str = "") 
     """
     complaint = complaint_of(description, product, version)
     return "" if complaint is None else (_RABBITMQ_3 if is_version_3(version) else _RABBITMQ_4)[complaint]
+
+
+LOST = "It isn't restored: connect again."
+"""What to do about a lost connection."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..codec import (
+    ACCEPTED,
     APPLICATION_PROPERTIES,
     DATA,
     DELIVERY_ANNOTATIONS,
@@ -20,6 +21,7 @@ from ..codec import (
     HEADER,
     MESSAGE_ANNOTATIONS,
     PROPERTIES,
+    RELEASED,
     SEQUENCE,
     VALUE,
     DecodeError,
@@ -33,7 +35,7 @@ from . import fields
 from .assembly import BODY, DURABLE_HEADER, OF_HEADER, UNREAD, assembled, section_value
 from .bodies import KINDS, NO_BODY, UNKNOWN, decoded_body, described
 from .checks import shown
-from .errors import ReadOnlyMessage
+from .errors import ReadOnlyMessage, UsageError
 from .fields import (
     CONTENT_ENCODING,
     CONTENT_TYPE,
@@ -65,14 +67,17 @@ from .fields import (
     misread,
     new_header,
 )
+from .outcomes import modified, rejected
 from .readonly import NOTHING, ReadOnlyDict
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from ..engine import IncomingDelivery
     from .bodies import BodyKind
     from .fields import Body, MessageId
+    from .options import MessageChanges, MessageFields
+    from .settlement import Settlement
 
 
 class Message:
@@ -198,7 +203,7 @@ class Message:
     # -- other ways to make one
 
     @classmethod
-    def of_data(cls, *chunks: bytes | bytearray | memoryview, **options: Any) -> Self:
+    def of_data(cls, *chunks: bytes | bytearray | memoryview, **options: Unpack[MessageFields]) -> Self:
         """Return a message whose body is data sections (section 3.2.6), one for each chunk.
 
         Args:
@@ -211,7 +216,7 @@ class Message:
         return message
 
     @classmethod
-    def of_value(cls, value: Any, **options: Any) -> Self:
+    def of_value(cls, value: Any, **options: Unpack[MessageFields]) -> Self:
         """Return a message whose body is an AMQP value (section 3.2.8); bytes are a binary value then.
 
         Args:
@@ -224,7 +229,7 @@ class Message:
         return message
 
     @classmethod
-    def of_sequence(cls, *lists: list[Any] | tuple[Any, ...], **options: Any) -> Self:
+    def of_sequence(cls, *lists: list[Any] | tuple[Any, ...], **options: Unpack[MessageFields]) -> Self:
         """Return a message whose body is sequence sections (section 3.2.7), one for each list.
 
         Args:
@@ -237,7 +242,7 @@ class Message:
         return message
 
     @classmethod
-    def of_json(cls, value: Any, **options: Any) -> Self:
+    def of_json(cls, value: Any, **options: Unpack[MessageFields]) -> Self:
         """Return a message whose body is JSON in UTF-8, and whose content type says so unless you give another.
 
         Args:
@@ -251,7 +256,7 @@ class Message:
         return cls(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(), **options)
 
     @classmethod
-    def decode(cls, data: bytes | bytearray | memoryview) -> Message:
+    def decode(cls, data: bytes | bytearray | memoryview) -> Self:
         """Return the message with these encoded sections, to be read, changed or sent.
 
         Raises:
@@ -259,12 +264,12 @@ class Message:
             DecodeError: it isn't a message. What is within a section is decoded, and checked, when it is looked at.
         """
         payload = data if type(data) is bytes else fields.binary("data", data)
-        message: Message = cls.__new__(cls)
+        message = cls.__new__(cls)
         _unread(message, payload)
         message._bounds = scan_sections(payload)
         return message
 
-    def copy(self, **changes: Any) -> Message:
+    def copy(self, **changes: Unpack[MessageChanges]) -> Self:
         """Return a message to send with the same contents, and changes. What doesn't change is passed on as it is.
 
         What concerns the last hop stays behind: delivery annotations, delivery count, first acquirer.
@@ -275,7 +280,7 @@ class Message:
         Raises:
             TypeError, EncodeError: see the class.
         """
-        duplicate: Message = type(self).__new__(type(self))
+        duplicate = type(self).__new__(type(self))
         _copy_into(duplicate, self)
         for name, value in changes.items():
             if name not in SETTABLE:
@@ -506,11 +511,11 @@ class Message:
     # -- sections that are maps (sections 3.2.2, 3.2.3, 3.2.5 and 3.2.10)
 
     @property
-    def application_properties(self) -> Mapping[str, Any]:
+    def application_properties(self) -> dict[str, Any]:
         """Your own properties, by text. Of a message to send they may be changed in place."""
         if type(self._application_properties) is not dict:
             self._application_properties = self._read_map(APPLICATION_PROPERTIES, self._application_properties)
-        found: Mapping[str, Any] = self._application_properties
+        found: dict[str, Any] = self._application_properties
         return found
 
     @application_properties.setter
@@ -519,11 +524,11 @@ class Message:
         self._application_properties = None if value is None else mapping("application_properties", value)
 
     @property
-    def annotations(self) -> Mapping[str, Any]:
+    def annotations(self) -> dict[str, Any]:
         """For, and from, brokers on the way, by name. Of a message to send they may be changed in place."""
         if type(self._annotations) is not dict:
             self._annotations = self._read_map(MESSAGE_ANNOTATIONS, self._annotations)
-        found: Mapping[str, Any] = self._annotations
+        found: dict[str, Any] = self._annotations
         return found
 
     @annotations.setter
@@ -532,11 +537,11 @@ class Message:
         self._annotations = None if value is None else mapping("annotations", value)
 
     @property
-    def delivery_annotations(self) -> Mapping[str, Any]:
+    def delivery_annotations(self) -> dict[str, Any]:
         """From, or for, the next broker alone. Of a message to send they may be changed in place."""
         if type(self._delivery_annotations) is not dict:
             self._delivery_annotations = self._read_map(DELIVERY_ANNOTATIONS, self._delivery_annotations)
-        found: Mapping[str, Any] = self._delivery_annotations
+        found: dict[str, Any] = self._delivery_annotations
         return found
 
     @delivery_annotations.setter
@@ -545,11 +550,11 @@ class Message:
         self._delivery_annotations = None if value is None else mapping("delivery_annotations", value)
 
     @property
-    def footer(self) -> Mapping[str, Any]:
+    def footer(self) -> dict[str, Any]:
         """What follows the body, as a checksum of it. Of a message to send it may be changed in place."""
         if type(self._footer) is not dict:
             self._footer = self._read_map(FOOTER, self._footer)
-        found: Mapping[str, Any] = self._footer
+        found: dict[str, Any] = self._footer
         return found
 
     @footer.setter
@@ -665,6 +670,43 @@ class Message:
     def format(self, value: int) -> None:
         self._refuse_received()
         self._format = fields.number("format", value, UInt.MAX)
+
+    @property
+    def receiver(self) -> Any:
+        """The receiver that it came to; None for a message to send."""
+        delivery: Any = self._delivery
+        return None if delivery is None else delivery.link.context.handler.receiver
+
+    def _settle(self, outcome: Any) -> Settlement:
+        delivery: Any = self._delivery
+        if delivery is None:
+            raise UsageError("only a received message can be settled")
+        settlement: Settlement = delivery.link.context.handler.settle(self, outcome)
+        return settlement
+
+    def accept(self) -> Settlement:
+        """Settle it as processed (section 3.4.2)."""
+        return self._settle(ACCEPTED)
+
+    def release(self) -> Settlement:
+        """Give it back as not processed; it may go to anybody (section 3.4.4)."""
+        return self._settle(RELEASED)
+
+    def reject(
+        self, condition: str | None = None, description: str | None = None, info: Mapping[str, Any] | None = None
+    ) -> Settlement:
+        """Settle it as invalid (section 3.4.3)."""
+        return self._settle(rejected(condition, description, info))
+
+    def modify(
+        self,
+        *,
+        delivery_failed: bool = False,
+        undeliverable_here: bool = False,
+        annotations: Mapping[str, Any] | None = None,
+    ) -> Settlement:
+        """Give it back with changes (section 3.4.5)."""
+        return self._settle(modified(delivery_failed, undeliverable_here, annotations))
 
     def _refuse_received(self) -> None:
         if self._delivery is not None:

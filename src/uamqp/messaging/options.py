@@ -6,16 +6,27 @@ import difflib
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 from ..codec import Long, Symbol, ULong
 from ..engine.limits import MAX_CREDIT
 from . import checks, encoding
 from .errors import ConfigurationError
+from .fields import Body, MessageId
 from .filters import Filter
 from .termini import DURABLE, Expiry, Node, Source, Target, source_of, source_with, target_with
 
-__all__ = ["DEFAULT", "ConnectionState", "Default", "LinkState", "ReceiverOptions", "SenderOptions", "Timeouts"]
+__all__ = [
+    "DEFAULT",
+    "ConnectionState",
+    "Default",
+    "LinkState",
+    "MessageFields",
+    "ReceiverOptions",
+    "SenderOptions",
+    "Timeouts",
+]
 
 Presettled: TypeAlias = bool | Literal["mixed"]
 Credit: TypeAlias = Literal["auto", "manual"]
@@ -105,6 +116,38 @@ class Timeouts:
         for name in ("send", "request"):
             checks.optional_seconds(name, getattr(self, name), positive=True)
         checks.seconds("close", self.close)
+
+
+class MessageFields(TypedDict, total=False):
+    """The arguments of `Message`, except for its body."""
+
+    message_id: MessageId | None
+    user_id: bytes | None
+    to: str | None
+    subject: str | None
+    reply_to: str | None
+    correlation_id: MessageId | None
+    content_type: str | None
+    content_encoding: str | None
+    expiry_time: datetime | None
+    creation_time: datetime | None
+    group_id: str | None
+    group_sequence: int | None
+    reply_to_group_id: str | None
+    durable: bool | None
+    priority: int | None
+    ttl: timedelta | float | None
+    application_properties: Mapping[str, Any] | None
+    annotations: Mapping[str, Any] | None
+    delivery_annotations: Mapping[str, Any] | None
+    footer: Mapping[str, Any] | None
+    format: int
+
+
+class MessageChanges(MessageFields, total=False):
+    """The arguments of `Message`."""
+
+    body: Body
 
 
 class SenderOptions(TypedDict, total=False):

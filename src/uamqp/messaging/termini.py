@@ -144,6 +144,7 @@ class RemoteTerminus:
         dynamic: whether the peer made the node for this link.
         browse: whether the peer sends copies. False for a target.
         node_properties: what the node that the peer made is like.
+        modifies: whether a source knows the outcome modified. True for a target.
     """
 
     address: str | None = None
@@ -155,6 +156,7 @@ class RemoteTerminus:
     dynamic: bool = False
     browse: bool = False
     node_properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    modifies: bool = True
 
 
 def node_address(name: str, value: Any) -> str:
@@ -293,7 +295,15 @@ def remote_terminus(terminus: object) -> RemoteTerminus | None:
         dynamic=terminus.dynamic,
         browse=source is not None and source.distribution_mode == StdDistMode.COPY,
         node_properties={str(key): value for key, value in (terminus.dynamic_node_properties or {}).items()},
+        modifies=source is None or _modifies(source),
     )
+
+
+def _modifies(source: codec.Source) -> bool:
+    """Return whether a source knows the outcome modified: it is one of its outcomes, or the default one."""
+    outcomes = source.outcomes or ()
+    known = not outcomes or codec.Modified.NAME in map(str, outcomes)
+    return known or isinstance(source.default_outcome, codec.Modified)
 
 
 def missing_filters(asked: Iterable[Filter], granted: RemoteTerminus | None) -> tuple[Filter, ...]:

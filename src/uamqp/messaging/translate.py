@@ -9,7 +9,7 @@ down from connection to session to link, so the inner functions know those of th
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codec import CodecError, Modified, Rejected, Released, Symbol
 from ..core import NOT_WORTH_RETRYING, Failure, Fault, Outcome, OutcomeKind
@@ -52,6 +52,9 @@ from .errors import (
     SessionEnded,
     TLSFailed,
 )
+
+if TYPE_CHECKING:
+    from .delivery import Delivery
 
 E = TypeVar("E", bound=AMQPError)
 S = TypeVar("S", bound=SendError)
@@ -118,6 +121,7 @@ def connection_error(
     else:
         kind = ConnectFailed if opening else ConnectionLost
         text = f"{where} couldn't be opened" if opening else f"{where} was lost"
+        hint = "" if opening else hints.LOST
     error = _made(kind, text, found, not found.is_permanent or found.condition in _WORTH_RECONNECTING, hint)
     error.__cause__ = cause.exception
     return error
@@ -136,7 +140,7 @@ def _transport_error(cause: Cause | None, where: str, opening: bool, failure: Ba
     elif opening:
         error = _made(ConnectFailed, f"{where} couldn't be opened", found, True)
     else:
-        error = _made(ConnectionLost, f"{where} was lost", found, True)
+        error = _made(ConnectionLost, f"{where} was lost", found, True, hints.LOST)
     error.__cause__ = failure
     return error
 
@@ -279,7 +283,7 @@ def _redirect_hint(found: Failure) -> str:
 
 
 def send_error(
-    outcome: Outcome, *, delivery: object | None = None, ended: AMQPError | None = None, product: str = ""
+    outcome: Outcome, *, delivery: Delivery | None = None, ended: AMQPError | None = None, product: str = ""
 ) -> SendError | None:
     """Return the exception for what became of a message; None if the peer has taken it.
 
@@ -312,7 +316,7 @@ def _send_error(outcome: Outcome, ended: AMQPError | None, product: str) -> Send
         return _suspected(outcome, ended)
     if ended is None and kind is OutcomeKind.RETURNED and not outcome.may_have_arrived:
         return SendCancelled("the message was taken back before it was sent")
-    if outcome.may_have_arrived:
+    if outcome.may_have_arrived and not outcome.is_part:
         return _ended(OutcomeUnknown, "there is no outcome of the message: it may have arrived, or not", ended)
     return _ended(NotSent, "the message wasn't sent", ended)
 

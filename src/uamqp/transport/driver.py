@@ -8,8 +8,8 @@ in `blocking` and `asyncio`, so that neither front loads the other's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EngineConfig, Trace
@@ -19,6 +19,9 @@ from .sansio import clock
 from .sansio.endpoint import Endpoint
 from .shared import Own, is_held
 from .signals import Awaited
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 T = TypeVar("T")
 
@@ -127,6 +130,61 @@ class Driver(clock.Deadlines, ABC):
     def renew(self, core: ConnectionCore) -> None:
         """Switch to another connection, and keep the same lock."""
 
+    @property
+    def has_loop(self) -> bool:
+        """Whether an event loop drives the connection."""
+        return False
+
+    @property
+    def off_loop(self) -> Callable[[Callable[[], Any]], Awaitable[Any]] | None:
+        """What calls a function that may take its time, and is awaited; None if it may simply be called."""
+        return None
+
+    @abstractmethod
+    def begin_sleep(self) -> Future[None]:
+        """Return a future of the loop's, for a task that waits for something without a deadline; `end_sleep` follows.
+
+        That takes less than `wait`. Whatever is waited for has to happen, by the connection's end at the latest.
+
+        Raises:
+            RuntimeError: no event loop drives the connection, or another one.
+        """
+
+    def end_sleep(self) -> None:
+        """Note that the task goes on, for whatever reason."""
+
+    def wake(self, waiter: Any) -> None:
+        """Set what `begin_sleep` has returned, or fire a `SoleSignal`. Call it with the lock held."""
+        waiter.fire()
+
+    @abstractmethod
+    def later(self, function: Callable[[], object]) -> None:
+        """Call a function of the application's as soon as the lock is free: in the loop, or in the thread that drives.
+
+        Call it with the lock held.
+        """
+
+    @abstractmethod
+    def spawn(self, operation: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run an operation that nobody waits for and that may take its time: in a task, or in a thread of its own.
+
+        Without a keeper, it is the thread that drives which runs it. Call it with the lock held. What the operation
+        raises is logged.
+        """
+
+    def keep(self) -> None:
+        """Drive the connection while nobody waits on it, which an event loop does anyway."""
+
+    def check_caller(self) -> None:
+        """Check that the caller may wait for the connection.
+
+        Raises:
+            RuntimeError: another event loop drives it; or what the driver was given to raise then.
+        """
+
+    def read_now(self) -> None:
+        """Read what has arrived, without waiting, where no event loop does so by itself."""
+
     @abstractmethod
     async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
         """Return the endpoint to connect to; making it may mean reading certificates unless `is_quick`."""
@@ -210,13 +268,19 @@ class Driver(clock.Deadlines, ABC):
             return function(clock.now())
 
     def settling(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Do what `change` does at less cost, for a single message."""
+        """Do what `change` does at less cost, for a single message that is taken or settled."""
         pump = self.pump
         with pump.lock, pump.guard.settling:
             return function(*arguments)
 
+    def sending(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Do what `change` does at less cost, for a single message that is sent."""
+        pump = self.pump
+        with pump.lock, pump.guard.sending:
+            return function(*arguments)
+
     def settled(self, is_last: bool) -> None:
-        """Write what was settled: at once if it `is_last` of what is to be settled, otherwise soon, with the rest."""
+        """Write what was settled or sent: at once if it `is_last` of what there is, otherwise soon, with the rest."""
         pump = self.pump
         if is_last:
             pump.flush()

@@ -11,7 +11,8 @@ cdef class Guard:
     cdef object _give_up
     cdef public str half_done
     cdef public bint is_over
-    cdef readonly Settling settling
+    cdef readonly QuickStep sending
+    cdef readonly QuickStep settling
 
     cpdef judge(self)
     cpdef broken(self, str kind)
@@ -19,8 +20,9 @@ cdef class Guard:
     cdef _run_deferred(self)
 
 
-cdef class Settling:
+cdef class QuickStep:
     cdef Guard _guard
+    cdef str _what
 
 
 cdef class Pause:

@@ -67,10 +67,11 @@ class Guard:
     Attributes:
         half_done: what is under way, as a gerund; empty if nothing is.
         is_over: whether the connection was ended for what was half done.
-        settling: a cheaper step, for settling a single message.
+        settling: a cheaper step, for settling or taking a single message.
+        sending: likewise, for sending one.
     """
 
-    __slots__ = ("_deferred", "_foreign", "_frame", "_give_up", "half_done", "is_over", "settling")
+    __slots__ = ("_deferred", "_foreign", "_frame", "_give_up", "half_done", "is_over", "sending", "settling")
 
     def __init__(self, give_up: Callable[[str], None] | None = None, foreign: str = "") -> None:
         self.half_done = self._foreign = foreign
@@ -78,7 +79,8 @@ class Guard:
         self._frame: FrameType | None = None
         self._give_up = give_up
         self._deferred: list[Callable[[], None]] = []
-        self.settling = Settling(self)
+        self.settling = QuickStep(self, "settling a message")
+        self.sending = QuickStep(self, "sending a message")
 
     def step(self, what: str) -> Guard:
         """Begin a step that ends with the `with` block that this is passed to.
@@ -181,19 +183,25 @@ class Guard:
         return Pause(self)
 
 
-class Settling:
-    """See `Guard.settling`."""
+class QuickStep:
+    """See `Guard.settling`.
 
-    __slots__ = ("_guard",)
+    Args:
+        guard: the guard.
+        what: see `Guard.step`.
+    """
 
-    def __init__(self, guard: Guard) -> None:
+    __slots__ = ("_guard", "_what")
+
+    def __init__(self, guard: Guard, what: str) -> None:
         self._guard = guard
+        self._what = what
 
     def __enter__(self) -> None:
         guard = self._guard
         if guard.half_done:
             guard.judge()
-        guard.half_done = "settling a message"
+        guard.half_done = self._what
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

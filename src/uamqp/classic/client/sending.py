@@ -133,6 +133,8 @@ def _no_message(item: Any, given: Sequence[Any] | None) -> errors.NotAMessage:
         name = f"messages[{next(index for index, other in enumerate(given) if other is item)}]"
     kind = type(item).__name__
     hint = " Make one of it: Message(...)." if isinstance(item, (str, bytes, bytearray, dict, list)) else ""
+    if type(item).__module__.startswith("uamqp.messaging"):
+        kind, hint = "one of uamqp.messaging", " Make one of uamqp.Message, or send it with uamqp.aio or uamqp.sync."
     several = ", or several of them" if given is None else ""
     return errors.NotAMessage(f"{name} must be a Message or BatchMessage{several}, not {kind}.{hint}")
 

@@ -5,7 +5,9 @@ Without a running loop it becomes a blocking one when the connection is made, as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
@@ -13,7 +15,7 @@ from ..blocking.driver import BlockingDriver
 from ..driver import Driver, Pump
 from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
-from ..signals import Awaited
+from ..signals import Awaited, SoleSignal
 from .pump import AsyncPump, is_in_loop, off_loop
 
 
@@ -22,11 +24,13 @@ class AsyncDriver(Driver):
 
     Args:
         core: the connection.
+        wrong_loop: the exception to raise where another loop than its own waits for it.
     """
 
-    def __init__(self, core: ConnectionCore) -> None:
+    def __init__(self, core: ConnectionCore, wrong_loop: type[Exception] = RuntimeError) -> None:
         self._core = core
-        self._pump: AsyncPump | None = AsyncPump(core)
+        self._wrong_loop = wrong_loop
+        self._pump: AsyncPump | None = AsyncPump(core, wrong_loop)
         self._without_loop: BlockingDriver | None = None
 
     @property
@@ -49,8 +53,61 @@ class AsyncDriver(Driver):
         """See `Driver`."""
         lock = self.pump.lock
         self._core = core
-        self._pump, self._without_loop = AsyncPump(core), None
+        self._pump, self._without_loop = AsyncPump(core, self._wrong_loop), None
         self._pump.lock = lock
+
+    @property
+    def off_loop(self) -> Callable[[Callable[[], Any]], Awaitable[Any]] | None:
+        """See `Driver`."""
+        return off_loop
+
+    def begin_sleep(self) -> Future[None]:
+        """See `Driver`."""
+        pump = self._pump
+        return pump.begin_sleep() if pump is not None else self._blocking.begin_sleep()
+
+    def end_sleep(self) -> None:
+        """See `Driver`."""
+        if self._pump is not None:
+            self._pump.end_sleep()
+
+    def wake(self, waiter: Any) -> None:
+        """See `Driver`."""
+        if type(waiter) is SoleSignal:
+            waiter.fire()
+        elif self._pump is not None:
+            self._pump.wake_sleeper(waiter)
+
+    def later(self, function: Callable[[], object]) -> None:
+        """See `Driver`."""
+        pump = self._pump
+        if pump is not None:
+            pump.later(function)
+        else:
+            self._blocking.later(function)
+
+    def spawn(self, operation: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """See `Driver`."""
+        pump = self._pump
+        if pump is not None:
+            pump.spawn(operation)
+        else:
+            self._blocking.spawn(operation)
+
+    def keep(self) -> None:
+        """See `Driver`."""
+        if self._pump is None:
+            self._blocking.keep()
+
+    def check_caller(self) -> None:
+        """See `Driver`."""
+        if self._pump is not None:
+            self._pump.check_loop()
+
+    def read_now(self) -> None:
+        """See `Driver`."""
+        if self._pump is None:
+            self._blocking.read_now()
 
     async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
         """See `Driver`."""

@@ -67,6 +67,21 @@ def stream_of(transport: asyncio.BaseTransport) -> asyncio.Transport:
     return cast("asyncio.Transport", transport)
 
 
+def close(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    """Close a transport once everything is written. A protocol may call it from its callbacks.
+
+    asyncio's TLS fails if it is closed by what it calls in the middle of its own shutdown, so that is put off.
+    """
+    try:
+        is_tls = transport.get_extra_info("sslcontext") is not None
+    except AttributeError:
+        return  # asyncio's TLS forgets everything once it is closed
+    if is_tls:
+        loop.call_soon(transport.close)
+    else:
+        transport.close()
+
+
 class EngineProtocol(asyncio.Protocol):
     """Feeds input to an engine, hands out its events, writes its output and keeps its deadlines.
 
@@ -120,6 +135,7 @@ class EngineProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._passed: float | None = None  # the deadline that has passed, and is kept once the socket was read
+        self._passed_at = 0.0  # when that was noticed
 
     # -- for the engine's user
 
@@ -250,8 +266,9 @@ class EngineProtocol(asyncio.Protocol):
 
     def finish(self) -> None:
         """Close the socket once everything is written, or after `LINGER` seconds: the engine is done."""
-        if self.transport is not None:
-            self.transport.close()
+        transport = self.transport
+        if transport is not None:
+            close(transport, self.loop)
             self._timer = self.loop.call_later(LINGER, self.abort)
 
     def _awake(self) -> None:
@@ -306,11 +323,12 @@ class EngineProtocol(asyncio.Protocol):
         deadline = self.next_deadline()
         if deadline is not None and deadline != self._passed and deadline <= self.now():
             # The loop may have been busy, and some loops call timers first: what has arrived meanwhile isn't late.
-            self._passed = deadline
+            self._passed, self._passed_at = deadline, self.now()
             self._timer = self.loop.call_later(0, _tick, weakref.ref(self))
             return
+        now = self.now() if self._passed is None else self._passed_at  # for what is due since then, nothing was read
         self._timer = self._passed = None
-        self.tick(self.now())
+        self.tick(now)
         self.turn()
 
     def _disarm(self) -> None:

@@ -78,11 +78,13 @@ class AsyncPump:
 
     Args:
         core: the connection.
+        wrong_loop: the exception to raise where another loop than its own waits for it.
     """
 
-    def __init__(self, core: ConnectionCore) -> None:
+    def __init__(self, core: ConnectionCore, wrong_loop: type[Exception] = RuntimeError) -> None:
         self.lock = threading.RLock()
         self.guard = Guard(self._give_up)
+        self._wrong_loop = wrong_loop
         self.foreign = ""
         self.sends = 0
         self.failure: Exception | None = None
@@ -97,7 +99,9 @@ class AsyncPump:
         self._starting = SharedAmongTasks(self._cancel_start)
         self._waiters: dict[asyncio.Future[None], None] = {}  # for anything that happens; in order
         self._sleepers: dict[LoopWaiter, None] = {}  # for a signal
+        self._asleep = 0  # tasks that wait for something that happens by the connection's end at the latest
         self._closers = 0  # tasks that wait for the end
+        self._work: set[asyncio.Task[None]] = set()  # a loop doesn't keep its tasks alive
         self._alarms: list[background.Alarm] = []
         core.timers.on_earlier = self._on_earlier
         background.watch(self)
@@ -201,7 +205,7 @@ class AsyncPump:
             if self._loop is None:
                 return False
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
-            raise RuntimeError(_OTHER_LOOP)
+            raise self._wrong_loop(_OTHER_LOOP)
         if self._link is not None:
             self._link.check()
         if self._protocol is not None:
@@ -270,10 +274,72 @@ class AsyncPump:
                     other.leave(waiter)
             self._hold_on(False)
 
+    def begin_sleep(self) -> asyncio.Future[None]:
+        """See `Driver.begin_sleep`."""
+        self.check_loop()
+        loop = self._loop or asyncio.get_running_loop()
+        self._asleep += 1
+        if self._link is not None:
+            self._link.pump = self
+        return loop.create_future()
+
+    def end_sleep(self) -> None:
+        """See `Driver.end_sleep`."""
+        self._asleep -= 1
+        if not self._asleep:
+            self._hold_on(False)
+
+    def wake_sleeper(self, future: asyncio.Future[None]) -> None:
+        """See `Driver.wake`."""
+        loop = future.get_loop()
+        if threading.get_ident() == self._thread:
+            if not future.done() and not loop.is_closed():
+                future.set_result(None)
+            return
+        try:
+            loop.call_soon_threadsafe(_set, future)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits there any longer
+
+    def later(self, function: Callable[[], object]) -> None:
+        """See `Driver.later`."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            function()
+        elif threading.get_ident() == self._thread:
+            loop.call_soon(function)
+        else:
+            loop.call_soon_threadsafe(function)
+
+    def spawn(self, operation: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """See `Driver.spawn`."""
+
+        def begin() -> None:
+            task = spawn(operation())
+            self._work.add(task)
+            task.add_done_callback(self._end_work)
+
+        self.later(begin)
+
+    def _end_work(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("Working for a connection in the background raised an exception.", exc_info=error)
+
+    def check_loop(self) -> None:
+        """Check that the running loop is the one that drives the connection, if one does already.
+
+        Raises:
+            RuntimeError: it is another one; or what `wrong_loop` says.
+        """
+        self._look_at_loop()
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise self._wrong_loop(_OTHER_LOOP)
+
     def _hold_on(self, is_awaited: bool) -> None:
         """Keep this pump referenced by the loop while anybody waits: asyncio keeps no waiting task alive."""
         link = self._link
-        if link is not None and (is_awaited or not (self._waiters or self._sleepers)):
+        if link is not None and (is_awaited or not (self._waiters or self._sleepers or self._asleep)):
             link.pump = self if is_awaited else None
 
     async def close(self) -> None:
@@ -285,6 +351,7 @@ class AsyncPump:
         with self.lock, self.guard.step("closing"):
             self._core.close(clock.now())
             engine = self._core.engine
+        self.flush_now()  # there may be no time to wait
         self._wake_sleepers()
         if engine is None or self._loop is None:
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..sansio.websocket import MAX_ANSWERS, WebSocket, WebSocketError
-from .protocol import stream_of
+from .protocol import close, stream_of
 from .reading import Reading
 
 
@@ -95,7 +95,7 @@ class WebSocketProtocol(Reading):
             elif self._is_connected and not self._at_end:
                 self._inner.eof_received()
             if self.transport is not None:
-                self.transport.close()
+                close(self.transport, self._loop)
         self._steer()
 
     def _steer(self) -> None:
@@ -163,7 +163,7 @@ class WebSocketProtocol(Reading):
         self._error = error
         self.flush()
         if self.transport is not None:
-            self.transport.close()
+            close(self.transport, self._loop)
 
     def _give_up(self, timeout: float) -> None:
         self._error = WebSocketError(f"there was no upgrade within {timeout:g} seconds")
@@ -192,7 +192,7 @@ class WebSocketTransport(asyncio.Transport):
         """Close the WebSocket in good order, and its socket once everything is written."""
         self._protocol.websocket.close()
         self._protocol.flush()
-        self.transport.close()
+        close(self.transport, self._protocol._loop)
 
     def abort(self) -> None:
         """Close the socket at once."""

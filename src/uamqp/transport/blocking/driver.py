@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
+from ..background import started
+from ..drive import run
 from ..driver import Driver, Pump
 from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
 from ..signals import Awaited
 from .pump import BlockingPump
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+_logger = logging.getLogger(__name__)
 
 
 class BlockingDriver(Driver):
@@ -33,6 +43,34 @@ class BlockingDriver(Driver):
         lock = self._blocking.lock
         self._blocking = BlockingPump(core)
         self._blocking.lock = lock
+
+    def begin_sleep(self) -> Future[None]:
+        """See `Driver`."""
+        raise RuntimeError("no event loop drives the connection")
+
+    def later(self, function: Callable[[], object]) -> None:
+        """See `Driver`."""
+        self._blocking.later(function)
+
+    def spawn(self, operation: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """See `Driver`."""
+
+        def work() -> None:
+            try:
+                run(operation())
+            except Exception:
+                _logger.exception("Working for a connection in the background raised an exception.")
+
+        if not self._blocking.is_kept or not started(threading.Thread(target=work, name="uamqp-work", daemon=True)):
+            self._blocking.later(work)
+
+    def keep(self) -> None:
+        """See `Driver`."""
+        self._blocking.keep()
+
+    def read_now(self) -> None:
+        """See `Driver`."""
+        self._blocking.turn(0.0)
 
     async def prepare(self, make_endpoint: Callable[[], Endpoint], *, is_quick: bool) -> Endpoint:
         """See `Driver`."""

@@ -26,6 +26,7 @@ from ..sansio.exposed import warn_of_exposed
 from ..sansio.heap import keep_freed_memory
 from ..shared import TOGETHER, is_held
 from ..signals import MAX_WAIT, Awaited, ThreadWaiter
+from .keeper import Keeper, Watch
 from .stream import Stream, Waker, connect, is_from_outside
 
 if TYPE_CHECKING:
@@ -63,9 +64,14 @@ class BlockingPump:
 
     Args:
         core: the connection.
+
+    Attributes:
+        turns: how often a thread of the application's has read, or waited.
+        flushes: how often one has written.
     """
 
     def __init__(self, core: ConnectionCore) -> None:
+        self.turns = self.flushes = 0
         self.flush_is_due = False
         self.failure: OSError | None = None
         self.progress = 0
@@ -77,8 +83,10 @@ class BlockingPump:
         self._waker: Waker | None = None
         self._broken_since = 0.0  # when a write failed, if `failure` says so
         self._flusher: background.Flusher | None = None
+        self._keeper: Keeper | None = None
         self._alarms: list[background.Alarm] = []
         self._partings: deque[Callable[[float], None]] = deque()
+        self._later: deque[Callable[[], object]] = deque()  # to be called once the lock is free
         self._init_locks()
         core.timers.on_earlier = self._on_earlier
         background.watch(self)
@@ -188,6 +196,7 @@ class BlockingPump:
         me = threading.get_ident()
         follower: ThreadWaiter | None = None
         is_nested = is_held(self.lock)
+        self.turns += 1
         with self.lock, self.guard.step(_HANDLING):
             stream = self._stream
             if stream is None:
@@ -197,6 +206,8 @@ class BlockingPump:
                 if self._stream is not stream:
                     return happened
             if happened or (seen is not None and seen != self.progress) or (waiter is not None and waiter.wait(0.0)):
+                timeout = 0.0
+            if stream is None and self._core.is_over:  # nothing comes any more
                 timeout = 0.0
             if stream is None or self._somebody_waits(me, is_nested):  # that thread does the reading
                 if timeout <= 0:
@@ -229,6 +240,68 @@ class BlockingPump:
                 self._release_followers()
                 if waiter is None:  # this thread may not come again
                     self._wake_successor()
+            if self._later:
+                self._call_later()
+            if self._keeper is not None and self._keeper.sleeps:
+                self._keeper.poke()
+
+    # -- for the keeper
+
+    def keep(self) -> None:
+        """Start a thread that drives the connection while nobody else does."""
+        with self.lock:
+            if self._keeper is None and self._stream is not None:
+                self._keeper = keeper = Keeper(self)
+                if not keeper.start():
+                    self._keeper = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is such a thread."""
+        return self._keeper is not None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a thread is waiting for the socket."""
+        return self._waiting != 0
+
+    def begin_watch(self) -> Watch | None:
+        """Begin to wait for the socket in the place of a thread of the application's; None if one does, or it's gone.
+
+        The first half of `turn`, so that the thread that waits in between has no reference to the pump.
+        """
+        me = threading.get_ident()
+        with self.lock, self.guard.step(_HANDLING):
+            self._advance()
+            stream, waker = self._stream, self._waker
+            if stream is None or waker is None or self._somebody_waits(me, is_nested=False):
+                return None
+            watch = Watch(stream, waker, self._wait_time(MAX_WAIT), not self._is_clogged())
+            self._waits_until = self.now() + watch.seconds
+            self._reader = None
+            self._waiting = me
+        return watch
+
+    def end_watch(self, watch: Watch) -> bool:
+        """Handle what has arrived, as the second half of `turn`; return whether others want to wait for the rest."""
+        me = threading.get_ident()
+        try:
+            with self.lock, self.guard.step(_READING):
+                self._stop_waiting(watch.waker, me)
+                self._receive()
+        finally:
+            with self.lock, self.guard.step("waiting"):
+                self._stop_waiting(watch.waker, me)
+                if self._stream is not watch.stream:
+                    watch.stream.close()
+                if self._waker is not watch.waker:
+                    watch.waker.close()
+                is_wanted = bool(self._followers or self._successors)
+                self._release_followers()
+                self._wake_successor()
+            if self._later:
+                self._call_later()
+        return is_wanted
 
     def _somebody_waits(self, me: int, is_nested: bool) -> bool:
         """Return whether a thread is waiting for the socket and will read it.
@@ -403,9 +476,26 @@ class BlockingPump:
 
     def flush(self) -> None:
         """See `Pump`."""
+        self.flushes += 1
         with self.lock, self.guard.step(_HANDLING):
             if self._stream is not None:
                 self._advance()
+        if self._later:
+            self._call_later()
+
+    def later(self, function: Callable[[], object]) -> None:
+        """See `Driver.later`."""
+        self._later.append(function)
+
+    def _call_later(self) -> None:
+        if is_held(self.lock):
+            return  # by an outer frame, which does it
+        while self._later:
+            try:
+                function = self._later.popleft()
+            except IndexError:
+                return  # another thread was faster
+            function()
 
     def flush_now(self) -> None:
         """See `Pump`."""
@@ -486,6 +576,8 @@ class BlockingPump:
                 self._core.handle_events(self.now())
             self._drop_stream()
             self._release_all()
+        if self._later:
+            self._call_later()
 
     def _give_up(self, why: str) -> None:
         """End the connection, because something is half done and nobody knows how far it got."""
@@ -543,6 +635,7 @@ class BlockingPump:
     def _close(self) -> None:
         with self.lock, self.guard.step("closing"):
             self._core.close(self.now())
+            self._write()  # there may be no time to wait
             self._release_all()
             engine = self._core.engine
         if engine is None:
@@ -614,7 +707,7 @@ class BlockingPump:
         self._init_locks()
         if self._stream is not None and self._waker is not None:
             _open.discard((self._stream, self._waker))
-        self._stream = self._waker = self._flusher = None
+        self._stream = self._waker = self._flusher = self._keeper = None
         self._alarms = []
         engine = self._core.engine
         if engine is not None and not engine.is_closed:
@@ -631,6 +724,9 @@ class BlockingPump:
         if self._flusher is not None:
             self._flusher.stop()
             self._flusher = None
+        if self._keeper is not None:
+            self._keeper.stop()
+            self._keeper = None
         if self._waiting and self._waiting != threading.get_ident():
             waker.wake()  # a closed socket's number may be reused at once: that thread closes it
         else:

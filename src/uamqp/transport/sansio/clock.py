@@ -22,6 +22,9 @@ def wall() -> float:
 class Deadlines:
     """Turns time-outs into deadlines and back, for classes without access to a clock."""
 
+    time = staticmethod(now)
+    """Return the time, in monotonic seconds."""
+
     @overload
     def deadline(self, timeout: float) -> float: ...
 

@@ -18,7 +18,7 @@ _HTTP_PORT, _HTTPS_PORT = 80, 443
 _NO_RECORDS = frozenset(("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"))
 """OpenSSL's errors for input that isn't a TLS record; which one depends on its version and on the bytes."""
 
-_NO_TLS = "; the peer may not speak TLS on this port (use_tls=False, or an amqp:// URL)"
+_NO_TLS = "; the peer may not speak TLS on this port (an amqp:// URL goes without)"
 
 
 @dataclass(slots=True, frozen=True)

@@ -27,7 +27,9 @@ def warn_of_exposed(endpoint: Endpoint, mechanisms: Iterable[Mechanism]) -> None
     for mechanism in mechanisms:
         secret = getattr(mechanism, "exposes", "")
         if secret and _is_new(mechanism):
-            _logger.warning("An unencrypted connection to %r carries the %s (use_tls=False).", endpoint.host, secret)
+            _logger.warning(
+                "An unencrypted connection to %r carries the %s, for anybody on the way to read.", endpoint.host, secret
+            )
 
 
 def _is_new(mechanism: Mechanism) -> bool:

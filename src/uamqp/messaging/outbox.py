@@ -1,0 +1,396 @@
+"""`SendQueue`: the deliveries of a sender, from when they are taken in until it is decided what became of them."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..core import Entry, Outcome, OutcomeKind, outcome_of
+from ..core.outgoing import Outgoing
+from ..engine import OutgoingDelivery
+from ..transport.driver import Driver
+from ..transport.signals import Signal, SoleSignal
+from . import translate
+from .delivery import Delivery
+from .errors import AMQPError, MessageTooLarge, NotAccepted, NotSent, ReadOnlyMessage, UsageError
+from .message import Message
+from .stats import SenderStats
+from .unseen import Unseen, UnseenFailures
+
+if TYPE_CHECKING:
+    from .fields import Body
+    from .many import Many
+    from .options import SenderSettings
+
+_logger = logging.getLogger("uamqp.sender")
+
+_TAKEN = OutcomeKind.TAKEN
+_REFUSED = OutcomeKind.REFUSED
+
+_LOST = Outcome(OutcomeKind.LOST, may_have_arrived=True)
+
+_END: Any = object()
+_TOGETHER = 64
+"""After so many of the messages of a `send_many` they are sent on, at the latest."""
+
+
+class SendQueue(Outgoing):
+    """The deliveries of a sender: encoded when they are taken in, decided once, and never sent twice.
+
+    All methods but those for a delivery are called with the connection's lock held.
+
+    Args:
+        driver: of the connection.
+        settings: of the sender.
+
+    Attributes:
+        bytes: encoded bytes under way.
+        driver: see above.
+        crowd: how many wait for room.
+        durable: whether messages are durable unless they say otherwise.
+        ended: why nothing can be sent any more; None as long as something can.
+        idle: fires when nothing is under way any more.
+        is_anonymous: whether each message says where it goes.
+        max_bytes: how many bytes may be under way.
+        max_count: how many deliveries may be under way, waiting ones included.
+        max_size: the size of the largest message that the peer takes, in bytes; 0 for no limit.
+        pending: how many deliveries are under way.
+        product: what the peer says that it is.
+        refusal: why no more is taken in although nothing has ended; None as long as something is.
+        room: fires for one who waits for room.
+        taken, accepted, refused, not_sent, unknown: see `SenderStats`.
+        unseen: counts failures that nobody looks at.
+    """
+
+    __slots__ = (
+        "_deciding",
+        "_undecided",
+        "_watched",
+        "accepted",
+        "bytes",
+        "crowd",
+        "driver",
+        "durable",
+        "ended",
+        "idle",
+        "is_anonymous",
+        "max_bytes",
+        "max_count",
+        "max_size",
+        "not_sent",
+        "pending",
+        "product",
+        "refusal",
+        "refused",
+        "room",
+        "taken",
+        "unknown",
+        "unseen",
+    )
+
+    def __init__(self, driver: Driver, settings: SenderSettings) -> None:
+        super().__init__(None, math.inf)
+        self.driver = driver
+        self._deciding: Delivery | None = None  # the one that is leaving, in case that is interrupted
+        self._undecided: list[tuple[Delivery, Outcome]] = []  # lost with a link whose end hasn't been told yet
+        self._watched = math.inf  # the deadline that the timers were last told of
+        self.max_count = settings.max_pending
+        self.max_bytes = settings.max_pending_bytes
+        self.max_size = 0
+        self.durable = settings.durable
+        self.is_anonymous = settings.target.address is None and not settings.target.dynamic
+        self.pending = self.bytes = self.crowd = 0
+        self.ended: AMQPError | None = None
+        self.refusal: AMQPError | None = None
+        self.idle = Signal()
+        self.product = ""
+        self.taken = self.accepted = self.refused = self.not_sent = self.unknown = 0
+        self.unseen = UnseenFailures(driver.time)
+        self.room = Signal()
+
+    # -- taking in
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another delivery may be taken in."""
+        return self.pending < self.max_count and self.bytes < self.max_bytes
+
+    def submit(
+        self, message: Message, timeout: float | None, presettled: bool, many: Many | None = None
+    ) -> Delivery | None:
+        """Return the delivery of a message, which goes out with the next flush; with `many`, once `send_on` was called.
+
+        The lock isn't held.
+
+        Args:
+            message: the message.
+            timeout: seconds until it times out; None for never.
+            presettled: whether to send it settled, over a link for both kinds.
+            many: those that it is sent with.
+
+        Returns:
+            The delivery; None if there is no room for it.
+
+        Raises:
+            EncodeError, MessageTooLarge: it can't be sent.
+            AMQPError: what is `ended` or `refusal`.
+        """
+        payload = message._encoded(self.durable)
+        if self.max_size and len(payload) > self.max_size:
+            raise MessageTooLarge(f"the message has {len(payload)} bytes, and the peer takes {self.max_size} at most")
+        found: Delivery | None = self.driver.sending(self.take_in, message, payload, timeout, presettled, many)
+        if found is None:
+            self.check_open()  # here, since an exception in the middle of the step would end the connection
+        return found
+
+    def check_open(self) -> None:
+        """Raise why nothing is taken in any more, if that is so."""
+        refusal = self.ended or self.refusal
+        if refusal is not None:
+            raise refusal
+
+    def submit_all(self, messages: Iterator[Message | Body], many: Many, window: int, timeout: float | None) -> bool:
+        """Submit messages as long as fewer than `window` of them are under way and there are some.
+
+        Args:
+            messages: the messages, or their bodies.
+            many: counts them.
+            window: how many may be under way.
+            timeout: see `submit`.
+
+        Returns:
+            Whether there was room in the queue.
+
+        Raises:
+            Exception: what `messages` raises, and what `submit` does.
+        """
+        while many.left < window:
+            message, many.stuck = many.stuck, None
+            if message is None:
+                given = next(messages, _END)
+                if given is _END:
+                    many.is_complete = True
+                    break
+                message = self.checked(given)
+            if self.submit(message, timeout, False, many) is None:
+                many.stuck = message
+                return False
+            if many.taken % _TOGETHER == 0:
+                self.send_on()
+        return True
+
+    def send_on(self) -> None:
+        """Send what was submitted together with others. The lock isn't held."""
+        self.driver.sending(self._send_on)
+        self.driver.settled(False)
+
+    def _send_on(self) -> None:
+        if self.timers is not None:
+            self.hand_over(self.driver.time())
+
+    def checked(self, message: Message | Body) -> Message:
+        """Return a message to send, or one with this body.
+
+        Raises:
+            ReadOnlyMessage: it was received.
+            UsageError: it has to say where it goes, and doesn't.
+            TypeError: it is something else.
+        """
+        if not isinstance(message, Message):
+            message = Message(message)
+        elif message._delivery is not None:
+            raise ReadOnlyMessage("a received message can't be sent: send message.copy()")
+        if self.is_anonymous and message.to is None:
+            raise UsageError("over the anonymous relay a message needs `to`, the address that it is for")
+        return message
+
+    def take_in(
+        self, message: Message, payload: bytes, timeout: float | None, presettled: bool, many: Many | None
+    ) -> Delivery | None:
+        """Return the delivery of an encoded message; None if it isn't taken in. See `submit`."""
+        if self.ended is not None or self.refusal is not None:
+            return None
+        if self.pending >= self.max_count or self.bytes >= self.max_bytes:
+            return None
+        now = self.driver.time()
+        delivery = Delivery(self, message, payload)
+        if not self.pending:
+            self.begin_to_add(now)
+        deadline = None if timeout is None else now + timeout
+        entry = self.outbox.add(delivery, deadline, None)
+        entry.message_format = message.format
+        entry.settled = presettled
+        delivery._entry = entry
+        self.pending += 1
+        self.bytes += len(payload)
+        self.taken += 1
+        if many is not None:
+            delivery._many = many
+            delivery._number = many.taken
+            many.taken += 1
+            many.left += 1
+        if deadline is not None and deadline < self._watched:
+            self._watch()
+        if many is None and self.timers is not None:
+            self.hand_over(now)
+        return delivery
+
+    # -- what becomes of them: see `Outgoing`
+
+    def next_deadline(self) -> float | None:
+        """See `Outgoing`."""
+        deadline = super().next_deadline()
+        self._watched = math.inf if deadline is None else deadline
+        return deadline
+
+    def encode(self, entry: Entry) -> bytes:
+        """See `Outgoing`."""
+        payload: bytes = entry.item._payload
+        return payload
+
+    def retry(self, entry: Entry, outcome: Outcome) -> float | None:
+        """See `Outgoing`: nothing is sent twice."""
+        return None
+
+    def note(self, entry: Entry, outcome: Outcome) -> None:
+        """See `Outgoing`."""
+        delivery: Delivery = entry.item
+        self._deciding = delivery
+
+    def finished(self, entry: Entry, outcome: Outcome) -> None:
+        """See `Outgoing`."""
+        delivery: Delivery = entry.item
+        if outcome.kind is OutcomeKind.LOST and self.ended is None:
+            self._undecided.append((delivery, outcome))  # why the link has ended is told after its deliveries
+        else:
+            self._decide(delivery, outcome)
+
+    def late(self, entry: Entry, delivery: OutgoingDelivery) -> None:
+        """See `Outgoing`."""
+        outcome = outcome_of(delivery)
+        if outcome is not None and not delivery.lost:
+            state: Any = outcome.state
+            entry.item.outcome = state
+
+    def take_back(self, many: Many, now: float) -> None:
+        """Take back those of many messages that aren't on the wire."""
+        for entry in self.outbox.entries():
+            if entry.item._many is many and (entry.delivery is None or entry.delivery.withdraw()):
+                self.give_back(entry, now)
+
+    def _decide(self, delivery: Delivery, outcome: Outcome) -> None:
+        payload, delivery._payload = delivery._payload, None
+        if payload is not None:  # else an interrupt came between
+            self.bytes -= len(payload)
+            self.pending -= 1
+        kind = outcome.kind
+        if kind is _TAKEN or kind is _REFUSED:
+            state: Any = outcome.state
+            delivery.outcome = state
+        delivery._entry = None
+        if kind is _TAKEN:
+            self.accepted += 1
+        else:
+            self._fail(delivery, outcome)
+        delivery.done = True
+        if delivery._waiters is not None:
+            for waiter in delivery._waiters:
+                self.driver.wake(waiter)
+        if delivery._callbacks is not None:
+            callbacks, delivery._callbacks = delivery._callbacks, None
+            for callback in callbacks:
+                self.driver.later(partial(_call, callback, delivery))
+        if delivery._many is not None:
+            many, delivery._many = delivery._many, None
+            many.decided(delivery, delivery._number)
+        if self.crowd and self.has_room:
+            self.room.fire_one()
+        if not self.pending:
+            self.idle.fire()
+        self._deciding = None
+
+    def _fail(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Note that a message wasn't accepted, and that somebody should look at that."""
+        error = translate.send_error(outcome, ended=self.ended, product=self.product)
+        delivery._error = error
+        if isinstance(error, NotSent):
+            self.not_sent += 1
+        elif isinstance(error, NotAccepted):
+            self.refused += 1
+        else:
+            self.unknown += 1
+        if not delivery._waiters and not delivery._callbacks and delivery._many is None:
+            delivery._unseen = Unseen(self.unseen)
+
+    def stats(self) -> SenderStats:
+        """Return the counters."""
+        return SenderStats(
+            self.taken,
+            self.accepted,
+            self.refused,
+            self.not_sent,
+            self.unknown,
+            self.unseen.count,
+            self.pending,
+            self.bytes,
+        )
+
+    def end(self, error: AMQPError, now: float) -> None:
+        """Decide all that is under way, because the link has ended, or the sender is closed."""
+        if self.ended is None:
+            self.ended = error
+        undecided, self._undecided = self._undecided, []
+        for delivery, outcome in undecided:
+            self._decide(delivery, outcome)
+        interrupted = self._deciding
+        if interrupted is not None and not interrupted.done:
+            self._decide(interrupted, _LOST)
+        self.clear(now)
+        self.retire()
+        self.unseen.tell()
+        self.room.fire()
+        self.idle.fire()
+
+    # -- for a delivery
+
+    async def wait_for(self, delivery: Delivery, timeout: float | None) -> bool:
+        """Wait until a delivery is done; return whether it is."""
+        signal = SoleSignal()
+        delivery._add_waiter(signal)
+        try:
+            return await self.driver.wait(signal, lambda: delivery.done, self.driver.deadline(timeout))
+        finally:
+            delivery._drop_waiter(signal)
+
+    def call_when_done(self, delivery: Delivery, callback: Callable[[Delivery], None]) -> None:
+        """Call a function once a delivery is done; at once if it is."""
+
+        def add(now: float) -> bool:
+            if not delivery.done:
+                delivery._callbacks = [*(delivery._callbacks or ()), callback]
+            return delivery.done
+
+        if self.driver.change("adding a callback", add):
+            _call(callback, delivery)
+
+    def cancel(self, delivery: Delivery) -> bool:
+        """Take a delivery back if nothing of it is on the wire; return whether that was possible."""
+
+        def take_back(now: float) -> bool:
+            entry = delivery._entry
+            if entry is None or (entry.delivery is not None and not entry.delivery.withdraw()):
+                return False
+            self.give_back(entry, now)
+            return delivery.done
+
+        return self.driver.command("taking a message back", take_back)
+
+
+def _call(callback: Callable[[Delivery], None], delivery: Delivery) -> None:
+    try:
+        callback(delivery)
+    except Exception:
+        _logger.exception("A callback of %r raised an exception.", delivery)
