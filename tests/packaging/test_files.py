@@ -25,6 +25,18 @@ def test_a_wheel_is_installed_and_works(pattern: str, compiled: bool, tmp_path: 
     assert run([python, "-c", PROGRAM], tmp_path).split()[0] == str(compiled)
 
 
+@pytest.mark.parametrize("pattern", ["uamqp-*-cp*.whl", "uamqp-*-py3-none-any.whl"])
+def test_pytest_finds_the_fixtures_of_what_is_installed(pattern: str, tmp_path: Path) -> None:
+    python = fresh(tmp_path)
+    install(python, the_one(pattern), tmp_path)
+    run([python, "-m", "pip", "install", "--disable-pip-version-check", "pytest>=9,<10"], tmp_path)
+    (tmp_path / "test_it.py").write_text("def test_it(amqp_broker, amqp_url): assert amqp_broker.url == amqp_url\n")
+    command: list[str | Path] = [python, "-m", "pytest", "-W", "error", "test_it.py"]
+    assert "1 passed" in run(command, tmp_path)
+    assert "1 skipped" in run([*command, "--amqp-url=amqp://mq.example"], tmp_path)
+    assert "fixture 'amqp_broker' not found" in run([*command, "-p", "no:uamqp"], tmp_path, check=False)
+
+
 def test_the_source_distribution_is_compiled_where_that_is_possible(tmp_path: Path) -> None:
     python = fresh(tmp_path)
     install(python, the_one("uamqp-*.tar.gz"), tmp_path, REQUIRE_CYTHON="1", CFLAGS="-O0")  # in a third of the time

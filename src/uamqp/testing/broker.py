@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from .cbs import Tokens
 from .directory import DirectoryLimits, arrived, local_name, node_name
-from .envelope import read_header
+from .envelope import encoded, read_header
 from .faults import Faults, error
 from .hooks import Hooks
 from .nodes import Counters, NodeLimits
@@ -60,7 +60,7 @@ class Broker:
         dead_letter_expired: whether expired messages become dead letters or are dropped.
         make_nodes: whether to make a queue or topic when it is first used; if False, there are only those in `queues`
             and those that `put` makes.
-        max_nodes: maximum number of queues and topics.
+        max_nodes: maximum number of queues, topics and durable subscriptions.
         queues: addresses that exist from the start.
         allow_second: whether to grant rcv-settle-mode second to clients that ask for it on links that they send over.
             Otherwise they get first, as from most brokers: uamqp 1.6 asks for second, and then waits forever for a
@@ -308,20 +308,21 @@ class Broker:
         """Return the dead letters of a queue or topic: the queue `NAME/$dead`."""
         return QueueView(self, f"{name}/$dead")
 
-    def put(self, name: str, message: Any, *, message_format: int = 0) -> None:
+    def put(self, name: str, message: Any, *, message_format: int | None = None) -> None:
         """Put a message on a queue or topic, which is made if necessary. Limits don't apply.
 
         Args:
             name: its address.
-            message: an encoded message, or an object with a method `encode_message`, such as `uamqp.Message`.
-            message_format: of the transfer.
+            message: a `uamqp.messaging.Message` or `uamqp.Message`; bytes, which are an encoded message; or any other
+                value with an AMQP encoding, such as text, a number or a dict, as the body of a message.
+            message_format: of the transfer. Default: the modern message's own, and otherwise 0.
 
         Raises:
-            ValueError: the message's header can't be read, or there can be no such node.
+            ValueError: the message's header can't be read, the body can't be encoded, or there can be no such node.
             HookError: `hooks.on_store` failed.
         """
-        encode = getattr(message, "encode_message", None)
-        payload = bytes(encode() if encode is not None else message)
+        payload, own_format = encoded(message)
+        message_format = own_format if message_format is None else message_format
         read_header(payload)
 
         def put(server: Server) -> None:

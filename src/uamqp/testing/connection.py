@@ -24,6 +24,7 @@ from ..codec import (
 )
 from ..core import CBS_NODE
 from ..engine import (
+    CauseKind,
     EndpointState,
     Engine,
     EngineConfig,
@@ -46,7 +47,7 @@ from .dynamic import DynamicNodes
 from .faults import error
 from .hooks import AttachAnswer, AttachRequest, failure
 from .links import Attached, Incoming, Outgoing
-from .nodes import Node, StoredMessage, Topic
+from .nodes import Node, Queue, StoredMessage, Subscription, Topic
 from .services import Service, ServiceIncoming, ServiceOutgoing, ServiceRequest, ServiceResponse
 from .wire import BrokerProtocol
 
@@ -524,11 +525,26 @@ class Connection:
         if hooked.filters:
             answer.filter = _granted_filters(source.filter, hooked.filters)
         self._steal(link, node, hooked)
+        if dynamic.outlives_link(source, node):
+            answer.durable, answer.expiry_policy, answer.timeout = source.durable, source.expiry_policy, source.timeout
+            if isinstance(node, Topic):
+                node = self._subscription(link, source, node)
         link.accept(self.now(), source=answer, **self._granted_to(hooked))
         link.context = outgoing = Outgoing(self, link, node, self.server.number(), browsing)
         outgoing.epoch = hooked.epoch
         if source.dynamic:
             self._dynamic.made(outgoing, source, node)
+
+    def _subscription(self, link: Sender, source: Source, topic: Topic) -> Queue:
+        """Return the queue of a durable subscription, after detaching the link that has it."""
+        opened = self.engine.remote_open
+        container_id = opened.container_id if opened is not None else ""
+        wanted = Subscription(container_id, link.name, dict(source.filter or {}))
+        directory = self.server.directory
+        queue = directory.subscriptions.get(wanted.key)
+        for each in queue.attachments() if queue is not None else ():
+            each.expel(conditions.STOLEN, "another link has taken its place")
+        return directory.subscribe(topic, wanted)
 
     def _node(self, address: str, terminus: Source | Target, by_hook: bool) -> Node:
         name = node_name(address, self.hosts)
@@ -585,6 +601,9 @@ class Connection:
         context = event.link.context
         if context is not None:
             event.link.context = None
+            by_client = event.cause is not None and event.cause.kind is CauseKind.PEER
+            if event.closed and by_client and isinstance(context, Outgoing) and context in context.queue.consumers:
+                self.server.directory.unsubscribe(context.queue)  # unless another link has taken it over
             context.gone()
             self._dynamic.link_gone(context)
 

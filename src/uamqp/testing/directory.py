@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..codec import DeleteOnClose, DeleteOnNoLinks, DeleteOnNoLinksOrMessages, DeleteOnNoMessages
 from .envelope import read_header, with_annotations
-from .nodes import Consumer, Counters, Node, NodeLimits, Queue, StoredMessage, Topic
+from .nodes import Consumer, Counters, Node, NodeLimits, Queue, StoredMessage, Subscription, Topic
 
 DEAD = "/$dead"
 TOPIC = "topic://"
@@ -40,9 +40,9 @@ class DirectoryLimits:
     """Which nodes may exist.
 
     Attributes:
-        max_nodes: maximum number of queues and topics.
+        max_nodes: maximum number of queues, topics and durable subscriptions.
         make_nodes: whether using an address without a node makes one.
-        max_address: maximum number of characters in an address.
+        max_address: maximum number of characters in an address, or in what names a durable subscription.
     """
 
     max_nodes: int = 10_000
@@ -99,6 +99,7 @@ class Directory:
         self.limits = limits
         self.node_limits = node_limits
         self.nodes: dict[str, Node] = {}
+        self.subscriptions: dict[tuple[str, str], Queue] = {}  # the durable ones
         self._marked: dict[Node, None] = {}
         self._timed: dict[Node, None] = {}
         self._dynamic_count = 0
@@ -163,15 +164,41 @@ class Directory:
         Raises:
             NoNode: the name is too long, or there are too many nodes.
         """
-        if len(name) > self.limits.max_address:
-            raise NoNode("amqp:invalid-field", f"an address has at most {self.limits.max_address} characters")
-        if len(self.nodes) >= self.limits.max_nodes:
-            raise NoNode("amqp:resource-limit-exceeded", f"there are {self.limits.max_nodes} nodes already")
+        self._check_room(name, "an address has")
         lasting = not name.endswith(DEAD) and not name.removeprefix(TOPIC).startswith(DYNAMIC)
         burial = _Burial(self, name) if lasting else None
         node: Node = (Topic if topic else Queue)(name, self.node_limits, self._mark, burial)
         self.nodes[name] = node
         return node
+
+    def _check_room(self, name: str, what: str) -> None:
+        if len(name) > self.limits.max_address:
+            raise NoNode("amqp:invalid-field", f"{what} at most {self.limits.max_address} characters")
+        if len(self.nodes) + len(self.subscriptions) >= self.limits.max_nodes:
+            raise NoNode("amqp:resource-limit-exceeded", f"there are {self.limits.max_nodes} nodes already")
+
+    def subscribe(self, topic: Topic, wanted: Subscription) -> Queue:
+        """Return the queue of a durable subscription, making it if necessary.
+
+        One of the same name to another topic, or with another filter, ends, as JMS has it: the client changed it.
+
+        Raises:
+            NoNode: the name is too long, or there are too many nodes.
+        """
+        found = self.subscriptions.get(wanted.key)
+        if found is not None:
+            if found.topic is topic and found.subscription == wanted:
+                return found
+            self.unsubscribe(found)
+        self._check_room("".join(wanted.key), "a subscription's container-id and name have")
+        queue = self.subscriptions[wanted.key] = topic.add_queue(wanted)
+        return queue
+
+    def unsubscribe(self, queue: Queue) -> None:
+        """End a durable subscription with its messages; do nothing for another queue."""
+        if queue.subscription is not None and queue.topic is not None:
+            del self.subscriptions[queue.subscription.key]
+            queue.topic.unsubscribe(queue)
 
     def make_dynamic(self, *, topic: bool = False) -> Node:
         """Make a node with a new name, for a dynamic terminus. `delete` it when its connection ends."""
@@ -317,7 +344,7 @@ def subscribe(node: Node, consumer: Consumer) -> Queue:
 
 
 def unsubscribe(queue: Queue, consumer: Consumer) -> None:
-    """Undo `subscribe`."""
+    """Undo `subscribe`; a durable subscription stays."""
     queue.remove_consumer(consumer)
-    if queue.topic is not None:
+    if queue.topic is not None and queue.subscription is None:
         queue.topic.unsubscribe(queue)

@@ -1,4 +1,4 @@
-"""What a client asks of the node at the broker's end of a link: its kind, and a dynamic one's lifetime. No I/O."""
+"""What a client asks of the node at the broker's end of a link: its kind, and for how long it lives. No I/O."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..codec import (
     Source,
     Symbol,
     Target,
+    TerminusExpiryPolicy,
 )
 from .directory import DEAD, DYNAMIC, QUEUE, TOPIC, Directory, Lifetime, NoNode
 from .nodes import Attachment, Node, Topic
@@ -67,6 +68,13 @@ def granted(terminus: Source | Target, node: Node | None) -> tuple[Symbol, ...]:
 def is_dynamic(name: str) -> bool:
     """Return whether a name was made up by the broker."""
     return name.removeprefix(TOPIC).startswith(DYNAMIC)
+
+
+def outlives_link(source: Source, node: Node) -> bool:
+    """Return whether a source is durable: a queue is if that is asked for, a topic as a durable subscription."""
+    if not source.durable or is_dynamic(node.name):
+        return False
+    return not isinstance(node, Topic) or source.expiry_policy == TerminusExpiryPolicy.NEVER
 
 
 class DynamicNodes:

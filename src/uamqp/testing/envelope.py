@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ..codec import (
     DATA,
@@ -11,6 +11,7 @@ from ..codec import (
     HEADER,
     MESSAGE_ANNOTATIONS,
     PROPERTIES,
+    VALUE,
     DecodeError,
     Decoder,
     EncodeError,
@@ -44,6 +45,48 @@ class HeaderInfo:
 
 
 NO_HEADER = HeaderInfo(b"", Header())
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A message that encodes itself, as those of the modern API do."""
+
+    @property
+    def format(self) -> int:
+        """The message-format."""
+
+    def encode(self) -> bytes:
+        """Return the encoded sections."""
+
+
+@runtime_checkable
+class EncodesMessage(Protocol):
+    """A message that encodes itself, as those of the classic API do."""
+
+    def encode_message(self) -> bytes | bytearray:
+        """Return the encoded sections."""
+
+
+def encoded(message: Any) -> tuple[bytes, int]:
+    """Return the encoded sections of a message, and its message-format.
+
+    Args:
+        message: bytes are the sections already. What doesn't encode itself is the body, an AMQP value.
+
+    Raises:
+        EncodeError: a value has no encoding.
+    """
+    if isinstance(message, bytes | bytearray | memoryview):
+        return bytes(message), 0
+    if not isinstance(message, str):  # text has methods of these names, which do something else
+        if isinstance(message, EncodesMessage):
+            return bytes(message.encode_message()), 0
+        if isinstance(message, Encodes):
+            return message.encode(), message.format
+    section = bytearray()
+    append_section_header(section, VALUE)
+    append_value(section, message)
+    return bytes(section), 0
 
 
 def read_header(payload: bytes) -> HeaderInfo:

@@ -175,7 +175,7 @@ class Outgoing(Consumer):
     Args:
         connection: whose link it is.
         link: the engine's.
-        node: where its messages come from.
+        node: where its messages come from: a queue, a topic, or the queue of a durable subscription.
         number: unique among consumers.
         browsing: whether it leaves messages on the queue.
 

@@ -10,6 +10,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 NOBODY: frozenset[int] = frozenset()
 
@@ -102,6 +103,26 @@ class StoredMessage:
         copy = StoredMessage(self.payload, self.message_format, self.expires, self.arrival_count)
         copy.delivery_count = self.delivery_count
         return copy
+
+
+@dataclass(slots=True, frozen=True)
+class Subscription:
+    """Whose durable subscription to a topic a queue is, and with which filter.
+
+    Attributes:
+        container_id: the client's.
+        name: the name of its links, one at a time.
+        filters: the filter of their source.
+    """
+
+    container_id: str
+    name: str
+    filters: dict[Any, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is found by."""
+        return self.container_id, self.name
 
 
 class Attachment:
@@ -225,6 +246,7 @@ class Queue(Node):
         mark: called when `dispatch` is needed.
         dead_letter: takes rejected and undeliverable messages; None drops them.
         topic: the topic if this is the queue of one of its subscribers.
+        subscription: the subscription if that is durable, so that the queue outlives its links.
     """
 
     def __init__(
@@ -234,9 +256,11 @@ class Queue(Node):
         mark: Callable[[Node], None],
         dead_letter: Deadletter | None = None,
         topic: Topic | None = None,
+        subscription: Subscription | None = None,
     ) -> None:
         super().__init__(name, limits, mark)
         self.topic = topic
+        self.subscription = subscription
         self.consumers: deque[Consumer] = deque()
         self.browsers: list[Consumer] = []
         self.byte_count = 0
@@ -506,7 +530,7 @@ class Queue(Node):
             self._expire(message)
         elif failed and limit is not None and message.delivery_count >= limit:
             self._bury(message, "uamqp:max-deliveries-exceeded", f"{message.delivery_count} deliveries failed")
-        elif not_to is not None and self.topic is not None:
+        elif not_to is not None and self.topic is not None and self.subscription is None:
             self._bury(message, "uamqp:undeliverable", "its only subscriber doesn't want it")
         else:
             excluded = message.excluded
@@ -565,9 +589,10 @@ class Queue(Node):
 
 
 class Topic(Node):
-    """A node that gives every subscriber a copy of each message, in a queue that lasts as long as its link.
+    """A node that gives every subscriber a copy of each message, in a queue of its own.
 
-    It keeps nothing itself: without a subscriber, a message is dropped. The slowest subscriber holds senders back.
+    The queue lasts as long as the subscriber's link, or if the subscription is durable, until that is ended. The topic
+    itself keeps nothing itself: without a subscriber, a message is dropped. The slowest subscriber holds senders back.
 
     Args:
         name: its address.
@@ -590,13 +615,18 @@ class Topic(Node):
 
     def subscribe(self, consumer: Consumer) -> Queue:
         """Return the queue from which a newly attached receiver gets its copies."""
-        queue = Queue(self.name, self.limits, self._mark, self._dead_letter, topic=self)
+        queue = self.add_queue()
         queue.add_consumer(consumer)
+        return queue
+
+    def add_queue(self, subscription: Subscription | None = None) -> Queue:
+        """Return a new subscriber's queue, without a link."""
+        queue = Queue(self.name, self.limits, self._mark, self._dead_letter, self, subscription)
         self.subscriptions.append(queue)
         return queue
 
     def unsubscribe(self, queue: Queue) -> None:
-        """Drop the queue of a receiver that is gone."""
+        """Drop the queue of a subscriber that is gone."""
         if queue in self.subscriptions:
             self.subscriptions.remove(queue)
             queue.purge()

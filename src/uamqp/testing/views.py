@@ -103,6 +103,24 @@ class ConnectionView:
     receivers: int
 
 
+@dataclass(slots=True, frozen=True)
+class SubscriptionView:
+    """A durable subscription to a topic as it was.
+
+    Attributes:
+        container_id, name: what it is found by: the client's, and its link's.
+        attached: whether there is a link.
+        depth: number of messages that wait to be handed out.
+        unsettled: number of messages that were handed out and aren't settled.
+    """
+
+    container_id: str
+    name: str
+    attached: bool
+    depth: int
+    unsettled: int
+
+
 class QueueView:
     """A queue of the broker; one that doesn't exist yet is empty. Each attribute is current when it is read.
 
@@ -149,6 +167,17 @@ class QueueView:
                 MessageView.of(message)
                 for queue in server.directory.queues(server.name(self.name))
                 for message in queue.waiting()
+            )
+        )
+
+    @property
+    def subscriptions(self) -> tuple[SubscriptionView, ...]:
+        """The durable subscriptions to a topic."""
+        return self._broker.call(
+            lambda server: tuple(
+                SubscriptionView(found.container_id, found.name, bool(queue.consumers), queue.depth, queue.unsettled)
+                for queue in server.directory.queues(server.name(self.name))
+                if (found := queue.subscription) is not None
             )
         )
 
