@@ -62,7 +62,7 @@ $(VENV)/.python:
 
 # Plain Python: the sources here, as they are.
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
-	@SKIP_CYTHON=1 $(PIP) install --editable '.[dev]'
+	@SKIP_CYTHON=1 $(PIP) install --editable '.[dev,examples,types]'
 	@touch $@
 
 $(VENV)/.interop: $(VENV)/.dev
@@ -87,6 +87,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/python -m pytest --quiet tests/typing
 
 unit: $(VENV)/.dev
 	@UAMQP_BUILD=pure $(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
@@ -105,7 +106,7 @@ $(VENV)/.dist: $(VENV)/.dev $(SOURCES)
 $(VENV)-compiled/.compiled: $(VENV)/.dist
 	@$(MAKE) --no-print-directory VENV=$(VENV)-compiled $(VENV)-compiled/.python
 	@$(VENV)-compiled/bin/python -m pip --quiet --disable-pip-version-check install --force-reinstall --no-deps dist/uamqp-*-cp*.whl
-	@$(VENV)-compiled/bin/python -m pip --quiet --disable-pip-version-check install "$$(echo dist/uamqp-*-cp*.whl)[dev]"
+	@$(VENV)-compiled/bin/python -m pip --quiet --disable-pip-version-check install "$$(echo dist/uamqp-*-cp*.whl)[dev,examples]"
 	@touch $@
 
 # Everything below needs a C compiler. Without one that is said, and in CI it is a failure.
