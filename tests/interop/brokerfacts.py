@@ -38,6 +38,7 @@ class RealBroker:
     counts_failures: bool = True  # modified(delivery-failed) raises delivery-count
     answers_drain: bool = True
     refuses_unknown: bool = False  # a queue that does not exist: amqp:not-found; an attach makes none
+    releases_unroutable: bool = False  # what is sent to an exchange that no queue is bound to for it
     browses: bool = False  # distribution-mode copy
     selects: bool = False  # the filter  key = 'value'
     selects_sql: bool = False  # ... and the rest of the selector language
@@ -46,10 +47,14 @@ class RealBroker:
     relays: bool = False  # takes messages on a null target, and looks at `to`
     takes_no_body: bool = True  # a message without a body section
     keeps_no_body: bool = True  # ... comes back without one
+    takes_delivery_annotations: bool = True  # otherwise the connection breaks
     keeps_sections: bool = True  # several data or sequence sections, all and in order
     takes_list_value: bool = True  # a list of two or more items as amqp-value
     external: bool = False  # SASL EXTERNAL over TLS, with a client certificate
     no_sasl: bool = False  # an AMQP header without SASL before it
+    sessions: int = 0  # that a connection may have, where they are few
+    message_limit: int = 0  # bytes of a message that its attach announces, where a test can have as many
+    internal_exchange: str = ""  # an address that nobody may send to
     websocket: int = 0  # the port of AMQP over WebSocket
     bad_addresses: tuple[str, ...] = ()  # that it refuses
     address_hint: str = ""  # what the library adds to such an error
@@ -116,6 +121,7 @@ BROKERS = (
         keeps_no_body=False,
         keeps_sections=False,
         takes_list_value=False,
+        takes_delivery_annotations=False,
         external=True,
         no_sasl=True,
     ),
@@ -139,6 +145,10 @@ BROKERS = (
         refuses_second=True,
         counts_failures=False,
         refuses_unknown=True,
+        releases_unroutable=True,
+        sessions=64,
+        message_limit=16 * 1024 * 1024,
+        internal_exchange="/exchanges/amq.rabbitmq.trace/k",
         relays=True,
         takes_no_body=False,
         external=True,
@@ -162,6 +172,10 @@ BROKERS = (
         address_hint='//queues/NAME behind the host of an amqp:// URL, or node="/queues/NAME"',
         refuses_second=True,
         refuses_unknown=True,
+        releases_unroutable=True,
+        sessions=64,
+        message_limit=16 * 1024 * 1024,
+        internal_exchange="/exchanges/amq.rabbitmq.trace/k",
         relays=True,
         takes_no_body=False,
         external=True,

@@ -10,11 +10,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from _pytest.mark.structures import ParameterSet
+
+from tests.support.faces import face  # noqa: F401 (a fixture)
 
 from .brokerfacts import BROKERS, SCRIPTS, STATE, RealBroker
 
@@ -95,6 +98,15 @@ def queue(broker: RealBroker, request: pytest.FixtureRequest) -> str:
 
         declare(broker, name)
     return name
+
+
+@pytest.fixture
+def restarted(broker: RealBroker, request: pytest.FixtureRequest) -> Iterator[RealBroker]:
+    """A broker that the test may kill; it runs again afterwards."""
+    if not broker.ours:
+        missing(request.config, f"{broker.name} was not started by the project's scripts: it can't be stopped here")
+    yield broker
+    broker.start()
 
 
 @pytest.fixture

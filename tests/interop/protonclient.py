@@ -111,9 +111,10 @@ def manage(broker: RealBroker, method: str, path: str, body: Any) -> Message:
         return answers.receive()
 
 
-def declare(broker: RealBroker, name: str) -> None:
-    """Makes a queue where an attach makes none; its name is percent-encoded."""
-    queue = {"durable": True, "arguments": {"x-queue-type": "classic"}}
+def declare(broker: RealBroker, name: str, **arguments: str) -> None:
+    """Makes a queue where an attach makes none; its name is percent-encoded, its arguments are RabbitMQ's."""
+    named = {f"x-{key.replace('_', '-')}": value for key, value in arguments.items()}
+    queue = {"durable": True, "arguments": {"x-queue-type": "classic"} | named}
     answer = manage(broker, "PUT", f"/queues/{name}", queue)
     if answer.subject != "201":
         raise RuntimeError(f"{broker.name} didn't make the queue {name}: {answer.subject} {answer.body}")

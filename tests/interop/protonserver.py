@@ -82,6 +82,8 @@ class ProtonServer(MessagingHandler):  # type: ignore[misc]  # proton has no typ
 
     def on_sendable(self, event: Any) -> None:
         self.pump(event.link.source.address)
+        if event.link.drain_mode:
+            event.link.drained()
 
     def pump(self, address: str) -> None:
         for link in self.links[address]:

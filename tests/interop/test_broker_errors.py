@@ -128,17 +128,6 @@ def test_plain_tcp_to_a_tls_port(broker: RealBroker, queue: str, ca: Path) -> No
         client.send_message(Message("never"))
 
 
-@pytest.fixture
-def restarted(broker: RealBroker, request: pytest.FixtureRequest) -> Iterator[RealBroker]:
-    """A broker that the test may kill; it runs again afterwards."""
-    from .conftest import missing
-
-    if not broker.ours:
-        missing(request.config, f"{broker.name} was not started by the project's scripts: it can't be stopped here")
-    yield broker
-    broker.start()
-
-
 def durable(text: str) -> Message:
     header = MessageHeader()
     header.durable = True

@@ -185,6 +185,50 @@ def test_anonymous_relay(broker: RealBroker, queue: str) -> None:
                 client.sender(None)
 
 
+@pytest.mark.brokers("releases_unroutable")
+def test_what_no_queue_is_bound_for(broker: RealBroker) -> None:
+    from proton import Delivery, Message
+    from proton.utils import SendException
+
+    with connect(broker) as client:
+        sender = client.sender("/exchanges/amq.topic/nobody")
+        with pytest.raises(SendException) as caught:
+            sender.send(Message(body="x"))
+        assert caught.value.state == Delivery.RELEASED
+
+
+@pytest.mark.brokers("internal_exchange")
+def test_an_address_that_nobody_may_send_to(broker: RealBroker) -> None:
+    with connect(broker) as client, pytest.raises(refusal(broker), match="amqp:unauthorized-access"):
+        client.sender(broker.internal_exchange)
+
+
+@pytest.mark.brokers("message_limit")
+def test_the_largest_message(broker: RealBroker, queue: str) -> None:
+    with connect(broker) as client:
+        link = client.sender(broker.address(queue)).link
+        assert link.remote_max_message_size == broker.message_limit
+
+
+@pytest.mark.brokers("sessions")
+def test_how_many_sessions_there_may_be(broker: RealBroker) -> None:
+    with connect(broker) as client:
+        assert client.conn.transport.remote_channel_max == broker.sessions - 1
+
+
+def test_delivery_annotations(broker: RealBroker, queue: str) -> None:
+    from proton import ConnectionException, Message, symbol
+
+    with connect(broker) as client:
+        sender = client.sender(broker.address(queue))
+        message = Message(body="x", instructions={symbol("x-opt-hop"): "ours"})
+        if broker.takes_delivery_annotations:
+            sender.send(message)
+        else:
+            with pytest.raises(ConnectionException):
+                sender.send(message)
+
+
 def test_draining(broker: RealBroker, queue: str) -> None:
     """The credit that is left is given back; where it isn't, the broker ends the session."""
     from proton import ConnectionException

@@ -113,6 +113,7 @@ class Subscriber {
             data = rhea.message.encode(message);
         }
         const delivery = this.link.send(data, undefined, 0);
+        this.link.session.outgoing.process(); // which counts the credit down: until then sendable() is true
         if (!this.browses) this.unsettled.set(delivery.id, entry);
     }
 
