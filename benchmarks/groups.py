@@ -14,6 +14,10 @@ COMPILED, PURE = "uamqp, compiled", "uamqp, pure Python"
 ASYNCIO, PURE_ASYNCIO = "uamqp, asyncio", "uamqp, asyncio, pure Python"
 C_CLIENT = "C client (proton)"
 
+# What `messages_modern.py` does: see there.
+MODERN = ["futures", "send-many", "tasks", "submit", "batches", "one-by-one"]
+MODERN += ["sync-send-many", "sync-batches", "sync-one-by-one"]
+
 # Messages that take a contender about a second; a slower one, any of the peers, has fewer.
 ENOUGH = {COMPILED: 500_000, ASYNCIO: 500_000, C_CLIENT: 1_000_000, PURE: 100_000, PURE_ASYNCIO: 100_000}
 ENOUGH_FOR_PEERS = 20_000
@@ -73,6 +77,21 @@ def messages(field: Field, folder: Path, scale: float) -> Iterator[Round]:
                     count = ENOUGH.get(contender.name, ENOUGH_FOR_PEERS) * scale
                     rate = _work(contender, mode, end, count, 100)["rate"]
                     yield work, None, contender.name, rate
+
+
+def modern(field: Field, folder: Path, scale: float) -> Iterator[Round]:
+    """The modern API, beside the classic one, asyncio alone and the client in C."""
+    slow = {"sync-send": 0.05, "sync-threads": 0.05}
+    with c_far_end(field, 100, folder) as end:
+        for mode in (*MODERN, *slow):
+            for contender in own(field, "messages_modern.py"):
+                count = ENOUGH[contender.name] * slow.get(mode, 0.5) * scale
+                yield mode, None, contender.name, _work(contender, mode, end, count, 100)["rate"]
+        for mode in ("send", "receive"):
+            for contender in own(field, "messages_uamqp.py"):
+                rate = _work(contender, mode, end, ENOUGH[contender.name] * scale, 100)["rate"]
+                yield f"classic {mode}", None, contender.name, rate
+        yield "sync-send", None, C_CLIENT, _work(_client_in_c(field), "one", end, 20_000 * scale, 100)["rate"]
 
 
 def broker(field: Field, folder: Path, scale: float) -> Iterator[Round]:
@@ -184,6 +203,7 @@ def imports(field: Field, folder: Path, scale: float) -> Iterator[Round]:
 GROUPS = [
     Group("codec", "The codec", "messages/s", None, codec),
     Group("messages", "Sending and receiving, against the far end in C", "messages/s", None, messages),
+    Group("modern", "The modern API, against the far end in C", "messages/s", None, modern),
     Group("broker", "Through the embedded broker", "messages/s", None, broker),
     Group("sizes", "Message sizes", "messages/s", "bytes in a message", sizes),
     Group("links", "Links on one connection: CPU for each message", "microseconds", "links", links),

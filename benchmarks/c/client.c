@@ -1,8 +1,8 @@
 /* What the Python programs of the benchmarks do, done in C on Qpid Proton, over plain TCP; prints JSON.
  *
- *   client send|receive PORT COUNT BODY_BYTES
+ *   client send|one|receive PORT COUNT BODY_BYTES
  *
- * send: messages are encoded and sent as credit comes, until each is accepted. receive: with a credit of 1000, each
+ * one: each message is sent when the one before is accepted, so that one is in flight. send: messages are encoded and sent as credit comes, until each is accepted. receive: with a credit of 1000, each
  * message is decoded, its body looked at, accepted and settled. The rate is messages per second, from the first one on.
  */
 #include <stdbool.h>
@@ -27,6 +27,7 @@
 
 static struct {
   bool sends;
+  long in_flight; /* how many may be under way */
   long count, started, finished;
   size_t body_size, room;
   char *body, *encoded;
@@ -54,7 +55,7 @@ static void start_one(void) {
 }
 
 static void send_messages(pn_link_t *link) {
-  while (work.started < work.count && pn_link_credit(link) > 0) {
+  while (work.started < work.count && pn_link_credit(link) > 0 && work.started - work.finished < work.in_flight) {
     start_one();
     pn_message_clear(work.message);
     pn_message_set_inferred(work.message, true);
@@ -108,6 +109,7 @@ static bool on_event(pn_event_t *event) {
     } else if (pn_delivery_remote_state(delivery) == PN_ACCEPTED) {
       pn_delivery_settle(delivery);
       one_more(event);
+      if (work.in_flight < work.count) send_messages(pn_event_link(event));
     } else if (pn_delivery_updated(delivery)) {
       fail("a message wasn't accepted");
     }
@@ -119,12 +121,13 @@ static bool on_event(pn_event_t *event) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 5 || (strcmp(argv[1], "send") && strcmp(argv[1], "receive"))) {
-    fprintf(stderr, "usage: %s send|receive PORT COUNT BODY_BYTES\n", argv[0]);
+  if (argc != 5 || (strcmp(argv[1], "send") && strcmp(argv[1], "one") && strcmp(argv[1], "receive"))) {
+    fprintf(stderr, "usage: %s send|one|receive PORT COUNT BODY_BYTES\n", argv[0]);
     return 2;
   }
-  work.sends = !strcmp(argv[1], "send");
+  work.sends = strcmp(argv[1], "receive");
   work.count = atol(argv[3]);
+  work.in_flight = strcmp(argv[1], "one") ? work.count : 1;
   work.body_size = strtoull(argv[4], NULL, 10);
   work.room = work.body_size + 64;
   work.body = malloc(work.body_size + 1);
