@@ -260,6 +260,7 @@ def test_a_session_that_was_not_open_yet_is_ended(face: Face) -> None:
         peer.accept_open()
         came = peer.expect("begin")
         peer.tell("beginning")
+        peer.wait("cancelled")
         peer.send("begin", remote_channel=came.channel)
         peer.accept_end()
         peer.tell("ended")
@@ -269,6 +270,7 @@ def test_a_session_that_was_not_open_yet_is_ended(face: Face) -> None:
         opening = face.spawn(connection.open_session)
         server.wait("beginning")
         opening.cancel()
+        server.tell("cancelled")
         server.wait("ended")
         assert connection.state == "open"
 

@@ -19,6 +19,7 @@ from tests.support.faces import Face, both_faces
 from tests.support.links import becomes, connected, fill, stored, url_of
 from tests.support.scripts import accept_session
 from uamqp.messaging import (
+    Accepted,
     Anonymous,
     AuthenticationFailed,
     ClosedError,
@@ -29,16 +30,19 @@ from uamqp.messaging import (
     ConnectionLost,
     ConnectionRedirected,
     External,
+    LinkRedirected,
     LinkRefused,
     LinkStolen,
     NodeNotFound,
     OperationTimeout,
+    OutcomeUnknown,
     Plain,
     SessionEnded,
     Timeouts,
+    UsageError,
     WrongLoopError,
 )
-from uamqp.testing import Broker, connection_redirect, error
+from uamqp.testing import Broker, connection_redirect, error, link_redirect
 
 pytestmark = both_faces
 
@@ -104,6 +108,25 @@ def test_a_redirect_is_an_error_that_says_where_to(face: Face, broker: Broker) -
     assert (found.host, found.port, found.hostname) == ("other.example", 5671, "virtual.example")
 
 
+def test_an_open_connection_may_be_redirected_and_so_may_a_link(face: Face, broker: Broker) -> None:
+    broker.faults.refuse_attach = lambda address, sends: link_redirect("other.example", 5671, "q2", "virtual.example")
+    with connected(face, broker) as connection:
+        with pytest.raises(LinkRedirected, match=r"It is at 'other\.example', port 5671") as caught:
+            face.go(lambda: connection.open_sender("q"))
+        found = caught.value
+        assert (found.host, found.port, found.hostname, found.address) == (
+            "other.example",
+            5671,
+            "virtual.example",
+            "q2",
+        )
+        broker.close_connections("amqp:connection:redirect", info={"network-host": "third.example", "port": 5672})
+        becomes(face, lambda: connection.state == "failed")
+        with pytest.raises(ConnectionRedirected) as moved:
+            face.go(connection.wait_open)
+        assert (moved.value.host, moved.value.port) == ("third.example", 5672)
+
+
 @pytest.mark.parametrize("silent", ["header", "sasl", "open"])
 def test_a_peer_that_says_nothing(face: Face, broker: Broker, clock: Clock, silent: str) -> None:
     broker.faults.silent = {silent}
@@ -118,6 +141,17 @@ def test_a_peer_that_says_nothing(face: Face, broker: Broker, clock: Clock, sile
 def connecting(broker: Broker) -> bool:
     """Whether the broker has a socket."""
     return broker.call(lambda server: bool(server.connections))
+
+
+@pytest.mark.xfail(strict=True, reason="it has the time to open, in uamqp.sync, or both together")
+def test_tls_has_the_time_to_connect(face: Face, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # which accepts nobody, so that nobody answers
+        url = f"amqps://127.0.0.1:{listener.getsockname()[1]}"
+        opening = face.spawn(lambda: face.connect(url, timeouts=Timeouts(connect=20, open=1000)))
+        clock.stand_until(lambda: True, 21)
+        becomes(face, lambda: opening.done, 1.0)
+        with pytest.raises(ConnectFailed):
+            opening.result()
 
 
 # -- credentials
@@ -480,7 +514,80 @@ def test_counters(face: Face, broker: Broker) -> None:
         assert receiver.stats() == received
 
 
+def test_counters_of_what_was_lost(face: Face, broker: Broker) -> None:
+    broker.faults.withhold_outcomes = True
+    with connected(face, broker) as connection:
+        sender = face.go(lambda: connection.open_sender("q"))
+        delivery = face.go(lambda: sender.submit_nowait("x"))
+        broker.wait_for(lambda: broker.queue("q").depth == 1)
+        assert (connection.stats().sent.pending, connection.stats().senders) == (1, 1)
+        broker.detach_links("q")
+        becomes(face, lambda: delivery.done)
+        found = connection.stats()
+        assert (found.senders, found.sent.unknown, found.sent.pending, found.sent.pending_bytes) == (0, 1, 0, 0)
+        assert isinstance(delivery.error, OutcomeUnknown)
+
+
+def test_links_that_wait_for_one_another_fail_with_the_connection(face: Face) -> None:
+    def script(peer: SocketPeer) -> None:
+        accept_session(peer)
+        peer.expect("attach")
+        peer.tell("attaching")
+        peer.wait("others wait")
+        peer.reset_socket()
+
+    with ScriptedServer(script) as server, connected(face, server) as connection:
+        session = face.go(connection.open_session)
+        first = face.spawn(lambda: session.open_sender("q"))
+        server.wait("attaching")
+        others = [face.spawn(lambda: session.open_receiver("q")) for _ in range(8)]
+        server.tell("others wait")
+        for each in (first, *others):
+            with pytest.raises(ConnectionLost):
+                each.result()
+
+
+def test_a_callback_may_use_the_connection(face: Face, broker: Broker) -> None:
+    def go_on(delivery: Any) -> None:
+        outcomes.append(delivery.outcome)
+        if len(outcomes) < 5:
+            sender.submit_nowait("next").add_done_callback(go_on)
+        elif face.name == "sync":
+            sender.send("last")  # waits, in the thread that drives
+            connection.close()
+
+    outcomes: list[Any] = []
+    with connected(face, broker) as connection:
+        sender = face.go(lambda: connection.open_sender("q"))
+        face.go(lambda: sender.submit_nowait("first").add_done_callback(go_on))
+        becomes(face, lambda: len(outcomes) == 5)
+        if face.name == "sync":
+            becomes(face, lambda: connection.state == "closed")
+    assert outcomes == [Accepted()] * 5
+    assert broker.queue("q").depth == (6 if face.name == "sync" else 5)
+
+
 # -- what nobody waits for or closes
+
+
+def test_an_opening_is_used_once(face: Face, broker: Broker) -> None:
+    async def use_twice() -> None:
+        opening = face.connect(broker.url)
+        async with opening as connection:
+            assert connection.state == "open"
+            with pytest.raises(UsageError, match="awaited or entered already"):
+                await opening
+            with pytest.raises(UsageError, match="awaited or entered already"):
+                await opening.__aenter__()
+        assert connection.state == "closed"
+        async with await face.connect(broker.url) as connection:  # what is open is a context manager as well
+            async with await connection.open_sender("q") as sender:
+                await sender.send("x")
+        assert sender.state == "closed"
+
+    if face.name == "aio":  # there are none in the other
+        face.go(use_twice)
+        broker.wait_for(lambda: not broker.connections)
 
 
 def test_an_opening_that_nobody_awaits(face: Face, broker: Broker) -> None:

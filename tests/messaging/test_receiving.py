@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -58,6 +60,60 @@ def test_messages_come_in_order_and_when_they_are_there(face: Face, broker: Brok
         fill(broker, 3)
         assert waiting.result().body == 0
         assert bodies(face.go(lambda: r.receive_many(10, minimum=2))) == [1, 2]
+
+
+def test_many_who_wait_share_what_may_be_out(face: Face, broker: Broker) -> None:
+    fill(broker, 60)
+    found: list[int] = []
+    with opened(face, broker, "open_receiver", max_unsettled=3) as r:
+        working = [face.spawn(lambda: accept_all(face, r, found)) for _ in range(10)]
+        broker.wait_for(lambda: broker.queue("q").counters.accepted == 60)
+        face.go(r.stop)
+        for each in working:
+            each.result()
+    assert sorted(found) == list(range(60))
+
+
+def accept_all(face: Face, receiver: Any, found: list[int]) -> Any:
+    """Accept each message as it comes, until the receiver ends."""
+
+    async def asynchronously() -> None:
+        async for message in receiver:
+            found.append(message.body)
+            await asyncio.sleep(0)
+            await message.accept()
+
+    if face.name == "aio":
+        return asynchronously()
+    for message in receiver:
+        found.append(message.body)
+        message.accept()
+    return None
+
+
+def test_many_who_pull_get_a_message_each(face: Face, broker: Broker) -> None:
+    with opened(face, broker, "open_receiver", prefetch=0) as r:
+        for start in (0, 5):
+            waiting = [face.spawn(r.receive) for _ in range(5)]
+            becomes(face, lambda: r.credit == 5)
+            fill(broker, 5, start)
+            assert sorted(each.result().body for each in waiting) == list(range(start, start + 5))
+            assert (r.credit, r.buffered) == (0, 0)
+
+
+def test_a_message_is_settled_by_another_thread(face: Face, broker: Broker) -> None:
+    fill(broker, 5)
+    with opened(face, broker, "open_receiver", max_unsettled=5) as r:
+        messages = face.go(lambda: r.receive_many(5, minimum=5))
+        fill(broker, 1, 5)
+        waiting = face.spawn(r.receive)
+        for message in messages:
+            settling = threading.Thread(target=message.accept)
+            settling.start()
+            settling.join(10)
+        assert waiting.result().body == 5
+        broker.wait_for(lambda: broker.queue("q").counters.accepted == 5)
+        assert r.unsettled == 1
 
 
 def test_a_minimum_above_the_window(face: Face, broker: Broker) -> None:

@@ -52,9 +52,9 @@ def bodies(messages: list[Any]) -> list[Any]:
     return [message.body for message in messages]
 
 
-def becomes(face: Face, happened: Callable[[], Any]) -> None:
+def becomes(face: Face, happened: Callable[[], Any], seconds: float = 10.0) -> None:
     """Wait until something holds on this side, which nothing announces there."""
-    until(happened, lambda: face.go(lambda: None))
+    until(happened, lambda: face.go(lambda: None), seconds)
 
 
 def wait_until_readable(port: int) -> None:

@@ -293,6 +293,15 @@ class ConnectionBase:
             failure=self._driver.failure,
         )
 
+    def _error_without_session(self, error: LocalProtocolError) -> AMQPError:
+        """Return the exception for a link that has no session to be opened in."""
+        engine = self._core.engine
+        if self._error is not None:
+            return self._error
+        if engine is not None and engine.is_closed:  # which isn't told yet
+            return self._error_of_end(engine.cause)
+        return ClosedError(f"there is no session any more: {error}")
+
     def _session_error(self, core: SessionCore) -> AMQPError:
         """Return the exception for a session that couldn't be opened."""
         if self._ended_by(core.cause):
@@ -337,8 +346,8 @@ class ConnectionBase:
         except BaseException as error:
             if found:
                 driver.command("giving a link up", lambda now: self._drop(link, found[0], now))
-            if isinstance(error, LocalProtocolError):
-                raise ClosedError(f"the session has ended: {error}") from error
+            if isinstance(error, LocalProtocolError):  # the session has ended, or the connection
+                raise self._error_without_session(error) from error
             raise
         return link
 

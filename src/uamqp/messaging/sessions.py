@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core import ConnectionCore, SessionCore
+from ..engine import LocalProtocolError
 from ..engine.limits import Limits
 from ..transport.driver import Driver
 from ..transport.signals import Signal
@@ -47,6 +48,7 @@ class Sessions:
             found: an empty list, to which the session is added; so it is known if an exception comes in between.
 
         Raises:
+            LocalProtocolError: the connection has ended.
             OperationTimeout: another link is still being attached when the time is over.
         """
 
@@ -61,7 +63,10 @@ class Sessions:
             return True
 
         driver = self._driver
-        await driver.wait(self._free, choose, driver.deadline(seconds))
+        deadline = driver.deadline(seconds)
+        await driver.wait(self._free, choose, deadline)
+        if not found and driver.remaining(deadline) != 0:
+            raise LocalProtocolError("the connection has ended")
         if not found:
             raise OperationTimeout(f"another link is still being opened in the session after {seconds:g} seconds")
         return found[0]
