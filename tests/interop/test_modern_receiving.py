@@ -89,6 +89,24 @@ def test_credit_by_hand_and_draining(face: Face, broker: RealBroker, queue: str)
         assert left(face, broker, connection, address, 1) == ["too late"]
 
 
+def test_draining_where_nothing_is_left_to_drain(face: Face, broker: RealBroker, queue: str) -> None:
+    """Not every broker answers a drain without credit."""
+    address = broker.address(queue)
+    with connected(face, broker) as connection:
+        send(face, connection, address, numbers(3))
+        with face.open(lambda: connection.open_receiver(address, prefetch=1)) as receiver:
+            found: list[str] = []
+            while len(found) < 3:
+                face.go(receiver.pause)
+                message = face.go(lambda: receiver.receive(PATIENCE))
+                assert receiver.credit == 0
+                face.go(receiver.drain)
+                found.append(message.text())
+                face.wait(face.go(message.accept))
+                face.go(receiver.resume)
+        assert found == numbers(3)
+
+
 def test_pausing(face: Face, broker: RealBroker, queue: str) -> None:
     """What was asked for still comes, and no more until it goes on."""
     address = broker.address(queue)

@@ -528,6 +528,18 @@ def test_counters_of_what_was_lost(face: Face, broker: Broker) -> None:
         assert isinstance(delivery.error, OutcomeUnknown)
 
 
+def test_sessions_that_come_and_go_take_channels_that_none_has_used(face: Face, broker: Broker) -> None:
+    """RabbitMQ 4 loses some begins on a channel whose session has just ended."""
+    channels: list[int] = []
+    with connected(face, broker) as connection:
+        for _ in range(3):
+            with face.open(lambda: connection.open_sender("q")) as sender:
+                channels.append(sender._session.endpoint.channel)
+        session = face.go(connection.open_session)
+        channels.append(session._core.endpoint.channel)
+    assert channels == [0, 1, 2, 3]
+
+
 def test_links_that_wait_for_one_another_fail_with_the_connection(face: Face) -> None:
     def script(peer: SocketPeer) -> None:
         accept_session(peer)

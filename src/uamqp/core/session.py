@@ -25,6 +25,8 @@ class SessionCore:
         incoming_window: see `Engine.begin`.
         outgoing_window: see `Engine.begin`.
         handle_max: see `Engine.begin`.
+        fresh_channel: whether to take a channel that no session has used, if there is one: for connections on which
+            sessions come and go. RabbitMQ 4 loses some begins on a channel whose session has just ended.
 
     Attributes:
         cause: why the session ended; None while it hasn't, or if its end was requested.
@@ -34,6 +36,7 @@ class SessionCore:
     """
 
     __slots__ = (
+        "_fresh_channel",
         "_handle_max",
         "_incoming_window",
         "_links",
@@ -54,8 +57,10 @@ class SessionCore:
         incoming_window: int,
         outgoing_window: int = OUTGOING_WINDOW,
         handle_max: int = MAX_HANDLE,
+        fresh_channel: bool = False,
     ) -> None:
         self.connection = connection
+        self._fresh_channel = fresh_channel
         self._incoming_window = incoming_window
         self._outgoing_window = outgoing_window
         self._handle_max = handle_max
@@ -147,7 +152,7 @@ class SessionCore:
                 incoming_window=self._incoming_window,
                 outgoing_window=self._outgoing_window,
                 handle_max=self._handle_max,
-                fresh_channel=again,
+                fresh_channel=again or self._fresh_channel,
             )
         except LocalProtocolError as error:
             self.on_ended(Cause(CauseKind.LOCAL, None, str(error)), now)

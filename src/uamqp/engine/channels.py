@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+from collections import deque
 from typing import TYPE_CHECKING
 
 from .errors import LocalProtocolError
@@ -24,7 +24,7 @@ class Channels:
     def __init__(self) -> None:
         self.local: dict[int, Session] = {}
         self.remote: dict[int, Session] = {}
-        self._free: list[int] = []
+        self._free: deque[int] = deque()  # the number that has been free for longest first
         self._next = 0
 
     def all(self) -> tuple[Session, ...]:
@@ -43,7 +43,7 @@ class Channels:
         return waiting[0] if len(waiting) == 1 else None
 
     def take(self, session: Session, channel_max: int, limit: int, *, fresh: bool = False) -> int:
-        """Give a session a free channel number of ours, and return it.
+        """Give a session a free channel number of ours, and return it; of those used before, the one free for longest.
 
         Args:
             session: the session.
@@ -61,7 +61,7 @@ class Channels:
         if channel > channel_max:
             raise LocalProtocolError(f"the peer allows only {channel_max + 1} sessions on a connection")
         if again:
-            heapq.heappop(self._free)
+            self._free.popleft()
         else:
             self._next += 1
         self.local[channel] = session
@@ -71,7 +71,7 @@ class Channels:
         """Release a session's channel numbers."""
         if self.local.get(session.channel) is session:
             del self.local[session.channel]
-            heapq.heappush(self._free, session.channel)
+            self._free.append(session.channel)
         if session.remote_channel is not None and self.remote.get(session.remote_channel) is session:
             del self.remote[session.remote_channel]
 

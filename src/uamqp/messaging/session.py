@@ -22,7 +22,9 @@ class SessionBase:
     def __init__(self, connection: ConnectionBase, incoming_window: int, outgoing_window: int) -> None:
         self._connection = connection
         self._driver = connection._driver
-        self._core = SessionCore(connection._core, incoming_window=incoming_window, outgoing_window=outgoing_window)
+        self._core = SessionCore(
+            connection._core, incoming_window=incoming_window, outgoing_window=outgoing_window, fresh_channel=True
+        )
 
     @property
     def is_open(self) -> bool:

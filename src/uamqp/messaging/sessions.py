@@ -75,7 +75,7 @@ class Sessions:
         for session in [each for each in self._links if each.ended]:
             del self._links[session]
         if len(self._links) < self._maximum:
-            return SessionCore(self._core, incoming_window=WINDOW)
+            return SessionCore(self._core, incoming_window=WINDOW, fresh_channel=True)
         idle = [each for each in self._links if each not in self._attaching]
         return min(idle, key=self._links.__getitem__, default=None)
 
