@@ -302,7 +302,16 @@ class ReceiverBase(LinkBase):
         driver, queue = self._driver, self._queue
         before = queue.drains
 
-        if not self._use("draining", lambda now: self._core.take_credit_back()):
+        def take_back(now: float) -> bool | None:
+            if self._core.receiver.credit:
+                return self._core.take_credit_back()
+            self._core.pause()
+            return None  # there is nothing to take back, and some brokers don't answer that
+
+        is_answered = self._use("draining", take_back)
+        if is_answered is None:
+            return
+        if not is_answered:
             await driver.wait(queue.drained, lambda: queue.ended is not None, driver.deadline(UNANSWERED))
             if queue.ended is not None:
                 raise queue.ended
