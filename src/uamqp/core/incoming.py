@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec import ACCEPTED, RELEASED, AmqpError, DecodeError, DeliveryState, Error, Rejected
 from ..codec.sections import single_data
-from ..engine import IncomingDelivery, LocalProtocolError
+from ..engine import EndpointState, IncomingDelivery, LocalProtocolError
 from .link import LinkHandler
 
 if TYPE_CHECKING:
@@ -56,6 +56,19 @@ def settle(delivery: IncomingDelivery, outcome: DeliveryState) -> None:
     if not is_settled_by_sender(delivery):
         unsettled = delivery.link.session.unsettled
         unsettled.settle_incoming(delivery, outcome)
+
+
+def has_left(delivery: IncomingDelivery) -> bool:
+    """Return whether it was counted out: see `leave`."""
+    return delivery.context is _LEFT
+
+
+def is_lost(delivery: IncomingDelivery) -> bool:
+    """Return whether its link has gone, so that it can't be settled any more."""
+    session = delivery.link.session
+    engine = session.engine
+    is_ours = session.unsettled.incoming.get(delivery.delivery_id) is delivery
+    return not is_ours or engine.is_closed or engine.local_state is EndpointState.CLOSED
 
 
 def leave(delivery: IncomingDelivery) -> None:
@@ -197,8 +210,9 @@ class Inbox:
             count: maximum number of items.
             accept: whether to accept those that aren't settled yet, all at once. An item whose link has gone is left
                 out, because the sender delivers it again.
-            batch: an empty list, which is returned. If an exception interrupts the call, it contains what was removed.
+            batch: a list that gets them, and is returned; also if an exception interrupts the call.
         """
+        start = len(batch)
         try:
             batch.extend(starmap(self._popleft, repeat((), count)))  # in C, so that no exception comes in between
         except IndexError:
@@ -206,7 +220,7 @@ class Inbox:
         left_out = []
         link: Any = None
         left = 0  # number of its deliveries that leave
-        for item in batch:
+        for item in batch[start:]:
             if accept and not self.is_settled(item) and not self.accept(item):
                 left_out.append(item)
             delivery: Any = self.delivery_of(item)

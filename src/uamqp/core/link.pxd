@@ -3,6 +3,8 @@
 from ..engine.delivery cimport IncomingDelivery as _Incoming, OutgoingDelivery as _Outgoing
 from ..engine.link cimport Link as _Link
 
+cdef object _OPEN
+
 
 cdef class LinkHandler:
     cpdef on_delivery(self, _Incoming delivery, object now)

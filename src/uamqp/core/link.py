@@ -39,6 +39,9 @@ class LinkState(enum.Enum):
     """Ended by the peer, a time-out, or with its session or connection; `LinkCore.cause` has the reason."""
 
 
+_OPEN = LinkState.OPEN  # looking it up in its class takes long in Python 3.10 and 3.11
+
+
 @dataclass(slots=True)
 class LinkSettings:
     """The settings a link is attached with: fields of the attach performative (section 2.7.3)."""
@@ -216,14 +219,14 @@ class SenderCore(LinkCore):
         Raises:
             LocalProtocolError: the link isn't open.
         """
-        if self._state is not LinkState.OPEN or not isinstance(self.endpoint, Sender):
+        if self._state is not _OPEN or not isinstance(self.endpoint, Sender):
             raise LocalProtocolError(f"link {self.settings.name!r} is not open")
         return self.endpoint
 
     @property
     def credit(self) -> int:
         """Number of messages that can go out now; 0 if the link isn't open."""
-        return self.endpoint.credit if self._state is LinkState.OPEN and isinstance(self.endpoint, Sender) else 0
+        return self.endpoint.credit if self._state is _OPEN and isinstance(self.endpoint, Sender) else 0
 
 
 class ReceiverCore(LinkCore):
@@ -274,7 +277,7 @@ class ReceiverCore(LinkCore):
     def on_opened(self) -> None:
         """Give credit, because both sides have attached."""
         super().on_opened()
-        if self._state is LinkState.OPEN and isinstance(self.endpoint, Receiver) and self.credit_window:
+        if self._state is _OPEN and isinstance(self.endpoint, Receiver) and self.credit_window:
             self.endpoint.auto_credit(self.credit_window)
             if not self.reading:
                 self.endpoint.pause_credit()
@@ -332,6 +335,6 @@ class ReceiverCore(LinkCore):
         Raises:
             LocalProtocolError: the link isn't open.
         """
-        if self._state is not LinkState.OPEN or not isinstance(self.endpoint, Receiver):
+        if self._state is not _OPEN or not isinstance(self.endpoint, Receiver):
             raise LocalProtocolError(f"link {self.settings.name!r} is not open")
         return self.endpoint

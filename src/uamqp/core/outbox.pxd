@@ -54,6 +54,8 @@ cdef class Outbox:
     cdef public Py_ssize_t _done_count
     cdef public object _held_until
     cdef public InFlight _in_flight
+    cdef public _Fifo _in_order
+    cdef public double _latest
     cdef public long long _places
     cdef public object _sequence
     cdef public Py_ssize_t _swept_at
@@ -68,6 +70,11 @@ cdef class Outbox:
     cpdef Entry new_entry(self, object item, object deadline, Group group)
     cpdef add_entry(self, Entry entry)
     cpdef add_in_flight(self, Entry entry, object delivery)
+    @cython.locals(in_order=_Fifo, there=cython.Py_ssize_t)
+    cdef _add_deadline(self, Entry entry, double deadline)
+    @cython.locals(entry=Entry)
+    cdef Entry _drop_done(self, _Fifo in_order)
+    cdef _forget_deadlines(self)
     @cython.locals(entry=Entry)
     cpdef Entry next_ready(self, double now)
     @cython.locals(entry=Entry)

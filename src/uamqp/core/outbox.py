@@ -162,6 +162,8 @@ class Outbox:
         "_done_count",
         "_held_until",
         "_in_flight",
+        "_in_order",
+        "_latest",
         "_places",
         "_returned",
         "_sent_alone",
@@ -182,7 +184,9 @@ class Outbox:
         self._in_flight = InFlight()
         self._places = 0
         self._sent_alone: Entry | None = None  # the message in flight that is sent alone
-        self._deadlines: list[tuple[float, int, Entry]] = []
+        self._in_order = Fifo()  # entries with deadlines, as long as each has a later one than those before it
+        self._latest = 0.0  # the last of these deadlines
+        self._deadlines: list[tuple[float, int, Entry]] = []  # a heap of the others
         self._sequence = 0
         self._held_until: float | None = None
 
@@ -259,12 +263,28 @@ class Outbox:
         self.handed_over(entry, delivery)
 
     def _add_deadline(self, entry: Entry, deadline: float) -> None:
+        in_order = self._in_order
+        self._drop_done(in_order)
         there = len(self._returned) + len(self._waiting) + self._in_flight.count
-        if len(self._deadlines) > 2 * (there + _FEW):  # most have left, but are stuck behind one that is far off
+        if len(in_order) + len(self._deadlines) > 2 * (there + _FEW):
+            # Most have left, but are stuck behind one that is far off.
+            self._in_order = in_order = _undone(in_order)
             self._deadlines = [each for each in self._deadlines if not each[2].done]
             heapq.heapify(self._deadlines)
-        self._sequence += 1
-        heapq.heappush(self._deadlines, (deadline, self._sequence, entry))
+        if deadline >= self._latest or not len(in_order):
+            self._latest = deadline
+            in_order.append(entry)
+        else:
+            self._sequence += 1
+            heapq.heappush(self._deadlines, (deadline, self._sequence, entry))
+
+    def _drop_done(self, in_order: Fifo) -> Entry | None:
+        """Return the first of the entries with deadlines that hasn't left, after removing those before it."""
+        entry: Entry | None = in_order.first()
+        while entry is not None and entry.done:
+            in_order.pop()
+            entry = in_order.first()
+        return entry
 
     def next_ready(self, now: float) -> Entry | None:
         """Return the next message to send, which stays where it is until `handed_over`.
@@ -337,8 +357,8 @@ class Outbox:
             if self._done_count > self._swept_at:
                 self._sweep_if_due()
         self._whole = True
-        if self._deadlines and not len(self):
-            self._deadlines.clear()  # nobody asks for them when nothing waits
+        if not self._in_flight.count and len(self._returned) + len(self._waiting) == self._done_count:
+            self._forget_deadlines()  # nobody asks for them when nothing waits
         group = entry.group
         if group is not None:
             group.left -= 1
@@ -428,7 +448,15 @@ class Outbox:
         """Return the messages whose deadline has passed; each is returned once, and hasn't left yet."""
         if self._held_until is not None and self._held_until <= now:
             self._held_until = None
+        found: list[Entry] = []
+        entry = self._drop_done(self._in_order)
+        while entry is not None and entry.deadline is not None and entry.deadline <= now:
+            found.append(entry)
+            self._in_order.pop()
+            entry = self._drop_done(self._in_order)
         deadlines = self._deadlines
+        if not deadlines or deadlines[0][0] > now:
+            return found
         over: list[tuple[float, int, Entry]] = []
         while deadlines and deadlines[0][0] <= now:
             over.append(heapq.heappop(deadlines))
@@ -437,7 +465,9 @@ class Outbox:
                 self._deadlines = [each for each in deadlines if each[0] > now]
                 heapq.heapify(self._deadlines)
                 break
-        return [entry for _, _, entry in over if not entry.done]
+        found += [entry for _, _, entry in over if not entry.done]
+        found.sort(key=_deadline_of)
+        return found
 
     def next_deadline(self) -> float | None:
         """Return when the next message expires or a back-off ends, or None if neither will happen.
@@ -447,6 +477,10 @@ class Outbox:
         while self._deadlines and self._deadlines[0][2].done:
             heapq.heappop(self._deadlines)
         deadline = self._deadlines[0][0] if self._deadlines else None
+        entry = self._drop_done(self._in_order)
+        earliest = None if entry is None else entry.deadline
+        if earliest is not None and (deadline is None or earliest < deadline):
+            deadline = earliest
         if self._held_until is not None and self.waiting and (deadline is None or self._held_until < deadline):
             deadline = self._held_until
         return deadline
@@ -459,9 +493,15 @@ class Outbox:
         self._returned.clear()
         self._waiting.clear()
         self._done_count = 0
-        self._deadlines.clear()
+        self._forget_deadlines()
         self._held_until = None
         return items
+
+    def _forget_deadlines(self) -> None:
+        if self._deadlines:
+            self._deadlines = []
+        if len(self._in_order):
+            self._in_order = Fifo()
 
 
 def _undone(queue: Fifo) -> Fifo:
@@ -470,3 +510,7 @@ def _undone(queue: Fifo) -> Fifo:
         if not entry.done:
             kept.append(entry)
     return kept
+
+
+def _deadline_of(entry: Entry) -> float:
+    return 0.0 if entry.deadline is None else entry.deadline
