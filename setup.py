@@ -64,7 +64,9 @@ COMPILED = (
     "uamqp.messaging.many",
     "uamqp.messaging.message",
     "uamqp.messaging.outbox",
+    "uamqp.transport.asyncio.steps",
     "uamqp.transport.guard",
+    "uamqp.transport.steps",
 )
 
 #: Modules whose objects come and go with every message. Of each class so many that are done with are kept, and used

@@ -132,6 +132,7 @@ TESTED_ELSEWHERE = {
     "transport/asyncio/reading": "api/test_async_interrupts.py",
     "transport/asyncio/shared": "api/test_opening.py",
     "transport/asyncio/signals": "transport/test_signals.py",
+    "transport/asyncio/steps": "transport/test_steps.py",
     "transport/asyncio/websocket": "transport/test_websocket.py",
     "transport/blocking/driver": "transport/test_driver.py",
     "transport/blocking/keeper": "messaging/test_keeper.py",

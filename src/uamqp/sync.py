@@ -324,7 +324,10 @@ class Sender(SenderBase):
             on_failure: "raise" to stop after one has failed, and raise; "collect" to send all, and report.
 
         Raises:
-            SendManyFailed: one has failed (`on_failure="raise"`); its `report` says what became of all.
+            SendManyFailed: one has failed (`on_failure="raise"`), or the sender has; with "collect" also if `messages`
+                or one of them is at fault, which is the `__cause__` then. Its `report` says what became of those that
+                were taken in; nothing that comes after them was sent.
+            Exception: what `messages` or one of them is at fault for, with "raise", or if none was taken in.
             ClosedError, LinkFailure, ConnectionFailure: the sender is closed, or has failed.
         """
         return run(self._send_many(messages, window, timeout, on_failure))

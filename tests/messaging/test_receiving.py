@@ -286,7 +286,7 @@ def test_messages_that_cannot_be_settled_together(face: Face, broker: Broker) ->
             face.go(lambda: receiver.accept([*mine, foreign[0]]))
         with pytest.raises(UsageError, match="wasn't received by this receiver"):
             face.go(lambda: receiver.accept([*mine, Message("mine")]))
-        with pytest.raises(TypeError, match="must be Messages"):
+        with pytest.raises(TypeError, match="must be a received Message, not str"):
             face.go(lambda: receiver.accept([*mine, "text"]))
         assert (receiver.unsettled, other.unsettled) == (2, 2)
         face.go(mine[0].reject)

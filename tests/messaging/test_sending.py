@@ -478,6 +478,20 @@ def test_what_the_relay_cannot_route_is_rejected(face: Face) -> None:
                 face.go(lambda way=way: way("x"))  # type: ignore[misc]
 
 
+def test_more_than_go_out_at_a_time(face: Face, broker: Broker) -> None:
+    """All are handed to the connection before the loop, or the peer, has a turn."""
+
+    def submit(s: Any) -> list[Any]:
+        return [s.submit_nowait(number) for number in range(1500)]
+
+    with opened(face, broker, "open_sender") as s:
+        becomes(face, lambda: s.credit > 0)
+        deliveries = face.go(lambda: submit(s))
+        face.go(s.flush)
+        assert all(delivery.done and delivery.error is None for delivery in deliveries)
+    assert stored(broker) == list(range(1500))
+
+
 # -- many
 
 
@@ -503,6 +517,58 @@ def test_messages_of_which_one_cannot_be_made(face: Face, broker: Broker) -> Non
             face.go(lambda: s.send_many(numbers()))
         assert (s.pending, s.stats().accepted) == (0, 5)
     assert stored(broker) == list(range(5))
+
+
+def test_messages_of_which_one_has_no_encoding(face: Face, broker: Broker) -> None:
+    """What came before it is sent, and nothing after it."""
+    given: list[Any] = [*range(100), [object()], 100]
+    with opened(face, broker, "open_sender") as s:
+        with pytest.raises(EncodeError):
+            face.go(lambda: s.send_many(given))
+        assert (s.pending, s.stats().accepted) == (0, 100)
+    assert stored(broker) == list(range(100))
+
+
+def test_many_for_which_there_is_no_room_at_once(face: Face, broker: Broker) -> None:
+    """They go out in order, as fast as the others leave."""
+    with opened(face, broker, "open_sender", max_pending_bytes=500) as s:
+        report = face.go(lambda: s.send_many(str(number).zfill(100) for number in range(200)))
+        assert (report.taken, report.accepted) == (200, 200)
+    assert stored(broker) == [str(number).zfill(100) for number in range(200)]
+
+
+def test_many_for_which_there_is_no_room_in_time(face: Face, broker: Broker, clock: Clock) -> None:
+    broker.faults.withhold_credit = True
+    with opened(face, broker, "open_sender", max_pending=5) as s:
+        submitted(face, s, *range(5), timeout=None)
+        sending = face.spawn(lambda: s.send_many(range(5, 10), timeout=30))
+        becomes(face, lambda: len(s._queue.room) == 1)
+        clock.move(31)
+        with pytest.raises(SendTimeout, match="no room for the message for 30 seconds: 5 wait"):
+            sending.result()
+        broker.faults.withhold_credit = False
+        face.go(s.flush)
+    assert stored(broker) == list(range(5))
+
+
+def test_an_iterator_that_waits_until_its_messages_have_arrived(face: Face, broker: Broker) -> None:
+    """What it has given goes out while it is busy: in the loop, as soon as it lets the loop go on."""
+
+    def numbers() -> Iterator[int]:
+        for number in range(9):
+            if number % 3 == 0:
+                broker.wait_for(lambda n=number: broker.queue("q").depth == n)  # type: ignore[misc]
+            yield number
+
+    async def later() -> AsyncIterator[int]:
+        for number in range(9):
+            if number % 3 == 0:
+                await asyncio.to_thread(broker.wait_for, lambda n=number: broker.queue("q").depth == n)  # type: ignore[misc]
+            yield number
+
+    with opened(face, broker, "open_sender") as s:
+        assert face.go(lambda: s.send_many(numbers() if face.name == "sync" else later())).accepted == 9
+    assert stored(broker) == list(range(9))
 
 
 def test_many_over_a_link_that_is_lost(face: Face, broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ..codec import (
@@ -29,7 +30,7 @@ from ..codec.message import (
 )
 from ..codec.sections import append_section_header
 from .bodies import append_body, decoded_body
-from .checks import shown
+from .checks import shown, with_zone
 
 UNREAD: Any = type("Unread", (), {"__doc__": "Stands for a section that nobody has looked at yet."})()
 
@@ -177,3 +178,5 @@ def _check_simple(items: dict[Any, Any]) -> None:
         if isinstance(value, (list, dict, tuple)):
             name = f"application_properties[{shown(key)}]"
             raise EncodeError(f"{name} must be a simple value, not {type(value).__name__}: {shown(value)}")
+        if isinstance(value, datetime):
+            with_zone(f"application_properties[{shown(key)}]", value, EncodeError)

@@ -220,17 +220,19 @@ class ConnectionBase:
         )
 
     async def _wait_open(self, timeout: float | Default | None) -> None:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         timeouts = self._settings.timeouts
         seconds = timeouts.open if timeout is DEFAULT else checks.optional_seconds("timeout", timeout)
         driver = self._driver
+        if driver.foreign:
+            driver.change("looking at the connection", lambda now: None)  # which gives it up, and says why
         await driver.wait(
             self._changed, lambda: self._state is ConnectionState.OPEN or self._state in _OVER, driver.deadline(seconds)
         )
         if self._state in _OVER:
             raise self._error or ClosedError("the connection is closed")
         if self._state is not ConnectionState.OPEN:
-            raise OperationTimeout(f"the connection is {self._state} after {seconds:g} seconds")
+            raise OperationTimeout(f"the connection is {self._state} after {seconds} seconds")
 
     # -- the core's owner
 
@@ -327,14 +329,14 @@ class ConnectionBase:
     async def _open_session(self, kind: type[Q], incoming_window: int, outgoing_window: int) -> Q:
         checks.integer("incoming_window", incoming_window, 1, MAX_UINT)
         checks.integer("outgoing_window", outgoing_window, 1, MAX_UINT)
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         self._require_open()
         session = kind(self, incoming_window, outgoing_window)
         await session._open()
         return session
 
     async def _open_link(self, make: Callable[[SessionCore], K], own: SessionCore | None) -> K:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         self._require_open()
         driver, sessions = self._driver, self._sessions
         link: K | None = None
@@ -370,13 +372,14 @@ class ConnectionBase:
 
     async def _close(self, timeout: float | Default | None) -> None:
         """Flush senders, give back what receivers weren't asked for, detach, close. Once for all callers."""
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         timeouts = self._settings.timeouts
         seconds = timeouts.close if timeout is DEFAULT else checks.optional_seconds("timeout", timeout)
         driver = self._driver
         if driver.foreign or self._state in _OVER:
             return
-        if self._state is ConnectionState.CLOSING:  # another caller closes it, unless this is a callback of the same
+        if self._state is ConnectionState.CLOSING and self._closer is not None:
+            # Another caller closes it, unless this is a callback of the same.
             if self._closer == driver.caller():
                 return
             deadline = driver.deadline(None if timeout is DEFAULT else seconds)  # the first call has a limit
@@ -432,6 +435,8 @@ class ConnectionBase:
 
     def abort(self) -> None:
         """Give it up at once, without a word to the peer. What has no outcome by then fails."""
-        self._driver.change("closing", lambda now: self._begin_closing())
-        self._driver.abort("the connection was aborted")
-        self._become_closed()
+        try:
+            self._driver.change("closing", lambda now: self._begin_closing())
+        finally:
+            self._driver.abort("the connection was aborted")
+            self._become_closed()

@@ -16,3 +16,13 @@ cdef class Delivery:
     cdef public bint done
     cdef public object message
     cdef public object outcome
+
+    cpdef _sleep(self)
+    cpdef _woken(self, object future)
+    cpdef _add_waiter(self, object waiter)
+    cpdef _drop_waiter(self, object waiter)
+    cpdef _result(self)
+
+
+@cython.locals(delivery=Delivery)
+cpdef Delivery new_delivery(object queue, object message, bytes payload)

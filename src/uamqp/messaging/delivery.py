@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..codec import Accepted, Modified, Rejected, Released
 from ..transport.drive import run
+from . import checks
 from .errors import NotSent, OperationTimeout, OutcomeUnknown, UsageError
 
 if TYPE_CHECKING:
@@ -48,19 +49,21 @@ class Delivery:
         "outcome",
     )
 
-    def __init__(self, queue: SendQueue, message: Message, payload: bytes) -> None:
-        self.message = message
-        self.done = False
-        self.outcome: Outcome | None = None
-        self._error: SendError | None = None
-        self._unseen: Unseen | None = None  # once it has failed, until somebody looks at that
-        self._queue = queue
-        self._payload: bytes | None = payload
-        self._entry: Entry | None = None
-        self._many: Many | None = None  # the messages that it was sent with
-        self._number = 0  # among these
-        self._waiters: list[Any] | None = None  # to be woken when it is done
-        self._callbacks: list[Callable[[Delivery], None]] | None = None
+    message: Message
+    done: bool
+    outcome: Outcome | None
+    _error: SendError | None
+    _unseen: Unseen | None  # once it has failed, until somebody looks at that
+    _queue: SendQueue
+    _payload: bytes | None
+    _entry: Entry | None
+    _many: Many | None  # the messages that it was sent with
+    _number: int  # among these
+    _waiters: list[Any] | None  # to be woken when it is done
+    _callbacks: list[Callable[[Delivery], None]] | None
+
+    def __init__(self) -> None:
+        """Leave everything unset: a sender makes deliveries, by `new_delivery`."""
 
     @property
     def error(self) -> SendError | None:
@@ -102,18 +105,26 @@ class Delivery:
             UsageError: the sender is a blocking one: call `wait`.
         """
         if not self.done:
-            driver = self._queue.driver
-            if not driver.has_loop:
+            if not self._queue.steps.has_loop:
                 raise UsageError("no event loop drives the connection: call wait() instead of awaiting the delivery")
-            future = driver.begin_sleep()
+            future = self._sleep()
             try:
-                self._add_waiter(future)
                 if not self.done:
-                    yield from future
+                    yield from future.__await__()
             finally:
-                driver.end_sleep()
-                self._drop_waiter(future)
+                self._woken(future)
         return self._result()
+
+    def _sleep(self) -> Awaitable[None]:
+        """Return a future that is set once it is done; `_woken` follows."""
+        future = self._queue.steps.begin_sleep()
+        self._add_waiter(future)
+        return future
+
+    def _woken(self, future: Awaitable[None]) -> None:
+        self._queue.steps.end_sleep()
+        if not self.done:
+            self._drop_waiter(future)
 
     def _add_waiter(self, waiter: Any) -> None:
         if self._waiters is None:
@@ -139,18 +150,18 @@ class Delivery:
             OperationTimeout: it isn't known within `timeout` seconds.
             UsageError: an event loop drives the connection: await it.
         """
+        seconds = checks.optional_seconds("timeout", timeout)
         if not self.done:
             if self._queue.driver.has_loop:
                 raise UsageError("an event loop drives the connection: await the delivery instead of calling wait()")
-            is_done = run(self._queue.wait_for(self, timeout))
-            if not is_done and timeout is not None and self._queue.ended is None:
-                raise OperationTimeout(f"the outcome of the message isn't known after {timeout:g} seconds")
+            is_done = run(self._queue.wait_for(self, seconds))
+            if not is_done and seconds is not None and self._queue.ended is None:
+                raise OperationTimeout(f"the outcome of the message isn't known after {seconds:g} seconds")
         return self._result()
 
     def _result(self) -> Accepted | None:
-        error = self.error
-        if error is not None:
-            raise error
+        if self._error is not None:
+            raise self.error or self._error
         if not self.done:
             raise OutcomeUnknown("the connection has ended, and nobody said what became of the message")
         found: Any = self.outcome
@@ -162,6 +173,8 @@ class Delivery:
 
         It is called in the event loop, or in the thread that drives the connection; what it raises is logged.
         """
+        if not callable(callback):
+            raise checks.wrong_type("callback", callback, "a function")
         self._see()
         self._queue.call_when_done(self, callback)
 
@@ -182,3 +195,16 @@ class Delivery:
             return f"<Delivery {state}: {self.message!r}>"
         except AttributeError:  # it is being made
             return "<Delivery>"
+
+
+def new_delivery(queue: SendQueue, message: Message, payload: bytes) -> Delivery:
+    """Return the delivery of a message that a queue takes in."""
+    delivery = Delivery.__new__(Delivery)  # without a constructor's calls
+    delivery.message = message
+    delivery.done = False
+    delivery.outcome = delivery._error = delivery._unseen = delivery._entry = delivery._many = None
+    delivery._queue = queue
+    delivery._payload = payload
+    delivery._number = 0
+    delivery._waiters = delivery._callbacks = None
+    return delivery

@@ -19,6 +19,11 @@ def string(name: str, value: Any) -> str:
     return str(value)
 
 
+def optional_string(name: str, value: Any) -> str | None:
+    """Return what `string` does, or None."""
+    return None if value is None else string(name, value)
+
+
 def is_unicode(text: str) -> bool:
     """Return whether UTF-8 can encode a text: it has no half of a surrogate pair."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

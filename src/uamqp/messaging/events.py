@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ class Events:
 
     def __init__(self, on_event: Callable[[ConnectionEvent], None] | None) -> None:
         self._on_event = on_event
-        self._iterations: list[EventsBase] = []
+        self._iterations: list[weakref.ref[EventsBase]] = []  # which nobody may hold any more
         self._is_over = False
 
     def add(self, iteration: EventsBase) -> None:
@@ -103,11 +104,12 @@ class Events:
         if self._is_over:
             iteration.end()
         else:
-            self._iterations.append(iteration)
+            self._iterations = [each for each in self._iterations if each() is not None]
+            self._iterations.append(weakref.ref(iteration))
 
     def tell(self, driver: Driver, event: ConnectionEvent) -> None:
         """Tell of an event."""
-        for iteration in self._iterations:
+        for iteration in self._there():
             iteration.put(event)
         if self._on_event is not None:
             driver.later(partial(_call, self._on_event, event))
@@ -115,9 +117,12 @@ class Events:
     def end(self) -> None:
         """End the iterations: nothing else happens."""
         self._is_over = True
-        iterations, self._iterations = self._iterations, []
+        iterations, self._iterations = self._there(), []
         for iteration in iterations:
             iteration.end()
+
+    def _there(self) -> list[EventsBase]:
+        return [iteration for each in self._iterations if (iteration := each()) is not None]
 
 
 def _call(on_event: Callable[[ConnectionEvent], None], event: ConnectionEvent) -> None:

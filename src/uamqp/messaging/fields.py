@@ -154,8 +154,8 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
 
 def body(value: Any) -> Any:
     """Return a body that is an AMQP value: see `Message`."""
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return value if type(value) is bytes else bytes(value)
     if isinstance(value, datetime):
         with_zone("body", value, EncodeError)
     if value is not None and not isinstance(value, _BODIES) and not hasattr(value, "__amqp_encode__"):

@@ -6,6 +6,7 @@ from .message cimport Message as _Message, received_message
 from ..core.incoming cimport Inbox, Incoming, is_settled_by_sender, leave, settle
 from ..engine.delivery cimport IncomingDelivery as _Delivery
 from ..engine.receiver cimport Receiver as _Receiver
+from ..transport.steps cimport Steps as _Steps
 
 
 cdef class MessageInbox(Inbox):
@@ -38,14 +39,16 @@ cdef class ReceiveQueue(Incoming):
     cdef public object receiver
     cdef public bint releases
     cdef public long long settled
+    cdef public _Steps steps
     cdef public long long wanted
     cdef public bint writes
 
     cpdef take_in(self, _Delivery delivery, Py_ssize_t data_start)
     cpdef bint _is_full(self) except -1
+    @cython.locals(message=_Message, taken=list)
     cpdef _Message take_now(self, bint accept)
     @cython.locals(message=_Message, delivery=_Delivery, link=_Receiver, is_settled=bint, credit=cython.longlong)
-    cpdef _Message _take_one(self, bint accept)
+    cpdef _Message _take_one(self, bint accept, list taken)
     cpdef list hand_out(self, Py_ssize_t count, list batch, bint was_asked)
     @cython.locals(message=_Message, delivery=_Delivery, count=cython.Py_ssize_t)
     cdef Py_ssize_t _unsettled(self, list messages) except -1
@@ -54,7 +57,8 @@ cdef class ReceiveQueue(Incoming):
     cpdef _check(self, object outcome)
     @cython.locals(settlement=object)
     cpdef _given(self, _Delivery delivery, object outcome, object together)
-    @cython.locals(given=list, message=_Message, delivery=_Delivery)
+    cpdef check_own(self, object item)
+    @cython.locals(given=list)
     cpdef list _own(self, object messages)
     @cython.locals(message=_Message, delivery=_Delivery)
     cpdef _settle_each(self, list messages, object outcome, object together)

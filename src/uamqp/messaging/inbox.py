@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec import ACCEPTED, RELEASED, DeliveryState, Modified, Symbol
 from ..core import LinkState, ReceiverCore
-from ..core.incoming import Inbox, Incoming, is_settled_by_sender, leave, settle
+from ..core.incoming import Inbox, Incoming, has_left, is_lost, is_settled_by_sender, leave, settle
 from ..engine import IncomingDelivery, LocalProtocolError
 from ..transport.driver import Driver
 from ..transport.signals import Signal
-from .errors import AlreadySettled, AMQPError, UsageError
+from . import checks
+from .errors import AlreadySettled, AMQPError, ConfigurationError, UsageError
 from .message import Message, received_message
 from .settlement import SETTLED, Settlement
 from .stats import ReceiverStats
@@ -86,6 +87,7 @@ class ReceiveQueue(Incoming):
         "receiver",
         "releases",
         "settled",
+        "steps",
         "wanted",
         "writes",
     )
@@ -94,6 +96,7 @@ class ReceiveQueue(Incoming):
         self.messages = MessageInbox(_logger)
         super().__init__(self.messages, _logger)
         self.driver = driver
+        self.steps = driver.steps
         self._on_flow_properties = settings.on_flow_properties
         self.confirm = settings.confirm
         self.core: ReceiverCore | None = None
@@ -154,6 +157,11 @@ class ReceiveQueue(Incoming):
         settlement = self._unconfirmed.pop(delivery, None)
         if settlement is not None:
             settlement._confirm()
+        elif has_left(delivery) and delivery.state is None and not self.at_most_once:
+            self.out = max(0, self.out - 1)  # it was in the program's hands, and its sender has settled it
+            if self.max_unsettled is not None:
+                self._go_on()
+                self.arrived.fire_one()
 
     # -- asking, where messages come only while somebody waits for them
 
@@ -238,18 +246,24 @@ class ReceiveQueue(Incoming):
         if not self.messages._items:
             return None
         self.writes = accept
-        message: Message | None = self.driver.settling(self._take_one, accept)
-        if self.writes:
-            try:
-                self.driver.settled(False)
-            except BaseException:
-                if message is not None:  # nobody has it yet
-                    self.driver.settling(self.put_back, [message])
-                raise
+        taken: list[Message] = []
+        try:
+            message: Message | None = self.steps.settling(self._take_one, accept, taken)
+            if self.writes:
+                self.steps.write(False)
+        except BaseException:
+            if taken:  # nobody has it yet
+                self.steps.settling(self.put_back, taken)
+            raise
         return message
 
-    def _take_one(self, accept: bool) -> Message | None:
-        """Remove and return one message; if that gives the peer credit, something is to be written."""
+    def _take_one(self, accept: bool, taken: list[Message]) -> Message | None:
+        """Remove and return one message; if that gives the peer credit, something is to be written.
+
+        Args:
+            accept: whether to accept it.
+            taken: gets the message, for a caller that is interrupted.
+        """
         messages = self.messages
         while messages._items and not self._is_full():
             message: Message = messages._popleft()
@@ -257,6 +271,7 @@ class ReceiveQueue(Incoming):
             is_settled = delivery.settled or delivery.state is not None
             if accept and not is_settled and not messages.accept(message):
                 continue  # its link has gone, so the sender delivers it again
+            taken.append(message)
             if accept:
                 self.settled += 1
             elif not is_settled:
@@ -276,16 +291,17 @@ class ReceiveQueue(Incoming):
 
         Args:
             count: maximum number of messages.
-            batch: an empty list, which is returned; see `Inbox.hand_out`.
+            batch: a list that gets them, and is returned; see `Inbox.hand_out`.
             was_asked: whether they are of those `wanted`.
         """
         if self.max_unsettled is not None:
             count = max(0, min(count, self.max_unsettled - self.out))
             self._hold_back(min(count, len(self.messages)))
+        start = len(batch)
         self.messages.hand_out(count, False, batch)
-        self.out += self._unsettled(batch)
+        self.out += self._unsettled(batch[start:])
         if was_asked:
-            self.wanted -= len(batch)
+            self.wanted -= len(batch) - start
         return batch
 
     def accept_all(self, messages: list[Message]) -> None:
@@ -308,9 +324,11 @@ class ReceiveQueue(Incoming):
         return count
 
     def put_back(self, messages: list[Message]) -> None:
-        """Take messages back in front that were handed out in vain."""
-        self.out -= self._unsettled(messages)
+        """Take messages back in front that were handed out in vain, unless their link has gone, and they come again."""
+        self.out = max(0, self.out - self._unsettled(messages))
         self.messages.take_back(messages)
+        if self.gone is not None:
+            self.messages.drop_stale()
         for _ in messages:
             self.arrived.fire_one()
 
@@ -356,14 +374,18 @@ class ReceiveQueue(Incoming):
         Raises:
             AlreadySettled: it has one.
             UsageError: the peer doesn't know this outcome.
+            ConfigurationError: what is said with it is too long.
         """
         if not self.modifies:
             self._check(outcome)
         delivery: Any = message._delivery
-        settlement = self.driver.settling(self._given, delivery, outcome, None)
+        try:
+            settlement = self.steps.settling(self._given, delivery, outcome, None)
+        except LocalProtocolError as error:
+            raise _unsendable(error) from error
         if settlement is None:
             raise AlreadySettled(f"the message is settled already: {delivery.state!r}")
-        self.driver.settled(not self.out and not self.messages._items)
+        self.steps.write(not self.out and not self.messages._items)
         return settlement
 
     def _check(self, outcome: DeliveryState) -> None:
@@ -389,6 +411,10 @@ class ReceiveQueue(Incoming):
         try:
             settle(delivery, outcome)
         except LocalProtocolError as error:
+            if not is_lost(delivery):
+                self.out += 1
+                raise
+            delivery.state = outcome  # so that it is counted once
             self.lost += 1
             lost = together or Settlement(self.driver)
             lost._lose(self.gone or error)
@@ -412,25 +438,42 @@ class ReceiveQueue(Incoming):
         self._check(outcome)
         given = self._own(messages)
         together = Settlement(self.driver)
-        self.driver.command("settling messages", lambda now: self._settle_each(given, outcome, together))
+        try:
+            self.driver.command("settling messages", lambda now: self._settle_each(given, outcome, together))
+        except LocalProtocolError as error:
+            raise _unsendable(error) from error
         return together if together._left or together._is_lost else SETTLED
+
+    def check_own(self, item: Any) -> None:
+        """Check that something is a message that came over this link.
+
+        Raises:
+            TypeError: it is no message.
+            UsageError: it didn't.
+        """
+        if not isinstance(item, Message):
+            raise checks.wrong_type("a message", item, "a received Message")
+        delivery: Any = item._delivery
+        if delivery is None or delivery.link.context.handler is not self:
+            raise UsageError("a message wasn't received by this receiver: settle it by itself")
 
     def _own(self, messages: Iterable[Message]) -> list[Message]:
         """Return messages as a list, if all of them came over this link."""
+        if isinstance(messages, Message):
+            raise TypeError("messages must be an iterable of Messages: write [message], or message.accept()")
         given = list(messages)
         for item in given:
-            if not isinstance(item, Message):
-                raise TypeError(f"messages must be Messages, and one is a {type(item).__name__}")
-            message: Message = item
-            delivery: Any = message._delivery
-            if delivery is None or delivery.link.context.handler is not self:
-                raise UsageError("one of the messages wasn't received by this receiver: settle it by itself")
+            self.check_own(item)
         return given
 
     def _settle_each(self, messages: list[Message], outcome: DeliveryState, together: Settlement) -> None:
         for message in messages:
             delivery: Any = message._delivery
             self._given(delivery, outcome, together)
+
+
+def _unsendable(error: LocalProtocolError) -> ConfigurationError:
+    return ConfigurationError(f"the outcome can't be sent, and the message isn't settled: {error}")
 
 
 def _call(function: Callable[[Mapping[str, Any]], None], properties: Mapping[str, Any]) -> None:

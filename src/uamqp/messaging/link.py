@@ -148,6 +148,17 @@ class LinkBase:
             return self._connection._settings.timeouts.close
         return checks.optional_seconds("timeout", timeout)
 
+    def _in_vain(self, deadline: float | None, error: AMQPError) -> AMQPError:
+        """Return why a wait has come to nothing.
+
+        Args:
+            deadline: of the wait.
+            error: the error if the time is over; otherwise the connection has ended, and may not have said so yet.
+        """
+        if deadline is not None and self._driver.remaining(deadline) == 0:
+            return error
+        return self._error or ClosedError(f"{self._what} has ended, with its connection")
+
     async def _wait_until_over(self, seconds: float | None) -> None:
         """Wait until the peer has answered our detach, and the end of the session if that went with it."""
         driver, core, session = self._driver, self._core, self._session

@@ -4,12 +4,17 @@ cimport cython
 
 
 cdef class Many:
+    cdef public long long done
+    cdef public double due
     cdef public list failures
     cdef public bint is_complete
     cdef public long long left
     cdef public long long mark
+    cdef public list payloads
     cdef public object signal
-    cdef public object stuck
+    cdef public list staged
     cdef public long long taken
+    cdef public object timeout
 
-    cpdef decided(self, object delivery, long long number)
+    cpdef stage(self, object message, bytes payload)
+    cpdef clear(self)

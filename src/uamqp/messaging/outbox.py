@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..codec import Accepted
 from ..core import Entry, Outcome, OutcomeKind, outcome_of
 from ..core.outgoing import Outgoing
 from ..engine import OutgoingDelivery
 from ..transport.driver import Driver
 from ..transport.signals import Signal, SoleSignal
 from . import translate
-from .delivery import Delivery
+from .delivery import Delivery, new_delivery
 from .errors import AMQPError, MessageTooLarge, NotAccepted, NotSent, ReadOnlyMessage, UsageError
 from .message import Message
 from .stats import SenderStats
@@ -29,12 +30,16 @@ _logger = logging.getLogger("uamqp.sender")
 
 _TAKEN = OutcomeKind.TAKEN
 _REFUSED = OutcomeKind.REFUSED
+_LOST_KIND = OutcomeKind.LOST
 
-_LOST = Outcome(OutcomeKind.LOST, may_have_arrived=True)
+_LOST = Outcome(_LOST_KIND, may_have_arrived=True)
 
 _END: Any = object()
 _TOGETHER = 64
-"""After so many of the messages of a `send_many` they are sent on, at the latest."""
+"""So many messages of a `send_many` are taken in together."""
+
+_HELD = 0.05
+"""Seconds after which the messages of a `send_many` are taken in although its iterator hasn't given the next one."""
 
 
 class SendQueue(Outgoing):
@@ -58,15 +63,19 @@ class SendQueue(Outgoing):
         max_count: how many deliveries may be under way, waiting ones included.
         max_size: the size of the largest message that the peer takes, in bytes; 0 for no limit.
         pending: how many deliveries are under way.
+        presettled: whether all messages go out settled, without an outcome.
         product: what the peer says that it is.
         refusal: why no more is taken in although nothing has ended; None as long as something is.
         room: fires for one who waits for room.
+        steps: of the driver.
         taken, accepted, refused, not_sent, unknown: see `SenderStats`.
         unseen: counts failures that nobody looks at.
     """
 
     __slots__ = (
         "_deciding",
+        "_is_due",
+        "_producing",
         "_undecided",
         "_watched",
         "accepted",
@@ -82,10 +91,12 @@ class SendQueue(Outgoing):
         "max_size",
         "not_sent",
         "pending",
+        "presettled",
         "product",
         "refusal",
         "refused",
         "room",
+        "steps",
         "taken",
         "unknown",
         "unseen",
@@ -94,7 +105,10 @@ class SendQueue(Outgoing):
     def __init__(self, driver: Driver, settings: SenderSettings) -> None:
         super().__init__(None, math.inf)
         self.driver = driver
+        self.steps = driver.steps
         self._deciding: Delivery | None = None  # the one that is leaving, in case that is interrupted
+        self._is_due = False  # whether `_send_now` will be called
+        self._producing: list[Many] = []  # those that are being staged
         self._undecided: list[tuple[Delivery, Outcome]] = []  # lost with a link whose end hasn't been told yet
         self._watched = math.inf  # the deadline that the timers were last told of
         self.max_count = settings.max_pending
@@ -103,6 +117,7 @@ class SendQueue(Outgoing):
         self.durable = settings.durable
         self.is_anonymous = settings.target.address is None and not settings.target.dynamic
         self.pending = self.bytes = self.crowd = 0
+        self.presettled = settings.presettled is True
         self.ended: AMQPError | None = None
         self.refusal: AMQPError | None = None
         self.idle = Signal()
@@ -118,18 +133,13 @@ class SendQueue(Outgoing):
         """Whether another delivery may be taken in."""
         return self.pending < self.max_count and self.bytes < self.max_bytes
 
-    def submit(
-        self, message: Message, timeout: float | None, presettled: bool, many: Many | None = None
-    ) -> Delivery | None:
-        """Return the delivery of a message, which goes out with the next flush; with `many`, once `send_on` was called.
-
-        The lock isn't held.
+    def submit(self, message: Message, timeout: float | None, presettled: bool) -> Delivery | None:
+        """Return the delivery of a message, which goes out once `send_soon` was called. The lock isn't held.
 
         Args:
             message: the message.
             timeout: seconds until it times out; None for never.
             presettled: whether to send it settled, over a link for both kinds.
-            many: those that it is sent with.
 
         Returns:
             The delivery; None if there is no room for it.
@@ -138,13 +148,50 @@ class SendQueue(Outgoing):
             EncodeError, MessageTooLarge: it can't be sent.
             AMQPError: what is `ended` or `refusal`.
         """
-        payload = message._encoded(self.durable)
-        if self.max_size and len(payload) > self.max_size:
-            raise MessageTooLarge(f"the message has {len(payload)} bytes, and the peer takes {self.max_size} at most")
-        found: Delivery | None = self.driver.sending(self.take_in, message, payload, timeout, presettled, many)
+        payload = self._payload_of(message)
+        found: Delivery | None = self.steps.sending(self.take_in, message, payload, timeout, presettled)
         if found is None:
             self.check_open()  # here, since an exception in the middle of the step would end the connection
         return found
+
+    def send_one(
+        self, given: Message | Body, timeout: float | None, presettled: bool, waits: bool = False
+    ) -> Delivery | None:
+        """Do what `submit` does with a message, or its body, for a caller that may wait; it is written soon.
+
+        Args:
+            waits: whether the caller waits for the outcome at once; in a thread, that writes it.
+        """
+        steps = self.steps
+        steps.check_caller()
+        delivery: Delivery | None = self.submit(self.checked(given), timeout, presettled)
+        if delivery is not None and (steps.has_loop or not waits):
+            self.send_soon()
+        return delivery
+
+    def send_soon(self) -> None:
+        """Send and write what was submitted soon. The lock isn't held."""
+        if not self.steps.has_loop:
+            self.steps.write(False)
+        elif not self._is_due:
+            self._is_due = True
+            self.driver.later(self._send_now)
+
+    def _send_now(self) -> None:
+        """Send what tasks have submitted since the loop's last turn: together, which takes less than each by itself."""
+        self._is_due = False
+        self.steps.sending(self._hand_over_now)
+        self.driver.flush_now()
+
+    def _hand_over_now(self) -> None:
+        if self.timers is not None:
+            self.on_credit(self.driver.time())
+
+    def _payload_of(self, message: Message) -> bytes:
+        payload = message._encoded(self.durable)
+        if self.max_size and len(payload) > self.max_size:
+            raise MessageTooLarge(f"the message has {len(payload)} bytes, and the peer takes {self.max_size} at most")
+        return payload
 
     def check_open(self) -> None:
         """Raise why nothing is taken in any more, if that is so."""
@@ -152,44 +199,99 @@ class SendQueue(Outgoing):
         if refusal is not None:
             raise refusal
 
-    def submit_all(self, messages: Iterator[Message | Body], many: Many, window: int, timeout: float | None) -> bool:
-        """Submit messages as long as fewer than `window` of them are under way and there are some.
+    def submit_all(self, messages: Iterator[Message | Body], many: Many, window: int) -> None:
+        """Take in messages as long as fewer than `window` of them are under way, and there are some, and room for them.
 
         Args:
             messages: the messages, or their bodies.
-            many: counts them.
+            many: stages and counts them.
             window: how many may be under way.
-            timeout: see `submit`.
-
-        Returns:
-            Whether there was room in the queue.
 
         Raises:
-            Exception: what `messages` raises, and what `submit` does.
+            Exception: what `messages` raises, and what `submit` does. What came before is staged, or taken in.
         """
-        while many.left < window:
-            message, many.stuck = many.stuck, None
-            if message is None:
-                given = next(messages, _END)
-                if given is _END:
-                    many.is_complete = True
-                    break
-                message = self.checked(given)
-            if self.submit(message, timeout, False, many) is None:
-                many.stuck = message
-                return False
-            if many.taken % _TOGETHER == 0:
-                self.send_on()
-        return True
+        while (places := self.send_on(many, window)) > 0:
+            self._stage(messages, many, places)
 
-    def send_on(self) -> None:
-        """Send what was submitted together with others. The lock isn't held."""
-        self.driver.sending(self._send_on)
-        self.driver.settled(False)
+    def _stage(self, messages: Iterator[Message | Body], many: Many, count: int) -> None:
+        """Stage up to so many of the messages that there are; fewer if they are slow to come."""
+        soon = None if self.steps.has_loop else self.driver.time() + _HELD / 10
+        for _ in range(count):
+            given = next(messages, _END)
+            if given is _END:
+                many.is_complete = True
+                return
+            message = self.checked(given)
+            many.stage(message, self._payload_of(message))
+            if soon is not None and self.driver.time() >= soon:
+                return
 
-    def _send_on(self) -> None:
+    def stage(self, given: Message | Body, many: Many) -> None:
+        """Stage a single message, or its body. The lock isn't held.
+
+        Raises:
+            Exception: what `submit` raises.
+        """
+        message = self.checked(given)
+        many.stage(message, self._payload_of(message))
+
+    def send_on(self, many: Many, window: int = 0) -> int:
+        """Take in what is staged, as far as there is room, and send it. The lock isn't held.
+
+        Args:
+            many: has staged it.
+            window: how many may be under way; 0 if nothing more is staged for now.
+
+        Returns:
+            How many are to be staged next.
+
+        Raises:
+            AMQPError: what is `ended` or `refusal`, if something is staged.
+        """
+        places: int = self.steps.sending(self._send_on, many, window)
+        if many.done < len(many.staged):
+            self.check_open()
+        self.steps.write(False)
+        return places
+
+    def _send_on(self, many: Many, window: int) -> int:
+        now = self.driver.time()
+        self._take_staged(many, now)
+        places = 0
+        if many.done == len(many.staged):
+            many.clear()
+            if not many.is_complete:
+                places = max(0, min(window - many.left, _TOGETHER))
+        if places > 0:
+            if many.due == math.inf:
+                self._producing.append(many)
+            many.due = now + _HELD
+            if many.due < self._watched:
+                self._watch()
+        elif many.due != math.inf:
+            many.due = math.inf
+            self._producing.remove(many)
+        return places
+
+    def _take_staged(self, many: Many, now: float) -> None:
+        """Take in what is staged, as far as there is room."""
+        done, staged, payloads = many.done, many.staged, many.payloads
+        there = len(staged)
+        deadline = None if many.timeout is None else now + many.timeout
+        while done < there and self.ended is None and self.refusal is None:
+            if self.pending >= self.max_count or self.bytes >= self.max_bytes:
+                break
+            delivery = self._take(staged[done], payloads[done], deadline, now)
+            done += 1
+            many.done = done
+            many.taken += 1
+            many.left += 1
+            delivery._many = many
+            delivery._number = many.taken
         if self.timers is not None:
-            self.hand_over(self.driver.time())
+            if deadline is not None and deadline < self._watched:
+                self._watch()
+            self.on_credit(now)
 
     def checked(self, message: Message | Body) -> Message:
         """Return a message to send, or one with this body.
@@ -207,35 +309,36 @@ class SendQueue(Outgoing):
             raise UsageError("over the anonymous relay a message needs `to`, the address that it is for")
         return message
 
-    def take_in(
-        self, message: Message, payload: bytes, timeout: float | None, presettled: bool, many: Many | None
-    ) -> Delivery | None:
+    def take_in(self, message: Message, payload: bytes, timeout: float | None, presettled: bool) -> Delivery | None:
         """Return the delivery of an encoded message; None if it isn't taken in. See `submit`."""
         if self.ended is not None or self.refusal is not None:
             return None
         if self.pending >= self.max_count or self.bytes >= self.max_bytes:
             return None
         now = self.driver.time()
-        delivery = Delivery(self, message, payload)
+        deadline = None if timeout is None else now + timeout
+        delivery = self._take(message, payload, deadline, now)
+        if presettled:
+            entry = delivery._entry
+            if entry is not None:
+                entry.settled = True
+        if self.timers is not None:
+            if deadline is not None and deadline < self._watched:
+                self._watch()
+            if not self.steps.has_loop:
+                self.on_credit(now)
+        return delivery
+
+    def _take(self, message: Message, payload: bytes, deadline: float | None, now: float) -> Delivery:
         if not self.pending:
             self.begin_to_add(now)
-        deadline = None if timeout is None else now + timeout
+        delivery = new_delivery(self, message, payload)
         entry = self.outbox.add(delivery, deadline, None)
-        entry.message_format = message.format
-        entry.settled = presettled
+        entry.message_format = message._format
         delivery._entry = entry
         self.pending += 1
         self.bytes += len(payload)
         self.taken += 1
-        if many is not None:
-            delivery._many = many
-            delivery._number = many.taken
-            many.taken += 1
-            many.left += 1
-        if deadline is not None and deadline < self._watched:
-            self._watch()
-        if many is None and self.timers is not None:
-            self.hand_over(now)
         return delivery
 
     # -- what becomes of them: see `Outgoing`
@@ -243,8 +346,19 @@ class SendQueue(Outgoing):
     def next_deadline(self) -> float | None:
         """See `Outgoing`."""
         deadline = super().next_deadline()
+        for many in self._producing:
+            if deadline is None or many.due < deadline:
+                deadline = many.due
         self._watched = math.inf if deadline is None else deadline
         return deadline
+
+    def expire(self, now: float) -> None:
+        """See `Outgoing`. What is staged while its producer is busy is taken in as well."""
+        super().expire(now)
+        for many in self._producing:
+            if many.due <= now:
+                self._take_staged(many, now)
+                many.due = now + _HELD
 
     def encode(self, entry: Entry) -> bytes:
         """See `Outgoing`."""
@@ -263,7 +377,9 @@ class SendQueue(Outgoing):
     def finished(self, entry: Entry, outcome: Outcome) -> None:
         """See `Outgoing`."""
         delivery: Delivery = entry.item
-        if outcome.kind is OutcomeKind.LOST and self.ended is None:
+        if outcome.kind is _TAKEN and type(outcome.state) is not Accepted and not (self.presettled or entry.settled):
+            outcome = _LOST  # settled without a word of what became of it, which isn't accepting it
+        if outcome.kind is _LOST_KIND and self.ended is None and outcome is not _LOST:
             self._undecided.append((delivery, outcome))  # why the link has ended is told after its deliveries
         else:
             self._decide(delivery, outcome)
@@ -277,6 +393,11 @@ class SendQueue(Outgoing):
 
     def take_back(self, many: Many, now: float) -> None:
         """Take back those of many messages that aren't on the wire."""
+        many.done = len(many.staged)
+        many.clear()
+        if many.due != math.inf:
+            many.due = math.inf
+            self._producing.remove(many)
         for entry in self.outbox.entries():
             if entry.item._many is many and (entry.delivery is None or entry.delivery.withdraw()):
                 self.give_back(entry, now)
@@ -298,14 +419,19 @@ class SendQueue(Outgoing):
         delivery.done = True
         if delivery._waiters is not None:
             for waiter in delivery._waiters:
-                self.driver.wake(waiter)
+                self.steps.wake(waiter)
         if delivery._callbacks is not None:
             callbacks, delivery._callbacks = delivery._callbacks, None
             for callback in callbacks:
                 self.driver.later(partial(_call, callback, delivery))
         if delivery._many is not None:
             many, delivery._many = delivery._many, None
-            many.decided(delivery, delivery._number)
+            many.left -= 1
+            if delivery._error is not None:
+                many.failures.append((delivery._number, delivery))
+                many.signal.fire()
+            elif many.left <= many.mark:
+                many.signal.fire()
         if self.crowd and self.has_room:
             self.room.fire_one()
         if not self.pending:
@@ -349,6 +475,7 @@ class SendQueue(Outgoing):
         if interrupted is not None and not interrupted.done:
             self._decide(interrupted, _LOST)
         self.clear(now)
+        self.pending = self.bytes = 0  # an interrupt may have come between an entry and its count
         self.retire()
         self.unseen.tell()
         self.room.fire()

@@ -16,7 +16,7 @@ def rejected(condition: str | None, description: str | None, info: Mapping[str, 
     return Rejected(
         Error(
             AmqpError.INTERNAL_ERROR if condition is None else encoding.symbol("condition", condition),
-            description,
+            None if description is None else encoding.string("description", description),
             None if info is None else dict(encoding.symbol_map("info", info)),
         )
     )

@@ -140,11 +140,7 @@ class ReceiverBase(LinkBase):
 
     def _take(self, count: int, found: list[Message], *, was_asked: bool) -> None:
         """Add up to `count` messages to a list; an exception leaves there what was taken."""
-        batch: list[Message] = []
-        try:
-            self._driver.command("handing messages out", lambda now: self._queue.hand_out(count, batch, was_asked))
-        finally:
-            found += batch
+        self._driver.command("handing messages out", lambda now: self._queue.hand_out(count, found, was_asked))
 
     def _put_back(self, messages: list[Message]) -> None:
         if messages:
@@ -180,8 +176,9 @@ class ReceiverBase(LinkBase):
         return await self._receive_one(timeout)
 
     async def _receive_one(self, timeout: float | Default | None) -> Message:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         seconds = None if timeout is DEFAULT else checks.optional_seconds("timeout", timeout)
+        deadline = self._driver.deadline(seconds)
         message = self._queue.take_now(self._settings.settle == "on_receive")
         if message is not None:
             return message
@@ -189,7 +186,7 @@ class ReceiverBase(LinkBase):
         if not found and self._queue.ended is not None:  # what had come comes again
             raise self._queue.ended
         if not found:
-            raise OperationTimeout(f"no message came within {seconds:g} seconds")
+            raise self._in_vain(deadline, OperationTimeout(f"no message came within {seconds} seconds"))
         return found[0]
 
     async def _receive_many(self, maximum: int, minimum: int, timeout: float | Default | None) -> list[Message]:
@@ -197,7 +194,7 @@ class ReceiverBase(LinkBase):
         return await self._receive_batch(maximum, minimum, timeout)
 
     async def _receive_batch(self, maximum: int, minimum: int, timeout: float | Default | None) -> list[Message]:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         checks.integer("maximum", maximum, 1, MAX_CREDIT)
         checks.integer("minimum", minimum, 1, maximum)
         limit = self._settings.max_unsettled
@@ -296,7 +293,7 @@ class ReceiverBase(LinkBase):
         self._driver.command("resuming", lambda now: self._queue.resume(self._core))
 
     async def _drain(self, timeout: float | Default | None) -> None:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         timeouts = self._connection._settings.timeouts
         seconds = timeouts.link if timeout is DEFAULT else checks.optional_seconds("timeout", timeout)
         driver, queue = self._driver, self._queue
@@ -316,13 +313,13 @@ class ReceiverBase(LinkBase):
             if queue.ended is not None:
                 raise queue.ended
             return
-        is_over = await driver.wait(
-            queue.drained, lambda: queue.drains > before or queue.ended is not None, driver.deadline(seconds)
-        )
+        deadline = driver.deadline(seconds)
+        is_over = await driver.wait(queue.drained, lambda: queue.drains > before or queue.ended is not None, deadline)
         if queue.ended is not None:
             raise queue.ended
         if not is_over:
-            raise OperationTimeout(f"the peer hasn't given its credit back within {seconds:g} seconds")
+            text = f"the peer hasn't given its credit back within {seconds} seconds"
+            raise self._in_vain(deadline, OperationTimeout(text))
 
     # -- settling
 
@@ -332,7 +329,12 @@ class ReceiverBase(LinkBase):
         Args:
             message: a message of this receiver's.
             requeue: whether the message is given back after an error, counted as failed; otherwise it is rejected.
+
+        Raises:
+            TypeError: it is no message.
+            UsageError: it wasn't received by this receiver.
         """
+        self._queue.check_own(message)
         return ProcessScope(
             self._driver, message, requeue=checks.flag("requeue", requeue), modifies=self._queue.modifies
         )
@@ -396,7 +398,7 @@ class ReceiverBase(LinkBase):
         self._queue.stop(ClosedError(f"{self._what} {what}"), self._connection._core.abilities.redelivers)
 
     async def _close(self, timeout: float | Default | None = DEFAULT, closed: bool | None = None) -> None:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         seconds = self._close_seconds(timeout)
         self._end_credit()
         self._driver.command("detaching", lambda now: self._detach(now, closed))

@@ -11,6 +11,7 @@ from ..core import LinkSettings, SenderCore, SessionCore
 from ..core import LinkState as State
 from ..engine.limits import MAX_CREDIT
 from ..engine.terms import MODE_MIXED, MODE_SETTLED, MODE_UNSETTLED
+from ..transport.guard import is_handlers
 from . import checks, stats
 from .delivery import Delivery
 from .errors import (
@@ -49,6 +50,8 @@ class SenderBase(LinkBase):
         super().__init__(connection, session)
         self._settings = settings
         self._queue = SendQueue(self._driver, settings)
+        mine = settings.send_timeout
+        self._send_timeout = connection._settings.timeouts.send if mine is DEFAULT else mine
         link = LinkSettings(
             settings.name or f"sender-{uuid.uuid4()}",
             Source(),
@@ -130,10 +133,7 @@ class SenderBase(LinkBase):
     # -- sending
 
     def _seconds(self, timeout: float | Default | None) -> float | None:
-        if timeout is DEFAULT:
-            mine = self._settings.send_timeout
-            return self._connection._settings.timeouts.send if mine is DEFAULT else mine
-        return checks.optional_seconds("timeout", timeout)
+        return self._send_timeout if timeout is DEFAULT else checks.optional_seconds("timeout", timeout)
 
     def _check_presettled(self, presettled: bool) -> None:
         """Check that a message may be sent settled where others aren't (section 2.8.2)."""
@@ -162,15 +162,17 @@ class SenderBase(LinkBase):
             MessageTooLarge: the peer doesn't take messages of this size.
             UsageError: the sender isn't one for both kinds of messages, or the peer isn't.
             ClosedError, LinkFailure, ConnectionFailure: the sender is closed, or has failed.
+            WrongLoopError: another event loop than this one drives the connection, or this is another thread.
         """
         queue = self._queue
+        queue.steps.check_caller()
         self._check_presettled(presettled)
         delivery = queue.submit(queue.checked(message), self._seconds(timeout), presettled)
         if delivery is None:
             raise BufferFull(
                 f"{self.pending} messages with {self._queue.bytes} bytes are under way: wait for some of their outcomes"
             )
-        self._driver.settled(False)
+        queue.send_soon()
         return delivery
 
     async def _submit(
@@ -178,39 +180,36 @@ class SenderBase(LinkBase):
     ) -> Delivery:
         if presettled is not False:
             self._check_presettled(presettled)
-        delivery = await self._take_in(message, timeout, presettled)
-        self._driver.settled(False)
-        return delivery
-
-    async def _take_in(
-        self, message: Message | Body, timeout: float | Default | None, presettled: bool = False
-    ) -> Delivery:
-        self._driver.check_caller()
-        message = self._queue.checked(message)
         seconds = self._seconds(timeout)
-        delivery = self._queue.submit(message, seconds, presettled)
+        delivery = self._queue.send_one(message, seconds, presettled)
         return delivery or await self._submit_later(message, seconds, presettled)
 
-    async def _submit_later(self, message: Message, seconds: float | None, presettled: bool) -> Delivery:
+    async def _submit_later(self, given: Message | Body, seconds: float | None, presettled: bool) -> Delivery:
         driver, queue = self._driver, self._queue
+        message = queue.checked(given)
         deadline = driver.deadline(seconds)
         while True:
             is_there = await self._has_room(deadline)
-            delivery = queue.submit(message, driver.remaining(deadline), presettled)
+            delivery = queue.send_one(message, driver.remaining(deadline), presettled)
             if delivery is not None:
                 return delivery
             if not is_there:
-                raise SendTimeout(f"there was no room for the message for {seconds:g} seconds: {self.pending} wait")
+                raise self._in_vain(deadline, self._no_room(seconds))
 
     async def _send(self, message: Message | Body, timeout: float | Default | None) -> None:
-        delivery = await self._take_in(message, timeout)
+        queue = self._queue
+        seconds = self._send_timeout if timeout is DEFAULT else self._seconds(timeout)
+        delivery = queue.send_one(message, seconds, False, True) or await self._submit_later(message, seconds, False)
         try:
-            if self._driver.has_loop:
-                self._driver.settled(False)
-                await delivery
-            else:  # waiting writes
-                await self._queue.wait_for(delivery, None)
-                delivery._result()
+            if not queue.steps.has_loop:
+                await queue.wait_for(delivery, None)
+            elif not delivery.done:
+                future = delivery._sleep()
+                try:
+                    await future
+                finally:
+                    delivery._woken(future)
+            delivery._result()
         except BaseException:
             if not delivery.done:
                 delivery.cancel()
@@ -223,73 +222,93 @@ class SenderBase(LinkBase):
         timeout: float | Default | None,
         on_failure: OnFailure,
     ) -> SendReport:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         window = min(checks.integer("window", window, 1, MAX_CREDIT), self._settings.max_pending)
         checks.choice("on_failure", on_failure, ("raise", "collect"))
         seconds = self._seconds(timeout)
-        if isinstance(messages, (str, bytes, bytearray, memoryview, Message, Mapping)):
+        if isinstance(messages, (str, bytes, bytearray, memoryview, Message, Mapping)) or not isinstance(
+            messages, (Iterable, AsyncIterable)
+        ):
             raise checks.wrong_type("messages", messages, "an iterable of messages or bodies")
-        many = Many()
+        many = Many(seconds)
         stops = on_failure == "raise"
         try:
             if isinstance(messages, AsyncIterable):
-                await self._send_each(messages, many, window, seconds, stops=stops)
-            elif isinstance(messages, Iterable):
-                await self._send_all(iter(messages), many, window, seconds, stops=stops)
+                await self._send_each(messages, many, window, stops=stops)
             else:
-                raise checks.wrong_type("messages", messages, "an iterable of messages or bodies")
+                await self._send_all(iter(messages), many, window, stops=stops)
             await self._wait_for_many(many, 0)
         except Exception as error:
+            if is_handlers(error):  # which mustn't wait
+                self._driver.command("taking messages back", lambda now: self._queue.take_back(many, now))
+                raise
+            queue = self._queue
+            is_ours = error is queue.ended or error is queue.refusal or isinstance(error, SendTimeout)
+            if not is_ours and queue.ended is None and queue.refusal is None:
+                await self._send_staged(many)  # what the iterator gave before the error
             await self._wait_for_many(many, 0)  # what was taken in gets its outcome all the same
-            if error is self._queue.ended and many.taken:
-                raise SendManyFailed(f"{error}", report=many.report()) from error
+            if many.taken and (is_ours or not stops):
+                raise self._many_failed(many, error) from error
             raise
         except BaseException:
             self._driver.command("taking messages back", lambda now: self._queue.take_back(many, now))
             raise
         if many.failures and stops:
-            report = many.report()
-            raise SendManyFailed(f"{report.failures[0].error}", report=report)
+            raise self._many_failed(many)
         return many.report()
 
-    async def _send_all(
-        self, messages: Iterator[Message | Body], many: Many, window: int, seconds: float | None, *, stops: bool
-    ) -> None:
-        """Submit messages, and wait for room in the window, until there are no more, or one has failed."""
-        queue = self._queue
+    def _many_failed(self, many: Many, error: Exception | None = None) -> SendManyFailed:
+        """Return the error for many messages, of which some were sent.
+
+        Args:
+            many: what became of them.
+            error: why no more were taken in; None for the failure of one.
+        """
+        report = many.report()
+        found = error or report.failures[0].error
+        text = f"{report.accepted} of {report.taken} messages were accepted: {found}"
+        return SendManyFailed(text, is_temporary=bool(getattr(found, "is_temporary", False)), report=report)
+
+    async def _send_all(self, messages: Iterator[Message | Body], many: Many, window: int, *, stops: bool) -> None:
+        """Send messages, and wait for room in the window, until there are no more, or one has failed."""
         while not (stops and many.failures):
-            try:
-                has_room = queue.submit_all(messages, many, window, seconds)
-            finally:
-                queue.send_on()
-            if many.is_complete:
+            self._queue.submit_all(messages, many, window)
+            if many.staged:
+                await self._wait_for_room(many.timeout)
+            elif many.is_complete:
                 return
-            if not has_room:
-                await self._wait_for_room(seconds)
-            elif many.left >= window:
+            else:
                 await self._wait_for_many(many, window // 2, stops=stops)
 
     async def _send_each(
-        self, messages: AsyncIterable[Message | Body], many: Many, window: int, seconds: float | None, *, stops: bool
+        self, messages: AsyncIterable[Message | Body], many: Many, window: int, *, stops: bool
     ) -> None:
         """Do what `_send_all` does, with messages that have to be waited for."""
-        driver, queue = self._driver, self._queue
-        if not driver.has_loop:
+        if not self._driver.has_loop:
             raise UsageError("an asynchronous iterable is for uamqp.aio: give an ordinary one")
         async for given in messages:
-            message = queue.checked(given)
-            while queue.submit(message, seconds, False, many) is None:
-                await self._wait_for_room(seconds)
-            queue.send_on()
+            self._queue.stage(given, many)
+            await self._send_staged(many)
             if many.left >= window:
                 await self._wait_for_many(many, window - 1, stops=stops)
             if stops and many.failures:
                 return
 
+    async def _send_staged(self, many: Many) -> None:
+        """Take in what is staged, however long it takes until there is room for all."""
+        self._queue.send_on(many)
+        while many.staged:
+            await self._wait_for_room(many.timeout)
+            self._queue.send_on(many)
+
     async def _wait_for_room(self, seconds: float | None) -> None:
-        if not await self._has_room(self._driver.deadline(seconds)):
+        deadline = self._driver.deadline(seconds)
+        if not await self._has_room(deadline):
             self._queue.check_open()
-            raise SendTimeout(f"there was no room for the message for {seconds:g} seconds: {self.pending} wait")
+            raise self._in_vain(deadline, self._no_room(seconds))
+
+    def _no_room(self, seconds: float | None) -> SendTimeout:
+        return SendTimeout(f"there was no room for the message for {seconds} seconds: {self.pending} wait")
 
     async def _has_room(self, deadline: float | None) -> bool:
         """Wait for room, or the end; return whether there is one of them."""
@@ -310,15 +329,16 @@ class SenderBase(LinkBase):
     # -- closing
 
     async def _flush(self, timeout: float | Default | None) -> None:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         seconds = self._close_seconds(timeout)
-        await self._flush_until(self._driver.deadline(seconds))
-        if self._queue.pending:
-            raise OperationTimeout(f"{self.pending} messages have no outcome after {seconds:g} seconds")
+        deadline = self._driver.deadline(seconds)
+        if not await self._flush_until(deadline) and self._queue.pending:
+            text = f"{self.pending} messages have no outcome after {seconds} seconds"
+            raise self._in_vain(deadline, OperationTimeout(text))
 
-    async def _flush_until(self, deadline: float | None) -> None:
-        """Wait until nothing is pending, or for as long as there is time."""
-        await self._driver.wait(self._queue.idle, lambda: not self._queue.pending, deadline)
+    async def _flush_until(self, deadline: float | None) -> bool:
+        """Wait until nothing is pending, or for as long as there is time; return whether nothing is."""
+        return await self._driver.wait(self._queue.idle, lambda: not self._queue.pending, deadline)
 
     def _refuse_more(self) -> None:
         """Take no more messages in. The lock is held."""
@@ -326,7 +346,7 @@ class SenderBase(LinkBase):
         self._queue.room.fire()
 
     async def _close(self, timeout: float | Default | None) -> None:
-        self._driver.check_caller()
+        self._driver.steps.check_caller()
         driver = self._driver
         deadline = driver.deadline(self._close_seconds(timeout))
         try:

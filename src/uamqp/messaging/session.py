@@ -54,7 +54,7 @@ class SessionBase:
     async def _close(self) -> None:
         """Close the links of the session in order, then end it."""
         connection, core, driver = self._connection, self._core, self._driver
-        driver.check_caller()
+        driver.steps.check_caller()
         seconds = connection._settings.timeouts.close
         try:
             await connection._close_links([link for link in connection._links if link._session is core], seconds)

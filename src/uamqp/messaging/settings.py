@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IDLE_TIMEOUT = 60.0
+MIN_IDLE_TIMEOUT = 0.001
 MAX_FRAME_SIZE = 65536
 
 _PRODUCT = "uamqp"
@@ -97,13 +98,17 @@ class ConnectionSettings:
         known = {name: _one_of(name, value, default, getattr(first, name)) for name, (value, default) in given.items()}
         if tls is not None and not any(each.is_tls for each in urls):
             raise ConfigurationError("tls= is given, and no URL is for TLS: write amqps:// or amqpwss://")
+        if tls is not None and not callable(tls):
+            _check_context("tls", tls)
+        if server_hostname is not None and not any(each.is_tls for each in urls):
+            raise ConfigurationError("server_hostname= is given, and no URL is for TLS: write amqps:// or amqpwss://")
         return cls(
             urls=urls,
             credentials=credentials_.of(credentials, first),
             tls=tls,
-            hostname=checks.optional_text("hostname", known["hostname"]),
+            hostname=encoding.optional_string("hostname", known["hostname"]),
             server_hostname=checks.optional_text("server_hostname", server_hostname),
-            container_id=checks.optional_text("container_id", known["container_id"]) or str(uuid.uuid4()),
+            container_id=encoding.optional_string("container_id", known["container_id"]) or str(uuid.uuid4()),
             idle_timeout=_idle_timeout(known["idle_timeout"]),
             max_frame_size=checks.integer("max_frame_size", known["max_frame_size"], MIN_MAX_FRAME_SIZE, MAX_UINT),
             properties={**_own_properties(), **encoding.symbol_map("properties", properties or {})},
@@ -120,7 +125,10 @@ class ConnectionSettings:
 
     def endpoint(self, url: ConnectionURL, host: HostPort) -> Endpoint:
         """Return one of these places for the transport. This may read certificates."""
-        context = self.tls() if callable(self.tls) else self.tls
+        context = self.tls
+        if callable(context):
+            context = context()
+            _check_context("what the function given as tls returns", context)
         made = Endpoint.of(
             host.host,
             host.port,
@@ -146,6 +154,13 @@ def _of_type(name: str, value: Any, kind: type[T]) -> T:
     return value
 
 
+def _check_context(name: str, value: Any) -> None:
+    """Check that a value is a context of TLS, without loading `ssl`, which may not be needed."""
+    if not (hasattr(value, "wrap_socket") and hasattr(value, "wrap_bio")):
+        wanted = "an ssl.SSLContext, as ssl.create_default_context(cafile='ca.pem') makes, or a function that makes one"
+        raise checks.wrong_type(name, value, wanted)
+
+
 def _function(name: str, value: Any) -> Any:
     if value is not None and not callable(value):
         raise checks.wrong_type(name, value, "a function")
@@ -155,8 +170,10 @@ def _function(name: str, value: Any) -> Any:
 def _idle_timeout(value: Any) -> float | None:
     if value is not None:
         checks.seconds("idle_timeout", value, positive=True)
-        if value > MAX_IDLE_TIMEOUT:
-            raise ConfigurationError(f"idle_timeout must be {MAX_IDLE_TIMEOUT:g} seconds at most, not {value!r}")
+        if not MIN_IDLE_TIMEOUT <= value <= MAX_IDLE_TIMEOUT:
+            raise ConfigurationError(
+                f"idle_timeout must be from {MIN_IDLE_TIMEOUT:g} to {MAX_IDLE_TIMEOUT:g} seconds, not {value!r}"
+            )
     found: float | None = value
     return found
 

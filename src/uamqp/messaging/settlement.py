@@ -8,6 +8,7 @@ from typing import Any
 from ..transport.drive import run
 from ..transport.driver import Driver
 from ..transport.signals import SoleSignal
+from . import checks
 from .errors import OperationTimeout, SettlementLost, UsageError
 
 
@@ -35,13 +36,20 @@ class Settlement:
         """Whether the link went before the peer had settled."""
         return self._error is not None
 
+    def __repr__(self) -> str:
+        try:
+            state = "lost" if self._is_lost else "done" if self.done else f"{self._left} to be confirmed"
+        except AttributeError:  # it is being made
+            return "<Settlement>"
+        return f"<Settlement {state}>"
+
     def _confirm(self) -> None:
         """Note that the peer has settled one of the messages."""
         self._left -= 1
         if self._left == 0:
             for waiter in self._waiters:
                 if self._driver is not None:
-                    self._driver.wake(waiter)
+                    self._driver.steps.wake(waiter)
 
     def _lose(self, error: BaseException, *, was_sent: bool = False) -> None:
         """Note that the link has gone before the peer has settled one of the messages.
@@ -68,13 +76,13 @@ class Settlement:
         if not self.done and driver is not None:
             if not driver.has_loop:
                 raise UsageError("no event loop drives the connection: call wait() instead of awaiting the settlement")
-            future = driver.begin_sleep()
+            future = driver.steps.begin_sleep()
             self._waiters.append(future)
             try:
                 if not self.done:
                     yield from future
             finally:
-                driver.end_sleep()
+                driver.steps.end_sleep()
                 self._waiters.remove(future)
         self._check()
 
@@ -89,13 +97,14 @@ class Settlement:
             OperationTimeout: the peer hasn't settled within `timeout` seconds.
             UsageError: an event loop drives the connection: await it.
         """
+        seconds = checks.optional_seconds("timeout", timeout)
         driver = self._driver
         if not self.done and driver is not None:
             if driver.has_loop:
                 raise UsageError("an event loop drives the connection: await the settlement instead of calling wait()")
-            deadline = driver.deadline(timeout)
+            deadline = driver.deadline(seconds)
             if not run(self._wait_for(driver, deadline)) and driver.remaining(deadline) == 0:
-                raise OperationTimeout(f"the peer hasn't settled the message after {timeout:g} seconds")
+                raise OperationTimeout(f"the peer hasn't settled the message after {seconds:g} seconds")
         self._check()
 
     async def _wait_for(self, driver: Driver, deadline: float | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..core import ConnectionCore
 from ..engine import CauseKind, EngineConfig, Trace
@@ -19,14 +19,12 @@ from .sansio import clock
 from .sansio.endpoint import Endpoint
 from .shared import Own, is_held
 from .signals import Awaited
-
-if TYPE_CHECKING:
-    from asyncio import Future
+from .steps import Stepping, Steps
 
 T = TypeVar("T")
 
 
-class Pump(Protocol):
+class Pump(Stepping, Protocol):
     """What both pumps can do without waiting. Any thread may call any method.
 
     Attributes:
@@ -38,8 +36,6 @@ class Pump(Protocol):
         foreign: in a fork, why this process can't use its parent's connection; otherwise empty.
     """
 
-    lock: Any
-    guard: Guard
     progress: int
     foreign: str
 
@@ -60,24 +56,11 @@ class Pump(Protocol):
         """Whether the socket accepts no more data for now; a turn that waits ends once it does."""
 
     @property
-    def flush_is_due(self) -> bool:
-        """Whether the output that `flush_soon` was called for is still to be written."""
-
-    @property
     def is_due(self) -> bool:
         """Whether a deadline of the engine that nobody else watches has passed. Hold the lock to read it."""
 
-    def flush(self) -> None:
-        """Write pending output; with asyncio, in the loop's next turn. Do nothing once the connection is gone."""
-
     def flush_now(self) -> None:
         """Write pending output, and leave events to the next turn: no handler runs in here, so none can raise."""
-
-    def flush_soon(self) -> None:
-        """Write pending output within a few milliseconds, whether or not anybody calls `turn`.
-
-        For calls in quick succession, such as settling one message after another.
-        """
 
     def interrupt(self) -> None:
         """Wake everybody who is waiting, so that they check again what they wait for."""
@@ -126,6 +109,11 @@ class Driver(clock.Deadlines, ABC):
     def pump(self) -> Pump:
         """The pump at work. `renew` replaces it, as does connecting an asyncio connection without a loop."""
 
+    @property
+    @abstractmethod
+    def steps(self) -> Steps:
+        """The steps of the pump at work; replaced with it."""
+
     @abstractmethod
     def renew(self, core: ConnectionCore) -> None:
         """Switch to another connection, and keep the same lock."""
@@ -139,23 +127,6 @@ class Driver(clock.Deadlines, ABC):
     def off_loop(self) -> Callable[[Callable[[], Any]], Awaitable[Any]] | None:
         """What calls a function that may take its time, and is awaited; None if it may simply be called."""
         return None
-
-    @abstractmethod
-    def begin_sleep(self) -> Future[None]:
-        """Return a future of the loop's, for a task that waits for something without a deadline; `end_sleep` follows.
-
-        That takes less than `wait`. Whatever is waited for has to happen, by the connection's end at the latest.
-
-        Raises:
-            RuntimeError: no event loop drives the connection, or another one.
-        """
-
-    def end_sleep(self) -> None:
-        """Note that the task goes on, for whatever reason."""
-
-    def wake(self, waiter: Any) -> None:
-        """Set what `begin_sleep` has returned, or fire a `SoleSignal`. Call it with the lock held."""
-        waiter.fire()
 
     @abstractmethod
     def later(self, function: Callable[[], object]) -> None:
@@ -174,13 +145,6 @@ class Driver(clock.Deadlines, ABC):
 
     def keep(self) -> None:
         """Drive the connection while nobody waits on it, which an event loop does anyway."""
-
-    def check_caller(self) -> None:
-        """Check that the caller may wait for the connection.
-
-        Raises:
-            RuntimeError: another event loop drives it; or what the driver was given to raise then.
-        """
 
     def read_now(self) -> None:
         """Read what has arrived, without waiting, where no event loop does so by itself."""
@@ -266,26 +230,6 @@ class Driver(clock.Deadlines, ABC):
         pump = self.pump
         with pump.lock, (guard or pump.guard).step(what):
             return function(clock.now())
-
-    def settling(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Do what `change` does at less cost, for a single message that is taken or settled."""
-        pump = self.pump
-        with pump.lock, pump.guard.settling:
-            return function(*arguments)
-
-    def sending(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Do what `change` does at less cost, for a single message that is sent."""
-        pump = self.pump
-        with pump.lock, pump.guard.sending:
-            return function(*arguments)
-
-    def settled(self, is_last: bool) -> None:
-        """Write what was settled or sent: at once if it `is_last` of what there is, otherwise soon, with the rest."""
-        pump = self.pump
-        if is_last:
-            pump.flush()
-        elif not pump.flush_is_due:
-            pump.flush_soon()
 
     def call_out(self, function: Callable[[], T]) -> T:
         """Call a function of the application's in the middle of a command or of a callback from the core.

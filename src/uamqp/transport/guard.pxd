@@ -14,6 +14,7 @@ cdef class Guard:
     cdef readonly QuickStep sending
     cdef readonly QuickStep settling
 
+    cpdef end(self, object kind)
     cpdef judge(self)
     cpdef broken(self, str kind)
     cpdef bint is_in_outer_frame(self) except -1

@@ -103,6 +103,14 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.end(kind)
+
+    def end(self, kind: type[BaseException] | None) -> None:
+        """End a step.
+
+        Args:
+            kind: the type of the exception that left it; None if none did.
+        """
         if kind is not None and not issubclass(kind, LocalProtocolError):
             self.broken(kind.__name__)
         self.half_done = ""
@@ -206,7 +214,7 @@ class QuickStep:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._guard.__exit__(kind, error, traceback)
+        self._guard.end(kind)
 
 
 class Pause:

@@ -251,7 +251,7 @@ class ReceiveClient(AMQPClient):
         """Record that a message leaves the client, so that the peer may send another in its place."""
         connection = self._connection
         if connection is not None:
-            connection._driver.settling(self._received_messages.leave, message)
+            connection._driver.steps.settling(self._received_messages.leave, message)
 
     @staticmethod
     def _complete_message(message: Message) -> None:

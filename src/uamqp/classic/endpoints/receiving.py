@@ -78,7 +78,7 @@ class Intake(Incoming):
         driver = self._receiver._connection._driver
         session = delivery.link.session
         try:
-            driver.settling(settle, delivery, outcome)
+            driver.steps.settling(settle, delivery, outcome)
         except LocalProtocolError as error:
             name = type(outcome).__name__.lower()
             raise RuntimeError(
@@ -89,4 +89,4 @@ class Intake(Incoming):
             if not driver.defer(partial(self._dispose, delivery, outcome)):
                 raise
             return
-        driver.settled(is_last=not session.unsettled.incoming)
+        driver.steps.write(is_last=not session.unsettled.incoming)

@@ -5,7 +5,6 @@ Without a running loop it becomes a blocking one when the connection is made, as
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -15,8 +14,10 @@ from ..blocking.driver import BlockingDriver
 from ..driver import Driver, Pump
 from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
-from ..signals import Awaited, SoleSignal
+from ..signals import Awaited
+from ..steps import Steps
 from .pump import AsyncPump, is_in_loop, off_loop
+from .steps import LoopSteps
 
 
 class AsyncDriver(Driver):
@@ -32,11 +33,17 @@ class AsyncDriver(Driver):
         self._wrong_loop = wrong_loop
         self._pump: AsyncPump | None = AsyncPump(core, wrong_loop)
         self._without_loop: BlockingDriver | None = None
+        self._steps: Steps = LoopSteps(self._pump)
 
     @property
     def pump(self) -> Pump:
         """See `Driver`."""
         return self._pump if self._pump is not None else self._blocking.pump
+
+    @property
+    def steps(self) -> Steps:
+        """See `Driver`."""
+        return self._steps
 
     @property
     def has_loop(self) -> bool:
@@ -55,28 +62,12 @@ class AsyncDriver(Driver):
         self._core = core
         self._pump, self._without_loop = AsyncPump(core, self._wrong_loop), None
         self._pump.lock = lock
+        self._steps = LoopSteps(self._pump)
 
     @property
     def off_loop(self) -> Callable[[Callable[[], Any]], Awaitable[Any]] | None:
         """See `Driver`."""
         return off_loop
-
-    def begin_sleep(self) -> Future[None]:
-        """See `Driver`."""
-        pump = self._pump
-        return pump.begin_sleep() if pump is not None else self._blocking.begin_sleep()
-
-    def end_sleep(self) -> None:
-        """See `Driver`."""
-        if self._pump is not None:
-            self._pump.end_sleep()
-
-    def wake(self, waiter: Any) -> None:
-        """See `Driver`."""
-        if type(waiter) is SoleSignal:
-            waiter.fire()
-        elif self._pump is not None:
-            self._pump.wake_sleeper(waiter)
 
     def later(self, function: Callable[[], object]) -> None:
         """See `Driver`."""
@@ -99,11 +90,6 @@ class AsyncDriver(Driver):
         if self._pump is None:
             self._blocking.keep()
 
-    def check_caller(self) -> None:
-        """See `Driver`."""
-        if self._pump is not None:
-            self._pump.check_loop()
-
     def read_now(self) -> None:
         """See `Driver`."""
         if self._pump is None:
@@ -118,7 +104,7 @@ class AsyncDriver(Driver):
         if not is_in_loop() and self._pump is not None:
             retired, driver = self._pump, BlockingDriver(self._core)
             driver.pump.lock = retired.lock
-            self._without_loop, self._pump = driver, None
+            self._without_loop, self._pump, self._steps = driver, None, driver.steps
             retired.retire()
         if self._pump is not None:
             await self._pump.start(endpoint, config, trace)

@@ -32,6 +32,7 @@ from .protocol import EngineProtocol, stream_of
 from .reading import Reading
 from .shared import SharedAmongTasks
 from .signals import LoopWaiter
+from .steps import running_loop
 
 _logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class AsyncPump:
         self._starting = SharedAmongTasks(self._cancel_start)
         self._waiters: dict[asyncio.Future[None], None] = {}  # for anything that happens; in order
         self._sleepers: dict[LoopWaiter, None] = {}  # for a signal
-        self._asleep = 0  # tasks that wait for something that happens by the connection's end at the latest
+        self._are_sleepers = False  # see `keep_for_sleepers`
         self._closers = 0  # tasks that wait for the end
         self._work: set[asyncio.Task[None]] = set()  # a loop doesn't keep its tasks alive
         self._alarms: list[background.Alarm] = []
@@ -274,32 +275,19 @@ class AsyncPump:
                     other.leave(waiter)
             self._hold_on(False)
 
-    def begin_sleep(self) -> asyncio.Future[None]:
-        """See `Driver.begin_sleep`."""
-        self.check_loop()
-        loop = self._loop or asyncio.get_running_loop()
-        self._asleep += 1
-        if self._link is not None:
-            self._link.pump = self
-        return loop.create_future()
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that drives the connection; None before it is started, and once the loop is closed."""
+        return self._loop
 
-    def end_sleep(self) -> None:
-        """See `Driver.end_sleep`."""
-        self._asleep -= 1
-        if not self._asleep:
-            self._hold_on(False)
+    def keep_for_sleepers(self, are_there: bool) -> None:
+        """See `_hold_on`.
 
-    def wake_sleeper(self, future: asyncio.Future[None]) -> None:
-        """See `Driver.wake`."""
-        loop = future.get_loop()
-        if threading.get_ident() == self._thread:
-            if not future.done() and not loop.is_closed():
-                future.set_result(None)
-            return
-        try:
-            loop.call_soon_threadsafe(_set, future)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits there any longer
+        Args:
+            are_there: whether tasks wait for something that happens by the connection's end at the latest.
+        """
+        self._are_sleepers = are_there
+        self._hold_on(are_there)
 
     def later(self, function: Callable[[], object]) -> None:
         """See `Driver.later`."""
@@ -333,13 +321,13 @@ class AsyncPump:
             RuntimeError: it is another one; or what `wrong_loop` says.
         """
         self._look_at_loop()
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+        if self._loop is not None and self._loop is not running_loop():
             raise self._wrong_loop(_OTHER_LOOP)
 
     def _hold_on(self, is_awaited: bool) -> None:
         """Keep this pump referenced by the loop while anybody waits: asyncio keeps no waiting task alive."""
         link = self._link
-        if link is not None and (is_awaited or not (self._waiters or self._sleepers or self._asleep)):
+        if link is not None and (is_awaited or not (self._waiters or self._sleepers or self._are_sleepers)):
             link.pump = self if is_awaited else None
 
     async def close(self) -> None:

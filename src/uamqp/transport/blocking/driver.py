@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...core import ConnectionCore
 from ...engine import EngineConfig, Trace
@@ -15,10 +15,8 @@ from ..driver import Driver, Pump
 from ..sansio.clock import FOREVER
 from ..sansio.endpoint import Endpoint
 from ..signals import Awaited
+from ..steps import Steps
 from .pump import BlockingPump
-
-if TYPE_CHECKING:
-    from asyncio import Future
 
 _logger = logging.getLogger(__name__)
 
@@ -32,21 +30,24 @@ class BlockingDriver(Driver):
 
     def __init__(self, core: ConnectionCore) -> None:
         self._blocking: BlockingPump = BlockingPump(core)
+        self._steps = Steps(self._blocking)
 
     @property
     def pump(self) -> Pump:
         """See `Driver`."""
         return self._blocking
 
+    @property
+    def steps(self) -> Steps:
+        """See `Driver`."""
+        return self._steps
+
     def renew(self, core: ConnectionCore) -> None:
         """See `Driver`."""
         lock = self._blocking.lock
         self._blocking = BlockingPump(core)
         self._blocking.lock = lock
-
-    def begin_sleep(self) -> Future[None]:
-        """See `Driver`."""
-        raise RuntimeError("no event loop drives the connection")
+        self._steps = Steps(self._blocking)
 
     def later(self, function: Callable[[], object]) -> None:
         """See `Driver`."""

@@ -93,7 +93,7 @@ class Keeper:
         while not self._stopped:
             try:
                 self._keep()
-            except Exception:  # an error in a callback must not end the thread
+            except BaseException:  # an error in a callback, even sys.exit(), must not end the thread
                 _logger.exception("Keeping a connection alive in the background raised an exception.")
             if self._pump() is None:
                 return
