@@ -59,12 +59,14 @@ def run_to(
     *,
     passes_on: bool = True,
     within: Collection[str] = (),
+    of: str = "",
 ) -> Run:
     """Call a function, and a handler before the line `number` of the library.
 
     Args:
         passes_on: what the handler raises comes out in the function; False: it is kept.
         within: names of the functions of the library whose lines count; empty: all do.
+        of: the folder or module of the library whose lines count; empty: all do.
     """
     run = Run()
     finalizers = 0  # what is raised within one comes out nowhere
@@ -77,7 +79,7 @@ def run_to(
             return finalizer
         if within and frame.f_code.co_name not in within:
             return None
-        return line if name.startswith(_FOLDER) and not name.startswith(_BROKER) else None
+        return line if name.startswith(_FOLDER + of) and not name.startswith(_BROKER) else None
 
     def finalizer(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal finalizers
