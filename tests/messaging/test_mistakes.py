@@ -96,6 +96,20 @@ def test_a_message_that_its_sender_settles_is_out_of_the_program_s_hands(face: F
         assert r.unsettled == 0
 
 
+@pytest.mark.parametrize("how", ["stop", "drain"])
+def test_settling_asks_for_nothing_once_the_credit_was_taken_back(face: Face, broker: Broker, how: str) -> None:
+    fill(broker, 6)
+    with opened(face, broker, "open_receiver", prefetch=2, max_unsettled=2) as r:
+        messages = face.go(lambda: r.receive_many(2, minimum=2))
+        face.go(getattr(r, how))
+        sent = broker.queue("q").counters.sent
+        for message in messages:
+            face.go(message.accept)
+        broker.wait_for(lambda: broker.queue("q").counters.accepted == 2)
+        assert r.credit == 0
+        assert broker.queue("q").counters.sent == sent
+
+
 def test_settling_a_message_of_a_lost_link_counts_once(face: Face, broker: Broker) -> None:
     fill(broker, 2)
     with opened(face, broker, "open_receiver") as r:
@@ -169,6 +183,13 @@ def test_many_failed_for_a_reason_that_passes_or_not(face: Face, broker: Broker,
     assert first is not None
     assert caught.value.is_temporary is first.is_temporary is is_temporary
     assert repr(caught.value.report) == "SendReport(taken=1, accepted=0, failures=<1 deliveries>)"
+
+
+def test_what_was_taken_back_is_no_failure_that_nobody_looked_at(face: Face, broker: Broker) -> None:
+    broker.faults.withhold_credit = True
+    with opened(face, broker, "open_sender") as s:
+        assert face.go(lambda: s.submit_nowait("x")).cancel()
+        assert (s.stats().not_sent, s.stats().unretrieved) == (1, 0)
 
 
 class Bytes(bytes):
@@ -258,6 +279,12 @@ def test_a_message_is_submitted_in_the_loop_that_drives(face: Face, broker: Brok
 
 
 # -- connecting
+
+
+def test_a_proxy_given_as_a_url_shows_no_password(face: Face) -> None:
+    with pytest.raises(TypeError, match=r"proxy must be a Proxy, as Proxy\(host, port") as caught:
+        face.go(lambda: face.connect("amqp://localhost:1", proxy="http://user:geheim@host:3128"))
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize("tls", [True, "ca.pem", 5], ids=repr)

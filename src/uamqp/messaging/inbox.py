@@ -202,6 +202,16 @@ class ReceiveQueue(Incoming):
         if not self._holds_back:
             core.read()
 
+    def take_credit_back(self, core: ReceiverCore) -> bool:
+        """See `ReceiverCore`; settling gives none again."""
+        self._holds_back = False
+        return core.take_credit_back()
+
+    def end_credit(self, core: ReceiverCore) -> None:
+        """See `ReceiverCore`; settling gives none again."""
+        self._holds_back = False
+        core.end_credit()
+
     def give_up_drain(self) -> None:
         """Drain no more, now and later: the peer doesn't answer that."""
         core = self.core
@@ -224,7 +234,7 @@ class ReceiveQueue(Incoming):
     def _go_on(self) -> None:
         """Give credit again, because messages were settled."""
         core = self.core
-        if self._holds_back and core is not None and not self._is_full():
+        if self._holds_back and self.ended is None and core is not None and not self._is_full():
             self._holds_back = False
             core.read()
 

@@ -16,7 +16,7 @@ from ..transport.driver import Driver
 from ..transport.signals import Signal, SoleSignal
 from . import translate
 from .delivery import Delivery, new_delivery
-from .errors import AMQPError, MessageTooLarge, NotAccepted, NotSent, ReadOnlyMessage, UsageError
+from .errors import AMQPError, MessageTooLarge, NotAccepted, NotSent, ReadOnlyMessage, SendCancelled, UsageError
 from .message import Message
 from .stats import SenderStats
 from .unseen import Unseen, UnseenFailures
@@ -448,6 +448,8 @@ class SendQueue(Outgoing):
             self.refused += 1
         else:
             self.unknown += 1
+        if isinstance(error, SendCancelled):
+            return  # whoever took it back knows
         if not delivery._waiters and not delivery._callbacks and delivery._many is None:
             delivery._unseen = Unseen(self.unseen)
 

@@ -301,8 +301,8 @@ class ReceiverBase(LinkBase):
 
         def take_back(now: float) -> bool | None:
             if self._core.receiver.credit:
-                return self._core.take_credit_back()
-            self._core.pause()
+                return self._queue.take_credit_back(self._core)
+            self._queue.pause(self._core)
             return None  # there is nothing to take back, and some brokers don't answer that
 
         is_answered = self._use("draining", take_back)
@@ -391,7 +391,7 @@ class ReceiverBase(LinkBase):
 
     def _end_credit(self) -> None:
         """Take the credit back, and write that: what is given back afterwards mustn't come straight back."""
-        self._driver.change("taking credit back", lambda now: self._core.end_credit())
+        self._driver.change("taking credit back", lambda now: self._queue.end_credit(self._core))
         self._driver.flush_now()
 
     def _give_back(self, what: str) -> None:

@@ -113,7 +113,7 @@ class ConnectionSettings:
             max_frame_size=checks.integer("max_frame_size", known["max_frame_size"], MIN_MAX_FRAME_SIZE, MAX_UINT),
             properties={**_own_properties(), **encoding.symbol_map("properties", properties or {})},
             desired_capabilities=encoding.symbols("desired_capabilities", desired_capabilities),
-            proxy=None if proxy is None else _of_type("proxy", proxy, Proxy),
+            proxy=_proxy(proxy),
             timeouts=_of_type("timeouts", timeouts, Timeouts),
             on_event=_function("on_event", on_event),
             keeper=checks.flag("keeper", keeper),
@@ -159,6 +159,13 @@ def _check_context(name: str, value: Any) -> None:
     if not (hasattr(value, "wrap_socket") and hasattr(value, "wrap_bio")):
         wanted = "an ssl.SSLContext, as ssl.create_default_context(cafile='ca.pem') makes, or a function that makes one"
         raise checks.wrong_type(name, value, wanted)
+
+
+def _proxy(value: Any) -> Proxy | None:
+    if value is None or isinstance(value, Proxy):
+        return value
+    wanted = "a Proxy, as Proxy(host, port, username, password)"
+    raise TypeError(f"proxy must be {wanted}, not {type(value).__name__}")  # which may have a password
 
 
 def _function(name: str, value: Any) -> Any:
