@@ -7,7 +7,7 @@ import functools
 import select
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from tests.peer.certs import Certificates
 from tests.peer.server import ScriptedServer, SocketPeer
 from tests.support.clock import Clock
+from tests.support.loops import LIMIT, Main, run_uvloop
 from tests.support.scripts import accept_leaving, data_message, url, with_credit
 from tests.support.waiting import bounded, eventually
 from uamqp import (
@@ -39,22 +40,9 @@ from uamqp.authentication import JWTTokenAsync, JWTTokenAuth, SASLAnonymous, SAS
 from uamqp.constants import MessageState
 from uamqp.testing import Broker, ServiceResponse
 
-Main = Callable[[], Coroutine[Any, Any, Any]]
-LIMIT = 30.0
-
 
 def run_asyncio(main: Main) -> Any:
     return asyncio.run(asyncio.wait_for(main(), LIMIT), debug=True)
-
-
-def run_uvloop(main: Main) -> Any:
-    uvloop = pytest.importorskip("uvloop")
-    loop = uvloop.new_event_loop()
-    try:
-        return loop.run_until_complete(asyncio.wait_for(main(), LIMIT))
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
 
 
 @pytest.fixture(params=[run_asyncio, run_uvloop], ids=["asyncio", "uvloop"])

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import pickle
-import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.peer.certs import Certificates
+from tests.support.forks import in_child, living_child
 from tests.support.waiting import bounded
 from uamqp import Message, ReceiveClient, ReceiveClientAsync, SendClient, SendClientAsync
 from uamqp.authentication import SASLAnonymous
@@ -28,27 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
 ]
 WORDS = f"belongs to process {os.getpid()}, of which this one is a fork"
-
-
-def in_child(function: Callable[[], Any]) -> str:
-    """Call a function in a forked child that ends after 30 s at the latest; return what it returned, or raised."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            signal.alarm(30)
-            try:
-                answer = repr(function())
-            except BaseException as error:  # noqa: BLE001 (the parent looks at it)
-                answer = f"{type(error).__name__}: {error}"
-            os.write(writer, pickle.dumps(answer))
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        data = pipe.read()
-    assert os.waitpid(child, 0)[1] == 0, "the child hung"
-    return str(pickle.loads(data))
 
 
 @pytest.fixture
@@ -314,21 +292,9 @@ def test_a_fork_within_a_callback(broker: Broker) -> None:
 def test_the_parents_end_is_seen_while_the_child_lives(broker: Broker) -> None:
     client = SendClient(broker.url + "/q")
     client.send_message(Message(b"x"))
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(writer)
-            os.read(reader, 1)  # until the parent closes it
-        finally:
-            os._exit(0)
-    try:
+    with living_child():
         client._connection._pump.abort("no more")  # type: ignore[union-attr]
         broker.wait_for(lambda: not broker.connections)
-    finally:
-        os.close(writer)
-        os.close(reader)
-        os.waitpid(child, 0)
         client.close()
 
 

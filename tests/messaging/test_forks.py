@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.faces import Face, both_faces, only_aio, only_sync
-from tests.support.forks import in_child
+from tests.support.forks import in_child, living_child
 from tests.support.links import becomes, connected, stored, url_of
 from tests.support.threads import Call
 from tests.support.waiting import bounded
@@ -334,21 +334,9 @@ def tried_in(sender: Any) -> str:
 @both_faces
 def test_the_parents_end_is_seen_while_the_child_lives(face: Face, broker: Broker) -> None:
     with connected(face, broker) as connection:
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.close(writer)
-                os.read(reader, 1)  # until the parent closes it
-            finally:
-                os._exit(0)
-        try:
+        with living_child():
             face.go(connection.abort)
             broker.wait_for(lambda: not broker.connections)
-        finally:
-            os.close(writer)
-            os.close(reader)
-            os.waitpid(child, 0)
 
 
 def test_a_fork_within_a_task(broker: Broker) -> None:

@@ -8,34 +8,22 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.support.links import fill, stored, url_of
+from tests.support.loops import LIMIT, Main, run_uvloop
 from tests.support.waiting import bounded
 from uamqp import aio
 from uamqp.messaging import Accepted, AMQPError, Delivery, UsageError, WrongLoopError
 from uamqp.testing import Broker
 
-LIMIT = 30.0
-Main = Callable[[], Coroutine[Any, Any, Any]]
-
 
 def run_asyncio(main: Main) -> Any:
     return asyncio.run(asyncio.wait_for(main(), LIMIT))
-
-
-def run_uvloop(main: Main) -> Any:
-    uvloop = pytest.importorskip("uvloop")
-    loop = uvloop.new_event_loop()
-    try:
-        return loop.run_until_complete(asyncio.wait_for(main(), LIMIT))
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
 
 
 on_both = pytest.mark.parametrize("run", [run_asyncio, run_uvloop], ids=["asyncio", "uvloop"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -31,3 +32,22 @@ def in_child(function: Callable[[], Any], seconds: int = 30) -> str:
         data = pipe.read()
     assert os.waitpid(child, 0)[1] == 0, "the child hung"
     return str(pickle.loads(data))
+
+
+@contextmanager
+def living_child() -> Iterator[None]:
+    """A forked child lives meanwhile, and uses nothing."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(writer)
+            os.read(reader, 1)  # until the parent closes it
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.close(writer)
+        os.close(reader)
+        os.waitpid(child, 0)
