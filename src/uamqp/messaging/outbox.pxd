@@ -63,7 +63,6 @@ cdef class SendQueue(Outgoing):
     cpdef check_open(self)
     @cython.locals(places=cython.longlong)
     cpdef submit_all(self, object messages, _Many many, long long window)
-    @cython.locals(message=_Message)
     cdef _stage(self, object messages, _Many many, long long count)
     @cython.locals(message=_Message)
     cpdef stage(self, object given, _Many many)

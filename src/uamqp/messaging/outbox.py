@@ -221,8 +221,7 @@ class SendQueue(Outgoing):
             if given is _END:
                 many.is_complete = True
                 return
-            message = self.checked(given)
-            many.stage(message, self._payload_of(message))
+            self.stage(given, many)
             if soon is not None and self.driver.time() >= soon:
                 return
 

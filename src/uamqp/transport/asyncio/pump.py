@@ -32,7 +32,7 @@ from .protocol import EngineProtocol, stream_of
 from .reading import Reading
 from .shared import SharedAmongTasks
 from .signals import LoopWaiter
-from .steps import running_loop
+from .steps import running_loop, set_future
 
 _logger = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class AsyncPump:
     async def _wait(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(timeout, _set, future) if timeout < clock.FOREVER else None
+        timer = loop.call_later(timeout, set_future, future) if timeout < clock.FOREVER else None
         self._waiters[future] = None
         self._hold_on(True)
         try:
@@ -573,7 +573,7 @@ class AsyncPump:
     def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, {}
         for future in waiters:
-            _set(future)
+            set_future(future)
         if self._sleepers and self._core.is_over:
             self._wake_sleepers()
 
@@ -584,11 +584,6 @@ class AsyncPump:
     def _wake_all(self) -> None:
         self.on_progress()
         self._wake_sleepers()
-
-
-def _set(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class _Link(Reading):

@@ -71,15 +71,15 @@ class LoopSteps(Steps):
             return
         try:
             if _this_thread() == self._thread:
-                if not waiter.done():
-                    waiter.set_result(None)
+                set_future(waiter)
             else:
-                waiter.get_loop().call_soon_threadsafe(_set, waiter)
+                waiter.get_loop().call_soon_threadsafe(set_future, waiter)
         except RuntimeError:
             pass  # the loop is closed: nobody waits there any longer
 
 
-def _set(future: Future[None]) -> None:
+def set_future(future: Future[None]) -> None:
+    """Set a future unless it is done."""
     if not future.done():
         future.set_result(None)
 
